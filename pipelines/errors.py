@@ -1,0 +1,73 @@
+"""What can go wrong on our side of the wire, said for the person who has to act.
+
+REDCap's own failures are redcap_source.errors. The tree:
+
+    WarehouseError
+    ├── ConfigError            projects.yaml or the environment is wrong
+    ├── WarehouseBusy          another process is loading or publishing
+    ├── WarehouseUnreadable    a DuckDB file cannot be opened or written
+    ├── NotLoadedYet           nothing has been published
+    ├── LoadRefused            going on could do harm; says which flag to use if it is meant
+    └── ChunkNotProven         an answer that does not add up; asked again, never applied
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class WarehouseError(Exception):
+    """Something the person running the warehouse can act on; str() is the whole message."""
+
+
+class ConfigError(WarehouseError):
+    """The configuration cannot be used."""
+
+    def __init__(self, problem: str, *, where: str = "", remedy: str = "") -> None:
+        parts = [f"{where}: {problem}" if where else problem]
+        if remedy:
+            parts.append(remedy)
+        super().__init__(" ".join(parts))
+
+
+class WarehouseBusy(WarehouseError):
+    """Another process has the file."""
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(
+            f"{path} is in use by another process, most likely a load that is still running. "
+            "Nothing was changed; try again when it has ended."
+        )
+
+
+class WarehouseUnreadable(WarehouseError):
+    """A file of the warehouse cannot be opened or written."""
+
+    def __init__(self, *, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path} cannot be used: {reason}. The published data is as it was. "
+            "Check the folder's owner and rights and the free space on the disk, then try again."
+        )
+
+
+class NotLoadedYet(WarehouseError):
+    """There is no published warehouse."""
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(f"{path} does not exist yet. Run `redcap-warehouse sync` first.")
+
+
+class LoadRefused(WarehouseError):
+    """Applying what was seen could destroy good data."""
+
+    def __init__(self, *, project: str, seen: str, kept: str, if_meant: str) -> None:
+        super().__init__(f"{project}: {seen} {kept} {if_meant}")
+        self.project = project
+
+
+class ChunkNotProven(WarehouseError):
+    """An answer does not add up; it is never applied."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(f"the answer does not add up: {reason}")
+        self.reason = reason

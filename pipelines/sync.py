@@ -1,0 +1,598 @@
+"""The nightly load of one project, as one readable sequence; no Dagster here.
+
+    structure   preflight, then everything about the project that is not a record
+    plan        which records to fetch, from a census of all ids
+    fetch       chunks into the staging folder, each proven whole
+    apply       proven chunks into the mirror, a transaction a batch
+    finish      deletions, totals, and the watermark last
+
+Each step finds what it needs on disk, so that an orchestrator can run and repeat them one by one; `load_project`
+runs them all. Publishing is a step of the whole warehouse: warehouse.publish.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
+
+from pipelines.config import Config, ProjectConfig
+from pipelines.errors import LoadRefused, WarehouseBusy
+from pipelines.extract import Chunk, ChunkSize, Fetched, Fetcher, FetchPlan, Quarantined, Vanished
+from pipelines.selection import narrow, select
+from pipelines.structure import Structure, read_structure
+from pipelines.warehouse.apply import RunStamp, Staged, Touched
+from pipelines.warehouse.catalog import Drift
+from pipelines.warehouse.connection import private_files, private_folder
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.layout import (
+    EVENT,
+    REPEAT_INSTANCE,
+    REPEAT_INSTRUMENT,
+    Layout,
+    make_layout,
+    unexpected_columns,
+)
+from pipelines.warehouse.mirror import ChunkEntry, Mirror, Yesterday, open_mirror
+from pipelines.warehouse.proof import Answer, csv_header, open_prover
+from redcap_source import RedcapClient, errors
+
+log = logging.getLogger("redcap_warehouse")
+
+# A transaction's rows stay in memory until it commits, so it is bounded by what was staged, not by the project.
+BATCH_BYTES = 32_000_000
+
+Now = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The time now, as the warehouse stores times: UTC without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def new_run_id(now: Now = utc_now) -> str:
+    """A name for a run that sorts by time and never repeats."""
+    return f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """What the person starting the load asked for."""
+
+    full: bool = False
+    allow_deletions: bool = False
+    """Many records vanished, and that is right."""
+    allow_narrower: bool = False
+    """The token sees fewer fields than last time, and that is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class StructureReport:
+    """What reading the structure found."""
+
+    redcap_version: str
+    instruments: int
+    fields: int
+    events: int
+    form_event_pairs: int
+    users: int
+    drift: tuple[Drift, ...]
+    not_readable: tuple[str, ...]
+    hidden_fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkPlan:
+    """Which records a load fetches, and everything its later steps need to know."""
+
+    run_id: str
+    mode: str
+    layout: Layout
+    fetch: FetchPlan
+    records: tuple[str, ...] = field(repr=False)
+    """The records to fetch, in REDCap's order."""
+    deleted: tuple[str, ...] = field(repr=False)
+    in_redcap: int
+    upto: datetime | None
+    """REDCap's clock (UTC) before anything was read: the next watermark."""
+    chunk_records: int | None
+
+    def batch(self, number: int, batches: int) -> tuple[str, ...]:
+        """The records of one of so many batches, numbered from 0."""
+        size = -(-len(self.records) // batches)
+        return self.records[number * size : (number + 1) * size]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What a load did, in counts."""
+
+    project: str
+    run_id: str
+    mode: str
+    outcome: str
+    records_in_redcap: int = 0
+    records_loaded: int = 0
+    records_deleted: int = 0
+    records_quarantined: int = 0
+    rows_inserted: int = 0
+    rows_updated: int = 0
+    rows_deleted: int = 0
+    rows_unchanged: int = 0
+    cells: int = 0
+    invalid_values: int = 0
+    chunks: int = 0
+    requests: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    watermark: datetime | None = None
+    message: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every record REDCap holds is in the mirror."""
+        return self.outcome == "ok"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has been applied so far."""
+
+    touched: Touched = field(default_factory=Touched)
+    loaded: int = 0
+    chunks: int = 0
+    bytes: int = 0
+    quarantined: list[Quarantined] = field(default_factory=list)
+    vanished: list[str] = field(default_factory=list, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What one batch of fetches brought, in counts."""
+
+    batch: int
+    records: int
+    rows: int
+    chunks: int
+    quarantined: int
+    bytes: int
+    seconds: float
+
+
+class Progress:
+    """What a load tells whoever watches; the default watches nothing."""
+
+    def planned(self, records: int) -> None:
+        """So many records will be fetched."""
+
+    def fetched(self, records: int, cells: int) -> None:
+        """So many more have come."""
+
+    def step(self, name: str) -> None:
+        """The load has come to this step."""
+
+
+class Load:
+    """One run over one project: its parts know each other through the warehouse folder."""
+
+    def __init__(
+        self,
+        config: Config,
+        project: ProjectConfig,
+        *,
+        run_id: str,
+        options: LoadOptions | None = None,
+        progress: Progress | None = None,
+        now: Now = utc_now,
+    ) -> None:
+        self.config = config
+        self.project = project
+        self.folder = WarehouseFolder(config.warehouse)
+        self.options = options or LoadOptions()
+        self.progress = progress or Progress()
+        self.now = now
+        self.stamp = RunStamp(project.name, run_id, now())
+        self.staging = self.folder.staging(project.name, run_id)
+
+    # -- opening things --------------------------------------------------------------------------------------
+
+    @contextmanager
+    def client(self) -> Iterator[RedcapClient]:
+        """A client of the project's server, keeping the server's one pace."""
+        with open_client(self.project, self.folder) as client:
+            yield client
+
+    @contextmanager
+    def mirror(self) -> Iterator[Mirror]:
+        """The project's working file; nobody else loads the project while it is open."""
+        self.folder.make()
+        with (
+            _one_at_a_time(self.folder, self.project.name),
+            open_mirror(
+                self.folder.mirror(self.project.name),
+                self.project.name,
+                staging=self.folder.work / "staging",
+                memory_limit=self.config.memory_limit,
+            ) as mirror,
+        ):
+            yield mirror
+
+    def whole(self, mirror: Mirror) -> LoadReport:
+        """All steps, with the run entered in the ledger before and after."""
+        began = time.monotonic()
+        mirror.begin_run(self.stamp.run_id, "full", self.now())
+        calls = Calls()
+        try:
+            with self.client() as client:
+                calls = client.calls
+                plan, _ = self.structure(client, mirror)
+                self.progress.planned(len(plan.records))
+                tally = self.apply(mirror, plan, self.fetch(client, plan, plan.records, "chunk"))
+                report = self.finish(mirror, plan, tally)
+                calls = client.calls
+        except BaseException as problem:
+            self.end(mirror, "failed", str(problem) or type(problem).__name__, time.monotonic() - began, calls)
+            raise
+        seconds = time.monotonic() - began
+        self.end(mirror, report.outcome, report.message, seconds, calls)
+        self.folder.loaded(self.project.name, self.stamp.run_id)
+        return replace(report, requests=calls.requests, bytes=calls.bytes, seconds=seconds)
+
+    # -- the steps -------------------------------------------------------------------------------------------
+
+    def structure(self, client: RedcapClient, mirror: Mirror) -> tuple[WorkPlan, StructureReport]:
+        """Preflight and structure, then the plan: nothing of the mirror's records is touched."""
+        self.progress.step("structure")
+        version = client.version()
+        # Taken before anything else is read: what changes from now on belongs to the next night.
+        upto = _as_utc(client.server_date)
+        yesterday = mirror.yesterday()
+        structure = narrow(read_structure(client, version), self.project)
+        self._check_binding(structure, yesterday)
+        self.progress.step("census")
+        census = client.record_ids(structure.record_id_field)
+        fetch = FetchPlan(
+            project=self.project.name,
+            record_id_field=structure.record_id_field,
+            selection=select(structure, self.project),
+            columns=(),
+        )
+        columns = self._answer_columns(client, structure, fetch, census)
+        layout = make_layout(structure, columns, hash_identifiers=self.project.identifiers == "hash")
+        self._check_visible(layout, yesterday)
+        known = mirror.known_records()
+        deleted = tuple(set(known).difference(census))
+        self._check_deletions(len(deleted), len(known), len(census))
+        drift = mirror.write_structure(structure, layout, self.stamp)
+        plan = WorkPlan(
+            run_id=self.stamp.run_id,
+            mode="full",
+            layout=layout,
+            fetch=replace(fetch, columns=layout.answer_columns),
+            records=tuple(census),
+            deleted=deleted,
+            in_redcap=len(census),
+            upto=upto,
+            chunk_records=yesterday.chunk_records,
+        )
+        return plan, _structure_report(structure, layout, drift)
+
+    def fetch(self, client: RedcapClient, plan: WorkPlan, records: Sequence[str], prefix: str) -> Iterator[Fetched]:
+        """Records into the staging folder, in proven chunks; progress is told as they come."""
+        private_folder(self.staging)
+        with open_prover(self.staging) as prover, private_files():
+            fetcher = Fetcher(
+                client,
+                plan.fetch,
+                staging=self.staging,
+                prover=prover,
+                concurrency=self.project.server.concurrency,
+                size=ChunkSize(plan.chunk_records) if plan.chunk_records else None,
+                prefix=prefix,
+            )
+            for item in fetcher.fetch(records):
+                if isinstance(item, Chunk):
+                    came = len(item.proof.records)
+                    self.progress.fetched(came, item.proof.rows * len(plan.fetch.columns))
+                yield item
+
+    # -- between steps that do not share a process -----------------------------------------------------------
+
+    def keep_plan(self, plan: WorkPlan) -> None:
+        """Leave the plan in the run's staging folder for the steps that follow."""
+        self._keep("plan.json", _PLAN.dump_json(plan))
+
+    def read_plan(self) -> WorkPlan:
+        """The plan an earlier step of this run left."""
+        return _PLAN.validate_json((self.staging / "plan.json").read_bytes())
+
+    def keep_fetched(self, batch: int, fetched: Iterable[Fetched]) -> BatchReport:
+        """Run a fetch to its end and leave the list of what it brought; returns its counts."""
+        items = list(fetched)
+        self._keep(f"batch-{batch:03d}.json", _FETCHED.dump_json(items))
+        return _batch_report(batch, items)
+
+    def read_fetched(self, batches: int) -> Iterator[Fetched]:
+        """What the fetches of this run brought, batch by batch."""
+        for batch in range(batches):
+            yield from _FETCHED.validate_json((self.staging / f"batch-{batch:03d}.json").read_bytes())
+
+    def _keep(self, name: str, content: bytes) -> None:
+        private_folder(self.staging)
+        with private_files():
+            fresh = self.staging / f".{name}"
+            fresh.write_bytes(content)
+            fresh.replace(self.staging / name)
+
+    # -- into the mirror -------------------------------------------------------------------------------------
+
+    def apply(self, mirror: Mirror, plan: WorkPlan, fetched: Iterable[Fetched]) -> Tally:
+        """What was fetched, into the mirror; a batch of chunks is one transaction."""
+        tally = Tally()
+        batch: list[Chunk] = []
+        for item in fetched:
+            match item:
+                case Chunk():
+                    batch.append(item)
+                    if sum(chunk.bytes for chunk in batch) >= BATCH_BYTES:
+                        self._apply_batch(mirror, plan, batch, tally)
+                        batch = []
+                case Quarantined():
+                    tally.quarantined.append(item)
+                    entry = ChunkEntry(0, 1, 0, 0, 0, 0.0, 0, "quarantined", item.reason)
+                    mirror.apply(plan.layout, [], [entry], self.stamp)
+                case Vanished():
+                    tally.vanished.extend(item.records)
+        self._apply_batch(mirror, plan, batch, tally)
+        return tally
+
+    def _apply_batch(self, mirror: Mirror, plan: WorkPlan, batch: Sequence[Chunk], tally: Tally) -> None:
+        if not batch:
+            return
+        staged = [Staged(Answer(c.path, c.format, plan.fetch.columns), c.proof.unproven) for c in batch]
+        entries = [_entry(chunk) for chunk in batch]
+        tally.touched += mirror.apply(plan.layout, staged, entries, self.stamp)
+        tally.loaded += sum(len(chunk.proof.records) for chunk in batch)
+        tally.chunks += len(batch)
+        tally.bytes += sum(chunk.bytes for chunk in batch)
+        for chunk in batch:
+            chunk.path.unlink(missing_ok=True)
+
+    def finish(self, mirror: Mirror, plan: WorkPlan, tally: Tally, *, chunk_records: int | None = None) -> LoadReport:
+        """Deletions, totals, and the watermark last; from here on the load may be published."""
+        self.progress.step("finish")
+        known = set(mirror.known_records())
+        gone = [*plan.deleted, *(record for record in tally.vanished if record in known)]
+        rows_buried = mirror.bury(gone, plan.layout, self.stamp)
+        whole = not tally.quarantined
+        totals = {
+            "records_in_redcap": plan.in_redcap - len(tally.vanished),
+            "records_loaded": tally.loaded,
+            "records_deleted": len(gone),
+            "records_quarantined": len(tally.quarantined),
+            "rows_inserted": tally.touched.inserted,
+            "rows_updated": tally.touched.updated,
+            "rows_deleted": tally.touched.deleted + rows_buried,
+            "rows_unchanged": tally.touched.unchanged,
+            "cells": tally.touched.cells,
+            "chunks": tally.chunks,
+        }
+        # A night with a hole in it does not move the watermark: the next one looks at the same window again.
+        watermark = plan.upto if whole else None
+        mirror.finish(
+            plan.layout,
+            self.stamp,
+            totals={**totals, "watermark_to": watermark, "redcap_version": mirror.redcap_version()},
+            watermark=watermark,
+            chunk_records=chunk_records,
+        )
+        message = None if whole else _quarantine_message(tally.quarantined)
+        shutil.rmtree(self.staging, ignore_errors=True)
+        return LoadReport(
+            project=self.project.name,
+            run_id=self.stamp.run_id,
+            mode=plan.mode,
+            outcome="ok" if whole else "incomplete",
+            invalid_values=mirror.invalid_values(),
+            watermark=watermark,
+            message=message,
+            **totals,
+        )
+
+    # -- refusals: what was seen, what was kept, which flag to use --------------------------------------------
+
+    def _check_binding(self, structure: Structure, yesterday: Yesterday) -> None:
+        found = structure.project.project_id
+        wanted = self.project.project_id if self.project.project_id is not None else yesterday.project_id
+        if found is not None and wanted is not None and found != wanted:
+            raise LoadRefused(
+                project=self.project.name,
+                seen=f"the token belongs to REDCap project {found}, not to {wanted}.",
+                kept="Nothing was read from it and the warehouse is as it was.",
+                if_meant=(
+                    "Check the token; if the study really moved, set project_id in projects.yaml and remove "
+                    f"{self.folder.mirror(self.project.name)} to begin anew."
+                ),
+            )
+        field_name = structure.record_id_field
+        if yesterday.record_id_field not in (None, field_name):
+            raise LoadRefused(
+                project=self.project.name,
+                seen=f"the record-id field is now {field_name}, and was {yesterday.record_id_field}.",
+                kept="Every row is named by it, so nothing was changed.",
+                if_meant=f"If it is right, remove {self.folder.mirror(self.project.name)} to begin anew.",
+            )
+
+    def _check_visible(self, layout: Layout, yesterday: Yesterday) -> None:
+        hidden = set(layout.hidden_fields)
+        lost = [name for name in yesterday.visible_columns if name in hidden]
+        if lost and not self.options.allow_narrower:
+            raise LoadRefused(
+                project=self.project.name,
+                seen=f"the token no longer sees {len(lost)} fields it saw last time ({', '.join(lost[:5])}, …), "
+                "though the dictionary still has them: its export rights were lowered.",
+                kept="Nothing was changed.",
+                if_meant="Ask for the rights back, or run with --allow-narrower to give these columns up.",
+            )
+
+    def _check_deletions(self, deleted: int, known: int, census: int) -> None:
+        limit = self.config.deletion_limit
+        if not deleted or self.options.allow_deletions or known == 0:
+            return
+        # One or two records of a small project are everyday work, whatever their share.
+        if census and (deleted <= 2 or deleted / known <= limit):
+            return
+        raise LoadRefused(
+            project=self.project.name,
+            seen=f"{deleted} of {known} records are no longer in REDCap's answer, more than the {limit:.0%} "
+            "that may go in one night. The token may have been put into a data access group.",
+            kept="No record was deleted here and the published data is as it was.",
+            if_meant="If they were really deleted, run with --allow-deletions.",
+        )
+
+    # -- small -----------------------------------------------------------------------------------------------
+
+    def _answer_columns(
+        self, client: RedcapClient, structure: Structure, fetch: FetchPlan, census: Sequence[str]
+    ) -> tuple[str, ...] | None:
+        """The columns of a flat answer as this token gets it, learned from one record's; None without records.
+
+        Nothing else tells: REDCap leaves columns the token may not see out without a word, and which
+        instruments are surveys is not in its structure.
+        """
+        if not census:
+            return None
+        private_folder(self.staging)
+        path = self.staging / "header.csv"
+        columns: tuple[str, ...] = ()
+        # A record can be deleted between the census and here; then the next one is looked at.
+        for record in census[:3]:
+            with private_files():
+                client.export_records_to(path, format="csv", records=(record,), **fetch.options())
+            columns = csv_header(path)
+            path.unlink()
+            if columns:
+                break
+        self._check_columns(structure, columns)
+        return columns
+
+    def _check_columns(self, structure: Structure, columns: Sequence[str]) -> None:
+        needed = [structure.record_id_field] + [EVENT] * structure.longitudinal
+        needed += [REPEAT_INSTRUMENT, REPEAT_INSTANCE] * bool(structure.repeating)
+        missing = [name for name in needed if name not in columns]
+        strange = unexpected_columns(structure, columns)
+        if not missing and not strange:
+            return
+        detail = f"it lacks {', '.join(missing)}" if missing else f"nothing explains {', '.join(strange[:5])}"
+        raise errors.UnexpectedAnswer(
+            errors.Asked(content="record", project=self.project.name),
+            detail=f"The columns of the export do not fit the data dictionary: {detail}. Nothing was changed. "
+            "If someone is editing the dictionary just now, run the load again.",
+        )
+
+
+def load_project(
+    config: Config,
+    project: ProjectConfig,
+    *,
+    options: LoadOptions | None = None,
+    run_id: str | None = None,
+    progress: Progress | None = None,
+    now: Now = utc_now,
+) -> LoadReport:
+    """Load one project, from the first request to the watermark; the mirror is left whole whatever happens.
+
+    Raises what stopped the load (WarehouseError or RedcapError) after entering it in the ledger.
+    """
+    load = Load(config, project, run_id=run_id or new_run_id(now), options=options, progress=progress, now=now)
+    with load.mirror() as mirror:
+        return load.whole(mirror)
+
+
+def open_client(project: ProjectConfig, folder: WarehouseFolder) -> RedcapClient:
+    """A client for the project, its token read now and known to nobody else."""
+    server = project.server
+    return RedcapClient(
+        server.url,
+        project.token.read(),
+        project=project.name,
+        ca_bundle=server.ca_bundle,
+        pace=Pace(server.url, requests_per_minute=server.requests_per_minute, folder=folder.pace),
+    )
+
+
+_PLAN: TypeAdapter[WorkPlan] = TypeAdapter(WorkPlan)
+_FETCHED: TypeAdapter[list[Fetched]] = TypeAdapter(list[Fetched])
+
+
+@contextmanager
+def _one_at_a_time(folder: WarehouseFolder, project: str) -> Iterator[None]:
+    lock = FileLock(folder.project_lock(project), mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise WarehouseBusy(path=folder.mirror(project)) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _batch_report(batch: int, items: Sequence[Fetched]) -> BatchReport:
+    chunks = [item for item in items if isinstance(item, Chunk)]
+    return BatchReport(
+        batch=batch,
+        records=sum(len(chunk.proof.records) for chunk in chunks),
+        rows=sum(chunk.proof.rows for chunk in chunks),
+        chunks=len(chunks),
+        quarantined=sum(isinstance(item, Quarantined) for item in items),
+        bytes=sum(chunk.bytes for chunk in chunks),
+        seconds=sum(chunk.seconds for chunk in chunks),
+    )
+
+
+def _entry(chunk: Chunk) -> ChunkEntry:
+    return ChunkEntry(
+        chunk=chunk.number,
+        asked=chunk.asked,
+        returned=len(chunk.proof.records),
+        rows=chunk.proof.rows,
+        bytes=chunk.bytes,
+        seconds=chunk.seconds,
+        attempts=chunk.attempts,
+        outcome="ok",
+    )
+
+
+def _structure_report(structure: Structure, layout: Layout, drift: tuple[Drift, ...]) -> StructureReport:
+    return StructureReport(
+        redcap_version=structure.version,
+        instruments=len(structure.instruments),
+        fields=len(structure.fields),
+        events=len(structure.events),
+        form_event_pairs=len(structure.form_event_mapping),
+        users=len(structure.users),
+        drift=drift,
+        not_readable=structure.not_readable,
+        hidden_fields=layout.hidden_fields,
+    )
+
+
+def _quarantine_message(quarantined: Sequence[Quarantined]) -> str:
+    reasons = ", ".join(dict.fromkeys(item.reason for item in quarantined))
+    return (
+        f"{len(quarantined)} records could not be had, each asked for alone: {reasons} They keep what they had in the "
+        "warehouse and are tried again in the next load; sync_chunks lists them as quarantined."
+    )
+
+
+def _as_utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)

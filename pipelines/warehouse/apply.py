@@ -1,0 +1,383 @@
+"""Putting proven chunks into a project's working file: one transaction, only rows that differ.
+
+What "whole" means is proof.py's business; which tables there are, layout.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+
+from pipelines.warehouse.connection import Connection
+from pipelines.warehouse.layout import (
+    DATA_ACCESS_GROUP,
+    EVENT,
+    REPEAT_INSTANCE,
+    REPEAT_INSTRUMENT,
+    SURVEY_IDENTIFIER,
+    InstrumentTable,
+    Layout,
+)
+from pipelines.warehouse.proof import Answer, source
+from pipelines.warehouse.quoting import identifier, literal, qualified
+from pipelines.warehouse.types import INSTANCE, SURVEY_TIMESTAMP, SqlType, sql_type, type_name
+from redcap_source.dictionary import ValueKind
+
+MATCH = "p._record = n._record AND p._event = n._event AND p._instance = n._instance"
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Rows and cells counted while applying."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    cells: int = 0
+    invalid: int = 0
+
+    def __add__(self, other: Touched) -> Touched:
+        return Touched(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A chunk as apply needs it: the answer, and the record in it that is not proven whole."""
+
+    answer: Answer
+    unproven: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunStamp:
+    """Which load is writing, for every row that says so."""
+
+    project: str
+    run_id: str
+    now: datetime
+    hash_key: str = field(default="", repr=False)
+    """What identifiers are hashed with, where the project's configuration asks for that."""
+
+
+def apply_chunks(connection: Connection, layout: Layout, chunks: Sequence[Staged], stamp: RunStamp) -> Touched:
+    """Replace the rows of the chunks' records, inside the caller's transaction.
+
+    Rows that are as they were are not written. Every changed cell of a record that was already known becomes a
+    row of record_changes.
+    """
+    _stage(connection, layout, chunks)
+    known = _known_records(connection)
+    touched = Touched()
+    for table in layout.instruments:
+        touched += _InstrumentApply(connection, layout, table, stamp).run(compare=known > 0)
+    _note_records(connection, stamp)
+    connection.execute("DROP TABLE batch; DROP TABLE batch_records")
+    return touched
+
+
+def _stage(connection: Connection, layout: Layout, chunks: Sequence[Staged]) -> None:
+    columns = ", ".join(f"c{i} VARCHAR" for i in range(len(layout.answer_columns)))
+    names = ", ".join(f"c{i}" for i in range(len(layout.answer_columns)))
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE batch ({columns})")
+    for chunk in chunks:
+        connection.execute(
+            f"INSERT INTO batch SELECT {names} FROM {source(chunk.answer)} WHERE c0 IS DISTINCT FROM $unproven",
+            {"unproven": chunk.unproven},
+        )
+    connection.execute("CREATE OR REPLACE TEMP TABLE batch_records AS SELECT DISTINCT c0 AS record FROM batch")
+
+
+def _known_records(connection: Connection) -> int:
+    """How many of the batch's records the mirror has ever held."""
+    return _count(connection, "SELECT count(*) FROM redcap.records SEMI JOIN batch_records USING (record)")
+
+
+def _note_records(connection: Connection, stamp: RunStamp) -> None:
+    values = {"project": stamp.project, "now": stamp.now}
+    connection.execute(
+        "UPDATE redcap.records SET deleted_at = NULL, renamed_to = NULL, last_changed = $now "
+        "WHERE deleted_at IS NOT NULL AND record IN (SELECT record FROM batch_records)",
+        {"now": stamp.now},
+    )
+    connection.execute(
+        "INSERT INTO redcap.records SELECT $project, record, $now, $now, NULL, NULL FROM batch_records "
+        "ANTI JOIN redcap.records USING (record)",
+        values,
+    )
+
+
+class _InstrumentApply:
+    """One instrument's part of a batch."""
+
+    def __init__(self, connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp) -> None:
+        self.connection = connection
+        self.layout = layout
+        self.table = table
+        self.stamp = stamp
+        self.target = qualified("raw", table.name)
+        self.shown = work_columns(layout, table)
+
+    def run(self, *, compare: bool) -> Touched:
+        """Bring the instrument's rows to what the batch says."""
+        self.connection.execute(self._incoming())
+        arrived = _count(self.connection, "SELECT count(*) FROM incoming")
+        touched = self._replace(arrived) if compare else self._insert_all(arrived)
+        touched += Touched(invalid=self._note_invalid(), cells=arrived * len(self.table.columns))
+        if touched.inserted or touched.updated or touched.deleted:
+            self._mark_changed()
+        self.connection.execute("DROP TABLE incoming")
+        return touched
+
+    def _incoming(self) -> str:
+        """The batch's rows in which the instrument holds data, keyed as the working file keys them."""
+        layout = self.layout
+        keys = (
+            f"c0 AS _record, {_blank(layout.position(EVENT))} AS _event, "
+            f"{_blank(layout.position(REPEAT_INSTANCE))} AS _instance"
+        )
+        cells = ", ".join(f"{expression} AS {identifier(name)}" for name, expression in self._expressions())
+        where = self._holds_data()
+        repeat = layout.position(REPEAT_INSTRUMENT)
+        if repeat is not None:
+            where += f" AND (c{repeat} IS NULL OR c{repeat} = {literal(self.table.name)})"
+        return f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT {keys}, {cells} FROM batch WHERE {where}"
+
+    def _expressions(self) -> list[tuple[str, str]]:
+        hashed = {column.name for column in self.table.columns if column.hashed}
+        key = literal(self.stamp.hash_key)
+        return [
+            (name, f"sha256({key} || {cell})" if name in hashed else cell)
+            for name, answer in self.shown
+            for cell in (_cell(self.layout.position(answer)),)
+        ]
+
+    def _holds_data(self) -> str:
+        """The test for a row to be the instrument's: a value, a ticked option, or a form status."""
+        position = self.layout.position
+        plain = [f"{self.table.name}_timestamp"] if self.table.survey else []
+        plain += [c.name for c in self.table.columns if c.kind is not ValueKind.CHECKBOX]
+        ticked = [c.name for c in self.table.columns if c.kind is ValueKind.CHECKBOX]
+        tests = [f"c{position(name)} <> '0'" for name in ticked]
+        if not self.layout.gray_status_known and plain:
+            # This server says Incomplete for a form that nobody opened; the status alone proves nothing.
+            tests.append(f"nullif(c{position(plain.pop())}, '0') IS NOT NULL")
+        if plain:
+            tests.append(f"coalesce({', '.join(f'c{position(name)}' for name in plain)}) IS NOT NULL")
+        return "(" + (" OR ".join(tests) or "false") + ")"
+
+    def _insert_all(self, arrived: int) -> Touched:
+        self.connection.execute(f"INSERT INTO {self.target} BY NAME SELECT * FROM incoming")
+        return Touched(inserted=arrived)
+
+    def _replace(self, arrived: int) -> Touched:
+        """Delete what vanished, rewrite what differs, leave the rest alone."""
+        execute = self.connection.execute
+        execute(
+            f"CREATE OR REPLACE TEMP TABLE present AS SELECT rowid AS _row, * FROM {self.target} "
+            "WHERE _record IN (SELECT record FROM batch_records)"
+        )
+        execute(
+            "CREATE OR REPLACE TEMP TABLE differing AS SELECT p._row AS _row, "
+            "coalesce(n._record, p._record) AS _record, coalesce(n._event, p._event) AS _event, "
+            "coalesce(n._instance, p._instance) AS _instance, n._record IS NOT NULL AS _stays "
+            f"FROM present p FULL JOIN incoming n ON {MATCH} "
+            f"WHERE p._record IS NULL OR n._record IS NULL OR {self._differ()}"
+        )
+        inserted, updated, deleted = self.connection.execute(
+            "SELECT count(*) FILTER (_row IS NULL), count(*) FILTER (_row IS NOT NULL AND _stays), "
+            "count(*) FILTER (NOT _stays) FROM differing"
+        ).fetchone() or (0, 0, 0)
+        if inserted or updated or deleted:
+            self._note_changes()
+            execute(f"DELETE FROM {self.target} WHERE rowid IN (SELECT _row FROM differing WHERE _row IS NOT NULL)")
+            execute(f"INSERT INTO {self.target} BY NAME SELECT n.* FROM incoming n SEMI JOIN differing p ON {MATCH}")
+        execute("DROP TABLE present; DROP TABLE differing")
+        return Touched(inserted, updated, deleted, unchanged=arrived - inserted - updated)
+
+    def _differ(self) -> str:
+        names = [identifier(name) for name, _ in self.shown]
+        old, new = (", ".join(f"{side}.{name}" for name in names) for side in "pn")
+        return f"row({old}) IS DISTINCT FROM row({new})"
+
+    def _note_changes(self) -> None:
+        """One row of record_changes for each cell that differs."""
+        cells = ", ".join(
+            f"{{'field': {literal(answer)}, 'old': p.{identifier(name)}, 'new': n.{identifier(name)}}}"
+            for name, answer in self.shown
+        )
+        self.connection.execute(
+            f"""
+            INSERT INTO redcap.record_changes
+            SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), cell.field, cell.old,
+                   cell.new, change, $now, $run_id, 'redcap', NULL, NULL
+            FROM (
+                SELECT d._record, d._event, d._instance, unnest([{cells}]) AS cell,
+                       CASE WHEN d._row IS NULL THEN 'insert' WHEN d._stays THEN 'update' ELSE 'delete' END AS change
+                FROM differing d
+                LEFT JOIN present p ON p._row = d._row
+                LEFT JOIN incoming n ON n._record = d._record AND n._event = d._event AND n._instance = d._instance
+            )
+            WHERE cell.old IS DISTINCT FROM cell.new
+            """,
+            {**self._named(), "now": self.stamp.now},
+        )
+        self.connection.execute(
+            "UPDATE redcap.records SET last_changed = $now WHERE record IN (SELECT _record FROM differing)",
+            {"now": self.stamp.now},
+        )
+
+    def _note_invalid(self) -> int:
+        """Report every value that does not fit its type; it stays verbatim in the working file."""
+        self.connection.execute(
+            "DELETE FROM redcap.invalid_values WHERE instrument = $instrument "
+            "AND record IN (SELECT record FROM batch_records)",
+            {"instrument": self.table.name},
+        )
+        return self._note_misfits() + self._note_contradictions() + self._note_strays()
+
+    def _note_misfits(self) -> int:
+        typed = self._typed_columns()
+        if not typed:
+            return 0
+        misfits = [f"{identifier(name)} IS NOT NULL AND {kind.of(identifier(name))} IS NULL" for name, kind, _ in typed]
+        counts = (
+            self.connection.execute(
+                f"SELECT {', '.join(f'count(*) FILTER ({misfit})' for misfit in misfits)} FROM incoming"
+            ).fetchone()
+            or ()
+        )
+        for (name, kind, expected), misfit, count in zip(typed, misfits, counts, strict=True):
+            if count:
+                self._insert_misfits(name, expected, misfit)
+        return sum(counts)
+
+    def _note_contradictions(self) -> int:
+        """Rows where the setup says none can be: they are kept like any other, and reported."""
+        noted = 0
+        if self.table.events is not None:
+            noted += self._insert_contradictions(
+                EVENT,
+                "_event",
+                "NOT list_contains($known, _event)",
+                "an event of the instrument",
+                self.table.events,
+            )
+        if not self.table.repeats and self.layout.position(REPEAT_INSTANCE) is not None:
+            noted += self._insert_contradictions(
+                REPEAT_INSTANCE,
+                "_instance",
+                "_instance <> '' AND $known IS NOT NULL",
+                "no instance",
+                frozenset(),
+            )
+        return noted
+
+    def _note_strays(self) -> int:
+        """Cells on a row of another repeating instrument: they have no place in a table, so they are listed."""
+        repeat = self.layout.position(REPEAT_INSTRUMENT)
+        if repeat is None:
+            return 0
+        test = f"c{repeat} IS NOT NULL AND c{repeat} <> {literal(self.table.name)} AND {self._holds_data()}"
+        count = _count(self.connection, f"SELECT count(*) FROM batch WHERE {test}")
+        if count:
+            cells = ", ".join(
+                f"{{'field': {literal(name)}, 'value': c{self.layout.position(name)}}}" for _, name in self.shown
+            )
+            self.connection.execute(
+                f"""
+                INSERT INTO redcap.invalid_values
+                SELECT $project, c0, {_cell(self.layout.position(EVENT))}, $instrument,
+                       {_cell(self.layout.position(REPEAT_INSTANCE))}, cell.field, cell.value,
+                       'a row of the instrument', 'on a row of the repeating instrument ' || other, $run_id
+                FROM (SELECT *, c{repeat} AS other, unnest([{cells}]) AS cell FROM batch WHERE {test})
+                WHERE cell.value IS NOT NULL
+                """,
+                self._named(),
+            )
+        return count
+
+    def _insert_contradictions(self, field: str, column: str, test: str, expected: str, known: frozenset[str]) -> int:
+        inserted = self.connection.execute(
+            f"""
+            INSERT INTO redcap.invalid_values
+            SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), $field, {column},
+                   $expected, 'contradicts the project''s setup', $run_id
+            FROM incoming WHERE {test.replace("$known", "$known::VARCHAR[]")}
+            """,
+            {
+                **self._named(),
+                "field": field,
+                "expected": expected,
+                "known": sorted(known),
+            },
+        ).fetchone()
+        return int(inserted[0]) if inserted else 0
+
+    def _typed_columns(self) -> list[tuple[str, SqlType, str]]:
+        columns = [
+            (c.name, kind, type_name(c.kind)) for c in self.table.columns if (kind := sql_type(c.kind)) is not None
+        ]
+        if self.table.survey:
+            columns.append(("_survey_timestamp", SURVEY_TIMESTAMP, SURVEY_TIMESTAMP.name))
+        if self.layout.position(REPEAT_INSTANCE) is not None:
+            columns.append(("_instance", _BlankInstance, INSTANCE.name))
+        return columns
+
+    def _insert_misfits(self, name: str, expected: str, misfit: str) -> None:
+        column = identifier(name)
+        codes = [choice.code for choice in self.layout.missing_codes]
+        self.connection.execute(
+            f"""
+            INSERT INTO redcap.invalid_values
+            SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), $field, {column},
+                   $expected, CASE WHEN list_contains($codes::VARCHAR[], {column}) THEN 'missing data code'
+                                   ELSE 'not a ' || $expected END, $run_id
+            FROM incoming WHERE {misfit}
+            """,
+            {
+                **self._named(),
+                "field": dict(self.shown).get(name, REPEAT_INSTANCE),
+                "expected": expected,
+                "codes": codes,
+            },
+        )
+
+    def _mark_changed(self) -> None:
+        self.connection.execute(
+            "UPDATE state.instruments SET changed_run = $run_id, changed_at = $now WHERE instrument = $instrument",
+            {"run_id": self.stamp.run_id, "now": self.stamp.now, "instrument": self.table.name},
+        )
+
+    def _named(self) -> dict[str, object]:
+        return {"project": self.stamp.project, "instrument": self.table.name, "run_id": self.stamp.run_id}
+
+
+# A blank instance is stored as '' (keys are never NULL) and is no misfit.
+_BlankInstance = SqlType("INTEGER", f"({INSTANCE.shape})?", "coalesce(TRY_CAST({value} AS INTEGER), 0)")
+
+
+def work_columns(layout: Layout, table: InstrumentTable) -> list[tuple[str, str]]:
+    """The columns behind the keys, as (name in the working file, REDCap's name)."""
+    shown: list[tuple[str, str]] = []
+    if layout.data_access_groups:
+        shown.append(("_data_access_group", DATA_ACCESS_GROUP))
+    if table.survey and layout.survey_identifier:
+        shown.append(("_survey_identifier", SURVEY_IDENTIFIER))
+    if table.survey:
+        shown.append(("_survey_timestamp", f"{table.name}_timestamp"))
+    return [*shown, *((column.name, column.name) for column in table.columns)]
+
+
+def _blank(position: int | None) -> str:
+    return "''" if position is None else f"coalesce(c{position}, '')"
+
+
+def _cell(position: int | None) -> str:
+    return "NULL" if position is None else f"c{position}"
+
+
+def _count(connection: Connection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,267 @@
+"""Writing a project's structure into schema redcap, and noticing what changed since it was last written.
+
+What the tables are is sql/catalog.sql; reading the structure from REDCap is pipelines.structure's business.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipelines.structure import Structure
+from pipelines.warehouse.connection import Connection
+from pipelines.warehouse.layout import Layout
+from pipelines.warehouse.quoting import qualified
+from pipelines.warehouse.types import type_name
+from redcap_source import dictionary, model
+
+Row = Sequence[object]
+
+# Rights that say who may do what are kept whole as JSON: the list differs with every REDCap version.
+STRUCTURE_TABLES = (
+    "data_dictionary",
+    "field_choices",
+    "instruments",
+    "arms",
+    "events",
+    "form_event_mapping",
+    "repeating_forms_events",
+    "users",
+    "user_form_rights",
+    "user_roles",
+    "user_role_assignments",
+    "data_access_groups",
+    "data_access_group_assignments",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One difference between two nights' structures."""
+
+    change: str
+    kind: str
+    name: str
+    old: str | None
+    new: str | None
+
+
+def write_structure(
+    connection: Connection, project: str, structure: Structure, layout: Layout, run_id: str, now: datetime
+) -> tuple[Drift, ...]:
+    """Replace the project's rows in schema redcap; returns what is different from the last time."""
+    rows = structure_rows(structure, layout)
+    before = read_described(connection)
+    drift = compare(before, described(structure)) if before else ()
+    for table in STRUCTURE_TABLES:
+        _replace(connection, project, table, rows[table])
+    _replace(connection, project, "dictionary_changes", _drift_rows(drift, run_id, now), keep=True)
+    return drift
+
+
+def structure_rows(structure: Structure, layout: Layout) -> Mapping[str, list[Row]]:
+    """The rows of every structure table, without the leading project."""
+    return {
+        "data_dictionary": _dictionary_rows(structure, layout),
+        "field_choices": _choice_rows(layout),
+        "instruments": [(i, t.name, t.label, t.repeats, t.survey) for i, t in enumerate(layout.instruments, 1)],
+        "arms": [(a.arm_num, a.name) for a in structure.arms],
+        "events": _event_rows(structure),
+        "form_event_mapping": [(m.arm_num, m.unique_event_name, m.form) for m in structure.form_event_mapping],
+        "repeating_forms_events": [
+            (r.event_name or None, r.form_name or None, r.custom_form_label) for r in structure.repeating
+        ],
+        "users": [_user_row(user) for user in structure.users],
+        "user_form_rights": _form_right_rows(structure),
+        "user_roles": [
+            (r.unique_role_name, r.role_label, _as_json({**r.rights, **r.extra})) for r in structure.user_roles
+        ],
+        "user_role_assignments": [
+            (a.username, a.unique_role_name or None, a.data_access_group or None)
+            for a in structure.user_role_assignments
+        ],
+        "data_access_groups": [
+            (g.data_access_group_name, g.unique_group_name, g.data_access_group_id)
+            for g in structure.data_access_groups
+        ],
+        "data_access_group_assignments": [
+            (a.username, a.redcap_data_access_group or None) for a in structure.data_access_group_assignments
+        ],
+    }
+
+
+Described = Mapping[tuple[str, str], Mapping[str, str]]
+
+
+def described(structure: Structure) -> Described:
+    """Every named part of a structure with the properties whose change matters to the warehouse."""
+    parts: dict[tuple[str, str], dict[str, str]] = {}
+    for position, field in enumerate(structure.fields):
+        parts["field", field.field_name] = {
+            "retyped": f"{field.field_type}:{field.text_validation_type_or_show_slider_number}",
+            "relabelled": field.field_label or "",
+            "recoded": field.select_choices_or_calculations or "",
+            "moved": f"{field.form_name}#{position}",
+        }
+    for instrument in structure.instruments:
+        parts["instrument", instrument.instrument_name] = {"relabelled": instrument.instrument_label or ""}
+    for event in structure.events:
+        parts["event", event.unique_event_name] = {"relabelled": event.event_name or ""}
+    for pair in structure.form_event_mapping:
+        parts["form-event pair", f"{pair.unique_event_name}/{pair.form}"] = {}
+    for repeat in structure.repeating:
+        parts["repeating", f"{repeat.event_name or ''}/{repeat.form_name or ''}"] = {}
+    return parts
+
+
+def compare(before: Described, after: Described) -> tuple[Drift, ...]:
+    """What was added, removed or altered."""
+    drift = [Drift("added", kind, name, None, None) for kind, name in after if (kind, name) not in before]
+    drift += [Drift("removed", kind, name, None, None) for kind, name in before if (kind, name) not in after]
+    for part, properties in after.items():
+        old = before.get(part)
+        if old is not None:
+            drift += [
+                Drift(change, *part, old[change], value)
+                for change, value in properties.items()
+                if _matters(change, old[change], value)
+            ]
+    return tuple(drift)
+
+
+def _matters(change: str, old: str, new: str) -> bool:
+    if change == "moved":
+        # A field that only slid along because another was inserted before it has not been moved by anyone.
+        return old.split("#")[0] != new.split("#")[0]
+    return old != new
+
+
+def read_described(connection: Connection) -> Described:
+    """The structure as it was last written, in the form it is compared in."""
+    row = connection.execute("SELECT described FROM state.structure").fetchone()
+    if row is None:
+        return {}
+    return {(kind, name): properties for kind, name, properties in json.loads(row[0])}
+
+
+def keep_described(connection: Connection, structure: Structure) -> None:
+    """Remember the structure for the next night's comparison."""
+    parts = [[kind, name, properties] for (kind, name), properties in described(structure).items()]
+    connection.execute("DELETE FROM state.structure")
+    connection.execute("INSERT INTO state.structure VALUES ($described)", {"described": json.dumps(parts)})
+
+
+def _replace(connection: Connection, project: str, table: str, rows: Iterable[Row], *, keep: bool = False) -> None:
+    target = qualified("redcap", table)
+    if not keep:
+        connection.execute(f"DELETE FROM {target}")
+    listed = [(project, *row) for row in rows]
+    if listed:
+        places = ", ".join("?" * len(listed[0]))
+        connection.executemany(f"INSERT INTO {target} VALUES ({places})", listed)
+
+
+def _dictionary_rows(structure: Structure, layout: Layout) -> list[Row]:
+    columns: dict[str, list[str]] = {structure.record_id_field: [layout.record_id_field]}
+    types = {structure.record_id_field: "VARCHAR"}
+    for table in layout.instruments:
+        for column in table.columns:
+            columns.setdefault(column.field, []).append(column.name)
+            types[column.field] = type_name(column.kind)
+    return [
+        (
+            position,
+            f.field_name,
+            f.form_name,
+            f.section_header or None,
+            f.field_type,
+            f.field_label,
+            f.select_choices_or_calculations or None,
+            f.field_note or None,
+            f.text_validation_type_or_show_slider_number or None,
+            f.text_validation_min or None,
+            f.text_validation_max or None,
+            dictionary.is_identifier(f),
+            f.branching_logic or None,
+            f.required_field.lower() == "y",
+            f.custom_alignment or None,
+            f.question_number or None,
+            f.matrix_group_name or None,
+            f.matrix_ranking.lower() == "y",
+            f.field_annotation or None,
+            types.get(f.field_name),
+            columns.get(f.field_name, []),
+        )
+        for position, f in enumerate(structure.fields, 1)
+    ]
+
+
+def _choice_rows(layout: Layout) -> list[Row]:
+    seen: dict[str, None] = {}
+    rows: list[Row] = []
+    for table in layout.instruments:
+        columns = {(c.field, c.code): c.name for c in table.columns}
+        for column in table.columns:
+            if column.field in seen:
+                continue
+            seen[column.field] = None
+            rows += [
+                (
+                    column.field,
+                    i,
+                    choice.code,
+                    choice.label,
+                    columns.get((column.field, choice.code)) or columns.get((column.field, None)),
+                )
+                for i, choice in enumerate(column.choices, 1)
+            ]
+    return rows
+
+
+def _event_rows(structure: Structure) -> list[Row]:
+    repeating = {r.event_name for r in structure.repeating if not r.form_name}
+    return [
+        (
+            position,
+            e.event_name,
+            e.arm_num,
+            e.unique_event_name,
+            e.custom_event_label or None,
+            e.event_id,
+            e.unique_event_name in repeating,
+        )
+        for position, e in enumerate(structure.events, 1)
+    ]
+
+
+def _user_row(user: model.User) -> Row:
+    return (
+        user.username,
+        user.email or None,
+        user.firstname or None,
+        user.lastname or None,
+        user.expiration or None,
+        user.data_access_group or None,
+        user.data_access_group_id,
+        _as_json({**user.rights, **user.extra}),
+    )
+
+
+def _form_right_rows(structure: Structure) -> list[Row]:
+    rows: list[Row] = []
+    for user in structure.users:
+        forms = dict.fromkeys([*(user.forms or {}), *(user.forms_export or {})])
+        rows += [
+            (user.username, form, (user.forms or {}).get(form), (user.forms_export or {}).get(form)) for form in forms
+        ]
+    return rows
+
+
+def _as_json(rights: Mapping[str, object]) -> str:
+    return json.dumps(dict(rights), sort_keys=True)
+
+
+def _drift_rows(drift: Iterable[Drift], run_id: str, now: datetime) -> list[Row]:
+    return [(now, run_id, d.change, d.kind, d.name, d.old, d.new) for d in drift]

@@ -1,0 +1,140 @@
+"""Opening DuckDB files so that they are private, hardened and never fought over.
+
+What lies in a file is layout.py's and the SQL files' business.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import tenacity
+
+from pipelines.errors import WarehouseBusy, WarehouseUnreadable
+from pipelines.warehouse.quoting import identifier, literal
+
+# Analysts' drivers lag behind ours; files are written so that DuckDB 1.5 and the 1.x drivers still open them.
+STORAGE_VERSION = "v1.0.0"
+
+Connection = duckdb.DuckDBPyConnection
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """Everything created inside is readable by its owner only (DuckDB itself would create files 0644)."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def private_folder(path: Path) -> Path:
+    """The folder, created for its owner only if it is not there."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+@contextmanager
+def open_writer(
+    path: Path,
+    *,
+    staging: Path | None = None,
+    memory_limit: str = "384MB",
+    threads: int = 2,
+    patience_seconds: float = 60.0,
+) -> Iterator[Connection]:
+    """A read-write connection to one file, closed whatever happens.
+
+    Another process that holds the file is waited for, up to `patience_seconds`; any other failure is told at
+    once. Only the `staging` folder can be read from SQL afterwards, so no text from REDCap can reach a file.
+    """
+    private_folder(path.parent)
+    with private_files():
+        connection = _waiting_for_the_lock(lambda: _attach(path), path, patience_seconds)
+        try:
+            spill = private_folder(path.parent / f"{path.name}.spill")
+            connection.execute(f"SET temp_directory = {literal(str(spill))}")
+            connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+            connection.execute(f"SET threads = {int(threads)}")
+            # A chunk's rows carry their own order; not keeping insertion order keeps memory with the chunk.
+            connection.execute("SET preserve_insertion_order = false")
+            harden(connection, [staging] if staging is not None else [])
+            yield connection
+        finally:
+            connection.close()
+            _remove_spill(path)
+
+
+@contextmanager
+def open_reader(path: Path) -> Iterator[Connection]:
+    """A read-only connection to a file, closed whatever happens."""
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+    except duckdb.IOException as problem:
+        if _is_locked(problem):
+            raise WarehouseBusy(path=path) from None
+        raise WarehouseUnreadable(path=path, reason=_first_line(problem)) from None
+    try:
+        harden(connection, [])
+        yield connection
+    finally:
+        connection.close()
+
+
+def harden(connection: Connection, folders: list[Path]) -> None:
+    """Take file and network access away from SQL, but for the given folders; it cannot be given back."""
+    # The order matters: allowed_directories is refused once external access is off.
+    listed = ", ".join(literal(str(folder)) for folder in folders)
+    connection.execute(f"SET allowed_directories = [{listed}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _attach(path: Path) -> Connection:
+    connection = duckdb.connect()
+    try:
+        name = identifier("mirror")
+        connection.execute(
+            f"ATTACH {literal(str(path))} AS {name} (STORAGE_VERSION {literal(STORAGE_VERSION)})"
+            if not path.exists()
+            else f"ATTACH {literal(str(path))} AS {name}"
+        )
+        connection.execute(f"USE {name}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _waiting_for_the_lock(connect: Callable[[], Connection], path: Path, patience: float) -> Connection:
+    waiting = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_is_locked),
+        wait=tenacity.wait_random(0.05, 0.5),
+        stop=tenacity.stop_after_delay(patience),
+        reraise=True,
+    )
+    try:
+        return waiting(connect)
+    except duckdb.IOException as problem:
+        if _is_locked(problem):
+            raise WarehouseBusy(path=path) from None
+        raise WarehouseUnreadable(path=path, reason=_first_line(problem)) from None
+
+
+def _is_locked(problem: BaseException) -> bool:
+    return isinstance(problem, duckdb.IOException) and "onflicting lock" in str(problem)
+
+
+def _first_line(problem: BaseException) -> str:
+    return str(problem).splitlines()[0]
+
+
+def _remove_spill(path: Path) -> None:
+    spill = path.parent / f"{path.name}.spill"
+    for leftover in spill.glob("*"):
+        leftover.unlink(missing_ok=True)
+    spill.rmdir()

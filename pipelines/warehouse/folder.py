@@ -1,0 +1,94 @@
+"""Where things lie on disk: the warehouse folder and what is in it.
+
+warehouse.duckdb          the published database, all a reader needs
+work/<project>.duckdb     a project's private mirror
+work/<project>.loaded     a mark: loaded since the last publish, by this run
+work/staging/<project>/   answers on their way into the mirror; empty between loads
+work/pace/                one pace per REDCap server, across processes
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import WarehouseUnreadable
+from pipelines.warehouse.connection import private_files, private_folder
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseFolder:
+    """The paths of one warehouse."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """The published database."""
+        return self.path / "warehouse.duckdb"
+
+    @property
+    def work(self) -> Path:
+        """The folder of everything that is not for readers."""
+        return self.path / "work"
+
+    @property
+    def publish_lock(self) -> Path:
+        """Held by whoever publishes."""
+        return self.work / "publish.lock"
+
+    @property
+    def pace(self) -> Path:
+        """Where processes keep one pace per server."""
+        return self.work / "pace"
+
+    def mirror(self, project: str) -> Path:
+        """The project's working file."""
+        return self.work / f"{project}.duckdb"
+
+    def project_lock(self, project: str) -> Path:
+        """Held by the one load of a project that may run."""
+        return self.work / f"{project}.lock"
+
+    def staging(self, project: str, run: str) -> Path:
+        """Where one run's answers wait; named by the run, so that a re-execution finds them."""
+        safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in run)
+        return self.work / "staging" / project / safe
+
+    def make(self) -> None:
+        """Create the folders, for their owner only; says so plainly where it cannot."""
+        try:
+            with private_files():
+                for folder in (self.path, self.work, self.work / "staging", self.pace):
+                    private_folder(folder)
+            probe = self.work / f".writable-{os.getpid()}"
+            probe.touch(mode=0o600)
+            probe.unlink()
+        except OSError as problem:
+            raise WarehouseUnreadable(path=self.path, reason=problem.strerror or str(problem)) from None
+
+    def loaded(self, project: str, run: str) -> None:
+        """Mark the project as waiting to be published."""
+        with private_files():
+            self._mark(project).write_text(run)
+
+    def taken_up(self, project: str, run: str) -> None:
+        """This load of the project has been published; a later one goes on waiting."""
+        if self.waiting().get(project) == run:
+            self._mark(project).unlink(missing_ok=True)
+
+    def waiting(self) -> dict[str, str]:
+        """Projects loaded since the last publish, with the run that loaded them."""
+        return {mark.stem: mark.read_text() for mark in sorted(self.work.glob("*.loaded"))}
+
+    def _mark(self, project: str) -> Path:
+        return self.work / f"{project}.loaded"
+
+    def clear_staging(self, project: str, *, but: str | None = None) -> None:
+        """Remove answers that no run needs any more, except those of one run."""
+        kept = self.staging(project, but).name if but is not None else None
+        for folder in (self.work / "staging" / project).glob("*"):
+            if folder.name != kept:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,194 @@
+"""Which tables a project becomes: pure, worked out from its structure and the columns its token can see.
+
+Kinds of values are redcap_source.dictionary's; making the tables is mirror.py's; showing them, views.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pipelines.structure import Structure
+from redcap_source import dictionary, model
+from redcap_source.dictionary import Choice, ValueKind
+
+# The keys of every row in a working file, whatever the project calls them.
+KEYS = ("_record", "_event", "_instance")
+EXTRAS = ("_data_access_group", "_survey_identifier", "_survey_timestamp")
+
+EVENT = "redcap_event_name"
+REPEAT_INSTRUMENT = "redcap_repeat_instrument"
+REPEAT_INSTANCE = "redcap_repeat_instance"
+DATA_ACCESS_GROUP = "redcap_data_access_group"
+SURVEY_IDENTIFIER = "redcap_survey_identifier"
+
+
+# exportBlankForGrayFormStatus was in public use by early 2022 (REDCap 12); before, it is taken as ignored.
+GRAY_STATUS_SINCE = (11, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of an instrument's table; a checkbox has one for each option."""
+
+    name: str
+    field: str
+    kind: ValueKind
+    label: str
+    choices: tuple[Choice, ...] = ()
+    code: str | None = None
+    identifier: bool = False
+    hashed: bool = False
+    """Whether the warehouse holds a keyed hash instead of the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentTable:
+    """One instrument's table: its columns and which keys tell its rows apart."""
+
+    name: str
+    label: str
+    columns: tuple[Column, ...]
+    repeats: bool
+    survey: bool
+    events: frozenset[str] | None
+    """The events the instrument is designated for; None in a classic project."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All tables of one project, and where their cells stand in a flat answer."""
+
+    record_id_field: str
+    record_id_label: str
+    longitudinal: bool
+    data_access_groups: bool
+    survey_identifier: bool
+    instruments: tuple[InstrumentTable, ...]
+    answer_columns: tuple[str, ...]
+    """The columns of a flat answer, in REDCap's order."""
+    hidden_fields: tuple[str, ...]
+    """Fields of the dictionary that this token's answers lack."""
+    missing_codes: tuple[Choice, ...] = ()
+    gray_status_known: bool = True
+    """Whether a blank form status means "never opened"; older servers send 0 for it."""
+
+    def position(self, column: str) -> int | None:
+        """Where a column stands in a flat answer, or None where it does not."""
+        return self.answer_columns.index(column) if column in self.answer_columns else None
+
+
+def make_layout(
+    structure: Structure, answer_columns: Sequence[str] | None = None, *, hash_identifiers: bool = False
+) -> Layout:
+    """The tables of a project, given the columns of its flat answer (all of the dictionary's where None).
+
+    A field that the dictionary has and the answer lacks is hidden from the token: it gets no column, and is
+    named in `hidden_fields`.
+    """
+    columns_of = _columns_by_instrument(structure)
+    names = tuple(answer_columns) if answer_columns is not None else _all_columns(structure, columns_of)
+    seen = set(names)
+    tables = tuple(
+        InstrumentTable(
+            name=instrument.instrument_name,
+            label=instrument.instrument_label or "",
+            columns=tuple(
+                _hashed(c) if hash_identifiers and c.identifier else c
+                for c in columns_of[instrument.instrument_name]
+                if c.name in seen
+            ),
+            repeats=_repeats(structure, instrument.instrument_name),
+            survey=f"{instrument.instrument_name}_timestamp" in seen,
+            events=_events(structure, instrument.instrument_name) if structure.longitudinal else None,
+        )
+        for instrument in structure.instruments
+    )
+    hidden = [c.field for columns in columns_of.values() for c in columns if c.name not in seen]
+    return Layout(
+        record_id_field=structure.record_id_field,
+        record_id_label=structure.fields[0].field_label or "",
+        longitudinal=structure.longitudinal,
+        data_access_groups=DATA_ACCESS_GROUP in seen,
+        survey_identifier=SURVEY_IDENTIFIER in seen,
+        instruments=tables,
+        answer_columns=names,
+        hidden_fields=tuple(dict.fromkeys(hidden)),
+        missing_codes=dictionary.missing_data_codes(structure.project.missing_data_codes),
+        gray_status_known=_version(structure.version) >= GRAY_STATUS_SINCE,
+    )
+
+
+def unexpected_columns(structure: Structure, answer_columns: Sequence[str]) -> tuple[str, ...]:
+    """Columns of a flat answer that neither the dictionary nor REDCap's own key columns explain."""
+    known = {c.name for columns in _columns_by_instrument(structure).values() for c in columns}
+    known |= {structure.record_id_field, EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE}
+    known |= {DATA_ACCESS_GROUP, SURVEY_IDENTIFIER}
+    known |= {f"{instrument.instrument_name}_timestamp" for instrument in structure.instruments}
+    return tuple(name for name in answer_columns if name not in known)
+
+
+def _columns_by_instrument(structure: Structure) -> dict[str, tuple[Column, ...]]:
+    exported: dict[str, list[model.ExportFieldName]] = {}
+    for name in structure.export_field_names:
+        exported.setdefault(name.original_field_name, []).append(name)
+    found: dict[str, list[Column]] = {i.instrument_name: [] for i in structure.instruments}
+    for field in structure.fields[1:]:
+        found.setdefault(field.form_name, []).extend(_columns(field, exported.get(field.field_name, [])))
+    for instrument in structure.instruments:
+        found[instrument.instrument_name].append(_status(instrument))
+    return {name: tuple(columns) for name, columns in found.items()}
+
+
+def _columns(field: model.Field, exported: list[model.ExportFieldName]) -> list[Column]:
+    kind = dictionary.value_kind(field)
+    if kind is ValueKind.DESCRIPTIVE:
+        return []
+    label = field.field_label
+    identifier = dictionary.is_identifier(field)
+    choices = dictionary.choices(field)
+    if kind is not ValueKind.CHECKBOX:
+        # File and signature fields are exported though exportFieldNames leaves them out.
+        return [Column(field.field_name, field.field_name, kind, label, choices, identifier=identifier)]
+    options = [(e.export_field_name, e.choice_value or "") for e in exported if e.choice_value]
+    if not options:
+        options = [(dictionary.checkbox_column(field.field_name, c.code), c.code) for c in choices]
+    return [
+        Column(name, field.field_name, kind, label, choices, code=code, identifier=identifier) for name, code in options
+    ]
+
+
+def _hashed(column: Column) -> Column:
+    return replace(column, kind=ValueKind.TEXT, choices=(), hashed=True)
+
+
+def _status(instrument: model.Instrument) -> Column:
+    name = f"{instrument.instrument_name}_complete"
+    return Column(name, name, ValueKind.STATUS, "Form status", dictionary.STATUS_CHOICES)
+
+
+def _repeats(structure: Structure, instrument: str) -> bool:
+    """Whether the instrument, or an event it lives in, repeats."""
+    if any(r.form_name == instrument for r in structure.repeating):
+        return True
+    events = _events(structure, instrument)
+    return any(not r.form_name and r.event_name in events for r in structure.repeating)
+
+
+def _events(structure: Structure, instrument: str) -> frozenset[str]:
+    return frozenset(m.unique_event_name for m in structure.form_event_mapping if m.form == instrument)
+
+
+def _all_columns(structure: Structure, columns_of: dict[str, tuple[Column, ...]]) -> tuple[str, ...]:
+    names = [structure.record_id_field]
+    if structure.longitudinal:
+        names.append(EVENT)
+    if structure.repeating:
+        names += [REPEAT_INSTRUMENT, REPEAT_INSTANCE]
+    return (*names, *(c.name for columns in columns_of.values() for c in columns))
+
+
+def _version(text: str) -> tuple[int, ...]:
+    numbers = tuple(int(part) for part in text.split(".") if part.isdigit())
+    # A version that cannot be read is taken as recent.
+    return numbers or (99,)

@@ -1,0 +1,193 @@
+"""Proving that an answer is whole before anything is done with it.
+
+A flat export cut at the end of a line still parses, so parsing proves nothing about its last record; every
+record before the last is whole, because REDCap writes the rows of a record together. The last record of a CSV
+is therefore never taken from it: it is named `unproven` and asked again. JSON closes with a bracket, so a JSON
+answer that parses is whole. Asking again, smaller, is extract.py's business.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+
+from pipelines.errors import ChunkNotProven
+from pipelines.warehouse.connection import Connection, harden
+from pipelines.warehouse.layout import EVENT, REPEAT_INSTANCE, REPEAT_INSTRUMENT
+from pipelines.warehouse.quoting import identifier, literal
+
+Format = Literal["csv", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A flat export in the staging folder, and what it was asked for."""
+
+    path: Path
+    format: Format
+    columns: tuple[str, ...]
+    """The columns the run expects, in REDCap's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What an answer holds, once it has been shown to be whole."""
+
+    records: tuple[str, ...] = field(repr=False)
+    """The records proven whole, in REDCap's order."""
+    unproven: str | None = field(repr=False)
+    rows: int
+    """Rows of the proven records."""
+
+
+@contextmanager
+def open_prover(staging: Path) -> Iterator[Connection]:
+    """A connection that can read the staging folder and nothing else, and writes nowhere."""
+    connection = duckdb.connect()
+    try:
+        connection.execute("SET threads = 1")
+        connection.execute("SET temp_directory = ''")
+        # Rows are counted in the order REDCap sent them.
+        connection.execute("SET preserve_insertion_order = true")
+        harden(connection, [staging])
+        yield connection
+    finally:
+        connection.close()
+
+
+def source(answer: Answer) -> str:
+    """The SQL table function that reads an answer: columns c0, c1, …, all text, blank cells NULL."""
+    return _json_source(answer) if answer.format == "json" else _csv_source(answer)
+
+
+def prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Proof:
+    """What the answer holds, or ChunkNotProven.
+
+    Checked: the columns are the expected ones, every row has all of them, no record was sent that was not
+    asked for, a record's rows stand together, and no two rows have the same keys.
+    Records that were asked for and are missing are the caller's to judge: they may have been deleted.
+    """
+    if _is_blank(answer.path):
+        return Proof(records=(), unproven=None, rows=0)
+    check_columns(answer)
+    try:
+        if answer.format == "json":
+            _prove_json_whole(connection, answer)
+        return _prove(connection, answer, asked)
+    except duckdb.Error:
+        # DuckDB's own message quotes the offending line, which is patients' data.
+        raise ChunkNotProven(reason=f"it cannot be read as rows of {len(answer.columns)} columns") from None
+
+
+def _prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Proof:
+    keys = ", ".join(_key_columns(answer.columns))
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE seen AS SELECT row_number() OVER () AS n, {keys} FROM {source(answer)}"
+    )
+    found = connection.execute(
+        "SELECT record, count(*), max(n) - min(n) + 1 FROM seen GROUP BY record ORDER BY min(n)"
+    ).fetchall()
+    if any(record is None for record, _, _ in found):
+        raise ChunkNotProven(reason="a row has no record id")
+    strangers = {record for record, _, _ in found} - set(asked)
+    if strangers:
+        raise ChunkNotProven(reason=f"{len(strangers)} records came that were not asked for")
+    if answer.format == "csv" and any(rows != span for _, rows, span in found):
+        raise ChunkNotProven(reason="the rows of a record do not stand together")
+    doubles = connection.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM seen GROUP BY record, event, instrument, instance HAVING count(*) > 1)"
+    ).fetchone()
+    if doubles and doubles[0]:
+        raise ChunkNotProven(reason=f"{doubles[0]} rows came twice")
+    unproven = found[-1][0] if found and answer.format == "csv" else None
+    proven = [(record, rows) for record, rows, _ in found if record != unproven]
+    return Proof(tuple(record for record, _ in proven), unproven, sum(rows for _, rows in proven))
+
+
+def _prove_json_whole(connection: Connection, answer: Answer) -> None:
+    """Refuse a JSON list that was cut, or one of whose objects lacks a column."""
+    # DuckDB reads a list without its closing bracket as if it were whole.
+    if not answer.path.read_bytes().rstrip().endswith(b"]"):
+        raise ChunkNotProven(reason="its JSON is cut or broken")
+    size = answer.path.stat().st_size + 4096
+    other = connection.execute(
+        f"SELECT count(*) FROM read_json_objects({literal(str(answer.path))}, format = 'array', "
+        f"maximum_object_size = {size}) WHERE json_keys(json) <> $columns",
+        {"columns": list(answer.columns)},
+    ).fetchone()
+    if other and other[0]:
+        raise ChunkNotProven(reason=f"{other[0]} of its rows have other columns than the first")
+
+
+def check_columns(answer: Answer) -> None:
+    """Refuse an answer whose columns are not the expected ones."""
+    expected = answer.columns
+    came = csv_header(answer.path) if answer.format == "csv" else json_keys(answer.path)
+    if came == expected:
+        return
+    missing = [name for name in expected if name not in set(came)]
+    added = [name for name in came if name not in set(expected)]
+    parts = [f"lacks {_named(missing)}"] * bool(missing) + [f"has {_named(added)} more"] * bool(added)
+    raise ChunkNotProven(reason="its columns " + (" and ".join(parts) or "stand in another order"))
+
+
+def csv_header(path: Path) -> tuple[str, ...]:
+    """The column names of a CSV answer."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as lines:
+        return tuple(next(csv.reader(lines), ()))
+
+
+def json_keys(path: Path) -> tuple[str, ...]:
+    """The keys of the first object of a JSON answer."""
+    text = path.read_text(encoding="utf-8", errors="replace").lstrip()
+    if not text.startswith("["):
+        raise ChunkNotProven(reason="it is not a JSON list")
+    try:
+        first, _ = json.JSONDecoder().raw_decode(text[1:].lstrip())
+    except ValueError:
+        raise ChunkNotProven(reason="its JSON is cut or broken") from None
+    return tuple(first) if isinstance(first, dict) else ()
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether the answer says "no rows": nothing, a newline, or an empty list."""
+    return path.stat().st_size < 8 and path.read_bytes().strip() in (b"", b"[]")
+
+
+def _csv_source(answer: Answer) -> str:
+    columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(answer.columns)))
+    # One buffer holds the whole chunk: no line, however long, can stand across two.
+    size = answer.path.stat().st_size + 4096
+    return (
+        f"read_csv({literal(str(answer.path))}, columns = {{{columns}}}, header = true, auto_detect = false, "
+        f"delim = ',', quote = '\"', escape = '\"', nullstr = '', strict_mode = true, null_padding = false, "
+        f"max_line_size = {size}, buffer_size = {size}, parallel = false, encoding = 'utf-8')"
+    )
+
+
+def _json_source(answer: Answer) -> str:
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in answer.columns)
+    size = answer.path.stat().st_size + 4096
+    shown = ", ".join(f"nullif({identifier(name)}, '') AS c{i}" for i, name in enumerate(answer.columns))
+    return (
+        f"(SELECT {shown} FROM read_json({literal(str(answer.path))}, columns = {{{columns}}}, "
+        f"format = 'array', maximum_object_size = {size}))"
+    )
+
+
+def _key_columns(columns: Sequence[str]) -> Iterator[str]:
+    yield "c0 AS record"
+    for column, name in ((EVENT, "event"), (REPEAT_INSTRUMENT, "instrument"), (REPEAT_INSTANCE, "instance")):
+        yield f"c{columns.index(column)} AS {name}" if column in columns else f"NULL AS {name}"
+
+
+def _named(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} others"

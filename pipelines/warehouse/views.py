@@ -1,0 +1,136 @@
+"""How an instrument is shown to analysts: pure text of the SELECTs behind p, p_labels and p_raw.
+
+The statements are made once, when the structure is read, and kept in the working file; publishing only runs
+them, with a FROM of its own behind. (No placeholder stands in them: labels may hold any text, braces too.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipelines.warehouse.layout import (
+    DATA_ACCESS_GROUP,
+    EVENT,
+    REPEAT_INSTANCE,
+    SURVEY_IDENTIFIER,
+    Column,
+    InstrumentTable,
+    Layout,
+)
+from pipelines.warehouse.quoting import identifier, literal
+from pipelines.warehouse.types import INSTANCE, SURVEY_TIMESTAMP, sql_type
+from redcap_source.dictionary import ValueKind
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One instrument's three faces, and what its columns mean."""
+
+    instrument: str
+    copy_select: str
+    typed_select: str
+    label_select: str
+    table_comment: str
+    column_comments: dict[str, str]
+
+
+def publication(layout: Layout, table: InstrumentTable, *, instances: bool) -> Publication:
+    """How one instrument is published; `instances` says whether its rows are told apart by instance."""
+    keys = _keys(layout, table, instances)
+    return Publication(
+        instrument=table.name,
+        copy_select=_select([(f"nullif({identifier(work)}, '')", name) for work, name in keys], table, _verbatim),
+        typed_select=_select([_typed_key(name, table) for _, name in keys], table, _typed),
+        label_select=_select([_typed_key(name, table) for _, name in keys], table, _Labels(layout).of),
+        table_comment=table.label,
+        column_comments=_comments(layout, table, [name for _, name in keys]),
+    )
+
+
+def _keys(layout: Layout, table: InstrumentTable, instances: bool) -> list[tuple[str, str]]:
+    """The key columns a reader sees, as (name in the working file, REDCap's name)."""
+    keys = [("_record", layout.record_id_field)]
+    if layout.longitudinal:
+        keys.append(("_event", EVENT))
+    if instances:
+        keys.append(("_instance", REPEAT_INSTANCE))
+    if layout.data_access_groups:
+        keys.append(("_data_access_group", DATA_ACCESS_GROUP))
+    if table.survey and layout.survey_identifier:
+        keys.append(("_survey_identifier", SURVEY_IDENTIFIER))
+    if table.survey:
+        keys.append(("_survey_timestamp", f"{table.name}_timestamp"))
+    return keys
+
+
+def _select(keys: list[tuple[str, str]], table: InstrumentTable, show: Callable[[Column], str]) -> str:
+    parts = [f"{expression} AS {identifier(name)}" for expression, name in keys]
+    parts += [f"{show(column)} AS {identifier(column.name)}" for column in table.columns]
+    return "SELECT " + ", ".join(parts)
+
+
+def _typed_key(name: str, table: InstrumentTable) -> tuple[str, str]:
+    column = identifier(name)
+    if name == REPEAT_INSTANCE:
+        return INSTANCE.of(column), name
+    if name == f"{table.name}_timestamp":
+        return SURVEY_TIMESTAMP.of(column), name
+    return column, name
+
+
+def _verbatim(column: Column) -> str:
+    return identifier(column.name)
+
+
+def _typed(column: Column) -> str:
+    shown = sql_type(column.kind)
+    return identifier(column.name) if shown is None else shown.of(identifier(column.name))
+
+
+class _Labels:
+    """REDCap's own label export, as SQL: the words behind the codes; other values typed as ever."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.missing = {choice.code: choice.label for choice in layout.missing_codes}
+
+    def of(self, column: Column) -> str:
+        if column.kind is ValueKind.CHECKBOX:
+            return self._case(column, {"1": "Checked", "0": "Unchecked"})
+        if column.kind is ValueKind.BOOLEAN_YESNO:
+            return self._case(column, {"1": "Yes", "0": "No"})
+        if column.kind is ValueKind.BOOLEAN_TRUEFALSE:
+            return self._case(column, {"1": "True", "0": "False"})
+        if column.choices and sql_type(column.kind) is None:
+            return self._case(column, {choice.code: choice.label for choice in column.choices})
+        return _typed(column)
+
+    def _case(self, column: Column, labels: dict[str, str]) -> str:
+        name = identifier(column.name)
+        known = self.missing | labels
+        whens = " ".join(f"WHEN {literal(code)} THEN {literal(label)}" for code, label in known.items())
+        # A code the dictionary does not know is shown as it is: hiding it would lose it.
+        return f"CASE {name} {whens} ELSE {name} END"
+
+
+def _comments(layout: Layout, table: InstrumentTable, keys: list[str]) -> dict[str, str]:
+    key_comments = {
+        layout.record_id_field: layout.record_id_label,
+        EVENT: "Event, by its unique name",
+        REPEAT_INSTANCE: "Number of the repeating instance; empty where nothing repeats",
+        DATA_ACCESS_GROUP: "Data access group, by its unique name",
+        SURVEY_IDENTIFIER: "Survey participant's identifier",
+        f"{table.name}_timestamp": "When the survey was completed, in the server's local time",
+    }
+    comments = {key: key_comments[key] for key in keys if key_comments[key]}
+    return comments | {column.name: comment for column in table.columns if (comment := _comment(column))}
+
+
+def _comment(column: Column) -> str:
+    if column.code is not None:
+        option = next((c.label for c in column.choices if c.code == column.code), column.code)
+        return f"{column.label} [{option}]" if column.label else option
+    if not column.choices:
+        return column.label
+    listed = " | ".join(f"{choice.code}, {choice.label}" for choice in column.choices)
+    return f"{column.label} [{listed}]" if column.label else listed
