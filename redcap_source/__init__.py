@@ -1,0 +1,29 @@
+"""Talk to REDCap: a typed client, its errors, its nouns, and what its data dictionary means.
+
+    from redcap_source import RedcapClient, Token
+
+    with RedcapClient("https://redcap.example.edu/api/", Token("..."), project="heart_study") as client:
+        client.export_records_to(Path("records.csv"))
+
+A simulated REDCap to try it against is in `redcap_source.simulator`, which shares no code with the rest.
+"""
+
+from redcap_source import dictionary, errors, model
+from redcap_source.client import Calls, RedcapClient, Timeouts
+from redcap_source.pace import Pace
+from redcap_source.retry import RetryPolicy
+from redcap_source.sinks import Received
+from redcap_source.token import Token
+
+__all__ = [
+    "Calls",
+    "Pace",
+    "Received",
+    "RedcapClient",
+    "RetryPolicy",
+    "Timeouts",
+    "Token",
+    "dictionary",
+    "errors",
+    "model",
+]

@@ -1,0 +1,369 @@
+"""Send requests to REDCap over HTTP: the only module that imports httpx.
+
+What is sent and what an answer means is decided in api.py and protocol.py, when to try again in retry.py, how often
+the server may be asked in pace.py; here they meet the network.
+"""
+
+import ipaddress
+import logging
+import random
+import ssl
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+from urllib.parse import urlencode
+
+import httpx
+import tenacity
+
+from redcap_source import encoding, errors, pace, protocol
+from redcap_source.api import RedcapApi
+from redcap_source.errors import Asked, RedcapError
+from redcap_source.protocol import Request
+from redcap_source.retry import RetryPolicy, wait_before_retry
+from redcap_source.sinks import FileSink, Received, Sink
+from redcap_source.token import Token
+
+_log = logging.getLogger("redcap_source")
+_S = TypeVar("_S", bound=Sink)
+
+# An error is a sentence; a page that comes in its place is not needed whole.
+_ERROR_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to wait: for a connection, for the next bytes, for a piece to be sent, and for an answer in all."""
+
+    connect: float = 10
+    read: float = 300
+    write: float = 60
+    total: float = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What this client has done so far; `seconds` are those of the requests, without the waits between them."""
+
+    requests: int = 0
+    retries: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+_USUAL_TIMEOUTS = Timeouts()
+_USUAL_RETRY = RetryPolicy()
+
+
+class RedcapClient(RedcapApi):
+    """A client of one REDCap project; use it in a `with` block, from as many threads as you like."""
+
+    def __init__(
+        self,
+        url: str,
+        token: Token,
+        project: str = "",
+        *,
+        ca_bundle: str | Path | None = None,
+        timeouts: Timeouts = _USUAL_TIMEOUTS,
+        retry: RetryPolicy = _USUAL_RETRY,
+        pace: pace.Pace | None = None,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+        on_retry: Callable[[int, str, float], object] | None = None,
+        memory_limit: int = 512 * 2**20,
+    ) -> None:
+        """`project` is the name messages use. Nothing is sent before the first call.
+
+        http:// is accepted for this machine only (InsecureUrl otherwise); certificates are verified against
+        `ca_bundle` or the usual authorities. Without a `pace`, all clients of this process share one per server.
+        `on_retry` is told the attempt that failed, the error's class name and the wait. `memory_limit` is in bytes.
+        """
+        self.project = project
+        self._url, self._loopback = _checked(url.strip(), project)
+        self._token = token
+        self._timeouts, self._retry = timeouts, retry
+        self._pace = pace if pace is not None else _pace_for(self._url, self._loopback)
+        self._sleep, self._clock, self._chance = sleep, clock, chance
+        self._on_retry = on_retry
+        self._memory_limit = memory_limit
+        self._facts = threading.Lock()
+        self._calls = Calls()
+        self._server_date: datetime | None = None
+        self._http = httpx.Client(
+            transport=transport,
+            verify=_verification(ca_bundle) if self._url.scheme == "https" and transport is None else True,
+            timeout=httpx.Timeout(None, connect=timeouts.connect, read=timeouts.read, write=timeouts.write),
+            follow_redirects=False,
+            # A proxy of the environment has no business between this machine and itself.
+            trust_env=not self._loopback,
+            headers={
+                "User-Agent": "redcap_source",
+                "Accept": "*/*",
+                # On loopback compressing costs more than it saves.
+                "Accept-Encoding": "identity" if self._loopback else "gzip",
+            },
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"RedcapClient({str(self._url)!r}, project={self.project!r})"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    @property
+    def calls(self) -> Calls:
+        """What has been done so far."""
+        with self._facts:
+            return self._calls
+
+    @property
+    def server_date(self) -> datetime | None:
+        """The server's clock as of its last answer; None before the first."""
+        with self._facts:
+            return self._server_date
+
+    # --- One request, as often as it takes ---
+
+    def _receive(self, request: Request, open_sink: Callable[[], _S]) -> tuple[Received, _S]:
+        tries = tenacity.Retrying(
+            retry=lambda state: self._wait(state) is not None,
+            wait=lambda state: self._wait(state) or 0.0,
+            sleep=self._sleep,
+            before_sleep=lambda state: self._note_retry(request, state),
+        )
+        received, sink = tries(self._attempt, request, open_sink)
+        return replace(received, attempts=tries.statistics["attempt_number"]), sink
+
+    def _wait(self, state: tenacity.RetryCallState) -> float | None:
+        error = state.outcome.exception() if state.outcome is not None else None
+        return None if error is None else wait_before_retry(error, state.attempt_number, self._retry, self._chance())
+
+    def _note_retry(self, request: Request, state: tenacity.RetryCallState) -> None:
+        name = type(state.outcome.exception()).__name__ if state.outcome is not None else ""
+        wait = state.next_action.sleep if state.next_action is not None else 0.0
+        _log.info("%s failed: %s; again in %.1f s", self._asked(request), name, wait)
+        with self._facts:
+            self._calls = replace(self._calls, retries=self._calls.retries + 1)
+        if self._on_retry is not None:
+            self._on_retry(state.attempt_number, name, wait)
+
+    # --- One attempt ---
+
+    def _attempt(self, request: Request, open_sink: Callable[[], _S]) -> tuple[Received, _S]:
+        sink = open_sink()
+        try:
+            with self._pace.turn():
+                received = self._exchange(request, sink)
+            sink.finish()
+        except BaseException as error:
+            sink.discard()
+            unknown = self._outcome_unknown(request, error)
+            if unknown is None:
+                raise
+        else:
+            whole = replace(received, sha256=sink.sha256) if isinstance(sink, FileSink) else received
+            return whole, sink
+        raise unknown
+
+    def _outcome_unknown(self, request: Request, error: BaseException) -> RedcapError | None:
+        if request.repeatable or not isinstance(error, errors.Transient) or error.untouched:
+            return None
+        return errors.OutcomeUnknown(self._asked(request), reason=error)
+
+    def _exchange(self, request: Request, sink: Sink) -> Received:
+        exchange = _Exchange(self, request, sink)
+        failure: RedcapError | None = None
+        try:
+            received = exchange.run()
+        except (httpx.HTTPError, httpx.StreamError, zlib.error) as error:
+            failure = _failure(self._asked(request), error, answering=exchange.status is not None)
+        finally:
+            self._note_exchange(request, exchange)
+        if failure is not None:
+            # Raised out here: an httpx error, kept as the context, would carry the request and with it the token.
+            raise failure
+        return received
+
+    def _note_exchange(self, request: Request, exchange: "_Exchange") -> None:
+        seconds = self._clock() - exchange.started
+        with self._facts:
+            calls = self._calls
+            self._calls = replace(
+                calls,
+                requests=calls.requests + 1,
+                bytes=calls.bytes + exchange.size,
+                seconds=calls.seconds + seconds,
+            )
+            self._server_date = exchange.server_date or self._server_date
+        _log.debug(
+            "content=%s action=%s status=%s bytes=%d seconds=%.3f",
+            request.content,
+            request.action,
+            exchange.status,
+            exchange.size,
+            seconds,
+        )
+
+    def _asked(self, request: Request) -> Asked:
+        return Asked(request.content, request.action, self.project, self._url.netloc.decode("ascii"))
+
+
+class _Exchange:
+    """One request and its answer on the wire."""
+
+    def __init__(self, client: RedcapClient, request: Request, sink: Sink) -> None:
+        self._client = client
+        self._request = request
+        self._asked = client._asked(request)
+        self._sink = sink
+        self.started = client._clock()
+        self.status: int | None = None
+        self.size = 0
+        self.server_date: datetime | None = None
+
+    def run(self) -> Received:
+        """Send, judge and pass on; raises what protocol.py finds wrong, and httpx's errors."""
+        client = self._client
+        with client._http.stream(
+            "POST",
+            client._url,
+            content=urlencode(protocol.encoded(self._request, client._token)).encode("ascii"),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        ) as response:
+            self.status = response.status_code
+            self.server_date = protocol.server_date(response.headers)
+            pieces = self._pieces(response)
+            if response.status_code != 200:
+                raise self._refusal(response, pieces)
+            self._pass_on(pieces)
+            return Received(
+                status=response.status_code,
+                bytes=self.size,
+                seconds=client._clock() - self.started,
+                attempts=1,
+                server_date=self.server_date,
+                content_type=response.headers.get("content-type", ""),
+            )
+
+    def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
+        """The decoded body; Truncated where its compression was not closed, TimedOut where it drips too long."""
+        decoder = encoding.decoder(response.headers.get("content-encoding", ""))
+        if decoder is None:
+            raise errors.UnexpectedAnswer(self._asked, detail="It is compressed in a way nobody asked for.")
+        latest = self.started + self._client._timeouts.total
+        for data in response.iter_raw():
+            if self._client._clock() > latest:
+                raise errors.TimedOut(self._asked, status=self.status, detail=f"{self.size} bytes had come.")
+            for piece in decoder.pieces(data):
+                self.size += len(piece)
+                yield piece
+        if not decoder.is_whole():
+            raise errors.Truncated(self._asked, status=self.status, detail=f"{self.size} bytes came.")
+
+    def _refusal(self, response: httpx.Response, pieces: Iterator[bytes]) -> RedcapError:
+        body = bytearray()
+        for piece in pieces:
+            body += piece
+            if len(body) >= _ERROR_BYTES:
+                break
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        answer = protocol.Answer(response.status_code, headers, bytes(body[:_ERROR_BYTES]))
+        return protocol.refusal(self._request, self._asked, answer)
+
+    def _pass_on(self, pieces: Iterator[bytes]) -> None:
+        """Judge the opening before anything of it is written, pass the rest on, judge the ending."""
+        ending = protocol.Ending()
+        opening, whole = bytearray(), True
+        for piece in pieces:
+            opening += piece
+            if len(opening) >= protocol.OPENING_BYTES:
+                whole = False
+                break
+        head = bytes(opening)
+        if problem := protocol.opening_problem(self._request, self._asked, head, whole):
+            raise problem
+        self._write(head, ending)
+        for piece in pieces:
+            self._write(piece, ending)
+        if problem := ending.problem(self._request, self._asked):
+            raise problem
+
+    def _write(self, data: bytes, ending: protocol.Ending) -> None:
+        ending.see(data)
+        self._sink.write(data)
+
+
+# --- Addresses, certificates, failures ---
+
+
+def _checked(url: str, project: str) -> tuple[httpx.URL, bool]:
+    """The URL, and whether it is this machine's own; InsecureUrl for plain http to any other."""
+    asked = Asked(project=project)
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL("")
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise errors.WrongUrl(asked, detail="A URL like https://redcap.example.edu/api/ is needed.")
+    if parsed.userinfo:
+        raise errors.WrongUrl(asked, detail="A URL with a user name or password in it is not used.")
+    loopback = _is_loopback(parsed.host)
+    if parsed.scheme == "http" and not loopback:
+        raise errors.InsecureUrl(asked, detail=f"The host is {parsed.host}.")
+    return parsed, loopback
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _pace_for(url: httpx.URL, loopback: bool) -> pace.Pace:
+    return pace.unlimited_pace() if loopback else pace.default_pace(f"{url.scheme}://{url.netloc.decode('ascii')}")
+
+
+def _verification(ca_bundle: str | Path | None) -> ssl.SSLContext | bool:
+    return True if ca_bundle is None else ssl.create_default_context(cafile=str(ca_bundle))
+
+
+def _failure(asked: Asked, error: Exception, *, answering: bool) -> RedcapError:
+    """Our error for one of httpx's; `answering` says that the status line had come."""
+    if isinstance(error, zlib.error):
+        return errors.Truncated(asked, detail="Its compression is broken.")
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        return _not_connected(asked, error)
+    if isinstance(error, httpx.TimeoutException):
+        return errors.TimedOut(asked)
+    if answering:
+        return errors.Truncated(asked, detail="The connection ended in the middle of the answer.")
+    # The text of such errors can quote what was sent or received, so only their kind is told.
+    return errors.Unreachable(asked, detail=f"The connection failed before an answer came ({type(error).__name__}).")
+
+
+def _not_connected(asked: Asked, error: httpx.HTTPError) -> RedcapError:
+    reason = " ".join(str(error).split())[:200]
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return errors.BadCertificate(asked, detail=f"The server is {asked.server}: {reason}.")
+    return errors.Unreachable(asked, detail=f"The server is {asked.server}: {reason}.", untouched=True)

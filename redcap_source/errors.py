@@ -1,0 +1,350 @@
+"""What can go wrong between this library and REDCap, as one tree of exceptions.
+
+    RedcapError
+    ├── Transient               trying again may help
+    │   ├── Unreachable           no connection
+    │   ├── TimedOut              connected, no answer in time
+    │   ├── ServerOverloaded      408, 5xx
+    │   ├── RateLimited           429
+    │   ├── Truncated             the body ended early
+    │   ├── EmptyAnswer           200 with nothing in it
+    │   ├── NotRedcap             a web page instead of an answer: sign-on, maintenance, database down
+    │   └── TooLarge              too much for the server's memory or a proxy: ask for less
+    └── Permanent               trying again will not help
+        ├── Banned                REDCap banned this address for asking too often
+        ├── Blocked               something before REDCap refuses (403 with a web page)
+        ├── Redirected            the URL is not the API's own; names the one that is
+        ├── WrongUrl              404, 405, 411, 501
+        ├── InsecureUrl           http:// to a remote host
+        ├── BadCertificate        TLS verification failed
+        ├── TokenRefused          401, or 403 about the token
+        ├── MissingRight          403 otherwise
+        ├── RequestRefused        400
+        │   ├── NotForClassicProjects
+        │   ├── NothingConfigured
+        │   └── ImportRejected      with the cells that were refused
+        ├── OutcomeUnknown        an import was sent and never answered
+        ├── AnswerTooLong         more than this client was told to hold in memory
+        └── UnexpectedAnswer      an answer this library cannot read
+
+The first line of a class's docstring is its message. No message, and no repr, holds a token or a participant's
+value: what REDCap said verbatim is in `server_text`, for callers who may look at data.
+Telling which class an answer deserves is protocol.py's business.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+__all__ = [
+    "AnswerTooLong",
+    "Asked",
+    "BadCertificate",
+    "Banned",
+    "Blocked",
+    "EmptyAnswer",
+    "ImportRejected",
+    "InsecureUrl",
+    "MissingRight",
+    "NotForClassicProjects",
+    "NotRedcap",
+    "NothingConfigured",
+    "OutcomeUnknown",
+    "Permanent",
+    "RateLimited",
+    "RedcapError",
+    "Redirected",
+    "RejectedCell",
+    "RequestRefused",
+    "ServerOverloaded",
+    "TimedOut",
+    "TokenRefused",
+    "TooLarge",
+    "Transient",
+    "Truncated",
+    "UnexpectedAnswer",
+    "Unreachable",
+    "WrongUrl",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked, of which project on which server: the facts every error carries."""
+
+    content: str = ""
+    action: str = ""
+    project: str = ""
+    server: str = ""
+
+    def __str__(self) -> str:
+        """A few words for a message: `heart_study: record export`."""
+        call = f"{self.content} {self.action or 'export'}" if self.content else "the call"
+        return f"{self.project}: {call}" if self.project else call
+
+
+class RedcapError(Exception):
+    """The talk with REDCap failed."""
+
+    hope: ClassVar[str] = ""
+    remedy: ClassVar[str] = ""
+    # How often the same request is worth sending in all, whatever the policy allows; None for no opinion.
+    attempts_worth: ClassVar[int | None] = None
+
+    def __init__(
+        self,
+        asked: Asked | None = None,
+        *,
+        status: int | None = None,
+        detail: str = "",
+        said: str = "",
+        server_text: str = "",
+        retry_after: float | None = None,
+        untouched: bool = False,
+    ) -> None:
+        """`said` is REDCap's sentence without values, `server_text` the same with them.
+
+        `untouched` says that the request certainly changed nothing on the server.
+        """
+        self.asked = asked or Asked()
+        self.content = self.asked.content
+        self.action = self.asked.action
+        self.project = self.asked.project
+        self.status = status
+        self.detail = detail
+        self.said = said
+        self.server_text = server_text
+        self.retry_after = retry_after
+        self.untouched = untouched
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        status = f" (status {self.status})" if self.status is not None else ""
+        parts = [
+            f"{self.asked} failed{status}: {(self.__doc__ or '').splitlines()[0]}",
+            self.detail,
+            f'REDCap said: "{self.said}".' if self.said else "",
+            self.hope,
+            self.remedy,
+        ]
+        return " ".join(part for part in parts if part)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by state: worker processes send errors home, and the arguments are keyword-only."""
+        return _remade, (type(self), dict(self.__dict__))
+
+
+def _remade(cls: type[RedcapError], state: dict[str, Any]) -> RedcapError:
+    error = cls.__new__(cls)
+    error.__dict__.update(state)
+    error.args = (error._message(),)
+    return error
+
+
+class Transient(RedcapError):
+    """The request failed in a way that may pass."""
+
+    hope = "Trying again may help."
+
+
+class Permanent(RedcapError):
+    """The request failed in a way that will not pass by itself."""
+
+    hope = "Trying again will not help."
+
+
+class Unreachable(Transient):
+    """The server could not be reached."""
+
+    remedy = "Check the URL, the network, the VPN and the proxy settings."
+
+
+class TimedOut(Transient):
+    """The server did not answer in time."""
+
+    remedy = "Ask for less at a time, or allow more time."
+    # Each attempt may already have cost minutes; a smaller request is worth more than a third try.
+    attempts_worth = 2
+
+
+class ServerOverloaded(Transient):
+    """The server could not answer just now."""
+
+    remedy = "If it lasts, ask for less at a time or tell the REDCap administrators."
+
+
+class RateLimited(Transient):
+    """The server asked to slow down."""
+
+    remedy = "Lower requests_per_minute for this server."
+
+
+class Truncated(Transient):
+    """The answer ended before it was complete."""
+
+    remedy = "If it lasts, ask for less at a time: the server may be running out of memory or time."
+
+
+class EmptyAnswer(Transient):
+    """The answer was empty where rows or a list were due."""
+
+    remedy = "A REDCap under load does this; if it lasts, ask for less at a time."
+
+
+class NotRedcap(Transient):
+    """A web page came instead of REDCap's answer."""
+
+    remedy = (
+        "Check that the URL ends in /api/ and that no sign-on page stands before it; "
+        "during maintenance, wait for REDCap to come back."
+    )
+    # A maintenance page goes in minutes or hours, a sign-on page never: two more looks are enough.
+    attempts_worth = 3
+
+
+class TooLarge(Transient):
+    """The request is too large for the server as it stands."""
+
+    hope = "A smaller request may succeed; the same one will not."
+    remedy = "Ask for fewer records or fields, or send fewer rows."
+    attempts_worth = 1
+
+
+class Banned(Permanent):
+    """REDCap has banned this address for asking too often."""
+
+    remedy = (
+        "Stop all requests from this address and ask the REDCap administrators to lift the ban; "
+        "then lower requests_per_minute."
+    )
+
+
+class Blocked(Permanent):
+    """Something in front of REDCap refused the request."""
+
+    remedy = "Ask the administrators whether a firewall or gateway must let this address through."
+
+
+class Redirected(Permanent):
+    """The server points to another URL; redirects are not followed, because they would lose or leak the token."""
+
+    def __init__(self, asked: Asked | None = None, *, location: str = "", status: int | None = None) -> None:
+        """`location` is where the server pointed, without its query."""
+        self.location = location
+        super().__init__(asked, status=status, detail=f"Use {location} as the URL." if location else "")
+
+
+class WrongUrl(Permanent):
+    """There is no REDCap API at this URL."""
+
+    remedy = "The URL usually ends in /api/, with the slash, and starts with https://."
+
+
+class InsecureUrl(Permanent):
+    """The URL is not https, so the token and the data would travel in the open."""
+
+    remedy = "Use https://; http:// is accepted for this machine only."
+
+
+class BadCertificate(Permanent):
+    """The server's certificate could not be verified."""
+
+    remedy = "Give the institution's certificate file as ca_bundle; verification cannot be switched off."
+
+
+class TokenRefused(Permanent):
+    """REDCap refused the token."""
+
+    remedy = (
+        "Copy it again from the project's API page. It may have been regenerated or deleted, or the user's "
+        "API right or account may have ended."
+    )
+
+
+class MissingRight(Permanent):
+    """The token's user lacks a right this call needs."""
+
+    remedy = "Ask the project's owner for the right under User Rights, or leave this call out."
+
+
+class RequestRefused(Permanent):
+    """REDCap refused the request."""
+
+
+class NotForClassicProjects(RequestRefused):
+    """The project is classic, so it has no arms, events or form-event mapping."""
+
+
+class NothingConfigured(RequestRefused):
+    """The project has no repeating instruments or events."""
+
+
+class AnswerTooLong(Permanent):
+    """The answer is longer than this client may hold in memory."""
+
+    remedy = "Export to a file, ask for less, or raise memory_limit."
+
+
+class UnexpectedAnswer(Permanent):
+    """REDCap answered something this library cannot read."""
+
+    remedy = "Its beginning is in the error's server_text (it may hold data: look at it in private)."
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedCell:
+    """One cell REDCap refused to import, as it reported it.
+
+    `record` may read `ID` or `ID (unique_event_name)`; both are observed. Record and value stay out of the repr.
+    """
+
+    record: str = dataclasses.field(repr=False)
+    field: str
+    value: str = dataclasses.field(repr=False)
+    message: str
+
+
+class ImportRejected(RequestRefused):
+    """REDCap refused the import; nothing of it was saved."""
+
+    remedy = "Correct or leave out the cells in the error's `lines`, then import again."
+
+    def __init__(
+        self,
+        asked: Asked | None = None,
+        *,
+        status: int | None = None,
+        lines: Sequence[RejectedCell] = (),
+        said: str = "",
+        server_text: str = "",
+    ) -> None:
+        """`lines` are empty when REDCap's message named no cells."""
+        self.lines = tuple(lines)
+        super().__init__(asked, status=status, detail=_summary(self.lines), said=said, server_text=server_text)
+
+
+class OutcomeUnknown(Permanent):
+    """The change was sent, but no answer came: it may or may not have been saved."""
+
+    hope = "Do not send it again blindly."
+    remedy = "Read the affected records first, then send only what is missing."
+
+    def __init__(self, asked: Asked | None = None, *, reason: Transient | None = None) -> None:
+        """`reason` is the failure that left the outcome open."""
+        self.reason = reason
+        detail = f"({type(reason).__name__})" if reason is not None else ""
+        super().__init__(asked, status=reason.status if reason is not None else None, detail=detail)
+
+
+def _summary(lines: Sequence[RejectedCell], most: int = 5) -> str:
+    """Counts, fields and messages of rejected cells, without their values."""
+    if not lines:
+        return ""
+    records = len({line.record for line in lines})
+    fields = Counter(line.field for line in lines)
+    messages = list(dict.fromkeys(line.message for line in lines))
+    named = ", ".join(name for name, _ in fields.most_common(most)) + (", …" if len(fields) > most else "")
+    told = " | ".join(messages[:most]) + (" | …" if len(messages) > most else "")
+    return f"{len(lines)} cells of {records} records were refused. Fields: {named}. Reasons: {told}"

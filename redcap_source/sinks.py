@@ -1,0 +1,106 @@
+"""Where the body of an answer goes, and what is known once it has gone there.
+
+A sink takes one attempt's body and is thrown away with it: memory and files here, rows in rows.py.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from redcap_source import errors
+from redcap_source.errors import Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What is known of a body that was passed on whole; `seconds` and `bytes` are of the attempt that succeeded.
+
+    `server_date` is the server's own clock at that moment, to the second. `sha256` is of the bytes as written;
+    None where the body was not written to a file.
+    """
+
+    status: int
+    bytes: int
+    seconds: float
+    attempts: int
+    server_date: datetime | None
+    content_type: str
+    sha256: str | None = None
+
+
+class Sink(Protocol):
+    """Takes a body in pieces."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the next piece."""
+
+    def finish(self) -> None:
+        """The body is whole: make it last."""
+
+    def discard(self) -> None:
+        """The attempt failed: leave nothing behind."""
+
+
+class MemorySink:
+    """Holds a body in memory, up to a limit."""
+
+    def __init__(self, limit: int, asked: Asked) -> None:
+        """`limit` in bytes; `asked` is what the error names."""
+        self._limit = limit
+        self._asked = asked
+        self._body = bytearray()
+
+    @property
+    def body(self) -> bytes:
+        """What came."""
+        return bytes(self._body)
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece; AnswerTooLong beyond the limit."""
+        if len(self._body) + len(data) > self._limit:
+            raise errors.AnswerTooLong(self._asked, status=200, detail=f"The limit is {self._limit} bytes.")
+        self._body += data
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+    def discard(self) -> None:
+        """Forget what came."""
+        self._body.clear()
+
+
+class FileSink:
+    """Writes a body to a file that only its owner may read; a failed attempt leaves no file."""
+
+    def __init__(self, path: Path) -> None:
+        """An existing file is replaced from the first byte on; a symbolic link is refused."""
+        self._path = path
+        self._hash = hashlib.sha256()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        os.fchmod(descriptor, 0o600)
+        self._file = os.fdopen(descriptor, "wb", buffering=1 << 18)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of what was written."""
+        return self._hash.hexdigest()
+
+    def write(self, data: bytes) -> None:
+        """Write the next piece."""
+        self._hash.update(data)
+        self._file.write(data)
+
+    def finish(self) -> None:
+        """Close the file; it is whole."""
+        self._file.close()
+
+    def discard(self) -> None:
+        """Close and remove the file."""
+        try:
+            self._file.close()
+        finally:
+            # A full disk makes the last flush fail, too; the part that was written goes all the same.
+            self._path.unlink(missing_ok=True)

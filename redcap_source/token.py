@@ -1,0 +1,47 @@
+"""A token, which opens a project as its user: kept out of every repr, log, copy and pickle.
+
+Where tokens come from (environment, keyring, file) is the caller's business.
+"""
+
+import hmac
+from typing import Any, NoReturn
+
+MASK = "****"
+
+
+class Token:
+    """A REDCap API token; only `reveal()` gives the secret."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: str) -> None:
+        """Blanks around it are dropped: a pasted line end is the classic cause of a 403."""
+        stripped = secret.strip()
+        if not (stripped.isascii() and stripped.isalnum()):
+            raise ValueError("A REDCap token is letters and digits; this one is empty or holds something else.")
+        self._secret = stripped
+
+    def reveal(self) -> str:
+        """The secret itself, for the request body and nothing else."""
+        return self._secret
+
+    def __repr__(self) -> str:
+        return f"Token({MASK})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Token) and hmac.compare_digest(self._secret, other._secret)
+
+    def __hash__(self) -> int:
+        return hash((Token, self._secret))
+
+    def __copy__(self) -> "Token":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Token":
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A Token is not pickled: hand the new process its own way to the secret.")
