@@ -43,7 +43,7 @@ from pipelines.warehouse.layout import (
 )
 from pipelines.warehouse.mirror import ChunkEntry, Mirror, Yesterday, open_mirror
 from pipelines.warehouse.proof import Answer, csv_header, open_prover
-from redcap_source import RedcapClient, errors
+from redcap_source import Calls, Pace, RedcapClient, errors
 
 log = logging.getLogger("redcap_warehouse")
 
@@ -199,7 +199,8 @@ class Load:
         self.options = options or LoadOptions()
         self.progress = progress or Progress()
         self.now = now
-        self.stamp = RunStamp(project.name, run_id, now())
+        hash_key = self.folder.hash_key() if project.identifiers == "hash" else ""
+        self.stamp = RunStamp(project.name, run_id, now(), hash_key)
         self.staging = self.folder.staging(project.name, run_id)
 
     # -- opening things --------------------------------------------------------------------------------------
@@ -229,22 +230,34 @@ class Load:
         """All steps, with the run entered in the ledger before and after."""
         began = time.monotonic()
         mirror.begin_run(self.stamp.run_id, "full", self.now())
-        calls = Calls()
+        client: RedcapClient | None = None
         try:
             with self.client() as client:
-                calls = client.calls
                 plan, _ = self.structure(client, mirror)
                 self.progress.planned(len(plan.records))
                 tally = self.apply(mirror, plan, self.fetch(client, plan, plan.records, "chunk"))
-                report = self.finish(mirror, plan, tally)
-                calls = client.calls
+            report = self.finish(mirror, plan, tally)
         except BaseException as problem:
+            calls = client.calls if client is not None else Calls()
             self.end(mirror, "failed", str(problem) or type(problem).__name__, time.monotonic() - began, calls)
             raise
         seconds = time.monotonic() - began
-        self.end(mirror, report.outcome, report.message, seconds, calls)
-        self.folder.loaded(self.project.name, self.stamp.run_id)
-        return replace(report, requests=calls.requests, bytes=calls.bytes, seconds=seconds)
+        self.end(mirror, report.outcome, report.message, seconds, client.calls)
+        return replace(report, requests=client.calls.requests, bytes=client.calls.bytes, seconds=seconds)
+
+    def end(self, mirror: Mirror, outcome: str, message: str | None, seconds: float, calls: Calls) -> None:
+        """Enter in the ledger how the run ended; one that ended well waits to be published."""
+        mirror.end_run(
+            self.stamp.run_id,
+            outcome=outcome,
+            message=message,
+            now=self.now(),
+            seconds=seconds,
+            requests=calls.requests,
+            bytes_received=calls.bytes,
+        )
+        if outcome != "failed":
+            self.folder.loaded(self.project.name, self.stamp.run_id)
 
     # -- the steps -------------------------------------------------------------------------------------------
 
@@ -525,7 +538,7 @@ def open_client(project: ProjectConfig, folder: WarehouseFolder) -> RedcapClient
         project.token.read(),
         project=project.name,
         ca_bundle=server.ca_bundle,
-        pace=Pace(server.url, requests_per_minute=server.requests_per_minute, folder=folder.pace),
+        pace=Pace(server.requests_per_minute, server.concurrency, folder=folder.pace, name=server.url),
     )
 
 

@@ -248,7 +248,7 @@ class _InstrumentApply:
             ).fetchone()
             or ()
         )
-        for (name, kind, expected), misfit, count in zip(typed, misfits, counts, strict=True):
+        for (name, _, expected), misfit, count in zip(typed, misfits, counts, strict=True):
             if count:
                 self._insert_misfits(name, expected, misfit)
         return sum(counts)

@@ -10,6 +10,7 @@ work/pace/                one pace per REDCap server, across processes
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,15 @@ class WarehouseFolder:
             probe.unlink()
         except OSError as problem:
             raise WarehouseUnreadable(path=self.path, reason=problem.strerror or str(problem)) from None
+
+    def hash_key(self) -> str:
+        """The secret this warehouse hashes identifiers with; made once, so that hashes stay comparable."""
+        self.make()
+        path = self.work / "hash.key"
+        with private_files():
+            if not path.exists():
+                path.write_text(secrets.token_hex(32))
+        return path.read_text()
 
     def loaded(self, project: str, run: str) -> None:
         """Mark the project as waiting to be published."""
