@@ -7,6 +7,7 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── WarehouseBusy          another process is loading or publishing
     ├── WarehouseUnreadable    a DuckDB file cannot be opened or written
     ├── NotLoadedYet           nothing has been published
+    ├── QueryRefused           DuckDB does not accept a person's query
     ├── LoadRefused            going on could do harm; says which flag to use if it is meant
     └── ChunkNotProven         an answer that does not add up; asked again, never applied
 """
@@ -55,6 +56,10 @@ class NotLoadedYet(WarehouseError):
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(f"{path} does not exist yet. Run `redcap-warehouse sync` first.")
+
+
+class QueryRefused(WarehouseError):
+    """DuckDB does not accept a query someone typed; its message is for them, in their own terminal."""
 
 
 class LoadRefused(WarehouseError):

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
+import duckdb
+
+from pipelines.errors import ChunkNotProven
 from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.layout import (
     DATA_ACCESS_GROUP,
@@ -82,10 +85,14 @@ def _stage(connection: Connection, layout: Layout, chunks: Sequence[Staged]) -> 
     names = ", ".join(f"c{i}" for i in range(len(layout.answer_columns)))
     connection.execute(f"CREATE OR REPLACE TEMP TABLE batch ({columns})")
     for chunk in chunks:
-        connection.execute(
-            f"INSERT INTO batch SELECT {names} FROM {source(chunk.answer)} WHERE c0 IS DISTINCT FROM $unproven",
-            {"unproven": chunk.unproven},
-        )
+        try:
+            connection.execute(
+                f"INSERT INTO batch SELECT {names} FROM {source(chunk.answer)} WHERE c0 IS DISTINCT FROM $unproven",
+                {"unproven": chunk.unproven},
+            )
+        except (duckdb.InvalidInputException, duckdb.ConversionException):
+            # The message would quote the line, which is patients' data.
+            raise ChunkNotProven(reason="a staged answer can no longer be read as it was proven") from None
     connection.execute("CREATE OR REPLACE TEMP TABLE batch_records AS SELECT DISTINCT c0 AS record FROM batch")
 
 

@@ -8,6 +8,7 @@ answer that parses is whole. Asking again, smaller, is extract.py's business.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from collections.abc import Iterator, Sequence
@@ -77,6 +78,7 @@ def prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Proof
     if _is_blank(answer.path):
         return Proof(records=(), unproven=None, rows=0)
     check_columns(answer)
+    _check_utf8(answer.path)
     try:
         if answer.format == "json":
             _prove_json_whole(connection, answer)
@@ -124,6 +126,18 @@ def _prove_json_whole(connection: Connection, answer: Answer) -> None:
     ).fetchone()
     if other and other[0]:
         raise ChunkNotProven(reason=f"{other[0]} of its rows have other columns than the first")
+
+
+def _check_utf8(path: Path) -> None:
+    """Refuse text in another encoding; DuckDB only notices in the columns it is asked for."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as body:
+            while piece := body.read(1 << 20):
+                decoder.decode(piece)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise ChunkNotProven(reason="it is not UTF-8 text") from None
 
 
 def check_columns(answer: Answer) -> None:

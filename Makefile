@@ -1,0 +1,67 @@
+# The verbs of this repository. Only Python 3.11+, make and git are needed.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# pip alone cannot tell whether an environment fits a lock file, so a stamp remembers.
+RUN_STAMP := $(VENV)/.installed-run
+DEV_STAMP := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-browser dev bench check fix fuzz lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+demo: $(RUN_STAMP)  ## load three simulated studies into warehouse/warehouse.duckdb and show them
+	@$(BIN)/redcap-warehouse demo
+
+dev: $(RUN_STAMP)  ## the Dagster UI over the demo's studies, REDCap simulator included
+	@$(BIN)/python -m pipelines.demo
+
+test: $(DEV_STAMP)  ## the whole test suite
+	$(BIN)/python -m pytest -n 2
+
+test-browser: $(DEV_STAMP)  ## the Dagster UI driven in a real headless Chromium
+	$(BIN)/python -m pytest tests/browser -m browser -p no:xdist
+
+bench: $(DEV_STAMP)  ## our load beside PyCap's and beside the floor, as ratios
+	$(BIN)/python -m bench
+
+check: $(DEV_STAMP)  ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: $(DEV_STAMP)  ## what a tool can mend by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+fuzz: $(DEV_STAMP)  ## long runs of the property tests (FUZZ_EXAMPLES=N, default 2000)
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/python -m pytest tests -m fuzz -p no:xdist
+
+lock:  ## pin the dependencies anew (needs uv)
+	uv pip compile -q pyproject.toml --extra build --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-header --no-strip-extras -o requirements-dev.lock
+	uv pip compile -q pyproject.toml --extra build -c requirements-dev.lock --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-header --no-strip-extras -o requirements.lock
+
+clean:  ## remove the environment and everything the demo made
+	rm -rf $(VENV) demo warehouse .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "REDCap Warehouse needs Python 3.11 or newer; this is $$($(PYTHON) --version). Use make PYTHON=python3.11 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# --no-build-isolation: what builds the package is pinned in the lock file too.
+$(RUN_STAMP): requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q $(VENV)/lib || true
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q $(VENV)/lib || true
+	@touch $@ $(RUN_STAMP)

@@ -1,0 +1,243 @@
+"""The command `redcap-warehouse`: what a person types, and the exit code a cron job reads.
+
+Commands only call and show; the work is in sync.py, warehouse/ and redcap_source. Heavy imports stand inside the
+commands, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.errors import ConfigError, WarehouseError
+
+if TYPE_CHECKING:
+    from pipelines.config import Config, ProjectConfig
+    from pipelines.sync import LoadReport
+
+app = typer.Typer(
+    name="redcap-warehouse",
+    help="Load REDCap projects into a DuckDB warehouse, every night and provably complete.",
+    no_args_is_help=True,
+    add_completion=False,
+    # A traceback with local variables would show tokens and patients' values.
+    pretty_exceptions_enable=False,
+)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="The projects.yaml to use [default: $REDCAP_WAREHOUSE_CONFIG or ./projects.yaml]."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+ProjectsArgument = Annotated[list[str] | None, typer.Argument(help="Project names from projects.yaml [default: all].")]
+
+
+@app.command()
+def sync(
+    projects: ProjectsArgument = None,
+    config: ConfigOption = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Compare every record, whatever changed. (So far every load does.)")
+    ] = False,
+    allow_deletions: Annotated[
+        bool, typer.Option("--allow-deletions", help="Accept that many records are gone from REDCap.")
+    ] = False,
+    allow_narrower: Annotated[
+        bool, typer.Option("--allow-narrower", help="Accept that the token sees fewer fields than last time.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Load projects from REDCap into the warehouse and publish them.
+
+    A project that fails keeps yesterday's data, and the others are published all the same; the exit code is 0 only
+    if every project was loaded completely.
+    """
+    from pipelines.console import ProgressBars, show_loads
+    from pipelines.sync import LoadOptions, load_project
+    from pipelines.warehouse.folder import WarehouseFolder
+    from pipelines.warehouse.publish import publish
+
+    configured = _config(config)
+    options = LoadOptions(full=full, allow_deletions=allow_deletions, allow_narrower=allow_narrower)
+    reports: list[LoadReport] = []
+    failures: dict[str, str] = {}
+    with ProgressBars(quiet=as_json) as bars:
+        for project in _chosen(configured, projects):
+            try:
+                reports.append(load_project(configured, project, options=options, progress=bars.of(project.name)))
+            except _expected() as problem:
+                failures[project.name] = str(problem)
+                bars.failed(project.name)
+    published = publish(WarehouseFolder(configured.warehouse), memory_limit=configured.memory_limit)
+    if as_json:
+        _print_json(
+            {
+                "loads": [asdict(report) for report in reports],
+                "failures": failures,
+                "published": list(published.projects),
+            }
+        )
+    else:
+        show_loads(reports, WarehouseFolder(configured.warehouse).database if published.projects else None)
+    for problem_text in failures.values():
+        _complain(problem_text)
+    for report in reports:
+        if report.message:
+            _complain(f"{report.project}: {report.message}")
+    if failures or not all(report.complete for report in reports):
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(projects: ProjectsArgument = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Say for each project when it was last loaded well, and what needs attention."""
+    from pipelines.console import show_standings
+    from pipelines.warehouse.folder import WarehouseFolder
+    from pipelines.warehouse.reading import standings
+
+    configured = _config(config)
+    names = [project.name for project in _chosen(configured, projects)]
+    found = standings(WarehouseFolder(configured.warehouse), names)
+    if as_json:
+        _print_json([asdict(standing) for standing in found])
+    else:
+        show_standings(found)
+
+
+@app.command()
+def sql(
+    statement: Annotated[str | None, typer.Argument(help="A query; without one, a shell is opened.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+) -> None:
+    """Query the published warehouse, read-only; loads are never in the way."""
+    from pipelines.console import show_answer, sql_shell
+    from pipelines.warehouse.folder import WarehouseFolder
+    from pipelines.warehouse.reading import open_published, query
+
+    folder = WarehouseFolder(_config(config).warehouse)
+    if statement is None:
+        sql_shell(folder)
+        return
+    with open_published(folder) as connection:
+        answer = query(connection, statement)
+    show_answer(answer, "json" if as_json else "csv" if csv else "table")
+
+
+@app.command()
+def simulate(
+    load: Annotated[
+        list[str] | None,
+        typer.Option("--load", metavar="NAME=PATH", help="A project: REDCap project XML, dictionary CSV, or a folder."),
+    ] = None,
+    study: Annotated[
+        list[str] | None,
+        typer.Option("--study", metavar="NAME", help="A made-up study: classic, longitudinal, repeating."),
+    ] = None,
+    records: Annotated[int, typer.Option("--records", min=0, help="Records of each made-up study.")] = 100,
+    token: Annotated[
+        list[str] | None, typer.Option("--token", metavar="NAME=HEX", help="A project's token [default: random].")
+    ] = None,
+    super_token: Annotated[
+        str | None, typer.Option("--super-token", metavar="HEX", help="The super token [default: random].")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on loopback; 0 picks a free one.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object with url and tokens once the simulator answers.")
+    ] = False,
+) -> None:
+    """Run a simulated REDCap on this machine until interrupted, to rehearse with made-up data or your own study."""
+    from redcap_source.simulator.serve import serve
+
+    serve(
+        loads=[(name, Path(path)) for name, path in _pairs("--load", load)],
+        studies=[(name, name, records) for name in study or []],
+        tokens=dict(_pairs("--token", token)),
+        super_token=super_token,
+        port=port,
+        as_json=as_json,
+        out=sys.stdout,
+    )
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Option("--folder", help="Where the demo's projects.yaml and Dagster's home go.")
+    ] = Path("demo"),
+    records: Annotated[int, typer.Option("--records", min=1, help="Records of each study.")] = 150,
+) -> None:
+    """Load three simulated studies through the nightly Dagster job and show what came of it."""
+    from pipelines.demo import run_demo
+
+    run_demo(folder, records)
+
+
+def main() -> None:
+    """The command line; every expected failure is one message and exit code 1."""
+    try:
+        app()
+    except _expected() as problem:
+        _complain(str(problem))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _complain("Interrupted. What was loaded so far is kept and nothing half-done was published.")
+        sys.exit(130)
+    except Exception as problem:
+        if os.environ.get("REDCAP_WAREHOUSE_TRACE"):
+            raise
+        # Messages and tracebacks of foreign libraries may quote data; the kind of error may be told.
+        _complain(
+            f"Something unforeseen happened ({type(problem).__name__}). The published data is as it was. "
+            "Set REDCAP_WAREHOUSE_TRACE=1 to see the traceback, which may show participants' data, and report it."
+        )
+        sys.exit(1)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    from redcap_source.errors import RedcapError
+    from redcap_source.simulator import SimulatorError
+
+    return (WarehouseError, RedcapError, SimulatorError)
+
+
+def _config(path: Path | None) -> Config:
+    from pipelines.config import load_config
+
+    return load_config(path)
+
+
+def _chosen(config: Config, names: list[str] | None) -> list[ProjectConfig]:
+    return [config.project(name) for name in names] if names else list(config.projects.values())
+
+
+def _pairs(option: str, values: list[str] | None) -> list[tuple[str, str]]:
+    pairs = []
+    for value in values or []:
+        name, equals, rest = value.partition("=")
+        if not (name and equals and rest):
+            raise ConfigError(f"{option} takes NAME=VALUE.", remedy="For instance: --load study=study.xml")
+        pairs.append((name, rest))
+    return pairs
+
+
+def _complain(message: str) -> None:
+    typer.echo(f"redcap-warehouse: {message}", err=True)
+
+
+def _print_json(document: object) -> None:
+    import json
+
+    typer.echo(json.dumps(document, indent=2, default=str))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""What the command line shows: progress bars, tables of loads, answers to queries.
+
+Bars appear on a terminal only, and on standard error, so that output can be piped. No table of loads shows a
+participant's value; answers to a person's own query do, that is what they asked for.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as RichProgress,
+)
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.errors import QueryRefused
+from pipelines.sync import LoadReport, Progress
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.reading import Answer, Standing, open_published, query
+
+SHOWN_ROWS = 200
+
+
+class CellSpeed(ProgressColumn):
+    """Cells a second."""
+
+    def render(self, task: Task) -> Text:
+        """The speed over the whole task, which is steadier than over the last chunk."""
+        seconds = task.elapsed or 0.0
+        cells = task.fields.get("cells", 0)
+        return Text(f"{cells / seconds:,.0f} cells/s" if seconds > 0.2 and cells else "", style="cyan")
+
+
+class ProgressBars:
+    """One bar a project; none where nobody watches."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        console = Console(stderr=True)
+        self._bars = RichProgress(
+            SpinnerColumn(),
+            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.fields[step]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("records"),
+            CellSpeed(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=quiet or not console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def of(self, project: str) -> Progress:
+        """What the project's load tells its progress to."""
+        task = self._bars.add_task(project, total=None, step="", cells=0)
+        self._tasks[project] = task
+        return _Bar(self._bars, task)
+
+    def failed(self, project: str) -> None:
+        """Leave the bar as it stands and say so."""
+        self._bars.update(self._tasks[project], step="[red]failed")
+        self._bars.stop_task(self._tasks[project])
+
+
+class _Bar(Progress):
+    def __init__(self, bars: RichProgress, task: TaskID) -> None:
+        self._bars = bars
+        self._task = task
+        self._cells = 0
+
+    def planned(self, records: int) -> None:
+        self._bars.reset(self._task, total=records, step="records", cells=0)
+
+    def fetched(self, records: int, cells: int) -> None:
+        self._cells += cells
+        self._bars.update(self._task, advance=records, cells=self._cells)
+
+    def step(self, name: str) -> None:
+        self._bars.update(self._task, step=name)
+
+
+def show_loads(reports: Sequence[LoadReport], database: Path | None) -> None:
+    """One line a load, and where the result is."""
+    if not reports:
+        return
+    columns = ("project", "outcome", "records", "rows", "new", "changed", "deleted", "invalid", "MB", "seconds")
+    table = _table("Loaded", columns, right=columns[2:])
+    for r in reports:
+        table.add_row(
+            r.project,
+            _coloured(r.outcome),
+            f"{r.records_in_redcap:,}",
+            f"{r.rows_inserted + r.rows_updated + r.rows_unchanged:,}",
+            f"{r.rows_inserted:,}",
+            f"{r.rows_updated:,}",
+            f"{r.rows_deleted:,}",
+            f"{r.invalid_values:,}",
+            f"{r.bytes / 1e6:,.1f}",
+            f"{r.seconds:,.1f}",
+        )
+    console = Console()
+    console.print(table)
+    if database is not None:
+        console.print(f"Published: {database}", soft_wrap=True)
+
+
+def show_standings(standings: Sequence[Standing]) -> None:
+    """One line a project, and below it what needs attention."""
+    columns = ("project", "last run", "last good load (UTC)", "age", "records", "rows", "changes", "invalid")
+    table = _table("Warehouse", columns, right=columns[4:])
+    for s in standings:
+        table.add_row(
+            s.project,
+            "[yellow]loading now" if s.loading else _coloured(s.last_outcome or "never"),
+            f"{s.last_good:%Y-%m-%d %H:%M}" if s.last_good else "-",
+            _age(s.last_good),
+            *(f"{n:,}" if n is not None else "-" for n in (s.records, s.rows, s.changes, s.invalid_values)),
+        )
+    console = Console()
+    console.print(table)
+    for s in standings:
+        for remark in _remarks(s):
+            console.print(f"{s.project}: {remark}", soft_wrap=True, markup=False)
+
+
+def _remarks(s: Standing) -> Iterable[str]:
+    if s.last_outcome is None:
+        yield "not loaded yet."
+    if s.last_outcome not in (None, "ok", "running"):
+        yield s.message or f"the last run ended as {s.last_outcome}."
+    if s.last_outcome == "ok" and s.quarantined:
+        yield f"{s.quarantined} records are quarantined."
+    if s.drift:
+        yield f"{s.drift} changes of the dictionary or setup in the last run (redcap.dictionary_changes)."
+    if s.hidden_fields:
+        yield f"{s.hidden_fields} fields are not visible to the token (redcap.projects.hidden_fields)."
+    if s.not_readable:
+        yield f"the token may not read: {', '.join(s.not_readable)}."
+
+
+def show_answer(answer: Answer, style: str) -> None:
+    """A query's answer as a table, as CSV or as JSON."""
+    if style == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(answer.columns)
+        writer.writerows(answer.rows)
+    elif style == "json":
+        rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+        sys.stdout.write(json.dumps(rows, indent=2, default=str) + "\n")
+    else:
+        answer_table(Console(), answer)
+
+
+def answer_table(console: Console, answer: Answer, title: str | None = None) -> None:
+    """A query's answer as a table; a long one is cut, and says so."""
+    table = _table(title, answer.columns)
+    for row in answer.rows[:SHOWN_ROWS]:
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    console.print(table)
+    if len(answer.rows) > SHOWN_ROWS:
+        console.print(f"… {len(answer.rows) - SHOWN_ROWS:,} more rows; --csv or --json print all.")
+
+
+def sql_shell(folder: WarehouseFolder) -> None:
+    """Read queries until the end of input; each ends with a semicolon."""
+    console = Console()
+    with open_published(folder) as connection:
+        console.print(f"{folder.database} (read-only). End a query with ; and leave with Ctrl-D.", soft_wrap=True)
+        while (statement := _statement()) is not None:
+            try:
+                answer_table(console, query(connection, statement))
+            except QueryRefused as problem:
+                console.print(str(problem), style="red", markup=False)
+
+
+def _statement() -> str | None:
+    lines: list[str] = []
+    while not lines or not lines[-1].rstrip().endswith(";"):
+        try:
+            lines.append(input("... " if lines else "sql> "))
+        except EOFError:
+            return None
+        if lines == [""] or lines[-1].strip() in ("exit", "quit", ".quit", ".exit"):
+            return None if lines != [""] else _statement()
+    return "\n".join(lines)
+
+
+def _table(title: str | None, columns: Sequence[str], *, right: Sequence[str] = ()) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(Text(column), justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def _coloured(outcome: str) -> str:
+    colour = {"ok": "green", "failed": "red", "incomplete": "yellow", "killed": "red"}.get(outcome, "default")
+    return f"[{colour}]{outcome}[/]"
+
+
+def _age(moment: datetime | None) -> str:
+    if moment is None:
+        return "-"
+    minutes = int((datetime.now(UTC).replace(tzinfo=None) - moment).total_seconds() // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"

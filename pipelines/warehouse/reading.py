@@ -1,0 +1,112 @@
+"""What is asked of the published warehouse from outside: any query of a person's, and how the loads stand.
+
+Nothing here writes. Loading is mirror.py's business, publishing publish.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from pipelines.errors import NotLoadedYet, QueryRefused, WarehouseBusy
+from pipelines.warehouse.connection import Connection, open_reader
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.sql import statements
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A query's column names and rows; the rows are data and stay out of the repr."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    def __repr__(self) -> str:
+        return f"Answer({len(self.rows)} rows of {len(self.columns)} columns)"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one project stands: its last run, its last good one, and what the warehouse holds of it."""
+
+    project: str
+    last_run: str | None
+    last_outcome: str | None
+    last_started: datetime | None
+    message: str | None
+    last_good: datetime | None
+    watermark: datetime | None
+    records: int | None
+    rows: int | None
+    changes: int | None
+    invalid_values: int | None
+    quarantined: int | None
+    drift: int | None
+    hidden_fields: int | None
+    not_readable: tuple[str, ...] = ()
+    loading: bool = False
+
+
+@contextmanager
+def open_published(folder: WarehouseFolder) -> Iterator[Connection]:
+    """A read-only connection to the published warehouse."""
+    if not folder.database.exists():
+        raise NotLoadedYet(path=folder.database)
+    with open_reader(folder.database) as connection:
+        yield connection
+
+
+def query(connection: Connection, statement: str) -> Answer:
+    """The answer to a person's query; a query DuckDB refuses is their mistake to read, not ours to hide."""
+    try:
+        connection.execute(statement)
+        columns = tuple(column[0] for column in connection.description or ())
+        return Answer(columns, connection.fetchall() if columns else [])
+    except duckdb.Error as problem:
+        raise QueryRefused(str(problem)) from None
+
+
+def standings(folder: WarehouseFolder, projects: Sequence[str]) -> list[Standing]:
+    """How each project stands; the ledger of its working file is asked too, where no load holds it."""
+    found = {project: _latest(folder, project) for project in projects}
+    if not any(found.values()) and not folder.database.exists():
+        raise NotLoadedYet(path=folder.database)
+    return [found[project] or _never(project) for project in projects]
+
+
+def _latest(folder: WarehouseFolder, project: str) -> Standing | None:
+    path = folder.mirror(project)
+    if not path.exists():
+        return None
+    try:
+        with open_reader(path) as connection:
+            return _standing(connection, project)
+    except WarehouseBusy:
+        return _while_loading(folder, project)
+
+
+def _while_loading(folder: WarehouseFolder, project: str) -> Standing | None:
+    if not folder.database.exists():
+        return _never(project, loading=True)
+    with open_reader(folder.database) as connection:
+        return _standing(connection, project, loading=True) or _never(project, loading=True)
+
+
+def _standing(connection: Connection, project: str, *, loading: bool = False) -> Standing | None:
+    row = connection.execute(statements("reading")["standing"], {"project": project}).fetchone()
+    if row is None:
+        return None
+    names = [column[0] for column in connection.description or ()]
+    values = dict(zip(names, row, strict=True))
+    values["not_readable"] = tuple(values["not_readable"] or ())
+    return Standing(project=project, loading=loading, **values)
+
+
+def _never(project: str, *, loading: bool = False) -> Standing:
+    return Standing(project, *[None] * 13, loading=loading)
+

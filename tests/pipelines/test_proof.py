@@ -1,0 +1,95 @@
+"""An answer counts only once it has been shown to be whole."""
+
+import pytest
+
+from pipelines.errors import ChunkNotProven
+from pipelines.warehouse.proof import Answer, open_prover, prove
+
+CLASSIC = ("record_id", "age", "notes")
+EVENTS = ("record_id", "redcap_event_name", "age")
+CANARY = "canary-7731"
+
+
+def proof_of(tmp_path, body, asked, columns=CLASSIC, form="csv"):
+    path = tmp_path / f"answer.{form}"
+    path.write_bytes(body if isinstance(body, bytes) else body.encode())
+    with open_prover(tmp_path) as prover:
+        return prove(prover, Answer(path, form, columns), asked)
+
+
+def test_every_record_but_the_last_of_a_csv_is_proven(tmp_path):
+    proof = proof_of(tmp_path, "record_id,age,notes\n1,40,x\n2,,\n10,7,y\n", ("1", "2", "10"))
+    assert (proof.records, proof.unproven, proof.rows) == (("1", "2"), "10", 2)
+
+
+def test_a_json_list_proves_its_last_record_too(tmp_path):
+    body = '[{"record_id":"1","age":"40","notes":""},{"record_id":"2","age":"","notes":"\\u00e9"}]'
+    proof = proof_of(tmp_path, body, ("1", "2"), form="json")
+    assert (proof.records, proof.unproven, proof.rows) == (("1", "2"), None, 2)
+
+
+@pytest.mark.parametrize(("form", "body"), [("csv", ""), ("csv", "\n"), ("json", "[]")])
+def test_an_answer_without_rows_proves_nothing(tmp_path, form, body):
+    proof = proof_of(tmp_path, body, ("1",), form=form)
+    assert (proof.records, proof.unproven, proof.rows) == ((), None, 0)
+
+
+WHOLE = f'record_id,redcap_event_name,age\n1,a,"{CANARY}\nsecond line"\n1,b,2\n2,a,3\n2,b,"4 ""x"""\n3,a,5\n3,b,6\n'
+
+
+@pytest.mark.parametrize("cut", range(1, len(WHOLE)))
+def test_a_csv_cut_anywhere_never_proves_a_record_it_lost_rows_of(tmp_path, cut):
+    rows = {"1": 2, "2": 2, "3": 2}
+    try:
+        proof = proof_of(tmp_path, WHOLE[:cut], tuple(rows), EVENTS)
+    except ChunkNotProven as refused:
+        assert CANARY not in str(refused)
+        return
+    assert proof.rows == sum(rows[record] for record in proof.records)
+    assert proof.unproven not in proof.records
+
+
+JSON = f'[{{"record_id":"1","age":"{CANARY}","notes":"a]"}},{{"record_id":"2","age":"[1]","notes":""}}]'
+
+
+@pytest.mark.parametrize("cut", range(1, len(JSON)))
+def test_a_json_answer_cut_anywhere_is_refused(tmp_path, cut):
+    with pytest.raises(ChunkNotProven) as refused:
+        proof_of(tmp_path, JSON[:cut], ("1", "2"), form="json")
+    assert CANARY not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("record_id,age\n1,40\n2,41\n", "columns lacks notes"),
+        ("record_id,age,notes,extra\n1,40,x,y\n", "has extra more"),
+        ("record_id,notes,age\n1,x,40\n", "another order"),
+        ("record_id,age,notes\n1,40,x\n9,41,y\n", "1 records came that were not asked for"),
+        ("record_id,age,notes\n1,40,x\n2,41,y\n1,40,z\n", "do not stand together"),
+        ("record_id,age,notes\n1,40,x\n1,40,x\n2,1,y\n", "1 rows came twice"),
+        ("record_id,age,notes\n1,40,x,y\n2,1,y\n", "rows of 3 columns"),
+        ("record_id,age,notes\n,40,x\n2,1,y\n", "no record id"),
+        (b"record_id,age,notes\n1,\xe7\xff,x\n2,1,y\n", "not UTF-8"),
+        ("<b>Warning</b>: mysqli\nrecord_id,age,notes\n1,40,x\n", "columns"),
+    ],
+)
+def test_an_answer_that_does_not_add_up_is_refused(tmp_path, body, reason):
+    with pytest.raises(ChunkNotProven, match=reason):
+        proof_of(tmp_path, body, ("1", "2"))
+
+
+def test_a_json_row_with_other_columns_is_refused(tmp_path):
+    body = '[{"record_id":"1","age":"40","notes":""},{"record_id":"2","age":""}]'
+    with pytest.raises(ChunkNotProven, match="1 of its rows have other columns"):
+        proof_of(tmp_path, body, ("1", "2"), form="json")
+
+
+def test_the_prover_reads_nothing_outside_the_staging_folder(tmp_path):
+    outside = tmp_path / "outside"
+    staging = tmp_path / "staging"
+    outside.mkdir()
+    staging.mkdir()
+    (outside / "a.csv").write_text("record_id,age,notes\n1,1,1\n")
+    with open_prover(staging) as prover, pytest.raises(ChunkNotProven):
+        prove(prover, Answer(outside / "a.csv", "csv", CLASSIC), ("1",))

@@ -1,0 +1,78 @@
+"""A value is typed only where its text has the right shape; anything else is left for invalid_values."""
+
+import datetime as dt
+
+import duckdb
+import pytest
+
+from pipelines.warehouse.types import sql_type, type_name
+from redcap_source.dictionary import ValueKind
+
+NOTHING = None
+
+TABLE = [
+    # kind                        text                    value
+    (ValueKind.INTEGER,           "42",                   42),
+    (ValueKind.INTEGER,           "-7",                   -7),
+    (ValueKind.INTEGER,           "+7",                   7),
+    (ValueKind.INTEGER,           "007",                  7),
+    (ValueKind.INTEGER,           "1.5",                  NOTHING),   # DuckDB would round it to 2
+    (ValueKind.INTEGER,           "1e3",                  NOTHING),
+    (ValueKind.INTEGER,           "0x1F",                 NOTHING),
+    (ValueKind.INTEGER,           "1_000",                NOTHING),
+    (ValueKind.INTEGER,           " 12",                  NOTHING),
+    (ValueKind.INTEGER,           "99999999999999999999", NOTHING),   # does not fit 64 bits
+    (ValueKind.INTEGER,           "UNK",                  NOTHING),
+    (ValueKind.NUMBER,            "22.0",                 22.0),
+    (ValueKind.NUMBER,            ".5",                   0.5),
+    (ValueKind.NUMBER,            "5.",                   5.0),
+    (ValueKind.NUMBER,            "-3e-2",                -0.03),
+    (ValueKind.NUMBER,            "1,5",                  NOTHING),
+    (ValueKind.NUMBER,            "nan",                  NOTHING),
+    (ValueKind.NUMBER,            "inf",                  NOTHING),
+    (ValueKind.NUMBER_COMMA,      "1,54",                 1.54),
+    (ValueKind.NUMBER_COMMA,      "1.54",                 1.54),
+    (ValueKind.NUMBER_COMMA,      "1.234,5",              NOTHING),
+    (ValueKind.CALC,              "0.9033457249070632",   0.9033457249070632),
+    (ValueKind.CALC,              "2020-01-01",           NOTHING),
+    (ValueKind.SLIDER,            "50",                   50),
+    (ValueKind.DATE,              "2020-02-29",           dt.date(2020, 2, 29)),
+    (ValueKind.DATE,              "2021-02-29",           NOTHING),
+    (ValueKind.DATE,              "2020-01-01 10:00",     NOTHING),   # DuckDB would drop the time
+    (ValueKind.DATE,              "infinity",             NOTHING),
+    (ValueKind.DATE,              "before validation 1",  NOTHING),
+    (ValueKind.DATETIME,          "2020-01-01 10:00",     dt.datetime(2020, 1, 1, 10)),
+    (ValueKind.DATETIME,          "2020-01-01 10:00+02",  NOTHING),   # never through a zone
+    (ValueKind.DATETIME,          "2020-01-01 24:00",     NOTHING),   # DuckDB would make it the next day
+    (ValueKind.DATETIME,          "2020-01-01",           NOTHING),
+    (ValueKind.DATETIME_SECONDS,  "2020-01-01 10:00:59",  dt.datetime(2020, 1, 1, 10, 0, 59)),
+    (ValueKind.TIME,              "10:30",                dt.time(10, 30)),
+    (ValueKind.TIME,              "9:05",                 dt.time(9, 5)),
+    (ValueKind.TIME,              "55:02",                NOTHING),
+    (ValueKind.TIME,              "24:00",                NOTHING),
+    (ValueKind.TIME_SECONDS,      "10:30:01",             dt.time(10, 30, 1)),
+    (ValueKind.MINUTES_SECONDS,   "55:02",                dt.time(0, 55, 2)),
+    (ValueKind.BOOLEAN_YESNO,     "1",                    True),
+    (ValueKind.BOOLEAN_YESNO,     "0",                    False),
+    (ValueKind.BOOLEAN_TRUEFALSE, "2",                    NOTHING),
+    (ValueKind.CHECKBOX,          "1",                    True),
+    (ValueKind.CHECKBOX,          "Checked",              NOTHING),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "text", "value"), TABLE)
+def test_text_becomes_a_value_of_its_kind_or_nothing(kind, text, value):
+    shown = sql_type(kind)
+    assert shown is not None
+    with duckdb.connect() as connection:
+        row = connection.execute(f"SELECT {shown.of('v')} FROM (SELECT $text AS v)", {"text": text}).fetchone()
+    assert row == (value,)
+    assert type(row[0]) is type(value)
+
+
+@pytest.mark.parametrize(
+    "kind", [ValueKind.TEXT, ValueKind.CHOICE, ValueKind.STATUS, ValueKind.FILE], ids=lambda kind: kind.name
+)
+def test_text_codes_and_file_names_stay_text(kind):
+    assert sql_type(kind) is None
+    assert type_name(kind) == "VARCHAR"
