@@ -1,0 +1,24 @@
+"""`make bench`: prints every comparison. `python -m bench --records 500 --rounds 1` is a quick look."""
+
+from __future__ import annotations
+
+import argparse
+
+from bench.full_load import full_load, memory
+
+
+def main() -> None:
+    """Run the benchmarks one after another; nothing else should run on the machine meanwhile."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--records", type=int, default=5000, help="records of the full load's study")
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--without-pycap", action="store_true")
+    chosen = options.parse_args()
+    contestants = ("ours", "floor") if chosen.without_pycap else ("ours", "pycap_in_chunks", "pycap_frame", "floor")
+    print(full_load(chosen.records, chosen.rounds, contestants), flush=True)
+    print(flush=True)
+    print(memory((chosen.records, chosen.records * 4)))
+
+
+if __name__ == "__main__":
+    main()

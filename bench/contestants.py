@@ -1,0 +1,75 @@
+"""The contestants of the full load, each a whole process: `python -m bench.contestants NAME URL FOLDER`.
+
+The token comes from the environment variable BENCH_TOKEN. Every contestant ends with the data in a DuckDB file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def ours(url: str, folder: Path) -> None:
+    """The nightly load as a user runs it, publishing included."""
+    config = folder / "projects.yaml"
+    config.write_text(
+        f"servers: {{bench: {{url: {url}}}}}\nprojects: {{study: {{server: bench, token: {{env: BENCH_TOKEN}}}}}}\n"
+    )
+    from pipelines.cli import main
+
+    sys.argv = ["redcap-warehouse", "sync", "--config", str(config)]
+    main()
+
+
+def pycap_in_chunks(url: str, folder: Path) -> None:
+    """PyCap as its documentation advises for large projects: ids first, then 100 records at a time."""
+    import duckdb
+    import pandas as pd
+    from redcap import Project
+
+    project = Project(url, os.environ["BENCH_TOKEN"])
+    ids = list(dict.fromkeys(row[project.def_field] for row in project.export_records(fields=[project.def_field])))
+    rows: list[dict[str, object]] = []
+    for first in range(0, len(ids), 100):
+        rows.extend(project.export_records(records=ids[first : first + 100]))
+    frame = pd.DataFrame(rows)
+    _store(duckdb, frame, folder)
+
+
+def pycap_frame(url: str, folder: Path) -> None:
+    """PyCap in one request, as a DataFrame with guessed types."""
+    import duckdb
+    from redcap import Project
+
+    frame = Project(url, os.environ["BENCH_TOKEN"]).export_records(format_type="df").reset_index()
+    _store(duckdb, frame, folder)
+
+
+def _store(duckdb: object, frame: object, folder: Path) -> None:
+    connection = duckdb.connect(str(folder / "pycap.duckdb"))  # type: ignore[attr-defined]
+    connection.register("frame", frame)
+    connection.execute("CREATE TABLE records AS SELECT * FROM frame")
+    connection.close()
+
+
+def floor(url: str, folder: Path) -> None:
+    """The least there is to do: the same bytes to disk in one request, and one wide table of text from them."""
+    import duckdb
+    import httpx
+
+    body = folder / "records.csv"
+    form = {"token": os.environ["BENCH_TOKEN"], "content": "record", "format": "csv", "type": "flat"}
+    with httpx.stream("POST", url, data=form, timeout=600) as answer, body.open("wb") as file:
+        for piece in answer.iter_bytes():
+            file.write(piece)
+    connection = duckdb.connect(str(folder / "floor.duckdb"))
+    connection.execute(f"CREATE TABLE records AS SELECT * FROM read_csv('{body}', all_varchar = true, header = true)")
+    connection.close()
+
+
+CONTESTANTS = {"ours": ours, "pycap_in_chunks": pycap_in_chunks, "pycap_frame": pycap_frame, "floor": floor}
+
+
+if __name__ == "__main__":
+    CONTESTANTS[sys.argv[1]](sys.argv[2], Path(sys.argv[3]))

@@ -1,0 +1,63 @@
+"""A first load of a sparse longitudinal study: ours beside PyCap and beside the floor, one server, one run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.measure import Cost, median, run, table
+
+NAMES = {
+    "ours": "redcap-warehouse sync",
+    "pycap_in_chunks": "PyCap, 100 records at a time",
+    "pycap_frame": "PyCap, one request",
+    "floor": "download + one wide table",
+}
+
+
+@contextmanager
+def simulated(study: str, records: int) -> Iterator[tuple[str, str]]:
+    """A simulator in a process of its own; its URL and the study's token."""
+    command = [sys.executable, "-m", "pipelines.cli", "simulate", "--study", study, "--records", str(records), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
+        assert simulator.stdout is not None
+        try:
+            told = json.loads(simulator.stdout.readline())
+            yield told["url"], next(iter(told["projects"].values()))["token"]
+        finally:
+            simulator.terminate()
+
+
+def cost_of(contestant: str, url: str, token: str) -> Cost:
+    """One run of a contestant in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "bench.contestants", contestant, url, folder]
+        cost = run(command, {"BENCH_TOKEN": token})
+        assert list(Path(folder).rglob("*.duckdb")), f"{contestant} left no database"
+        return cost
+
+
+def full_load(records: int, rounds: int, contestants: tuple[str, ...]) -> str:
+    """The table of one comparison; contestants take turns, so that a busy moment hits all of them."""
+    costs: dict[str, list[Cost]] = {name: [] for name in contestants}
+    with simulated("longitudinal", records) as (url, token):
+        cost_of("floor", url, token)  # warms the simulator, which generates records when first asked
+        for _ in range(rounds):
+            for name in contestants:
+                costs[name].append(cost_of(name, url, token))
+    title = f"Full load, longitudinal and sparse, {records:,} records, median of {rounds}"
+    return table(title, {NAMES[name]: median(costs[name]) for name in contestants}, NAMES["ours"])
+
+
+def memory(sizes: tuple[int, int]) -> str:
+    """Our peak memory for a study and for one several times its size: it should hardly differ."""
+    costs = {}
+    for records in sizes:
+        with simulated("longitudinal", records) as (url, token):
+            costs[f"{records:,} records"] = cost_of("ours", url, token)
+    return table("Memory against size of project (redcap-warehouse sync)", costs, f"{sizes[0]:,} records")
