@@ -1,7 +1,7 @@
 """REDCap's methods, each as one call: what is sent and what its answer becomes.
 
-How a request is sent, retried and paced is left to the subclass (client.py); how bodies are judged and read is
-protocol.py's business, what rows become model.py's.
+How a request is sent, retried and paced is left to the subclass (client.py); how bodies are judged is verdict.py's
+business, how they are read reading.py's, what rows become model.py's.
 """
 
 from abc import ABC, abstractmethod
@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
-from redcap_source import errors, frames, model, protocol
+from redcap_source import errors, frames, model, reading
 from redcap_source.errors import Asked
-from redcap_source.protocol import Expect, Parameter, Request
+from redcap_source.request import Expect, Parameter, Request
 from redcap_source.rows import JsonRows
 from redcap_source.sinks import FileSink, MemorySink, Received, Sink
 
@@ -115,7 +115,7 @@ class RedcapApi(ABC):
     def project_info(self) -> model.ProjectInfo:
         """The project's settings."""
         request = Request("project", expect=Expect.OBJECT)
-        row = protocol.json_of(self._body(request), self._asked(request))
+        row = reading.json_of(self._body(request), self._asked(request))
         return model.ProjectInfo.from_row(row)
 
     def data_dictionary(self, fields: Sequence[str] = (), forms: Sequence[str] = ()) -> tuple[model.Field, ...]:
@@ -258,14 +258,14 @@ class RedcapApi(ABC):
         return self._receive(request, lambda: MemorySink(self._memory_limit, asked))[1].body
 
     def _line(self, request: Request) -> str:
-        return protocol.text_of(self._body(request), self._asked(request)).strip()
+        return reading.text_of(self._body(request), self._asked(request)).strip()
 
     def _to_file(self, request: Request, path: Path) -> Received:
         return self._receive(request, lambda: FileSink(Path(path)))[0]
 
     def _items(self, kind: type[_Item], request: Request) -> tuple[_Item, ...]:
         asked = self._asked(request)
-        return tuple(_bound(kind, row, asked) for row in protocol.rows_of(self._body(request), asked))
+        return tuple(_bound(kind, row, asked) for row in reading.rows_of(self._body(request), asked))
 
     def _items_or_none(self, kind: type[_Item], request: Request) -> tuple[_Item, ...]:
         """Rows, or none where REDCap says in so many words that this project has no such thing."""

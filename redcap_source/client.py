@@ -1,6 +1,6 @@
 """Send requests to REDCap over HTTP: the only module that imports httpx.
 
-What is sent and what an answer means is decided in api.py and protocol.py, when to try again in retry.py, how often
+What is sent and what an answer means is decided in api.py and verdict.py, when to try again in retry.py, how often
 the server may be asked in pace.py; here they meet the network.
 """
 
@@ -22,10 +22,10 @@ from urllib.parse import urlencode
 import httpx
 import tenacity
 
-from redcap_source import encoding, errors, pace, protocol
+from redcap_source import encoding, errors, pace, reading, verdict
 from redcap_source.api import RedcapApi
 from redcap_source.errors import Asked, RedcapError
-from redcap_source.protocol import Request
+from redcap_source.request import Request, encoded
 from redcap_source.retry import RetryPolicy, wait_before_retry
 from redcap_source.sinks import FileSink, Received, Sink
 from redcap_source.token import Token
@@ -240,16 +240,16 @@ class _Exchange:
         self.server_date: datetime | None = None
 
     def run(self) -> Received:
-        """Send, judge and pass on; raises what protocol.py finds wrong, and httpx's errors."""
+        """Send, judge and pass on; raises what verdict.py finds wrong, and httpx's errors."""
         client = self._client
         with client._http.stream(
             "POST",
             client._url,
-            content=urlencode(protocol.encoded(self._request, client._token)).encode("ascii"),
+            content=urlencode(encoded(self._request, client._token)).encode("ascii"),
             headers={"Content-Type": "application/x-www-form-urlencoded"},
         ) as response:
             self.status = response.status_code
-            self.server_date = protocol.server_date(response.headers)
+            self.server_date = reading.server_date(response.headers)
             pieces = self._pieces(response)
             if response.status_code != 200:
                 raise self._refusal(response, pieces)
@@ -285,20 +285,20 @@ class _Exchange:
             if len(body) >= _ERROR_BYTES:
                 break
         headers = {name.lower(): value for name, value in response.headers.items()}
-        answer = protocol.Answer(response.status_code, headers, bytes(body[:_ERROR_BYTES]))
-        return protocol.refusal(self._request, self._asked, answer)
+        answer = verdict.Answer(response.status_code, headers, bytes(body[:_ERROR_BYTES]))
+        return verdict.refusal(self._request, self._asked, answer)
 
     def _pass_on(self, pieces: Iterator[bytes]) -> None:
         """Judge the opening before anything of it is written, pass the rest on, judge the ending."""
-        ending = protocol.Ending()
+        ending = verdict.Ending()
         opening, whole = bytearray(), True
         for piece in pieces:
             opening += piece
-            if len(opening) >= protocol.OPENING_BYTES:
+            if len(opening) >= verdict.OPENING_BYTES:
                 whole = False
                 break
         head = bytes(opening)
-        if problem := protocol.opening_problem(self._request, self._asked, head, whole):
+        if problem := verdict.opening_problem(self._request, self._asked, head, whole):
             raise problem
         self._write(head, ending)
         for piece in pieces:
@@ -306,7 +306,7 @@ class _Exchange:
         if problem := ending.problem(self._request, self._asked):
             raise problem
 
-    def _write(self, data: bytes, ending: protocol.Ending) -> None:
+    def _write(self, data: bytes, ending: verdict.Ending) -> None:
         ending.see(data)
         self._sink.write(data)
 

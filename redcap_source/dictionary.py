@@ -228,18 +228,20 @@ def instrument_names(dictionary: Sequence[Field]) -> list[str]:
     return list(dict.fromkeys(field.form_name for field in dictionary))
 
 
-def field_columns(field: Field, export_field_names: Sequence[ExportFieldName] = ()) -> list[str]:
+def field_columns(
+    field: Field, export_field_names: Sequence[ExportFieldName] = (), missing_codes: Sequence[Choice] = ()
+) -> list[str]:
     """A field's columns in a flat export: none if descriptive, one for each option if a checkbox.
 
-    The server's own list of export names decides where it is given, because codes once stored and missing-data
-    codes add columns that the choices alone do not tell.
+    The server's own list of export names decides where it names the field; else the choices do, and after them the
+    project's missing-data codes.
     """
     if field.field_type == "descriptive":
         return []
     if field.field_type != "checkbox":
         return [field.field_name]
     named = [row.export_field_name for row in export_field_names if row.original_field_name == field.field_name]
-    computed = [checkbox_column(field.field_name, choice.code) for choice in choices(field)]
+    computed = [checkbox_column(field.field_name, choice.code) for choice in (*choices(field), *missing_codes)]
     return list(dict.fromkeys(named or computed))
 
 
@@ -254,6 +256,7 @@ def expected_columns(
     data_access_groups: bool = False,
     survey_fields: bool = False,
     survey_forms: Collection[str] = (),
+    missing_codes: Sequence[Choice] = (),
 ) -> list[str]:
     """The columns of a flat record export, in order.
 
@@ -277,7 +280,11 @@ def expected_columns(
     columns += [SURVEY_IDENTIFIER_COLUMN] if survey_fields else []
     for form in instrument_names(dictionary):
         inside = [field for field in dictionary if field.form_name == form and wanted.field(field)]
-        own = [column for field in inside for column in field_columns(field, names.get(field.field_name, ()))]
+        own = [
+            column
+            for field in inside
+            for column in field_columns(field, names.get(field.field_name, ()), missing_codes)
+        ]
         if survey_fields and form in survey_forms and (own or wanted.status(form)):
             columns.append(timestamp_column(form))
         columns += [column for column in own if column != id_field]

@@ -29,7 +29,7 @@
 
 The first line of a class's docstring is its message. No message, and no repr, holds a token or a participant's
 value: what REDCap said verbatim is in `server_text`, for callers who may look at data.
-Telling which class an answer deserves is protocol.py's business.
+Telling which class an answer deserves is verdict.py's business.
 """
 
 import dataclasses

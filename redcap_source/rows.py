@@ -1,6 +1,6 @@
 """Read a JSON list of objects while it arrives, so that a long one is never wholly in memory.
 
-For short answers protocol.py's `rows_of` is simpler.
+For short answers reading.py's `rows_of` is simpler.
 """
 
 import codecs

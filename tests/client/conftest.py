@@ -1,96 +1,12 @@
-"""A tiny server that answers with whatever bytes a test hands it, however broken."""
+"""Canned servers, and the recorded answers of real ones."""
 
 import os
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 import pytest
 
-from redcap_source import RedcapClient, RetryPolicy, Token
-
-SECRET = "0123456789ABCDEF0123456789ABCDEF"
-Script = bytes | Callable[[socket.socket], None]
-
-
-def answer(body: bytes = b"", status: str = "200 OK", headers: str = "", length: int | None = None) -> bytes:
-    """An HTTP answer as bytes; `length` lies about the body's."""
-    size = len(body) if length is None else length
-    head = f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\nDate: Sun, 03 Nov 2024 07:30:00 GMT\r\n{headers}\r\n"
-    return head.encode() + body
-
-
-def chunked(*chunks: bytes, whole: bool = True, headers: str = "") -> bytes:
-    """A chunked answer, with or without its end."""
-    head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{headers}\r\n".encode()
-    body = b"".join(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n" for chunk in chunks)
-    return head + body + (b"0\r\n\r\n" if whole else b"")
-
-
-def slow(data: bytes, pause: float) -> Callable[[socket.socket], None]:
-    """Bytes one at a time."""
-
-    def drip(connection: socket.socket) -> None:
-        for at in range(len(data)):
-            connection.sendall(data[at : at + 1])
-            time.sleep(pause)
-
-    return drip
-
-
-class CannedServer:
-    """Answers each connection with the next script (the last one again and again), and closes it."""
-
-    def __init__(self, *scripts: Script) -> None:
-        self._scripts = list(scripts)
-        self.forms: list[dict[str, str]] = []
-        self.bodies: list[bytes] = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/api/"
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._socket.close()
-        self._thread.join(5)
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            with connection:
-                try:
-                    self._answer(connection)
-                except OSError:
-                    continue
-
-    def _answer(self, connection: socket.socket) -> None:
-        connection.settimeout(10)
-        received = b""
-        while b"\r\n\r\n" not in received:
-            piece = connection.recv(65536)
-            if not piece:
-                return
-            received += piece
-        head, _, body = received.partition(b"\r\n\r\n")
-        length = next(
-            (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
-        )
-        while len(body) < length:
-            body += connection.recv(65536)
-        self.bodies.append(body)
-        self.forms.append(dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True)))
-        script = self._scripts[min(len(self.forms), len(self._scripts)) - 1]
-        if callable(script):
-            script(connection)
-        else:
-            connection.sendall(script)
+from .canned import CannedServer, Script
 
 
 @pytest.fixture
@@ -105,15 +21,6 @@ def serve() -> Iterator[Callable[..., CannedServer]]:
     yield start
     for server in servers:
         server.close()
-
-
-@contextmanager
-def client_of(server: CannedServer, attempts: int = 1, **options: object) -> Iterator[RedcapClient]:
-    """A client that never sleeps."""
-    options.setdefault("sleep", lambda _: None)
-    policy = RetryPolicy(attempts=attempts)
-    with RedcapClient(server.url, Token(SECRET), project="heart_study", retry=policy, **options) as client:
-        yield client
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,84 @@
+"""A call to REDCap as a value, and the form fields it is sent as.
+
+REDCap selects everything by form parameters of one POST. Sending is client.py's business, the list of methods api.py's.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import Enum
+
+from redcap_source.token import MASK, Token
+
+Parameter = str | int | bool | date | Sequence[str | int] | None
+
+
+class Expect(Enum):
+    """The shape a good body has."""
+
+    ROWS = "a JSON list"
+    OBJECT = "a JSON object"
+    JSON = "JSON"
+    CSV = "CSV"
+    RECORDS_CSV = "CSV of flat records"
+    XML = "XML"
+    LINE = "one line of text"
+    BYTES = "bytes"
+    ANYTHING = "anything"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call: REDCap's `content` and `action`, its parameters by REDCap's own names, and what should come back."""
+
+    content: str
+    action: str = ""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict, repr=False)
+    format: str = "json"
+    expect: Expect = Expect.ROWS
+    # False where a second sending could do harm: then a failure in mid-air is OutcomeUnknown.
+    repeatable: bool = True
+
+    def form(self) -> list[tuple[str, str]]:
+        """The form fields without the token, arrays indexed (`fields[0]=…`), blanks and empty lists left out."""
+        pairs = [("content", self.content), ("action", self.action), ("format", self.format)]
+        for name, value in self.parameters.items():
+            pairs.extend(form_fields(name, value))
+        # Errors always in JSON: the one shape that cannot be confused with the text inside it.
+        pairs.append(("returnFormat", str(self.parameters.get("returnFormat") or "json")))
+        return [(name, value) for name, value in dict(pairs).items() if value != ""]
+
+    def shown(self) -> dict[str, str]:
+        """What would be sent, with the token masked, as REDCap's API Playground shows a call."""
+        return {"token": MASK, **dict(self.form())}
+
+
+def encoded(request: Request, token: Token) -> list[tuple[str, str]]:
+    """The form fields with the token in them: only for the request body."""
+    return [("token", token.reveal()), *request.form()]
+
+
+def form_fields(name: str, value: Parameter) -> Iterator[tuple[str, str]]:
+    """The form fields of one parameter: none if it is None, one for each item of a list."""
+    if value is None:
+        return
+    if isinstance(value, str | bool | int | date):
+        yield name, _text(value)
+        return
+    for index, item in enumerate(value):
+        if item == "":
+            # Left out, it would widen the request: no records asked for means all of them.
+            raise ValueError(f"A blank name in {name}.")
+        yield f"{name}[{index}]", _text(item)
+
+
+def _text(value: str | int | date) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        if value.tzinfo is not None:
+            raise ValueError("REDCap's times are server-local and have no zone: pass a naive datetime.")
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, date):
+        return value.strftime("%Y-%m-%d 00:00:00")
+    return str(value)

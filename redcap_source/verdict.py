@@ -1,0 +1,318 @@
+"""What is wrong with an answer: status, headers and body become an error, or pass.
+
+REDCap answers 200 to much that failed, so a good status proves nothing: the opening of a body is judged before any
+of it is passed on, its ending before it is called whole. Reading what passed is reading.py's business.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from redcap_source import errors
+from redcap_source.discretion import without_values
+from redcap_source.errors import Asked, RedcapError
+from redcap_source.request import Expect, Request
+
+# As much of a body is looked at before any of it is passed on.
+OPENING_BYTES = 2048
+_TAIL_BYTES = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+_HTML = re.compile(rb"(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body|title|meta|script)\b", re.I | re.S)
+_PHP_NOISE = re.compile(
+    rb"(?:<br\s*/?>|\s)*(?:<b>)?(?:PHP )?"
+    rb"(?:Warning|Notice|Deprecated|Fatal error|Parse error|Strict Standards)(?:</b>)?:\s",
+    re.I,
+)
+_OUT_OF_MEMORY = re.compile(rb"REDCap ran out of server memory|Allowed memory size of \d+ bytes exhausted", re.I)
+_DATABASE_DOWN = re.compile(rb"combination could not connect|could not connect to the (?:REDCap )?database", re.I)
+_BAN = re.compile(
+    rb"\b(?:has been|is|are|been) (?:temporarily )?banned|exceeded the (?:maximum|rate)|rate limit|cannot use REDCap",
+    re.I,
+)
+_TITLE = re.compile(rb"<title[^>]*>\s*(.{1,200}?)\s*</title>", re.I | re.S)
+_BOM = b"\xef\xbb\xbf"
+_ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?\s*(?:<!--.*?-->\s*)?<([\w:.-]+)", re.S)
+
+
+def refusal(request: Request, asked: Asked, answer: Answer) -> RedcapError:
+    """The error an answer with a status other than 200 stands for."""
+    status, body = answer.status, answer.body
+    if _OUT_OF_MEMORY.search(body):
+        return errors.TooLarge(asked, status=status)
+    if 300 <= status < 400:
+        return errors.Redirected(asked, status=status, location=_location(answer.headers))
+    if status in (401, 403, 404, 405, 501) and _BAN.search(body):
+        return errors.Banned(asked, status=status)
+    if status == 413:
+        return errors.TooLarge(asked, status=status, untouched=True)
+    if status in (408, 429) or (status >= 500 and status != 501):
+        kind = errors.RateLimited if status == 429 else errors.ServerOverloaded
+        text = envelope_text(body) or ""
+        wait = _retry_after(answer.headers)
+        return kind(
+            asked,
+            status=status,
+            said=without_values(text, request),
+            server_text=text,
+            retry_after=wait,
+            untouched=status == 429,
+        )
+    if status in (404, 405, 411, 501):
+        return errors.WrongUrl(asked, status=status)
+    return _refused_by_redcap(request, asked, answer)
+
+
+def _refused_by_redcap(request: Request, asked: Asked, answer: Answer) -> RedcapError:
+    status = answer.status
+    text = envelope_text(answer.body)
+    if text is None:
+        if status == 401:
+            return errors.TokenRefused(asked, status=status)
+        if "data" in request.parameters and not answer.body.strip():
+            # PHP drops what exceeds post_max_size, and REDCap then refuses an import it never saw, without a word.
+            return errors.TooLarge(asked, status=status, untouched=True)
+        kind = errors.Blocked if status == 403 else errors.UnexpectedAnswer
+        return kind(asked, status=status, detail=_page_title(answer.body))
+    return _error_of_text(request, asked, status, text)
+
+
+_ABOUT_THE_TOKEN = re.compile(r"permissions? to use the API|invalid token|token is (?:not valid|invalid)", re.I)
+_ABOUT_A_RIGHT = re.compile(r"^\W*(?:sorry, )?you do not have\b", re.I)
+_CLASSIC = re.compile(r"cannot export (?:arms|events|form/event mappings?)\b.*\bclassic projects", re.I)
+_NOTHING_REPEATS = re.compile(r"does not contain any repeating", re.I)
+
+
+def _error_of_text(request: Request, asked: Asked, status: int, text: str) -> RedcapError:
+    said = without_values(text, request)
+    about: dict[str, Any] = {"status": status, "said": said, "server_text": text}
+    if _OUT_OF_MEMORY.search(text.encode()):
+        return errors.TooLarge(asked, status=status)
+    if status == 401 or _ABOUT_THE_TOKEN.search(text):
+        return errors.TokenRefused(asked, **about)
+    if status == 403 or _ABOUT_A_RIGHT.search(text):
+        return errors.MissingRight(asked, **about)
+    if _CLASSIC.search(text):
+        return errors.NotForClassicProjects(asked, **about)
+    if _NOTHING_REPEATS.search(text):
+        return errors.NothingConfigured(asked, **about)
+    if request.content == "record" and "data" in request.parameters:
+        lines = rejected_cells(text)
+        # The lines quote the values; their summary in the error is all that may be said.
+        return errors.ImportRejected(asked, status=status, lines=lines, said="" if lines else said, server_text=text)
+    return errors.RequestRefused(asked, **about)
+
+
+def opening_problem(request: Request, asked: Asked, opening: bytes, whole: bool) -> RedcapError | None:
+    """What is wrong with an answer of status 200, judged by its first bytes; None if it may be read on.
+
+    `whole` says that the opening is all there is.
+    """
+    expect = request.expect
+    start = opening.removeprefix(_BOM).lstrip()
+    if expect is Expect.ANYTHING:
+        return None
+    if expect is Expect.BYTES:
+        return _page_in_place_of_bytes(asked, start)
+    if not start:
+        return errors.EmptyAnswer(asked, status=200) if expect not in _MAY_BE_EMPTY and whole else None
+    if problem := _foreign(request, asked, start):
+        return problem
+    if (text := _envelope_with_200(start, expect, whole)) is not None:
+        return _error_of_text(request, asked, 200, text)
+    return _wrong_shape(request, asked, start)
+
+
+_MAY_BE_EMPTY = {Expect.CSV, Expect.RECORDS_CSV, Expect.LINE}
+_STARTS = {Expect.ROWS: b"[", Expect.OBJECT: b"{", Expect.JSON: b'[{"0123456789-tfn', Expect.XML: b"<"}
+
+
+def _foreign(request: Request, asked: Asked, start: bytes) -> RedcapError | None:
+    """A web page, a PHP message or a database failure where data should begin."""
+    expect = request.expect
+    if _OUT_OF_MEMORY.search(start) and not start.startswith((b"[", b'"')):
+        return errors.TooLarge(asked, status=200)
+    if _PHP_NOISE.match(start):
+        return errors.UnexpectedAnswer(
+            asked, status=200, detail="A PHP message precedes the answer.", server_text=_sample(start)
+        )
+    page = _HTML.match(start) is not None or (start.startswith(b"<") and expect in _NEVER_MARKUP)
+    if page or _is_prose(start, request):
+        if _BAN.search(start):
+            return errors.Banned(asked, status=200)
+        if _DATABASE_DOWN.search(start):
+            return errors.NotRedcap(asked, status=200, detail="REDCap cannot reach its database.")
+    return errors.NotRedcap(asked, status=200, detail=_page_title(start)) if page else None
+
+
+_NEVER_MARKUP = {Expect.ROWS, Expect.OBJECT, Expect.JSON, Expect.LINE}
+
+
+def _is_prose(start: bytes, request: Request) -> bool:
+    """Whether a sentence stands where data should begin: its first line has blanks, which raw headers never have."""
+    if request.expect in (Expect.XML, Expect.LINE):
+        return request.expect is Expect.LINE
+    if request.expect in (Expect.ROWS, Expect.OBJECT, Expect.JSON):
+        return not start.startswith((b"[", b"{"))
+    return request.parameters.get("rawOrLabelHeaders") != "label" and b" " in start.splitlines()[0]
+
+
+def _page_in_place_of_bytes(asked: Asked, start: bytes) -> RedcapError | None:
+    """A file may rightly be a web page, so only what no stored file can be is refused: a ban or a dead database."""
+    if _HTML.match(start) and _BAN.search(start):
+        return errors.Banned(asked, status=200)
+    if _DATABASE_DOWN.search(start[:200]):
+        return errors.NotRedcap(asked, status=200, detail="REDCap cannot reach its database.")
+    return None
+
+
+def _envelope_with_200(start: bytes, expect: Expect, whole: bool) -> str | None:
+    """The error text of an envelope that came with status 200; None where the body is data."""
+    if expect in (Expect.CSV, Expect.RECORDS_CSV, Expect.LINE):
+        # Case matters here: with label headers a first column may be called "Error: …".
+        return (envelope_text(start) or "") if start.startswith((b"ERROR:", b'{"error":', b"<hash>")) else None
+    if not start.startswith((b"{", b"<hash>", b"<?xml", b"ERROR:")):
+        return None
+    return envelope_text(start) if whole or b"<hash>" in start else None
+
+
+def _wrong_shape(request: Request, asked: Asked, start: bytes) -> RedcapError | None:
+    expect = request.expect
+    good = _STARTS.get(expect)
+    if good is None and not (expect is Expect.RECORDS_CSV and _is_prose(start, request)):
+        return None
+    if good is not None and start[0] in good:
+        return None
+    return errors.UnexpectedAnswer(asked, status=200, detail=f"Due was {expect.value}.", server_text=_sample(start))
+
+
+class Ending:
+    """Watches a body go by, and says at its end whether it is whole."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._tail = b""
+        self._quotes = 0
+        self._root = b""
+
+    def see(self, data: bytes) -> None:
+        """Take note of the next piece."""
+        if not self.size and (root := _ROOT.match(data)):
+            self._root = root[1]
+        self.size += len(data)
+        self._quotes += data.count(b'"')
+        self._tail = data[-_TAIL_BYTES:] if len(data) >= _TAIL_BYTES else (self._tail + data)[-_TAIL_BYTES:]
+
+    def problem(self, request: Request, asked: Asked) -> RedcapError | None:
+        """What is wrong with the whole, judged by its end; None if it is complete as far as its format can tell."""
+        expect, end = request.expect, self._tail.rstrip()
+        if expect in (Expect.ANYTHING, Expect.BYTES) or not end:
+            return None
+        if _OUT_OF_MEMORY.search(self._tail[-400:]):
+            return errors.TooLarge(asked, status=200)
+        if expect in (Expect.CSV, Expect.RECORDS_CSV):
+            return self._csv_problem(expect, asked)
+        if expect is Expect.XML:
+            # An empty document may close itself: <records/>.
+            whole = end.endswith(b"</" + self._root + b">") or (self.size < _TAIL_BYTES and end.endswith(b"/>"))
+        else:
+            whole = end.endswith(_ENDS[expect])
+        if not whole:
+            return errors.Truncated(asked, status=200, detail=f"{self.size} bytes came.")
+        return None
+
+    def _csv_problem(self, expect: Expect, asked: Asked) -> RedcapError | None:
+        # CSV does not say where it ends. A cut shows as an open quote, or, in records, as a missing last line end:
+        # REDCap ends every row of a flat export with one (not so the rows of the users' export).
+        cut = expect is Expect.RECORDS_CSV and not self._tail.endswith(b"\n")
+        if self._quotes % 2 or cut:
+            return errors.Truncated(asked, status=200, detail=f"{self.size} bytes came.")
+        return None
+
+
+_ENDS: dict[Expect, tuple[bytes, ...]] = {
+    Expect.ROWS: (b"]",),
+    Expect.OBJECT: (b"}",),
+    Expect.JSON: (b"]", b"}", b'"', b"e", b"l", *(str(digit).encode() for digit in range(10))),
+    Expect.LINE: (b"",),
+}
+
+
+def envelope_text(body: bytes) -> str | None:
+    """The text of an error in any of REDCap's three envelopes, whatever format was asked for; None if it is none.
+
+    With `format=csv` and `returnFormat=json` servers still differ, so all shapes are tried (REDCap API, Errors).
+    """
+    text = body.removeprefix(_BOM).decode("utf-8", "replace").strip()
+    if text.startswith("{"):
+        return _json_error(text)
+    if found := re.search(r"<hash>\s*<error>(.*?)</error>", text, re.S | re.I):
+        inner = found[1].strip().removeprefix("<![CDATA[").removesuffix("]]>")
+        return inner.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&").strip()
+    if text.upper().startswith("ERROR:"):
+        return text[len("ERROR:") :].strip()
+    return None
+
+
+def _json_error(text: str) -> str | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict) or "error" not in value:
+        return None
+    error = value["error"]
+    # Old servers list the fields beside the error: {"error": "The following fields …", "fields": ["x"]}.
+    beside = value.get("fields")
+    if isinstance(beside, list):
+        return f"{error}: {', '.join(map(str, beside))}"
+    return error if isinstance(error, str) else json.dumps(error)
+
+
+def rejected_cells(text: str) -> list[errors.RejectedCell]:
+    """The lines of an import rejection: CSV of record, field, value, message, one line for each offending cell."""
+    try:
+        # REDCap's cells may hold line ends and doubled quotes, so this is for a CSV reader, never for split().
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error:
+        return []
+    if not rows or any(len(row) != 4 for row in rows if row):
+        return []
+    return [errors.RejectedCell(*row) for row in rows if row]
+
+
+def _sample(body: bytes, most: int = 200) -> str:
+    return body[:most].decode("utf-8", "replace")
+
+
+def _page_title(body: bytes) -> str:
+    found = _TITLE.search(body)
+    if found is None:
+        return ""
+    title = " ".join(found[1].decode("utf-8", "replace").split())
+    return f'Its title is "{"".join(c for c in title if c.isprintable())[:80]}".'
+
+
+def _location(headers: Mapping[str, str]) -> str:
+    # A sign-on page's query can hold the whole request, so only the address is repeated.
+    return re.split(r"[?#]", headers.get("location", ""), maxsplit=1)[0]
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    try:
+        return max(0.0, float(headers["retry-after"]))
+    except (KeyError, ValueError):
+        return None
