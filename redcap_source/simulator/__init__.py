@@ -1,0 +1,32 @@
+"""A REDCap server for tests, rehearsals and demonstrations: stateful, over real HTTP, with its own log and clock.
+
+    from redcap_source.simulator import Simulator, make_study
+
+    with Simulator() as sim:
+        study = sim.add_project(make_study("longitudinal", records=500), name="trial")
+        ...  # ask sim.url with study.token, edit with study.save(...), arm sim.faults.add("502")
+
+It imports nothing else of this package, so that it can disagree with the client.
+"""
+
+from redcap_source.simulator.behaviour import Behaviour
+from redcap_source.simulator.edits import ProjectHandle
+from redcap_source.simulator.errors import SimulatorError
+from redcap_source.simulator.faults import Fault, Faults
+from redcap_source.simulator.load import load_project
+from redcap_source.simulator.project import Project
+from redcap_source.simulator.simulator import Simulator
+from redcap_source.simulator.studies import STUDIES, make_study
+
+__all__ = [
+    "STUDIES",
+    "Behaviour",
+    "Fault",
+    "Faults",
+    "Project",
+    "ProjectHandle",
+    "Simulator",
+    "SimulatorError",
+    "load_project",
+    "make_study",
+]

@@ -1,0 +1,44 @@
+"""The points on which real servers differ, or which nobody has recorded, as switches with a default.
+
+Each default is the answer of a current server where one was recorded. An object of this class is handed to
+`Simulator(behaviour=…)`; nothing here acts by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """Which of the known variants of REDCap the simulator plays."""
+
+    # The help text says 401, every recorded server answers 403.
+    bad_token_status: Literal[401, 403] = 403
+    # Servers of the 6.x line ignored unknown names in `fields`, `forms`, `events`; current ones refuse.
+    unknown_names: Literal["refuse", "ignore"] = "refuse"
+    # Old servers put the literal text [document] where newer ones put the file's name.
+    file_value: Literal["name", "document"] = "name"
+    # The help text describes 0/1 rows; recorded answers hold one row per checked code.
+    eav_checkbox: Literal["codes", "columns"] = "codes"
+    # PHP escapes what is not ASCII unless told otherwise.
+    json_unicode: Literal["escaped", "raw"] = "escaped"
+    # The edges of dateRange are unrecorded: begin counts, end does not, unless switched.
+    date_range_begin_inclusive: bool = True
+    date_range_end_inclusive: bool = False
+    # Renames and moves between data access groups need not write a data row in the log.
+    date_range_sees_renames: bool = False
+    date_range_sees_dag_moves: bool = False
+    # Whether a request for the record id alone also returns the instances of repeating instruments.
+    id_only_instances: bool = False
+    # Servers before 12 or 13 had no `record` key in the log.
+    log_has_record: bool = True
+    # Old servers, and those with scheduling, list day offsets of events.
+    event_offsets: bool = False
+    # Form rights are 128, 129, 130 … since 15.6.
+    form_right_codes: Literal["plain", "since_15_6"] = "plain"
+    # Warnings before the body of a new project's token have been seen.
+    noisy_project_creation: bool = False
+    # What happens past `rate_limit` requests a minute: an HTML page until `reset_ban()`. 0 is no limit.
+    rate_limit: int = 0

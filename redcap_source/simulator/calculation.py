@@ -1,0 +1,70 @@
+"""Recompute calculated fields after a change, where the expression is simple enough to be understood."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import lru_cache
+
+from redcap_source.simulator import logic
+from redcap_source.simulator.dictionary import Field
+from redcap_source.simulator.logic_functions import number_text
+from redcap_source.simulator.project import Project
+from redcap_source.simulator.records import Record, Slot
+from redcap_source.simulator.selection import value_at
+
+_TAG = re.compile(r"@CALC(TEXT|DATE)\s*\((.*)\)\s*$", re.IGNORECASE | re.DOTALL)
+
+
+def recalculated(
+    project: Project, record: Record, touched: list[Slot], now: datetime
+) -> Iterator[tuple[Slot, Mapping[str, str]]]:
+    """New values of calculated fields in the slots that a change may have moved."""
+    fields = [field for field in project.dictionary.fields if field.is_calculated]
+    if not fields:
+        return
+    for slot in record.slots:
+        forms = frozenset(project.forms_in(slot))
+        values: dict[str, str] = {}
+        for field in fields:
+            if field.form_name in forms and _concerned(project, field, slot, touched):
+                result = _result(project, record.with_slot(slot, {**record.slots[slot], **values}), slot, field, now)
+                if result is not None:
+                    values[field.field_name] = result
+        if values:
+            yield slot, values
+
+
+def _concerned(project: Project, field: Field, slot: Slot, touched: list[Slot]) -> bool:
+    # Another slot's calculation moves only if it looks beyond its own row.
+    expression = expression_of(field)
+    if expression is None:
+        return False
+    if slot in touched:
+        return True
+    return any(reference.event or slot[1] for reference in expression.references)
+
+
+def _result(project: Project, record: Record, slot: Slot, field: Field, now: datetime) -> str | None:
+    expression = expression_of(field)
+    if expression is None:
+        return None
+    value = expression.value(lambda reference: value_at(project, record, slot, reference), now)
+    return number_text(value)
+
+
+def expression_of(field: Field) -> logic.Logic | None:
+    """The parsed calculation of a field, if it is one that can be read."""
+    tag = _TAG.search(field.field_annotation)
+    if field.field_type != "calc" and tag is None:
+        return None
+    return _parsed(tag[2] if tag is not None else field.select_choices_or_calculations)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> logic.Logic | None:
+    try:
+        return logic.parse(text)
+    except logic.LogicError:
+        return None

@@ -1,0 +1,149 @@
+"""Faults on demand: what a server, a proxy or a network does wrong, and to which requests.
+
+Deciding which fault strikes is here; doing it on the wire is server.py's part.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Literal, get_args
+
+from redcap_source.simulator.errors import SimulatorError
+
+FaultKind = Literal[
+    "500", "502", "503", "504", "reset", "truncate", "truncate_line", "html", "empty", "slow", "ban",
+    "drop_records", "hang", "memory", "php_warning",
+]  # fmt: skip
+KINDS: tuple[str, ...] = get_args(FaultKind)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of trouble, and the requests it strikes."""
+
+    kind: FaultKind
+    # Only requests of this content and action (export, import, delete …); None is any.
+    content: str | None = None
+    action: str | None = None
+    project: str | None = None
+    # From which matching request on (1 is the next), and how many of them; None is all.
+    nth: int | None = None
+    times: int | None = 1
+    probability: float | None = None
+    # Whether the request is carried out although its answer is lost.
+    after_work: bool = False
+    # truncate: the share of the body that arrives, and whether Content-Length still tells the whole.
+    share: float = 0.5
+    wrong_length: bool = False
+    # slow: seconds between pieces; hang: seconds without an answer.
+    seconds: float = 0.05
+    # drop_records: every how manieth record is lost.
+    every: int = 3
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise SimulatorError(f"There is no fault '{self.kind}'; choose from {', '.join(KINDS)}.")
+
+
+@dataclass
+class _Armed:
+    fault: Fault
+    seen: int = 0
+    struck: int = 0
+
+
+@dataclass
+class Faults:
+    """The faults that are armed."""
+
+    chance: Callable[[], float] = field(default_factory=lambda: random.Random(1).random)  # noqa: S311
+    _armed: list[_Armed] = field(default_factory=list)
+    _banned: bool = False
+    _lock: Lock = field(default_factory=Lock)
+
+    def add(self, fault: Fault | FaultKind, **options: object) -> Fault:
+        """Arm a fault, given whole or as a kind with options."""
+        if not isinstance(fault, Fault):
+            fault = Fault(fault, **options)  # type: ignore[arg-type]
+        with self._lock:
+            self._armed.append(_Armed(fault))
+        return fault
+
+    def clear(self) -> None:
+        """Disarm everything and lift the ban."""
+        with self._lock:
+            self._armed.clear()
+            self._banned = False
+
+    def reset_ban(self) -> None:
+        """Let the banned client in again, as an administrator would."""
+        with self._lock:
+            self._banned = False
+
+    def ban(self) -> None:
+        """Shut the client out until the ban is lifted."""
+        with self._lock:
+            self._banned = True
+
+    def strike(self, project: str, content: str, action: str) -> Fault | None:
+        """The fault that strikes this request, if one does."""
+        with self._lock:
+            if self._banned:
+                return Fault("ban", times=None)
+            for armed in self._armed:
+                if _matches(armed.fault, project, content, action) and self._goes_off(armed):
+                    self._banned = self._banned or armed.fault.kind == "ban"
+                    return armed.fault
+        return None
+
+    def _goes_off(self, armed: _Armed) -> bool:
+        armed.seen += 1
+        fault = armed.fault
+        if fault.nth is not None and armed.seen < fault.nth:
+            return False
+        if fault.times is not None and armed.struck >= fault.times:
+            return False
+        if fault.probability is not None and self.chance() >= fault.probability:
+            return False
+        armed.struck += 1
+        return True
+
+
+def _matches(fault: Fault, project: str, content: str, action: str) -> bool:
+    return fault.content in (None, content) and fault.action in (None, action) and fault.project in (None, project)
+
+
+HTML_PAGES = {
+    "html": (
+        200,
+        "<!DOCTYPE html>\n<html><head><title>Access Manager</title></head><body><form>Please log in.</form></body></html>",
+    ),
+    "ban": (
+        200,
+        "<!DOCTYPE html>\n<html><body>Your IP address has been banned: too many requests. You cannot use REDCap.</body></html>",
+    ),
+    "502": (502, "<html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>"),
+    "503": (503, "<html><head><title>503 Service Unavailable</title></head><body>Busy</body></html>"),
+    "504": (504, "<html><head><title>504 Gateway Time-out</title></head><body>Time-out</body></html>"),
+}
+OUT_OF_MEMORY = (
+    "REDCap ran out of server memory. The request cannot be processed. Please try importing/exporting a smaller amount "
+    "of data."
+)
+
+
+def cut_share(pieces: Iterator[bytes], share: float) -> bytes:
+    """The first part of a body."""
+    body = b"".join(pieces)
+    return body[: int(len(body) * share)]
+
+
+def cut_at_line(pieces: Iterator[bytes], share: float) -> bytes:
+    """The first part of a body, ending exactly where a line or a JSON row ends."""
+    body = b"".join(pieces)
+    at = int(len(body) * share)
+    line = body.rfind(b"\n", 0, at)
+    return body[: line + 1] if line >= 0 else body[:at]

@@ -1,0 +1,211 @@
+"""Read a project from a folder of API answers or downloads: dictionary, events, mapping, people, records.
+
+Only the dictionary must be there. A file may be .json or .csv; JSON wins where both exist, because people's spreadsheets
+and statistics packages retype CSV.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from redcap_source.simulator.dictionary import Dictionary, fields_from_rows
+from redcap_source.simulator.errors import SimulatorError
+from redcap_source.simulator.folder_people import take_people
+from redcap_source.simulator.folder_records import take_records
+from redcap_source.simulator.names import unique_event_name
+from redcap_source.simulator.odm import read_bytes
+from redcap_source.simulator.project import NEW_SETTINGS, Event, Project
+from redcap_source.simulator.records import RecordStore
+
+Rows = list[dict[str, str]]
+
+
+class Folder:
+    """The tables in a folder, by name."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def source(self, *names: str) -> str:
+        """The file that a table comes from, for messages."""
+        found = self._file(names)
+        return str(found or self.path / f"{names[0]}.csv")
+
+    def rows(self, *names: str) -> Rows | None:
+        """The rows of the first table that exists under one of these names."""
+        found = self._file(names)
+        return table_from(read_bytes(found), str(found)) if found is not None else None
+
+    def has_retyped_records(self) -> bool:
+        """Whether the records went through R, which writes NA for blank and TRUE for 1."""
+        return (self.path / "records_flat.types.json").exists()
+
+    def _file(self, names: tuple[str, ...]) -> Path | None:
+        candidates = (self.path / f"{name}{ending}" for name in names for ending in (".json", ".csv"))
+        return next((path for path in candidates if path.is_file()), None)
+
+
+def table_from(content: bytes, source: str) -> Rows:
+    """Rows of CSV or JSON text; an object of texts is a two-column table."""
+    text = content.decode("utf-8-sig", errors="replace")
+    if not source.endswith(".json"):
+        csv.field_size_limit(1 << 30)
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        return [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
+    try:
+        loaded = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SimulatorError(f"{source} is not valid JSON ({error}).") from error
+    if isinstance(loaded, dict):
+        loaded = [loaded]
+    if not isinstance(loaded, list) or not all(isinstance(row, dict) for row in loaded):
+        raise SimulatorError(f"{source} must hold a list of objects, as REDCap's JSON does.")
+    return [{key: _text(value) for key, value in row.items()} for row in loaded]
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}:{item}" for key, item in value.items())
+    return str(value)
+
+
+def project_from_folder(path: Path) -> Project:
+    """The project whose files lie in a folder."""
+    folder = Folder(path)
+    rows = folder.rows("metadata", "data_dictionary")
+    if rows is None:
+        raise SimulatorError(
+            f"{path} holds no data dictionary; put metadata.csv, metadata.json, data_dictionary.csv or project.xml there."
+        )
+    source = folder.source("metadata", "data_dictionary")
+    labels = _form_labels(folder)
+    fields = fields_from_rows(rows, source=source)
+    project = Project(dictionary=Dictionary(fields, form_labels=labels), settings=_settings(folder, path))
+    project.set_missing_codes(str(project.settings["missing_data_codes"]))
+    _take_events(project, folder)
+    _take_repeats(project, folder)
+    take_beside(project, folder)
+    return project
+
+
+def take_beside(project: Project, folder: Folder, *, with_records: bool = True) -> None:
+    """Take what may lie beside a dictionary or a project XML: people, and records."""
+    take_people(project, folder.rows)
+    if with_records:
+        found = folder.rows("records", "records_flat") or []
+        project.records = RecordStore(take_records(project, found, retyped=folder.has_retyped_records()))
+    project.refresh()
+
+
+def project_from_dictionary(path: Path) -> Project:
+    """A project without records, from a data dictionary alone."""
+    rows = table_from(read_bytes(path), str(path))
+    project = Project(dictionary=Dictionary(fields_from_rows(rows, source=str(path))))
+    project.settings["project_title"] = path.stem
+    return project
+
+
+def _form_labels(folder: Folder) -> dict[str, str]:
+    rows = folder.rows("instruments") or []
+    if len(rows) == 1 and "instrument_name" not in rows[0]:
+        return dict(rows[0])  # a plain name-to-label object
+    return {row["instrument_name"]: row.get("instrument_label", "") for row in rows if row.get("instrument_name")}
+
+
+def _settings(folder: Folder, path: Path) -> dict[str, str | int]:
+    settings = dict(NEW_SETTINGS) | {"project_title": path.name}
+    given = (folder.rows("project_info") or [{}])[0]
+    for name, value in given.items():
+        if name not in settings or name == "project_id":
+            continue
+        if isinstance(NEW_SETTINGS[name], int):
+            settings[name] = number_of(value)
+        else:
+            settings[name] = "" if value == "NA" else value
+    return settings
+
+
+def number_of(text: str) -> int:
+    """A whole number or a switch, also as R or a person writes it."""
+    if text.strip().upper() in ("TRUE", "T", "YES"):
+        return 1
+    try:
+        return int(float(text))
+    except ValueError:
+        return 0
+
+
+def _take_events(project: Project, folder: Folder) -> None:
+    events, mapping = folder.rows("events") or [], folder.rows("form_event_mapping") or []
+    seen = [row.get("redcap_event_name", "") for row in folder.rows("records", "records_flat") or []]
+    if not events:
+        # Without an event list the events are those that the mapping or the records name.
+        names = dict.fromkeys(name for name in [*(row["unique_event_name"] for row in mapping), *seen] if name)
+        events = [_event_row(name) for name in names]
+    said = (folder.rows("project_info") or [{}])[0].get("is_longitudinal", "")
+    # R packages write the one event of a classic project into their tables; the project's own word counts.
+    if not events or (said and not number_of(said) and not any(seen)):
+        project.settings["is_longitudinal"] = 0
+        return
+    project.settings["is_longitudinal"] = 1
+    project.events = [_event(row, number) for number, row in enumerate(events, start=1)]
+    given = {number_of(row["arm_num"]): row.get("name", "") for row in folder.rows("arms") or []}
+    project.arms = {event.arm: given.get(event.arm) or f"Arm {event.arm}" for event in project.events}
+    forms: dict[str, list[str]] = {}
+    for row in mapping:
+        forms.setdefault(row["unique_event_name"], []).append(row["form"])
+    everywhere = project.dictionary.forms if not mapping else ()
+    project.mapping = {e.event_id: tuple(forms.get(e.unique_name, everywhere)) for e in project.events}
+
+
+def _event_row(name: str) -> dict[str, str]:
+    stem, mark, arm = name.rpartition("_arm_")
+    if not mark:
+        return {"event_name": name, "arm_num": "1", "unique_event_name": unique_event_name(name, 1, ())}
+    digits = "".join(letter for letter in arm if letter.isdigit())
+    return {"event_name": stem.replace("_", " ").title(), "arm_num": digits, "unique_event_name": name}
+
+
+def _event(row: dict[str, str], number: int) -> Event:
+    arm = number_of(row.get("arm_num", "1")) or 1
+    return Event(
+        event_id=number_of(row.get("event_id", "")) or number,
+        name=row.get("event_name", ""),
+        arm=arm,
+        unique_name=row.get("unique_event_name") or unique_event_name(row.get("event_name", ""), arm, ()),
+        custom_label=row.get("custom_event_label", ""),
+        day_offset=number_of(row.get("day_offset", "") or row.get("days_offset", "")),
+        offset_min=number_of(row.get("offset_min", "")),
+        offset_max=number_of(row.get("offset_max", "")),
+    )
+
+
+def _take_repeats(project: Project, folder: Folder) -> None:
+    rows = folder.rows("repeating_forms_events")
+    ids = {event.unique_name: event.event_id for event in project.events}
+    if rows is None:
+        rows = _repeats_in_records(folder)
+    for row in rows:
+        event_id = ids.get(row.get("event_name", ""), project.events[0].event_id)
+        form = row.get("form_name", "")
+        if form and form != "NA":
+            project.repeating_forms[event_id, form] = row.get("custom_form_label", "")
+        elif project.is_longitudinal:
+            project.repeating_events.add(event_id)
+
+
+def _repeats_in_records(folder: Folder) -> Rows:
+    # Nothing says what repeats, so what the records show repeats.
+    found: dict[tuple[str, str], None] = {}
+    for row in folder.rows("records", "records_flat") or []:
+        if row.get("redcap_repeat_instance", "NA") not in ("", "NA"):
+            found[row.get("redcap_event_name", ""), row.get("redcap_repeat_instrument", "")] = None
+    return [{"event_name": event, "form_name": form} for event, form in found]

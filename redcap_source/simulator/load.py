@@ -1,0 +1,44 @@
+"""Load a project from whatever a path holds: a project XML, a folder of tables, or a lone data dictionary."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+from redcap_source.simulator.errors import SimulatorError
+from redcap_source.simulator.folder import Folder, project_from_dictionary, project_from_folder, take_beside
+from redcap_source.simulator.odm import is_gzipped, project_from_xml, read_bytes
+from redcap_source.simulator.project import Project
+
+
+def load_project(path: str | Path) -> Project:
+    """The project that lies at a path, not yet on any server."""
+    path = Path(path)
+    if not path.exists():
+        raise SimulatorError(f"There is nothing at {path}; give a project XML, a data dictionary CSV or a folder.")
+    if path.is_dir():
+        return _from_folder(path)
+    if path.suffix.lower() in (".csv", ".json"):
+        return project_from_dictionary(path)
+    return project_from_xml(_unpacked(path), str(path))
+
+
+def _from_folder(path: Path) -> Project:
+    found = next((p for p in (path / "project.xml", path / "project.xml.gz") if p.exists()), None)
+    if found is None:
+        return project_from_folder(path)
+    project = project_from_xml(_unpacked(found), str(found))
+    # The XML is complete but for the people who are not roles.
+    take_beside(project, Folder(path), with_records=False)
+    return project
+
+
+def _unpacked(path: Path) -> bytes:
+    content = read_bytes(path)
+    if not is_gzipped(content):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SimulatorError(f"{path} is a damaged gzip file ({error}).") from error

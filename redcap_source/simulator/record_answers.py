@@ -1,0 +1,65 @@
+"""Answers with records: exports, reports, the next record name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from redcap_source.simulator.call import Answer, Call, text_answer
+from redcap_source.simulator.eav import eav_text
+from redcap_source.simulator.errors import Refusal
+from redcap_source.simulator.flat import Style, flat_text
+from redcap_source.simulator.formats import CONTENT_TYPES
+from redcap_source.simulator.parameters import Parameters
+from redcap_source.simulator.selection import selection_of
+
+EXPORT = "Data export (API) "
+
+
+def export_records(call: Call) -> Answer:
+    """content=record without data."""
+    parameters, project = call.parameters, call.project
+    kind = parameters.text("type", "flat").lower() or "flat"
+    if kind not in ("flat", "eav"):
+        raise Refusal('The value of the parameter "type" is not valid')
+    now = call.clock.now().astimezone(call.clock.zone)
+    selection = selection_of(project, call.username, parameters, call.behaviour, now)
+    style = replace(Style.of(parameters), format=call.format)
+    shown = parameters.text("rawOrLabel") or "raw"
+    call.note("export", EXPORT, f"export_format: {call.format.upper()}, rawOrLabel: {shown}")
+    if call.format == "odm":
+        raise Refusal('The value of the parameter "format" is not valid')
+    make = flat_text if kind == "flat" else eav_text
+    return Answer(make(project, selection, style, call.behaviour), 200, CONTENT_TYPES[call.format])
+
+
+def export_report(call: Call) -> Answer:
+    """content=report: always flat, line breaks folded."""
+    number = call.parameters.text("report_id")
+    report = call.project.reports.get(int(number)) if number.isdecimal() else None
+    if report is None:
+        raise Refusal(f'The value of the parameter "report_id" is not valid: {number}')
+    pairs = [(f"fields[{at}]", name) for at, name in enumerate(report.fields)]
+    names = ("rawOrLabel", "rawOrLabelHeaders", "exportCheckboxLabel", "csvDelimiter", "decimalCharacter")
+    pairs += [(name, call.parameters.text(name)) for name in names if name in call.parameters]
+    asked = Parameters([*pairs, ("filterLogic", report.logic)])
+    now = call.clock.now().astimezone(call.clock.zone)
+    selection = selection_of(call.project, call.username, asked, call.behaviour, now)
+    style = replace(Style.of(asked), format=call.format, folds_lines=True)
+    call.note("export", EXPORT, f"report_id: {number}, export_format: {call.format.upper()}")
+    return Answer(flat_text(call.project, selection, style, call.behaviour), 200, CONTENT_TYPES[call.format])
+
+
+def next_record_name(call: Call) -> Answer:
+    """content=generateNextRecordName: the largest whole number plus one."""
+    return text_answer(next_name(call), call.return_format)
+
+
+def next_name(call: Call) -> str:
+    """The id that auto-numbering would give."""
+    group = call.project.groups.get(call.project.users[call.username].group)
+    ids = call.project.records.ids()
+    if group is None:
+        return str(1 + max((int(record) for record in ids if record.isdecimal()), default=0))
+    prefix = f"{group.group_id}-"
+    tails = (record.removeprefix(prefix) for record in ids if record.startswith(prefix))
+    return prefix + str(1 + max((int(tail) for tail in tails if tail.isdecimal()), default=0))

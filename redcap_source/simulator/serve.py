@@ -1,0 +1,80 @@
+"""Serve projects from the command line until interrupted."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from redcap_source.simulator.errors import SimulatorError
+from redcap_source.simulator.load import load_project
+from redcap_source.simulator.simulator import Simulator
+from redcap_source.simulator.studies import make_study
+
+
+def serve(
+    loads: list[tuple[str, Path]],
+    studies: list[tuple[str, str, int]],
+    tokens: dict[str, str],
+    super_token: str | None,
+    port: int,
+    as_json: bool,
+    out: TextIO,
+) -> None:
+    """Serve files (name, path) and made-up studies (name, kind, records); say where, then wait for the end."""
+    simulator = Simulator(port=port, super_token=super_token or secrets.token_hex(32).upper())
+    _add_all(simulator, loads, studies, tokens)
+    done = threading.Event()
+    previous = {number: signal.signal(number, _setter(done)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with simulator:
+            out.write(_announcement(simulator, as_json=as_json))
+            out.flush()
+            done.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _add_all(
+    simulator: Simulator,
+    loads: list[tuple[str, Path]],
+    studies: list[tuple[str, str, int]],
+    tokens: dict[str, str],
+) -> None:
+    names = [name for name, *_ in (*loads, *studies)]
+    unknown = [name for name in tokens if name not in names]
+    if unknown:
+        raise SimulatorError(f"A token was given for '{unknown[0]}', but no project of that name is loaded.")
+    for name, path in loads:
+        simulator.add_project(load_project(path), name=name, token=tokens.get(name))
+    for name, kind, records in studies:
+        simulator.add_project(make_study(kind, records=records), name=name, token=tokens.get(name))
+    if not names:
+        raise SimulatorError("There is nothing to serve; load a project or choose a study.")
+
+
+def _setter(done: threading.Event) -> Callable[[int, FrameType | None], None]:
+    def handle(number: int, frame: FrameType | None) -> None:
+        done.set()
+
+    return handle
+
+
+def _announcement(simulator: Simulator, *, as_json: bool) -> str:
+    projects = {
+        name: {"token": handle.token, "project_id": handle.project_id} for name, handle in simulator.projects.items()
+    }
+    if as_json:
+        facts = {"url": simulator.url, "super_token": simulator.super_token, "projects": projects}
+        return json.dumps(facts) + "\n"
+    width = max(map(len, projects))
+    lines = [f"REDCap simulator at {simulator.url}", ""]
+    lines += [f"  {name:<{width}}  token {facts['token']}" for name, facts in projects.items()]
+    lines += ["", f"  super token {simulator.super_token}", "", "Press Ctrl-C to stop."]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,303 @@
+"""The HTTP side: sockets, headers, bodies in pieces, and the faults that happen on the wire.
+
+What an answer says is api.py's business. Nothing is printed or logged here: requests carry tokens and values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import socket
+import string
+import struct
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from secrets import choice
+from typing import cast
+from urllib.parse import parse_qsl
+
+from redcap_source.simulator.call import Answer
+from redcap_source.simulator.errors import SimulatorError
+from redcap_source.simulator.faults import HTML_PAGES, OUT_OF_MEMORY, Fault, Faults, cut_at_line, cut_share
+from redcap_source.simulator.formats import XML_HEAD, error_text
+from redcap_source.simulator.multipart import read_multipart
+from redcap_source.simulator.parameters import Parameters
+
+HTML = "text/html; charset=UTF-8"
+CONTROL_PATH = "/_simulator/"
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """A request as the server knows it: what is asked, and of which project."""
+
+    project: str
+    content: str
+    action: str
+    parameters: Parameters = field(repr=False)
+    # The format that errors are to have.
+    form: str = "xml"
+
+
+@dataclass
+class Back:
+    """What the HTTP side needs from the rest of the simulator."""
+
+    inquire: Callable[[Parameters], Inquiry]
+    answer: Callable[[Inquiry, Fault | None], Answer]
+    control: Callable[[str, bytes], tuple[int, bytes]]
+    http_date: Callable[[], str]
+    # (inquiry, status, bytes) once the answer is out.
+    done: Callable[[Inquiry, int, int], None]
+    faults: Faults
+    # Seconds that answering so many bytes should take at least.
+    latency: Callable[[int], float] = lambda size: 0.0
+    gzip: bool = False
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    # Connections that clients keep alive must not hold up the stop.
+    block_on_close = False
+    request_queue_size = 128
+    allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], back: Back) -> None:
+        self.back = back
+        try:
+            super().__init__(address, _Handler)
+        except OSError as error:
+            raise SimulatorError(
+                f"Cannot serve on port {address[1]}: {error.strerror}. Choose another port, or 0 for any free one."
+            ) from error
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is no news."""
+
+
+def listen(port: int, back: Back) -> ThreadingHTTPServer:
+    """A listener on loopback."""
+    return _Listener(("127.0.0.1", port), back)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 0
+    server_version = "Apache"
+    sys_version = ""
+
+    @property
+    def _back(self) -> Back:
+        return cast(_Listener, self.server).back
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Requests hold tokens: nothing is written anywhere."""
+
+    def version_string(self) -> str:
+        return "Apache"
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return self._back.http_date()
+
+    def do_GET(self) -> None:
+        self._not_implemented()
+
+    do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = do_GET
+
+    def _not_implemented(self) -> None:
+        self._drain()
+        text = f"{XML_HEAD}<hash><error>The requested method is not implemented.</error></hash>"
+        self._send_whole(501, "text/xml; charset=utf-8", text.encode())
+
+    def do_POST(self) -> None:
+        body = self._drain()
+        if self.path.startswith(CONTROL_PATH):
+            status, content = self._back.control(self.path.removeprefix(CONTROL_PATH), body)
+            self._send_whole(status, "application/json", content)
+        elif self.path == "/api":
+            self._redirect()
+        elif self.path.split("?")[0] in ("/api/", "/api/index.php"):
+            self._serve(body)
+        else:
+            page = '<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN"><html><head><title>404 Not Found</title></head></html>'
+            self._send_whole(404, "text/html; charset=iso-8859-1", page.encode())
+
+    def _drain(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            return b"".join(self._chunks_received())
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def _chunks_received(self) -> Iterator[bytes]:
+        while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+
+    def _redirect(self) -> None:
+        self.send_response(301)
+        self.send_header("Location", f"http://{self.headers.get('Host', '')}/api/")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _serve(self, body: bytes) -> None:
+        back = self._back
+        inquiry = back.inquire(self._parameters(body))
+        fault = back.faults.strike(inquiry.project, inquiry.content, inquiry.action)
+        started = time.perf_counter()
+        try:
+            if fault is not None and self._strike(inquiry, fault, started):
+                return
+            answer = back.answer(inquiry, fault)
+            sent = self._send(answer, started)
+            back.done(inquiry, answer.status, sent)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    def _parameters(self, body: bytes) -> Parameters:
+        kind = self.headers.get("Content-Type", "")
+        if kind.startswith("multipart/form-data"):
+            return read_multipart(body, kind)
+        text = body.decode("utf-8", errors="replace")
+        return Parameters(parse_qsl(text, keep_blank_values=True))
+
+    # --- answers ---
+
+    def _send(self, answer: Answer, started: float) -> int:
+        pieces = iter((answer.body,)) if isinstance(answer.body, bytes) else answer.body
+        first, more = next(pieces, b""), None
+        second = next(pieces, None)
+        packs = self._back.gzip and "gzip" in self.headers.get("Accept-Encoding", "")
+        if second is None and not packs:
+            self._wait(len(first), started)
+            self._send_whole(answer.status, answer.content_type, first)
+            return len(first)
+        more = _chained(first, second, pieces)
+        return self._send_chunked(answer, _gzipped(more) if packs else more, packs, started)
+
+    def _head(self, status: int, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Expires", "0")
+        self.send_header("Cache-Control", "no-store, no-cache, must-revalidate")
+        self.send_header("Pragma", "no-cache")
+        self.send_header("X-XSS-Protection", "1; mode=block")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.send_header("Content-Type", content_type)
+
+    def _send_whole(self, status: int, content_type: str, body: bytes, *, length: int | None = None) -> None:
+        self._head(status, content_type)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        # Header and body leave in one write, so that small answers are one packet.
+        head = io.BytesIO()
+        wire, self.wfile = self.wfile, head
+        self.end_headers()
+        self.wfile = wire
+        self.wfile.write(head.getvalue() + (b"" if self.command == "HEAD" else body))
+
+    def _send_chunked(self, answer: Answer, pieces: Iterator[bytes], packed: bool, started: float) -> int:
+        self._head(answer.status, answer.content_type)
+        if packed:
+            self.send_header("Content-Encoding", "gzip")
+            letters = string.ascii_letters + string.digits
+            self.send_header("REDCap-Random-Text", "".join(choice(letters) for _ in range(40)))
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        sent = 0
+        for piece in pieces:
+            if piece:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                sent += len(piece)
+                self._wait(sent, started)
+        self.wfile.write(b"0\r\n\r\n")
+        return sent
+
+    def _wait(self, size: int, started: float) -> None:
+        due = started + self._back.latency(size)
+        if (left := due - time.perf_counter()) > 0:
+            time.sleep(left)
+
+    # --- faults ---
+
+    def _strike(self, inquiry: Inquiry, fault: Fault, started: float) -> bool:
+        """Do what a fault does; says whether the request is done with."""
+        back = self._back
+        if fault.kind in ("drop_records", "php_warning"):
+            return False
+        if fault.after_work and fault.kind != "ban":
+            _spend(back.answer(inquiry, None))
+        status, sent = 0, 0
+        if fault.kind in HTML_PAGES:
+            status, page = HTML_PAGES[fault.kind]
+            sent = len(page)
+            self._send_whole(status, HTML, page.encode())
+        elif fault.kind in ("500", "memory"):
+            text = OUT_OF_MEMORY if fault.kind == "memory" else "An unknown error occurred on the server."
+            status = 500
+            self._send_whole(500, f"text/{inquiry.form}; charset=utf-8", error_text(text, inquiry.form).encode())
+        elif fault.kind == "empty":
+            status = 200
+            self._send_whole(200, HTML, b"")
+        elif fault.kind == "reset":
+            self._reset()
+        elif fault.kind == "hang":
+            time.sleep(fault.seconds)
+            self._reset()
+        else:
+            status, sent = 200, self._send_damaged(back.answer(inquiry, None), fault)
+        back.done(inquiry, status, sent)
+        return True
+
+    def _send_damaged(self, answer: Answer, fault: Fault) -> int:
+        pieces = iter((answer.body,)) if isinstance(answer.body, bytes) else answer.body
+        if fault.kind == "slow":
+            return self._drip(answer, pieces, fault.seconds)
+        whole = b"".join(pieces)
+        cut = (cut_at_line if fault.kind == "truncate_line" else cut_share)(iter((whole,)), fault.share)
+        # With the whole length announced the client can see the loss; without, the body just ends early.
+        self._send_whole(answer.status, answer.content_type, cut, length=len(whole) if fault.wrong_length else None)
+        if fault.wrong_length:
+            self._hang_up()
+        return len(cut)
+
+    def _drip(self, answer: Answer, pieces: Iterator[bytes], seconds: float) -> int:
+        body = b"".join(pieces)
+        step = max(1, len(body) // 10)
+        self._head(answer.status, answer.content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        for start in range(0, len(body), step):
+            self.wfile.write(body[start : start + step])
+            time.sleep(seconds)
+        return len(body)
+
+    def _reset(self) -> None:
+        # Lingering for zero seconds makes closing a reset instead of an end.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+
+
+def _chained(first: bytes, second: bytes | None, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    if second is not None:
+        yield second
+    yield from rest
+
+
+def _gzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        yield gzip.compress(piece, compresslevel=1)
+
+
+def _spend(answer: Answer) -> None:
+    if not isinstance(answer.body, bytes):
+        for _ in answer.body:
+            pass

@@ -1,0 +1,218 @@
+"""The simulator as its users meet it: a server to start, projects to add, faults to arm, a clock to move."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from http.server import ThreadingHTTPServer
+from types import TracebackType
+from typing import NamedTuple
+
+from redcap_source.simulator import api
+from redcap_source.simulator.behaviour import Behaviour
+from redcap_source.simulator.call import Answer, return_format_of
+from redcap_source.simulator.clock import Clock, utc_now
+from redcap_source.simulator.edits import ProjectHandle
+from redcap_source.simulator.errors import SimulatorError
+from redcap_source.simulator.faults import Fault, Faults
+from redcap_source.simulator.history import give_owner, write_history
+from redcap_source.simulator.parameters import Parameters
+from redcap_source.simulator.project import Project
+from redcap_source.simulator.server import Back, Inquiry, listen
+from redcap_source.simulator.site import Site
+
+
+class Request(NamedTuple):
+    """One request that was answered; never what it carried."""
+
+    time: datetime
+    project: str
+    content: str
+    action: str
+    status: int
+    bytes: int
+
+
+class Simulator:
+    """A REDCap server on this computer, for tests, rehearsals and demonstrations."""
+
+    def __init__(
+        self,
+        port: int = 0,
+        time_zone: str = "America/Chicago",
+        super_token: str | None = None,
+        version: str = "14.7.3",
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        behaviour: Behaviour | None = None,
+        gzip: bool = False,
+        latency: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
+        """`latency` is seconds a request and microseconds a body byte, to imitate a real server's pace."""
+        if super_token is not None and len(super_token) != 64:
+            raise SimulatorError("A super token has 64 characters.")
+        self.clock = Clock(time_zone, clock)
+        self.faults = Faults()
+        self.requests: list[Request] = []
+        self.latency = latency
+        self._port = port
+        self._gzip = gzip
+        self._site = Site(
+            clock=self.clock, behaviour=behaviour or Behaviour(), version=version, super_token=super_token
+        )
+        self._handles: dict[str, ProjectHandle] = {}
+        self._listener: ThreadingHTTPServer | None = None
+        self._recent: deque[datetime] = deque()
+        # Edits to make before coming requests: (how many matching requests still go first, content, edit).
+        self._coming: list[tuple[int, str | None, Callable[[], object]]] = []
+        self._coming_lock = threading.Lock()
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """Which variants of REDCap are played; set it to change them."""
+        return self._site.behaviour
+
+    @behaviour.setter
+    def behaviour(self, behaviour: Behaviour) -> None:
+        self._site.behaviour = behaviour
+
+    @property
+    def url(self) -> str:
+        """The API's address."""
+        if self._listener is None:
+            raise SimulatorError("The simulator has no address until it is started.")
+        return f"http://127.0.0.1:{self._listener.server_address[1]}/api/"
+
+    @property
+    def super_token(self) -> str | None:
+        """The token that creates projects."""
+        return self._site.super_token
+
+    @property
+    def projects(self) -> dict[str, ProjectHandle]:
+        """The projects by name."""
+        return self._handles
+
+    def add_project(self, project: Project, name: str | None = None, token: str | None = None) -> ProjectHandle:
+        """Put a project on the server and give it a token."""
+        name = name or project.title or f"project_{len(self._handles) + 1}"
+        if name in self._handles:
+            raise SimulatorError(f"There is a project named '{name}' already; choose another name.")
+        project.name = name
+        project.settings["project_id"] = self._site.next_project_id()
+        project.settings["project_title"] = project.title or name
+        project.api_user = give_owner(project)
+        project.refresh()
+        if not project.log.rows:
+            write_history(project, self.clock)
+        self._site.projects[name] = project
+        handle = ProjectHandle(self._site, project, self._site.add_token(name, project.api_user, token))
+        self._handles[name] = handle
+        return handle
+
+    def before_request(self, edit: Callable[[], object], *, nth: int = 1, content: str | None = None) -> None:
+        """Do something just before the nth coming request, to rehearse a change in the middle of things."""
+        with self._coming_lock:
+            self._coming.append((nth, content, edit))
+
+    def start(self) -> Simulator:
+        """Begin to serve."""
+        if self._listener is not None:
+            return self
+        self._listener = listen(self._port, self._back())
+        self._site.url = self.url
+        threading.Thread(target=self._listener.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        """Stop serving; the projects stay as they are."""
+        if self._listener is not None:
+            self._listener.shutdown()
+            self._listener.server_close()
+            self._listener = None
+
+    def __enter__(self) -> Simulator:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # --- what the HTTP side calls ---
+
+    def _back(self) -> Back:
+        return Back(
+            inquire=self._inquire,
+            answer=self._answer,
+            control=lambda path, body: (404, b"{}"),
+            http_date=self.clock.http_date,
+            done=self._done,
+            faults=self.faults,
+            latency=lambda size: self.latency[0] + size * self.latency[1] / 1e6,
+            gzip=self._gzip,
+        )
+
+    def _inquire(self, parameters: Parameters) -> Inquiry:
+        self._count_for_ban()
+        owner = self._site.tokens.get(parameters.text("token"))
+        inquiry = Inquiry(
+            owner[0] if owner else "",
+            parameters.text("content"),
+            api.action_of(parameters),
+            parameters,
+            return_format_of(parameters),
+        )
+        self._do_coming_edits(inquiry)
+        return inquiry
+
+    def _answer(self, inquiry: Inquiry, fault: Fault | None) -> Answer:
+        answer = api.answer(self._site, inquiry.parameters)
+        if fault is not None and fault.kind == "php_warning":
+            return replace(answer, body=_prefixed(b"<br />\n<b>Warning</b>:  Undefined variable $x<br />\n", answer))
+        if fault is not None and fault.kind == "drop_records":
+            return self._without_some(inquiry, fault)
+        return answer
+
+    def _without_some(self, inquiry: Inquiry, fault: Fault) -> Answer:
+        # As if the server had lost records on the way: the same request for fewer of them.
+        asked = inquiry.parameters.items("records") or self._handles[inquiry.project].records()
+        kept = [record for number, record in enumerate(asked, start=1) if number % fault.every]
+        return api.answer(self._site, inquiry.parameters.replaced("records", kept))
+
+    def _done(self, inquiry: Inquiry, status: int, size: int) -> None:
+        now = self.clock.now()
+        self.requests.append(Request(now, inquiry.project, inquiry.content, inquiry.action, status, size))
+
+    def _do_coming_edits(self, inquiry: Inquiry) -> None:
+        due: list[Callable[[], object]] = []
+        with self._coming_lock:
+            left: list[tuple[int, str | None, Callable[[], object]]] = []
+            for count, content, edit in self._coming:
+                matching = content in (None, inquiry.content)
+                if matching and count <= 1:
+                    due.append(edit)
+                else:
+                    left.append((count - matching, content, edit))
+            self._coming = left
+        for edit in due:
+            edit()
+
+    def _count_for_ban(self) -> None:
+        limit = self.behaviour.rate_limit
+        if not limit:
+            return
+        now = utc_now()
+        self._recent.append(now)
+        while (now - self._recent[0]).total_seconds() > 60:
+            self._recent.popleft()
+        if len(self._recent) > limit:
+            self.faults.ban()
+
+
+def _prefixed(prefix: bytes, answer: Answer) -> Iterator[bytes]:
+    yield prefix
+    yield from (answer.body,) if isinstance(answer.body, bytes) else answer.body

@@ -1,0 +1,103 @@
+"""Users, roles and data access groups as tables, with the value types that were recorded."""
+
+from __future__ import annotations
+
+from redcap_source.simulator.behaviour import Behaviour
+from redcap_source.simulator.formats import Row, Table
+from redcap_source.simulator.project import Project
+from redcap_source.simulator.users import OPTIONAL_RIGHTS, RANDOMIZATION_RIGHTS, RIGHTS, Rights, User
+
+_FORM_CODES = {0: 128, 1: 130, 2: 129, 3: 138}
+
+
+def users(project: Project, behaviour: Behaviour) -> Table:
+    """The users with their effective rights."""
+    people = ["username", "email", "firstname", "lastname", "expiration"]
+    group_keys = ["data_access_group", "data_access_group_id", "data_access_group_label"]
+    keys = [*people, *group_keys, *_right_names(project), "forms", "forms_export"]
+    rows = [_user_row(project, user, behaviour) for user in project.users.values()]
+    return Table(keys, rows, root="users", csv_end="")
+
+
+def _right_names(project: Project) -> list[str]:
+    granted = {right for user in project.users.values() for right in user.rights}
+    granted |= {right for role in project.roles.values() for right in role.rights}
+    randomized = RANDOMIZATION_RIGHTS if project.settings["randomization_enabled"] else ()
+    optional = [right for right in OPTIONAL_RIGHTS if right in randomized or
+                (right in granted and right not in RANDOMIZATION_RIGHTS)]  # fmt: skip
+    return [*RIGHTS, *optional]
+
+
+def _user_row(project: Project, user: User, behaviour: Behaviour) -> Row:
+    rights = project.rights_of(user.username)
+    group = project.groups.get(user.group)
+    return {
+        "username": user.username,
+        "email": user.email,
+        "firstname": user.firstname,
+        "lastname": user.lastname,
+        "expiration": user.expiration,
+        "data_access_group": user.group,
+        "data_access_group_id": group.group_id if group else "",
+        "data_access_group_label": group.label if group else "",
+        **{right: _value(rights, right) for right in _right_names(project)},
+        **form_rights(project, rights, behaviour),
+    }
+
+
+def _value(rights: Rights, right: str) -> int:
+    return rights.rights.get(right, 1 if rights.everything else 0)
+
+
+def form_rights(project: Project, rights: Rights, behaviour: Behaviour) -> dict[str, dict[str, int]]:
+    """View and export rights by instrument."""
+    default = 1 if rights.everything else 0
+    views = {form: rights.forms.get(form, default) for form in project.dictionary.forms}
+    if behaviour.form_right_codes == "since_15_6":
+        views = {form: _FORM_CODES.get(right, right) for form, right in views.items()}
+    return {"forms": views, "forms_export": {form: rights.export_level(form) for form in views}}
+
+
+def roles(project: Project, behaviour: Behaviour) -> Table:
+    """The user roles; their rights are texts."""
+    names = _right_names(project)
+    keys = ["unique_role_name", "role_label", *names, "forms", "forms_export"]
+    rows: list[Row] = []
+    for role in project.roles.values():
+        rights = Rights(role.rights, role.forms, role.forms_export)
+        texts = {right: str(role.rights.get(right, 0)) for right in names}
+        row: dict[str, object] = {"unique_role_name": role.unique_name, "role_label": role.label, **texts}
+        rows.append({**row, **form_rights(project, rights, behaviour)})  # type: ignore[dict-item]
+    return Table(keys, rows, root="userRoles", csv_end="")
+
+
+def role_mapping(project: Project) -> Table:
+    """Which role each user has."""
+    keys = ("username", "unique_role_name", "data_access_group")
+    rows: list[Row] = [
+        {"username": user.username, "unique_role_name": user.role, "data_access_group": user.group}
+        for user in project.users.values()
+    ]
+    return Table(keys, rows, root="items")
+
+
+def groups(project: Project) -> Table:
+    """The data access groups."""
+    keys = ("data_access_group_name", "unique_group_name", "data_access_group_id")
+    rows: list[Row] = [
+        {
+            "data_access_group_name": group.label,
+            "unique_group_name": group.unique_name,
+            "data_access_group_id": group.group_id,
+        }
+        for group in project.groups.values()
+    ]
+    return Table(keys, rows, root="dags")
+
+
+def group_mapping(project: Project) -> Table:
+    """Which data access group each user is in."""
+    rows: list[Row] = [
+        {"username": user.username, "redcap_data_access_group": user.group} for user in project.users.values()
+    ]
+    return Table(("username", "redcap_data_access_group"), rows, root="items")

@@ -1,0 +1,66 @@
+"""Users, roles and the rights they carry; answering with them is user_answers.py's business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# In the order of the user export (16.0 and later).
+RIGHTS = (
+    "design", "alerts", "user_rights", "data_access_groups", "reports", "stats_and_charts",
+    "manage_survey_participants", "calendar", "data_import_tool", "data_comparison_tool", "logging", "email_logging",
+    "file_repository", "data_quality_create", "data_quality_execute", "api_export", "api_import", "api_modules",
+    "mobile_app", "mobile_app_download_data", "record_create", "record_rename", "record_delete",
+    "lock_records_all_forms", "lock_records", "lock_records_customization",
+)  # fmt: skip
+RANDOMIZATION_RIGHTS = ("random_setup", "random_dashboard", "random_perform")
+OPTIONAL_RIGHTS = ("mycap_participants", "data_quality_resolution", *RANDOMIZATION_RIGHTS)
+ALL_RIGHTS = dict.fromkeys((*RIGHTS, *RANDOMIZATION_RIGHTS), 1)
+
+NO_EXPORT, FULL_EXPORT, DEIDENTIFIED, NO_IDENTIFIERS = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Role:
+    """A user role: rights under a name."""
+
+    unique_name: str
+    label: str
+    rights: dict[str, int] = field(default_factory=dict)
+    forms: dict[str, int] = field(default_factory=dict)
+    forms_export: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class User:
+    """A user of one project; rights of their own count only without a role."""
+
+    username: str
+    email: str = ""
+    firstname: str = ""
+    lastname: str = ""
+    expiration: str = ""
+    group: str = ""
+    role: str = ""
+    rights: dict[str, int] = field(default_factory=dict)
+    forms: dict[str, int] = field(default_factory=dict)
+    forms_export: dict[str, int] = field(default_factory=dict)
+    # A user made for the simulator: may see and do everything, on instruments yet to come as well.
+    everything: bool = False
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What one user may do, their role counted."""
+
+    rights: dict[str, int]
+    forms: dict[str, int]
+    forms_export: dict[str, int]
+    everything: bool = False
+
+    def may(self, right: str) -> bool:
+        """Whether the user has a right."""
+        return self.everything or self.rights.get(right, 0) > 0
+
+    def export_level(self, form: str) -> int:
+        """How much of an instrument the user may export."""
+        return self.forms_export.get(form, FULL_EXPORT if self.everything else NO_EXPORT)
