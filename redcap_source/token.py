@@ -25,11 +25,18 @@ class Token:
         """The secret itself, for the request body and nothing else."""
         return self._secret
 
+    def masked(self, text: bytes) -> bytes:
+        """The text with the secret hidden, should a server have echoed it."""
+        return text.replace(self._secret.encode("ascii"), MASK.encode("ascii"))
+
     def __repr__(self) -> str:
         return f"Token({MASK})"
 
     def __str__(self) -> str:
         return MASK
+
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Token) and hmac.compare_digest(self._secret, other._secret)

@@ -10,19 +10,20 @@ from urllib.parse import parse_qsl
 from redcap_source import RedcapClient, RetryPolicy, Token
 
 SECRET = "0123456789ABCDEF0123456789ABCDEF"
+DATE = "Sun, 03 Nov 2024 07:30:00 GMT"
 Script = bytes | Callable[[socket.socket], None]
 
 
 def answer(body: bytes = b"", status: str = "200 OK", headers: str = "", length: int | None = None) -> bytes:
     """An HTTP answer as bytes; `length` lies about the body's."""
     size = len(body) if length is None else length
-    head = f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\nDate: Sun, 03 Nov 2024 07:30:00 GMT\r\n{headers}\r\n"
-    return head.encode() + body
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {size}", "Connection: close", f"Date: {DATE}"]
+    return ("\r\n".join(lines) + f"\r\n{headers}\r\n").encode() + body
 
 
 def chunked(*chunks: bytes, whole: bool = True, headers: str = "") -> bytes:
     """A chunked answer, with or without its end."""
-    head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{headers}\r\n".encode()
+    head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n{headers}\r\n".encode()
     body = b"".join(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n" for chunk in chunks)
     return head + body + (b"0\r\n\r\n" if whole else b"")
 
@@ -51,6 +52,8 @@ class CannedServer:
         self._thread.start()
 
     def close(self) -> None:
+        # Closing alone would leave the thread in accept().
+        self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join(5)
 

@@ -108,9 +108,9 @@ def test_a_drip_that_never_pauses_long_is_timed_out_in_all(serve):
 
 
 def test_nothing_listens():
-    with RedcapClient("http://127.0.0.1:9/api/", Token(SECRET), retry=RetryPolicy(attempts=1)) as client:
-        with pytest.raises(errors.Unreachable, match="127.0.0.1:9") as caught:
-            client.version()
+    client = RedcapClient("http://127.0.0.1:9/api/", Token(SECRET), retry=RetryPolicy(attempts=1))
+    with client, pytest.raises(errors.Unreachable, match=r"127\.0\.0\.1:9") as caught:
+        client.version()
     assert caught.value.__context__ is None
     assert caught.value.untouched
 
@@ -185,7 +185,7 @@ def test_record_ids_without_the_id_are_unexpected(serve):
 
 
 def test_the_log_is_asked_for_a_slice_of_time(serve):
-    row = b'[{"timestamp":"2024-05-01 10:15","username":"u","action":"Update record 5","details":"a = \'1\'","record":null}]'
+    row = b'[{"timestamp":"2024-05-01 10:15","username":"u","action":"Update record 5","details":"","record":null}]'
     server = serve(answer(row))
     with client_of(server) as client:
         (entry,) = client.log(begin=datetime(2024, 5, 1, 10, 15), logtype="record")
@@ -400,9 +400,10 @@ def test_certificates_are_verified():
     def refuse(request):
         raise httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed")
 
-    with RedcapClient(
-        "https://redcap.example.edu/api/", Token(SECRET), transport=httpx.MockTransport(refuse)
-    ) as client, pytest.raises(errors.BadCertificate, match="ca_bundle"):
+    with (
+        RedcapClient("https://redcap.example.edu/api/", Token(SECRET), transport=httpx.MockTransport(refuse)) as client,
+        pytest.raises(errors.BadCertificate, match="ca_bundle"),
+    ):
         client.version()
 
 

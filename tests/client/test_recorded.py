@@ -45,7 +45,7 @@ def rows_of(path: Path) -> list[dict]:
 def recordings(folder: Path, name: str) -> list[Path]:
     # Under from_odm/ lies what a reader of project XMLs derived, which is no answer of a server.
     found = [path for path in folder.rglob(f"{name}.*") if path.suffix in (".csv", ".json")]
-    return sorted(path for path in found if "from_odm" not in path.parts)
+    return sorted(path for path in found if not {"from_odm", "http"} & set(path.parts))
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS.items())
