@@ -27,14 +27,18 @@ class ContestantFailed(Exception):
 def run(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
     """Run a command to its end and read its cost from the operating system."""
     began = time.monotonic()
-    process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     assert process.stderr is not None
     complaint = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        raise ContestantFailed(f"{' '.join(command[:4])} … ended with {process.returncode}: {complaint.decode()[-2000:]}")
+        raise ContestantFailed(
+            f"{' '.join(command[:4])} … ended with {process.returncode}: {complaint.decode()[-2000:]}"
+        )
     # ru_maxrss is in kilobytes on Linux and in bytes on macOS.
     scale = 1024 * 1024 if sys.platform == "darwin" else 1024
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / scale)

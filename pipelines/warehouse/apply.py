@@ -27,6 +27,9 @@ from pipelines.warehouse.quoting import identifier, literal, qualified
 from pipelines.warehouse.types import INSTANCE, SURVEY_TIMESTAMP, SqlType, sql_type, type_name
 from redcap_source.dictionary import ValueKind
 
+# Columns read at once: each costs a vector of 32 kB in every step of a statement.
+WIDEST = 1200
+
 MATCH = "p._record = n._record AND p._event = n._event AND p._instance = n._instance"
 
 
@@ -70,24 +73,43 @@ def apply_chunks(connection: Connection, layout: Layout, chunks: Sequence[Staged
     Rows that are as they were are not written. Every changed cell of a record that was already known becomes a
     row of record_changes.
     """
-    _stage(connection, layout, chunks)
-    known = _known_records(connection)
     touched = Touched()
-    for table in layout.instruments:
-        touched += _InstrumentApply(connection, layout, table, stamp).run(compare=known > 0)
+    compare: bool | None = None
+    for tables in _groups(layout):
+        _stage(connection, layout, chunks, tables)
+        if compare is None:
+            compare = _known_records(connection) > 0
+        for table in tables:
+            touched += _InstrumentApply(connection, layout, table, stamp).run(compare=compare)
     _note_records(connection, stamp)
     connection.execute("DROP TABLE batch; DROP TABLE batch_records")
     return touched
 
 
-def _stage(connection: Connection, layout: Layout, chunks: Sequence[Staged]) -> None:
-    columns = ", ".join(f"c{i} VARCHAR" for i in range(len(layout.answer_columns)))
-    names = ", ".join(f"c{i}" for i in range(len(layout.answer_columns)))
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE batch ({columns})")
+def _groups(layout: Layout) -> list[list[InstrumentTable]]:
+    """The instruments in groups of a bearable width: memory follows the columns that are read at once."""
+    groups: list[list[InstrumentTable]] = [[]]
+    width = 0
+    for table in layout.instruments:
+        if groups[-1] and width + len(table.columns) > WIDEST:
+            groups.append([])
+            width = 0
+        groups[-1].append(table)
+        width += len(table.columns)
+    return groups
+
+
+def _stage(connection: Connection, layout: Layout, chunks: Sequence[Staged], tables: Sequence[InstrumentTable]) -> None:
+    """The cells of some instruments, and the keys, as a temporary table of text."""
+    wanted = {layout.record_id_field, EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE}
+    wanted.update(name for table in tables for _, name in work_columns(layout, table))
+    names = [f"c{i}" for i, name in enumerate(layout.answer_columns) if name in wanted]
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE batch ({', '.join(f'{name} VARCHAR' for name in names)})")
     for chunk in chunks:
         try:
             connection.execute(
-                f"INSERT INTO batch SELECT {names} FROM {source(chunk.answer)} WHERE c0 IS DISTINCT FROM $unproven",
+                f"INSERT INTO batch SELECT {', '.join(names)} FROM {source(chunk.answer)} "
+                "WHERE c0 IS DISTINCT FROM $unproven",
                 {"unproven": chunk.unproven},
             )
         except (duckdb.InvalidInputException, duckdb.ConversionException):
@@ -145,11 +167,8 @@ class _InstrumentApply:
             f"{_blank(layout.position(REPEAT_INSTANCE))} AS _instance"
         )
         cells = ", ".join(f"{expression} AS {identifier(name)}" for name, expression in self._expressions())
-        where = self._holds_data()
-        repeat = layout.position(REPEAT_INSTRUMENT)
-        if repeat is not None:
-            where += f" AND (c{repeat} IS NULL OR c{repeat} = {literal(self.table.name)})"
-        return f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT {keys}, {cells} FROM batch WHERE {where}"
+        select = f"SELECT {keys}, {cells} FROM batch WHERE {self._belongs()}"
+        return f"CREATE OR REPLACE TEMP TABLE incoming AS {select}"
 
     def _expressions(self) -> list[tuple[str, str]]:
         hashed = {column.name for column in self.table.columns if column.hashed}
@@ -161,18 +180,25 @@ class _InstrumentApply:
         ]
 
     def _holds_data(self) -> str:
-        """The test for a row to be the instrument's: a value, a ticked option, or a form status."""
+        """The test for a row to hold data of the instrument: a value, a ticked option, or a status above Incomplete.
+
+        Incomplete alone is no data: older servers send it for forms that nobody opened.
+        """
         position = self.layout.position
-        plain = [f"{self.table.name}_timestamp"] if self.table.survey else []
-        plain += [c.name for c in self.table.columns if c.kind is not ValueKind.CHECKBOX]
-        ticked = [c.name for c in self.table.columns if c.kind is ValueKind.CHECKBOX]
-        tests = [f"c{position(name)} <> '0'" for name in ticked]
-        if not self.layout.gray_status_known and plain:
-            # This server says Incomplete for a form that nobody opened; the status alone proves nothing.
-            tests.append(f"nullif(c{position(plain.pop())}, '0') IS NOT NULL")
+        plain = [c.name for c in self.table.columns if c.kind not in (ValueKind.CHECKBOX, ValueKind.STATUS)]
+        flags = [c.name for c in self.table.columns if c.kind in (ValueKind.CHECKBOX, ValueKind.STATUS)]
+        tests = [f"c{position(name)} <> '0'" for name in flags]
         if plain:
             tests.append(f"coalesce({', '.join(f'c{position(name)}' for name in plain)}) IS NOT NULL")
         return "(" + (" OR ".join(tests) or "false") + ")"
+
+    def _belongs(self) -> str:
+        """The test for a row to be the instrument's."""
+        repeat = self.layout.position(REPEAT_INSTRUMENT)
+        if repeat is None:
+            return self._holds_data()
+        # A repeating instance is there because someone made it, whatever it holds.
+        return f"(c{repeat} = {literal(self.table.name)} OR (c{repeat} IS NULL AND {self._holds_data()}))"
 
     def _insert_all(self, arrived: int) -> Touched:
         self.connection.execute(f"INSERT INTO {self.target} BY NAME SELECT * FROM incoming")

@@ -23,10 +23,6 @@ DATA_ACCESS_GROUP = "redcap_data_access_group"
 SURVEY_IDENTIFIER = "redcap_survey_identifier"
 
 
-# exportBlankForGrayFormStatus was in public use by early 2022 (REDCap 12); before, it is taken as ignored.
-GRAY_STATUS_SINCE = (11, 0)
-
-
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of an instrument's table; a checkbox has one for each option."""
@@ -70,8 +66,6 @@ class Layout:
     hidden_fields: tuple[str, ...]
     """Fields of the dictionary that this token's answers lack."""
     missing_codes: tuple[Choice, ...] = ()
-    gray_status_known: bool = True
-    """Whether a blank form status means "never opened"; older servers send 0 for it."""
 
     def position(self, column: str) -> int | None:
         """Where a column stands in a flat answer, or None where it does not."""
@@ -115,7 +109,6 @@ def make_layout(
         answer_columns=names,
         hidden_fields=tuple(dict.fromkeys(hidden)),
         missing_codes=dictionary.missing_data_codes(structure.project.missing_data_codes),
-        gray_status_known=_version(structure.version) >= GRAY_STATUS_SINCE,
     )
 
 
@@ -186,9 +179,3 @@ def _all_columns(structure: Structure, columns_of: dict[str, tuple[Column, ...]]
     if structure.repeating:
         names += [REPEAT_INSTRUMENT, REPEAT_INSTANCE]
     return (*names, *(c.name for columns in columns_of.values() for c in columns))
-
-
-def _version(text: str) -> tuple[int, ...]:
-    numbers = tuple(int(part) for part in text.split(".") if part.isdigit())
-    # A version that cannot be read is taken as recent.
-    return numbers or (99,)

@@ -195,8 +195,9 @@ class Mirror:
 
     def _keep_visible(self, layout: Layout) -> None:
         self.connection.execute("DELETE FROM state.visible_columns")
-        self.connection.executemany(
-            "INSERT INTO state.visible_columns VALUES (?, ?)", list(enumerate(layout.answer_columns))
+        self.connection.execute(
+            "INSERT INTO state.visible_columns SELECT unnest(range(len($names::VARCHAR[]))), unnest($names::VARCHAR[])",
+            {"names": list(layout.answer_columns)},
         )
 
     # -- records -------------------------------------------------------------------------------------------
@@ -222,7 +223,7 @@ class Mirror:
             return 0
         with self.transaction():
             self.connection.execute("CREATE OR REPLACE TEMP TABLE gone (record VARCHAR)")
-            self.connection.executemany("INSERT INTO gone VALUES (?)", [(record,) for record in records])
+            self.connection.execute("INSERT INTO gone SELECT unnest($ids::VARCHAR[])", {"ids": list(records)})
             deleted = sum(self._bury_rows(layout, table, stamp) for table in layout.instruments)
             self.connection.execute(
                 "UPDATE redcap.records SET deleted_at = $now, last_changed = $now "

@@ -35,19 +35,19 @@ class Standing:
     """How one project stands: its last run, its last good one, and what the warehouse holds of it."""
 
     project: str
-    last_run: str | None
-    last_outcome: str | None
-    last_started: datetime | None
-    message: str | None
-    last_good: datetime | None
-    watermark: datetime | None
-    records: int | None
-    rows: int | None
-    changes: int | None
-    invalid_values: int | None
-    quarantined: int | None
-    drift: int | None
-    hidden_fields: int | None
+    last_run: str | None = None
+    last_outcome: str | None = None
+    last_started: datetime | None = None
+    message: str | None = None
+    last_good: datetime | None = None
+    watermark: datetime | None = None
+    records: int | None = None
+    rows: int | None = None
+    changes: int | None = None
+    invalid_values: int | None = None
+    quarantined: int | None = None
+    drift: int | None = None
+    hidden_fields: int | None = None
     not_readable: tuple[str, ...] = ()
     loading: bool = False
 
@@ -76,7 +76,7 @@ def standings(folder: WarehouseFolder, projects: Sequence[str]) -> list[Standing
     found = {project: _latest(folder, project) for project in projects}
     if not any(found.values()) and not folder.database.exists():
         raise NotLoadedYet(path=folder.database)
-    return [found[project] or _never(project) for project in projects]
+    return [found[project] or Standing(project) for project in projects]
 
 
 def _latest(folder: WarehouseFolder, project: str) -> Standing | None:
@@ -92,9 +92,9 @@ def _latest(folder: WarehouseFolder, project: str) -> Standing | None:
 
 def _while_loading(folder: WarehouseFolder, project: str) -> Standing | None:
     if not folder.database.exists():
-        return _never(project, loading=True)
+        return Standing(project, loading=True)
     with open_reader(folder.database) as connection:
-        return _standing(connection, project, loading=True) or _never(project, loading=True)
+        return _standing(connection, project, loading=True) or Standing(project, loading=True)
 
 
 def _standing(connection: Connection, project: str, *, loading: bool = False) -> Standing | None:
@@ -105,8 +105,3 @@ def _standing(connection: Connection, project: str, *, loading: bool = False) ->
     values = dict(zip(names, row, strict=True))
     values["not_readable"] = tuple(values["not_readable"] or ())
     return Standing(project=project, loading=loading, **values)
-
-
-def _never(project: str, *, loading: bool = False) -> Standing:
-    return Standing(project, *[None] * 13, loading=loading)
-

@@ -31,7 +31,12 @@ def structure(fields, *, pairs=(), repeating=(), missing="", version="14.7.3"):
     return Structure(
         version=version,
         project=model.ProjectInfo.from_row(
-            {"project_id": 7, "project_title": "Test", "is_longitudinal": int(bool(pairs)), "missing_data_codes": missing}
+            {
+                "project_id": 7,
+                "project_title": "Test",
+                "is_longitudinal": int(bool(pairs)),
+                "missing_data_codes": missing,
+            }
         ),
         fields=tuple(fields),
         export_field_names=tuple(_exported(fields)),

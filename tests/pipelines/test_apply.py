@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - grids are wide
 """What proven chunks do to the mirror: rows by instrument, only what differs, and a trace of every change."""
 
 import pytest
@@ -6,7 +7,7 @@ from pipelines.errors import ChunkNotProven
 from pipelines.warehouse.layout import make_layout
 from pipelines.warehouse.mirror import open_mirror
 
-from .studies import columns_of, field, stamp, staged, structure
+from .studies import columns_of, field, staged, stamp, structure
 
 CLASSIC = [
     field("record_id", "base"),
@@ -50,10 +51,16 @@ def test_an_instrument_has_a_row_only_where_it_holds_data(mirror, tmp_path):
     assert rows(mirror, "SELECT record FROM redcap.records ORDER BY record") == [("1",), ("2",), ("3",)]
 
 
-def test_on_a_server_that_says_incomplete_for_unopened_forms_the_status_alone_is_no_data(mirror, tmp_path):
-    old = structure(CLASSIC, version="9.1.3")
-    load(mirror, tmp_path, old, 1, FIRST.replace("3         | .   | 0        | 0        | .", "3 | . | 0 | 0 | 0"))
+def test_incomplete_alone_is_no_data_since_older_servers_say_it_of_unopened_forms(mirror, tmp_path):
+    incomplete = FIRST.replace("3         | .   | 0        | 0        | .", "3 | . | 0 | 0 | 0")
+    load(mirror, tmp_path, structure(CLASSIC), 1, incomplete)
     assert rows(mirror, "SELECT _record FROM raw.base") == [("1",)]
+
+
+def test_a_status_above_incomplete_is_data_by_itself(mirror, tmp_path):
+    unverified = FIRST.replace("3         | .   | 0        | 0        | .", "3 | . | 0 | 0 | 1")
+    load(mirror, tmp_path, structure(CLASSIC), 1, unverified)
+    assert rows(mirror, "SELECT _record FROM raw.base ORDER BY ALL") == [("1",), ("3",)]
 
 
 def test_the_same_answer_again_writes_nothing(mirror, tmp_path):
@@ -124,6 +131,15 @@ def test_repeating_instruments_and_events_are_told_apart_by_instance(mirror, tmp
     assert rows(mirror, "SELECT count(*) FROM redcap.invalid_values") == [(0,)]
 
 
+def test_an_empty_repeating_instance_is_kept_because_someone_made_it(mirror, tmp_path):
+    described = structure(REPEATING, pairs=PAIRS, repeating=REPEATS)
+    load(mirror, tmp_path, described, 1, MIXED.replace("| B    | 0", "| .    | 0"))
+    assert rows(mirror, "SELECT _instance, drug FROM raw.drugs WHERE _event = 'one' ORDER BY ALL") == [
+        ("1", "A"),
+        ("2", None),
+    ]
+
+
 def test_a_vanished_instance_leaves_the_mirror(mirror, tmp_path):
     described = structure(REPEATING, pairs=PAIRS, repeating=REPEATS)
     load(mirror, tmp_path, described, 1, MIXED)
@@ -147,7 +163,10 @@ def test_data_that_contradicts_the_setup_is_kept_and_reported(mirror, tmp_path):
 
 
 def test_cells_on_a_row_of_another_repeating_instrument_are_listed_verbatim(mirror, tmp_path):
-    stray = MIXED.replace("1         | one               | drugs                    | 2                      | .  ", "1 | one | drugs | 2 | 99")
+    stray = MIXED.replace(
+        "1         | one               | drugs                    | 2                      | .  ",
+        "1 | one | drugs | 2 | 99",
+    )
     load(mirror, tmp_path, structure(REPEATING, pairs=PAIRS, repeating=REPEATS), 1, stray)
     assert rows(mirror, "SELECT instrument, instance, field, value, reason FROM redcap.invalid_values") == [
         ("base", "2", "age", "99", "on a row of the repeating instrument drugs")
