@@ -1,6 +1,6 @@
 """Send requests to REDCap over HTTP: the only module that imports httpx.
 
-What is sent and what an answer means is decided in api.py and verdict.py, when to try again in retry.py, how often
+What is sent and what an answer means is decided in reads.py, writes.py and verdict.py, when to try again in retry.py, how often
 the server may be asked in pace.py; here they meet the network.
 """
 
@@ -23,9 +23,9 @@ import httpx
 import tenacity
 
 from redcap_source import encoding, errors, pace, reading, verdict
-from redcap_source.api import RedcapApi
 from redcap_source.errors import Asked, RedcapError
 from redcap_source.hush import hush_http_loggers, hushed
+from redcap_source.reads import Reads
 from redcap_source.request import Request, encoded
 from redcap_source.retry import RetryPolicy, wait_before_retry
 from redcap_source.sinks import FileSink, Received, Sink
@@ -62,7 +62,7 @@ _USUAL_TIMEOUTS = Timeouts()
 _USUAL_RETRY = RetryPolicy()
 
 
-class RedcapClient(RedcapApi):
+class RedcapClient(Reads):
     """A client of one REDCap project; use it in a `with` block, from as many threads as you like."""
 
     def __init__(

@@ -1,6 +1,6 @@
 """A call to REDCap as a value, and the form fields it is sent as.
 
-REDCap selects everything by form parameters of one POST. Sending is client.py's business, the list of methods api.py's.
+REDCap selects everything by form parameters of one POST. Sending is client.py's business, the list of methods that of reads.py and writes.py.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
