@@ -119,11 +119,13 @@ def _matches(fault: Fault, project: str, content: str, action: str) -> bool:
 HTML_PAGES = {
     "html": (
         200,
-        "<!DOCTYPE html>\n<html><head><title>Access Manager</title></head><body><form>Please log in.</form></body></html>",
+        "<!DOCTYPE html>\n<html><head><title>Access Manager</title></head>"
+        "<body><form>Please log in.</form></body></html>",
     ),
     "ban": (
         200,
-        "<!DOCTYPE html>\n<html><body>Your IP address has been banned: too many requests. You cannot use REDCap.</body></html>",
+        "<!DOCTYPE html>\n<html><body>Your IP address has been banned: too many requests. "
+        "You cannot use REDCap.</body></html>",
     ),
     "502": (502, "<html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>"),
     "503": (503, "<html><head><title>503 Service Unavailable</title></head><body>Busy</body></html>"),

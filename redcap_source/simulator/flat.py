@@ -87,7 +87,7 @@ class Sheet:
         self.project = project
         self.style = style
         self.behaviour = behaviour
-        self.with_groups = style.groups and not selection.group
+        self.with_groups = style.groups and bool(project.groups) and not selection.group
         self.with_surveys = style.survey_fields and bool(project.surveys)
         self.keys = self._keys(selection)
         self.columns = self._data_columns(selection.columns)

@@ -1,7 +1,7 @@
 """Read a project from a folder of API answers or downloads: dictionary, events, mapping, people, records.
 
-Only the dictionary must be there. A file may be .json or .csv; JSON wins where both exist, because people's spreadsheets
-and statistics packages retype CSV.
+Only the dictionary must be there. A file may be .json or .csv; JSON wins where both exist, because spreadsheets and
+statistics packages retype CSV.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def project_from_folder(path: Path) -> Project:
     rows = folder.rows("metadata", "data_dictionary")
     if rows is None:
         raise SimulatorError(
-            f"{path} holds no data dictionary; put metadata.csv, metadata.json, data_dictionary.csv or project.xml there."
+            f"{path} holds no data dictionary; put metadata.csv, metadata.json, data_dictionary.csv or project.xml "
+            "there."
         )
     source = folder.source("metadata", "data_dictionary")
     labels = _form_labels(folder)

@@ -204,9 +204,8 @@ def _choices(item: Element, kind: str, lists: dict[str, Element]) -> str:
     if codes is None or kind in YES_NO:
         return ""
     if kind == "checkbox":
-        parts = (codes.get(f"{REDCAP}CheckboxChoices") or "").split("|")
-        return " | ".join(part.strip() for part in parts)
-    return " | ".join(f"{entry.get('CodedValue', '')}, {_decode(entry)}" for entry in codes.iter(f"{ODM}CodeListItem"))
+        return codes.get(f"{REDCAP}CheckboxChoices") or ""
+    return "|".join(f"{entry.get('CodedValue', '')}, {_decode(entry)}" for entry in codes.iter(f"{ODM}CodeListItem"))
 
 
 def _decode(entry: Element) -> str:
@@ -291,6 +290,8 @@ class _Reader:
         self._project = project
         self._ids = {event.unique_name: event.event_id for event in project.events}
         self._only = project.events[0].event_id
+        # ODM puts a T between date and time, REDCap a space.
+        self._moments = {f.field_name for f in project.dictionary.fields if f.validation.startswith("datetime")}
 
     def records(self, root: Element) -> Iterator[Record]:
         for subject in root.iter(f"{ODM}SubjectData"):
@@ -304,7 +305,7 @@ class _Reader:
                 if name == "redcap_data_access_group":
                     group = value
                 elif value and self._is_kept(name, value):
-                    values[name] = value
+                    values[name] = value.replace("T", " ") if name in self._moments else value
             yield Record(subject.get("SubjectKey", ""), dict(slots), self._group_name(group))
 
     def _items(self, subject: Element) -> Iterator[tuple[Slot, Element]]:

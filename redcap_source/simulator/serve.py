@@ -35,7 +35,9 @@ def serve(
         with simulator:
             out.write(_announcement(simulator, as_json=as_json))
             out.flush()
-            done.wait()
+            # A signal that another thread took does not wake a wait without end.
+            while not done.wait(0.2):
+                pass
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

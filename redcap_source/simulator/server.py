@@ -28,6 +28,12 @@ from redcap_source.simulator.parameters import Parameters
 
 HTML = "text/html; charset=UTF-8"
 CONTROL_PATH = "/_simulator/"
+# What a struck request counts as; a connection that was lost has no status.
+_STATUSES = {"500": 500, "memory": 500, "502": 502, "503": 503, "504": 504, "reset": 0, "hang": 0}
+NOT_FOUND = (
+    '<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n'
+    "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._not_implemented()
 
-    do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = do_GET
+    do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = do_GET  # noqa: N815 - http.server's names
 
     def _not_implemented(self) -> None:
         self._drain()
@@ -123,8 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path.split("?")[0] in ("/api/", "/api/index.php"):
             self._serve(body)
         else:
-            page = '<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN"><html><head><title>404 Not Found</title></head></html>'
-            self._send_whole(404, "text/html; charset=iso-8859-1", page.encode())
+            self._send_whole(404, "text/html; charset=iso-8859-1", NOT_FOUND.encode())
 
     def _drain(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
@@ -152,8 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
             if fault is not None and self._strike(inquiry, fault, started):
                 return
             answer = back.answer(inquiry, fault)
-            sent = self._send(answer, started)
-            back.done(inquiry, answer.status, sent)
+            # Remembered before the last byte leaves, so that whoever has the answer finds the request noted.
+            self._send(answer, started, lambda sent: back.done(inquiry, answer.status, sent))
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
@@ -166,17 +171,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     # --- answers ---
 
-    def _send(self, answer: Answer, started: float) -> int:
+    def _send(self, answer: Answer, started: float, done: Callable[[int], None]) -> None:
         pieces = iter((answer.body,)) if isinstance(answer.body, bytes) else answer.body
         first, more = next(pieces, b""), None
         second = next(pieces, None)
         packs = self._back.gzip and "gzip" in self.headers.get("Accept-Encoding", "")
         if second is None and not packs:
             self._wait(len(first), started)
+            done(len(first))
             self._send_whole(answer.status, answer.content_type, first)
-            return len(first)
+            return
         more = _chained(first, second, pieces)
-        return self._send_chunked(answer, _gzipped(more) if packs else more, packs, started)
+        self._send_chunked(answer, _gzipped(more) if packs else more, packs, started, done)
 
     def _head(self, status: int, content_type: str) -> None:
         self.send_response(status)
@@ -198,7 +204,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile = wire
         self.wfile.write(head.getvalue() + (b"" if self.command == "HEAD" else body))
 
-    def _send_chunked(self, answer: Answer, pieces: Iterator[bytes], packed: bool, started: float) -> int:
+    def _send_chunked(
+        self, answer: Answer, pieces: Iterator[bytes], packed: bool, started: float, done: Callable[[int], None]
+    ) -> None:
         self._head(answer.status, answer.content_type)
         if packed:
             self.send_header("Content-Encoding", "gzip")
@@ -212,8 +220,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
                 sent += len(piece)
                 self._wait(sent, started)
+        done(sent)
         self.wfile.write(b"0\r\n\r\n")
-        return sent
 
     def _wait(self, size: int, started: float) -> None:
         due = started + self._back.latency(size)
@@ -229,17 +237,14 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         if fault.after_work and fault.kind != "ban":
             _spend(back.answer(inquiry, None))
-        status, sent = 0, 0
+        back.done(inquiry, _STATUSES.get(fault.kind, 200), 0)
         if fault.kind in HTML_PAGES:
             status, page = HTML_PAGES[fault.kind]
-            sent = len(page)
             self._send_whole(status, HTML, page.encode())
         elif fault.kind in ("500", "memory"):
             text = OUT_OF_MEMORY if fault.kind == "memory" else "An unknown error occurred on the server."
-            status = 500
             self._send_whole(500, f"text/{inquiry.form}; charset=utf-8", error_text(text, inquiry.form).encode())
         elif fault.kind == "empty":
-            status = 200
             self._send_whole(200, HTML, b"")
         elif fault.kind == "reset":
             self._reset()
@@ -247,23 +252,22 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(fault.seconds)
             self._reset()
         else:
-            status, sent = 200, self._send_damaged(back.answer(inquiry, None), fault)
-        back.done(inquiry, status, sent)
+            self._send_damaged(back.answer(inquiry, None), fault)
         return True
 
-    def _send_damaged(self, answer: Answer, fault: Fault) -> int:
+    def _send_damaged(self, answer: Answer, fault: Fault) -> None:
         pieces = iter((answer.body,)) if isinstance(answer.body, bytes) else answer.body
         if fault.kind == "slow":
-            return self._drip(answer, pieces, fault.seconds)
+            self._drip(answer, pieces, fault.seconds)
+            return
         whole = b"".join(pieces)
         cut = (cut_at_line if fault.kind == "truncate_line" else cut_share)(iter((whole,)), fault.share)
         # With the whole length announced the client can see the loss; without, the body just ends early.
         self._send_whole(answer.status, answer.content_type, cut, length=len(whole) if fault.wrong_length else None)
         if fault.wrong_length:
             self._hang_up()
-        return len(cut)
 
-    def _drip(self, answer: Answer, pieces: Iterator[bytes], seconds: float) -> int:
+    def _drip(self, answer: Answer, pieces: Iterator[bytes], seconds: float) -> None:
         body = b"".join(pieces)
         step = max(1, len(body) // 10)
         self._head(answer.status, answer.content_type)
@@ -272,7 +276,6 @@ class _Handler(BaseHTTPRequestHandler):
         for start in range(0, len(body), step):
             self.wfile.write(body[start : start + step])
             time.sleep(seconds)
-        return len(body)
 
     def _reset(self) -> None:
         # Lingering for zero seconds makes closing a reset instead of an end.

@@ -25,7 +25,7 @@ STUDIES: Mapping[str, Study] = {
         classic.make,
     ),
     "longitudinal": Study(
-        "a vaccine trial: two arms, 38 events, 20 instruments, three sites as data access groups, about 19 rows a record",
+        "a vaccine trial: two arms of 19 events, 20 instruments, three sites, about 19 rows a record",
         "vaccine_trial",
         longitudinal.make,
     ),

@@ -42,7 +42,7 @@ cholesterol ~ text ~ number_2dp_comma_decimal ~ Cholesterol (mmol/l) ~ ~ 3..9
 glucose ~ text ~ number ~ Glucose (mmol/l) ~ ~ 3..12
 pain ~ slider ~ ~ Pain today ~ none | some | worst
 smoker ~ truefalse ~ ~ Smokes
-complaints ~ checkbox ~ ~ Complaints ~ 1, Chest pain | 2, Short of breath, at rest | -1, None | b2, Palpitations | 3.5, Other
+complaints ~ checkbox ~ ~ Complaints ~ 1, Pain | 2, Short of breath, at rest | -1, None | b2, Palpitations | 3.5, Other
 medication ~ checkbox ~ ~ Medication ~ A, Beta blocker | ACE, ACE inhibitor | 0, Statin | k>=9, Nine or more
 class ~ dropdown ~ autocomplete ~ NYHA class ~ 01, I | 02, II | 03, III | 04, IV
 site_query ~ sql ~ ~ Site ~ select code, name from sites

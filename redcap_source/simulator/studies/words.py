@@ -8,8 +8,8 @@ FIRST_NAMES = (
 )  # fmt: skip
 LAST_NAMES = (
     "Appelboom", "de Brug", "Castellane", "Duivenvoorde", "Ébène", "Fennimore", "Grünwald", "Hollowell", "Iskander",
-    "Jansonius", "Kestrel", "Lindqvist", "Montague", "Nakamori", "O'Malley", "Pereira", "Quill", "Rosenthal", "van Stee",
-    "Tamblyn", "Underhill", "Vasquez", "Wetherby", "Yamagata", "Zielinski",
+    "Jansonius", "Kestrel", "Lindqvist", "Montague", "Nakamori", "O'Malley", "Pereira", "Quill", "Rosenthal",
+    "van Stee", "Tamblyn", "Underhill", "Vasquez", "Wetherby", "Yamagata", "Zielinski",
 )  # fmt: skip
 STREETS = ("Birch Lane", "Canal Street", "Dune Road", "Elm Row", "Ferry Quay", "Garden Walk", "Harbour View")
 TOWNS = ("Little Wobbling", "Nieuwbrug", "Port Sorrow", "Sankt Alban", "Upper Fennel", "Zandwijk")

@@ -1,0 +1,107 @@
+"""Every fault, as a client on the wire meets it."""
+
+import http.client
+import urllib.error
+
+import pytest
+
+from redcap_source.simulator import Fault, SimulatorError
+from tests.simulator.grids import classic
+
+ROWS = [{"id": str(number), "age": str(number)} for number in range(1, 31)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "start"),
+    [
+        ("500", 500, '{"error"'),
+        ("502", 502, "<html>"),
+        ("503", 503, "<html>"),
+        ("504", 504, "<html>"),
+        ("html", 200, "<!DOCTYPE html>"),
+        ("empty", 200, ""),
+        ("memory", 500, '{"error":"REDCap ran out of server memory.'),
+        ("php_warning", 200, "<br />\n<b>Warning</b>"),
+    ],
+)
+def test_bad_answers(asker, simulator, kind, status, start):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add(kind)
+    got = ask.raw(content="record", format="json")
+    assert got[0] == status and got[1].startswith(start)
+    assert len(ask.json(content="record")) == 30, "a fault strikes once unless told otherwise"
+
+
+def test_a_cut_body_with_the_whole_length_announced_ends_too_early(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add("truncate", wrong_length=True)
+    with pytest.raises(http.client.IncompleteRead):
+        ask(content="record", format="json")
+
+
+def test_a_body_cut_at_a_line_end_looks_whole(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add("truncate_line")
+    body = ask(content="record", format="csv")
+    assert body.endswith("\n") and 2 < body.count("\n") < 31
+
+
+@pytest.mark.parametrize("kind", ["reset", "hang"])
+def test_lost_connections(asker, simulator, kind):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add(kind, seconds=0.01)
+    with pytest.raises((urllib.error.URLError, ConnectionResetError, http.client.RemoteDisconnected)):
+        ask(content="record", format="json")
+
+
+def test_some_records_can_be_lost_without_a_word(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add("drop_records", content="record", every=3)
+    assert len(ask.json(content="record")) == 20
+
+
+def test_a_slow_answer_is_whole(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add("slow", seconds=0.001)
+    assert len(ask.json(content="record")) == 30
+
+
+def test_a_ban_lasts_until_it_is_lifted(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add("ban")
+    assert "banned" in ask(content="version") and "banned" in ask(content="record")
+    simulator.faults.reset_ban()
+    assert ask(content="version") == "14.7.3"
+
+
+def test_faults_choose_their_requests(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add(Fault("502", content="record", nth=2, times=2))
+    statuses = [ask.raw(content=content)[0] for content in ("record", "version", "record", "record", "record")]
+    assert statuses == [200, 200, 502, 502, 200]
+
+
+def test_chance_decides_when_asked_to(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add("503", probability=0.5, times=None)
+    statuses = [ask.raw(content="version")[0] for _ in range(20)]
+    assert 200 in statuses and 503 in statuses
+
+
+def test_work_can_be_done_though_its_answer_is_lost(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add("504", after_work=True)
+    ask.raw(content="record", format="csv")
+    assert ask.json(content="log", logtype="export")[0]["action"] == "Data export (API) "
+
+
+def test_an_edit_can_come_between_two_requests(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.before_request(lambda: ask.project.save("1", {"age": "99"}), nth=2, content="record")
+    ages = [ask.csv(content="record", records="1")[0]["age"] for _ in range(3)]
+    assert ages == ["1", "99", "99"]
+
+
+def test_an_unknown_fault_is_named(simulator):
+    with pytest.raises(SimulatorError, match="There is no fault 'flood'"):
+        simulator.faults.add("flood")
