@@ -1,7 +1,7 @@
 """Send requests to REDCap over HTTP: the only module that imports httpx.
 
-What is sent and what an answer means is decided in reads.py, writes.py and verdict.py, when to try again in retry.py, how often
-the server may be asked in pace.py; here they meet the network.
+What is sent and what an answer means is decided in reads.py, writes.py and verdict.py, when to try again in
+retry.py, how often the server may be asked in pace.py; here they meet the network.
 """
 
 import ipaddress
@@ -12,6 +12,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,12 +25,14 @@ import tenacity
 
 from redcap_source import encoding, errors, pace, reading, verdict
 from redcap_source.errors import Asked, RedcapError
+from redcap_source.files import announced_name
 from redcap_source.hush import hush_http_loggers, hushed
 from redcap_source.reads import Reads
 from redcap_source.request import Request, encoded
 from redcap_source.retry import RetryPolicy, wait_before_retry
 from redcap_source.sinks import FileSink, Received, Sink
 from redcap_source.token import Token
+from redcap_source.writes import Writes
 
 _log = logging.getLogger("redcap_source")
 _S = TypeVar("_S", bound=Sink)
@@ -62,7 +65,7 @@ _USUAL_TIMEOUTS = Timeouts()
 _USUAL_RETRY = RetryPolicy()
 
 
-class RedcapClient(Reads):
+class RedcapClient(Reads, Writes):
     """A client of one REDCap project; use it in a `with` block, from as many threads as you like."""
 
     def __init__(
@@ -186,7 +189,11 @@ class RedcapClient(Reads):
         raise unknown
 
     def _outcome_unknown(self, request: Request, error: BaseException) -> RedcapError | None:
-        if request.repeatable or not isinstance(error, errors.Transient) or error.untouched:
+        """Whether a change may have been made although its answer failed; then nobody should send it again blindly."""
+        if request.repeatable or not isinstance(error, errors.Transient | errors.UnexpectedAnswer) or error.untouched:
+            return None
+        # A refusal with a status is an answer: what was odd about it does not make the change uncertain.
+        if isinstance(error, errors.UnexpectedAnswer) and error.status != 200:
             return None
         return errors.OutcomeUnknown(self._asked(request), reason=error)
 
@@ -244,26 +251,40 @@ class _Exchange:
     def run(self) -> Received:
         """Send, judge and pass on; raises what verdict.py finds wrong, and httpx's errors."""
         client = self._client
-        with client._http.stream(
-            "POST",
-            client._url,
-            content=urlencode(encoded(self._request, client._token)).encode("ascii"),
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-        ) as response:
+        with self._sending() as response:
             self.status = response.status_code
             self.server_date = reading.server_date(response.headers)
             pieces = self._pieces(response)
             if response.status_code != 200:
                 raise self._refusal(response, pieces)
             self._pass_on(pieces)
+            headers = _lower(response.headers)
             return Received(
                 status=response.status_code,
                 bytes=self.size,
                 seconds=client._clock() - self.started,
                 attempts=1,
                 server_date=self.server_date,
-                content_type=response.headers.get("content-type", ""),
+                content_type=headers.get("content-type", ""),
+                file_name=announced_name(headers),
             )
+
+    @contextmanager
+    def _sending(self) -> Iterator[httpx.Response]:
+        client, upload = self._client, self._request.upload
+        form = encoded(self._request, client._token)
+        if upload is None:
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
+            body = urlencode(form).encode("ascii")
+            with client._http.stream("POST", client._url, content=body, headers=kind) as response:
+                yield response
+            return
+        # A multipart body is read from the file as it is sent, so a large one is never in memory.
+        with (
+            upload.path.open("rb") as file,
+            client._http.stream("POST", client._url, data=dict(form), files={"file": (upload.name, file)}) as response,
+        ):
+            yield response
 
     def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
         """The decoded body; Truncated where its compression was not closed, TimedOut where it drips too long."""
@@ -290,9 +311,8 @@ class _Exchange:
             body += piece
             if len(body) >= _ERROR_BYTES:
                 break
-        headers = {name.lower(): value for name, value in response.headers.items()}
         said = self._client._token.masked(bytes(body[:_ERROR_BYTES]))
-        answer = verdict.Answer(response.status_code, headers, said)
+        answer = verdict.Answer(response.status_code, _lower(response.headers), said)
         return verdict.refusal(self._request, self._asked, answer)
 
     def _pass_on(self, pieces: Iterator[bytes]) -> None:
@@ -316,6 +336,10 @@ class _Exchange:
     def _write(self, data: bytes, ending: verdict.Ending) -> None:
         ending.see(data)
         self._sink.write(data)
+
+
+def _lower(headers: httpx.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 # --- Addresses, certificates, failures ---

@@ -307,11 +307,13 @@ class _Wanted:
 
 
 def columns_by_field(
-    dictionary: Sequence[Field], export_field_names: Sequence[ExportFieldName] = ()
+    dictionary: Sequence[Field],
+    export_field_names: Sequence[ExportFieldName] = (),
+    missing_codes: Sequence[Choice] = (),
 ) -> Iterator[tuple[Field, list[str]]]:
     """Each field with its export columns, in the dictionary's order; descriptive fields with none."""
     names: dict[str, list[ExportFieldName]] = {}
     for row in export_field_names:
         names.setdefault(row.original_field_name, []).append(row)
     for field in dictionary:
-        yield field, field_columns(field, names.get(field.field_name, ()))
+        yield field, field_columns(field, names.get(field.field_name, ()), missing_codes)

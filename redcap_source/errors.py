@@ -22,7 +22,8 @@
         ├── RequestRefused        400
         │   ├── NotForClassicProjects
         │   ├── NothingConfigured
-        │   └── ImportRejected      with the cells that were refused
+        │   ├── ImportRejected      with the cells that were refused
+        │   └── NothingImported     rows were sent and none was understood
         ├── OutcomeUnknown        an import was sent and never answered
         ├── AnswerTooLong         more than this client was told to hold in memory
         └── UnexpectedAnswer      an answer this library cannot read
@@ -51,6 +52,7 @@ __all__ = [
     "NotForClassicProjects",
     "NotRedcap",
     "NothingConfigured",
+    "NothingImported",
     "OutcomeUnknown",
     "Permanent",
     "RateLimited",
@@ -281,6 +283,12 @@ class NothingConfigured(RequestRefused):
     """The project has no repeating instruments or events."""
 
 
+class NothingImported(RequestRefused):
+    """REDCap took the import without an error, but understood none of its rows."""
+
+    remedy = "Check that the data is a list of rows, in the format and with the columns of an export."
+
+
 class AnswerTooLong(Permanent):
     """The answer is longer than this client may hold in memory."""
 
@@ -331,7 +339,7 @@ class OutcomeUnknown(Permanent):
     hope = "Do not send it again blindly."
     remedy = "Read the affected records first, then send only what is missing."
 
-    def __init__(self, asked: Asked | None = None, *, reason: Transient | None = None) -> None:
+    def __init__(self, asked: Asked | None = None, *, reason: RedcapError | None = None) -> None:
         """`reason` is the failure that left the outcome open."""
         self.reason = reason
         detail = f"({type(reason).__name__})" if reason is not None else ""

@@ -109,6 +109,17 @@ class Bound:
     def _of_the_rest(cls, left: dict[str, Any]) -> dict[str, Any]:
         return {"extra": left}
 
+    def as_row(self) -> dict[str, Any]:
+        """The row as an import wants it: what is unknown is left out."""
+        row: dict[str, Any] = {}
+        for column in dataclasses.fields(self):
+            value = getattr(self, column.name)
+            if column.name in ("extra", "rights"):
+                row |= value
+            elif value is not None:
+                row[column.name] = value
+        return row
+
 
 # --- The project and its structure ----------------------------------------------------------------------------
 
@@ -406,4 +417,49 @@ class LogRow(Bound):
     action: str | None = _column(private=True)
     details: str | None = _column(private=True)
     record: str | None = _column(private=True)
+    extra: Row = _rest()
+
+
+# --- Surveys, files, randomization ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Participant(Bound):
+    """A row of a survey's participant list; nothing of it is in the repr, and its link opens the survey.
+
+    `response_status` is 0 for none, 1 for partial, 2 for complete.
+    """
+
+    email: str | None = _column(private=True)
+    email_occurrence: int | None = _column(whole, private=True)
+    identifier: str | None = _column(private=True)
+    record: str | None = _column(private=True)
+    invitation_sent_status: int | None = _column(whole, private=True)
+    invitation_send_time: str | None = _column(private=True)
+    response_status: int | None = _column(whole, private=True)
+    survey_access_code: str | None = _column(private=True)
+    survey_link: str | None = _column(private=True)
+    extra: Row = _rest()
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryItem(Bound):
+    """A file (with a `doc_id`) or a folder (with a `folder_id`) of the file repository."""
+
+    folder_id: int | None = _column(whole)
+    doc_id: int | None = _column(whole)
+    name: str | None = _column(private=True)
+    role: str | None = _column()
+    dag: str | None = _column()
+    extra: Row = _rest()
+
+
+@dataclass(frozen=True, slots=True)
+class Randomization(Bound):
+    """What a record was randomized to; `target_field_alt` is `*` where it is concealed."""
+
+    randomization_id: int | None = _column(whole)
+    record: str | None = _column(private=True)
+    target_field: str | None = _column(private=True)
+    target_field_alt: str | None = _column(private=True)
     extra: Row = _rest()

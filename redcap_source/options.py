@@ -9,6 +9,7 @@ from redcap_source.request import Parameter
 Moment = datetime | str | None
 RecordType = Literal["flat", "eav"]
 RecordFormat = Literal["csv", "json", "xml", "odm"]
+ReportFormat = Literal["csv", "json", "xml"]
 
 
 class RecordOptions(TypedDict, total=False):
@@ -56,6 +57,24 @@ _RECORD_PARAMETERS: Mapping[str, str] = {
 }
 
 
+class ReportOptions(TypedDict, total=False):
+    """How a report is written; what it holds is saved with the report itself."""
+
+    raw_or_label: Literal["raw", "label"]
+    raw_or_label_headers: Literal["raw", "label"]
+    export_checkbox_label: bool
+    csv_delimiter: Literal[",", "tab", ";", "|", "^"]
+    decimal_character: Literal[",", ".", ""]
+
+
+def report_parameters(options: Mapping[str, Any]) -> dict[str, Parameter]:
+    """Report options under REDCap's parameter names; TypeError for an option there is not."""
+    unknown = set(options) - set(ReportOptions.__annotations__)
+    if unknown:
+        raise TypeError(f"No such option of a report: {', '.join(sorted(unknown))}.")
+    return {_RECORD_PARAMETERS[name]: value for name, value in options.items()}
+
+
 def record_parameters(options: Mapping[str, Any]) -> dict[str, Parameter]:
     """Record options under REDCap's parameter names; TypeError for an option there is not."""
     unknown = set(options) - set(_RECORD_PARAMETERS)
@@ -64,6 +83,6 @@ def record_parameters(options: Mapping[str, Any]) -> dict[str, Parameter]:
     return {_RECORD_PARAMETERS[name]: as_list(name, value) for name, value in options.items()}
 
 
-def as_list(name: str, value: Any) -> Parameter:
-    # One name given alone is a list of one: its letters are not.
+def as_list(name: str, value: Any) -> Any:
+    """A name given alone becomes a list of one, instead of a list of its letters."""
     return [value] if name in ("records", "fields", "forms", "events") and isinstance(value, str) else value

@@ -3,12 +3,24 @@
 Each method says what is sent and what its answer becomes; changes are in writes.py, sending is client.py's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from redcap_source import errors, frames, model, reading
-from redcap_source.options import Moment, RecordFormat, RecordOptions, RecordType, as_list, record_parameters
+from redcap_source import dictionary, errors, files, frames, model, reading
+from redcap_source.files import SavedFile
+from redcap_source.options import (
+    Moment,
+    RecordFormat,
+    RecordOptions,
+    RecordType,
+    ReportFormat,
+    ReportOptions,
+    as_list,
+    record_parameters,
+    report_parameters,
+)
+from redcap_source.outline import Outline
 from redcap_source.request import Expect, Parameter, Request
 from redcap_source.rows import JsonRows
 from redcap_source.sender import Sender, bound
@@ -16,6 +28,8 @@ from redcap_source.sinks import Received
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from redcap_source.typing_records import TypedRecords
 
 
 class Reads(Sender):
@@ -68,6 +82,13 @@ class Reads(Sender):
     def repeating_forms_events(self) -> tuple[model.RepeatingForm, ...]:
         """The repeating instruments and events; none where nothing repeats."""
         return self._items_or_none(model.RepeatingForm, Request("repeatingFormsEvents"))
+
+    def outline(self) -> Outline:
+        """The structure as one value that answers short questions; two requests, or four if longitudinal."""
+        info = self.project_info()
+        longitudinal = bool(info.is_longitudinal)
+        arms, events = (self.arms(), self.events()) if longitudinal else ((), ())
+        return Outline(self.data_dictionary(), arms, events, longitudinal)
 
     # --- Users, roles, data access groups ---
 
@@ -145,13 +166,8 @@ class Reads(Sender):
 
     def export_records(self, *, type: RecordType = "flat", **options: Unpack[RecordOptions]) -> "pd.DataFrame":
         """Records as a DataFrame of text, exactly as REDCap sent it; no rows and no columns where there are none."""
-        delimiter = options.get("csv_delimiter", ",")
-        request = record_request("csv", type, options)
-        body = self._body(request)
-        if not body.strip():
-            # An empty CSV cannot be told from a failure; an empty JSON list can.
-            self._body(record_request("json", type, options))
-        return frames.frame_of_csv(body, "\t" if delimiter == "tab" else delimiter)
+        parameters = {"type": type, **record_parameters(options)}
+        return self._frame("record", parameters, _csv_of(type), options.get("csv_delimiter", ","))
 
     def export_records_to(
         self,
@@ -167,6 +183,169 @@ class Reads(Sender):
         """
         return self._to_file(record_request(format, type, options), sink)
 
+    def iter_records(
+        self, chunk_size: int = 500, *, record_id_field: str = "", **options: Unpack[RecordOptions]
+    ) -> "Iterator[pd.DataFrame]":
+        """Records as DataFrames of so many records each, so that no size is too large for memory.
+
+        The ids are asked first (or are the `records` given), then the records by id: what is added meanwhile is
+        missed, what is deleted meanwhile is absent. The record id is added to `fields` where these narrow the export.
+        """
+        if chunk_size < 1:
+            raise ValueError("A chunk holds one record or more.")
+        id_field = record_id_field or dictionary.record_id_field(self.data_dictionary())
+        wanted: dict[str, Any] = dict(options)
+        ids = list(wanted.pop("records", ())) or self.record_ids(id_field, **_whose(options))
+        if wanted.get("fields") or wanted.get("forms"):
+            asked_for = as_list("fields", wanted.get("fields", ()))
+            wanted["fields"] = list(dict.fromkeys([id_field, *asked_for]))
+        for at in range(0, len(ids), chunk_size):
+            yield self.export_records(**wanted, records=ids[at : at + chunk_size])
+
+    def next_record_name(self) -> str:
+        """The id REDCap would give the next record: text, as `8` or `20-1`. It is not reserved."""
+        return self._line(Request("generateNextRecordName", expect=Expect.LINE))
+
+    def type_records(self, frame: "pd.DataFrame") -> "TypedRecords":
+        """A frame of raw records with typed columns, by the project's dictionary, and what did not fit."""
+        from redcap_source.typing_records import type_records
+
+        codes = dictionary.missing_data_codes(self.project_info().missing_data_codes)
+        return type_records(frame, self.data_dictionary(), self.export_field_names(), codes)
+
+    # --- Reports ---
+
+    def export_report(self, report_id: int | str, **options: Unpack[ReportOptions]) -> "pd.DataFrame":
+        """A saved report as a DataFrame of text; reports are always flat."""
+        parameters = {"report_id": report_id, **report_parameters(options)}
+        return self._frame("report", parameters, Expect.CSV, options.get("csv_delimiter", ","))
+
+    def export_report_to(
+        self,
+        sink: Path,
+        report_id: int | str,
+        *,
+        format: ReportFormat = "csv",
+        **options: Unpack[ReportOptions],
+    ) -> Received:
+        """Stream a saved report to a file, as `export_records_to` does records."""
+        parameters = {"report_id": report_id, **report_parameters(options)}
+        expect = _EXPECTATIONS.get(format, Expect.CSV)
+        return self._to_file(Request("report", parameters=parameters, format=format, expect=expect), sink)
+
+    # --- Files ---
+
+    def export_file(
+        self, record: str, field: str, folder: Path, *, event: str = "", repeat_instance: int | None = None
+    ) -> SavedFile:
+        """Download a field's file into the folder, under a safe form of its own name that no other file has."""
+        parameters = _cell(record, field, event, repeat_instance)
+        return self._download(Request("file", "export", parameters, expect=Expect.BYTES), Path(folder))
+
+    def export_repository_file(self, doc_id: int, folder: Path) -> SavedFile:
+        """Download a file of the file repository into the folder, as `export_file` does."""
+        request = Request("fileRepository", "export", {"doc_id": doc_id}, expect=Expect.BYTES)
+        return self._download(request, Path(folder))
+
+    def file_repository(self, folder_id: int | None = None) -> tuple[model.RepositoryItem, ...]:
+        """The files and folders in a folder of the file repository, or at its top."""
+        return self._items(model.RepositoryItem, Request("fileRepository", "list", {"folder_id": folder_id}))
+
+    def export_instruments_pdf(
+        self,
+        sink: Path,
+        *,
+        record: str = "",
+        event: str = "",
+        instrument: str = "",
+        repeat_instance: int | None = None,
+        all_records: bool = False,
+        compact_display: bool = False,
+    ) -> Received:
+        """The instruments as a PDF file: blank forms, or a record's, or with `all_records` everything there is."""
+        parameters: dict[str, Parameter] = {
+            "record": record,
+            "event": event,
+            "instrument": instrument,
+            "repeat_instance": repeat_instance,
+            # Its mere presence, with any value, asks for all records.
+            "allRecords": True if all_records else None,
+            "compactDisplay": True if compact_display else None,
+        }
+        return self._to_file(Request("pdf", parameters=parameters, expect=Expect.PDF), sink)
+
+    def export_project_xml(
+        self,
+        sink: Path,
+        *,
+        metadata_only: bool = False,
+        records: Sequence[str] = (),
+        fields: Sequence[str] = (),
+        events: Sequence[str] = (),
+        export_survey_fields: bool = False,
+        export_data_access_groups: bool = False,
+        filter_logic: str = "",
+        export_files: bool = False,
+    ) -> Received:
+        """The whole project as REDCap's XML (CDISC ODM), streamed to a file; files only where asked for."""
+        parameters: dict[str, Parameter] = {
+            "returnMetadataOnly": metadata_only,
+            "records": as_list("records", records),
+            "fields": as_list("fields", fields),
+            "events": as_list("events", events),
+            "exportSurveyFields": export_survey_fields,
+            "exportDataAccessGroups": export_data_access_groups,
+            "filterLogic": filter_logic,
+            "exportFiles": export_files,
+        }
+        return self._to_file(Request("project_xml", parameters=parameters, format="xml", expect=Expect.XML), sink)
+
+    # --- Surveys ---
+
+    def survey_link(self, record: str, instrument: str, event: str = "", repeat_instance: int | None = None) -> str:
+        """The link to a participant's survey; asking may create the response in REDCap."""
+        return self._survey("surveyLink", record, instrument, event, repeat_instance)
+
+    def survey_access_code(
+        self, record: str, instrument: str, event: str = "", repeat_instance: int | None = None
+    ) -> str:
+        """The nine characters that open a participant's survey."""
+        return self._survey("surveyAccessCode", record, instrument, event, repeat_instance)
+
+    def survey_return_code(
+        self, record: str, instrument: str, event: str = "", repeat_instance: int | None = None
+    ) -> str:
+        """The eight characters with which a participant returns to a survey."""
+        return self._survey("surveyReturnCode", record, instrument, event, repeat_instance)
+
+    def survey_queue_link(self, record: str) -> str:
+        """The link to a participant's survey queue."""
+        return self._line(Request("surveyQueueLink", parameters={"record": record}, expect=Expect.LINE))
+
+    def participant_list(self, instrument: str, event: str = "") -> tuple[model.Participant, ...]:
+        """A survey's participants, with their links and how far they are."""
+        parameters: dict[str, Parameter] = {"instrument": instrument, "event": event}
+        return self._items(model.Participant, Request("participantList", parameters=parameters))
+
+    # --- Ways of this half ---
+
+    def _frame(self, content: str, parameters: dict[str, Parameter], expect: Expect, delimiter: str) -> "pd.DataFrame":
+        body = self._body(Request(content, parameters=parameters, format="csv", expect=expect))
+        if not body.strip():
+            # An empty CSV cannot be told from a failure; an empty JSON list can.
+            self._body(Request(content, parameters=parameters))
+        return frames.frame_of_csv(body, "\t" if delimiter == "tab" else delimiter)
+
+    def _download(self, request: Request, folder: Path) -> SavedFile:
+        partial = files.partial_path(folder)
+        received = self._to_file(request, partial)
+        return SavedFile(files.placed(partial, folder, received.file_name), received.file_name, received)
+
+    def _survey(self, content: str, record: str, instrument: str, event: str, repeat_instance: int | None) -> str:
+        parameters: dict[str, Parameter] = {"record": record, "instrument": instrument, "event": event}
+        parameters["repeat_instance"] = repeat_instance
+        return self._line(Request(content, parameters=parameters, expect=Expect.LINE))
+
     # --- Seeing a call ---
 
     def show(self, content: str, action: str = "", format: str = "json", **parameters: Parameter) -> dict[str, str]:
@@ -174,11 +353,28 @@ class Reads(Sender):
         return Request(content, action, parameters, format=format).shown()
 
 
-_RECORD_EXPECTATIONS = {"json": Expect.ROWS, "xml": Expect.XML, "odm": Expect.XML}
+_EXPECTATIONS = {"json": Expect.ROWS, "xml": Expect.XML, "odm": Expect.XML}
 
 
 def record_request(format: RecordFormat, type: RecordType, options: Mapping[str, Any]) -> Request:
     """A record export as a request."""
-    csv = Expect.RECORDS_CSV if type == "flat" else Expect.CSV
     parameters = {"type": type, **record_parameters(options)}
-    return Request("record", parameters=parameters, format=format, expect=_RECORD_EXPECTATIONS.get(format, csv))
+    expect = _EXPECTATIONS.get(format, _csv_of(type))
+    return Request("record", parameters=parameters, format=format, expect=expect)
+
+
+def _csv_of(type: RecordType) -> Expect:
+    return Expect.RECORDS_CSV if type == "flat" else Expect.CSV
+
+
+def _whose(options: RecordOptions) -> RecordOptions:
+    """Of an export's options, those that decide which records it holds."""
+    deciding: RecordOptions = {}
+    for name in ("events", "filter_logic", "date_range_begin", "date_range_end"):
+        if name in options:
+            deciding[name] = options[name]
+    return deciding
+
+
+def _cell(record: str, field: str, event: str, repeat_instance: int | None) -> dict[str, Parameter]:
+    return {"record": record, "field": field, "event": event, "repeat_instance": repeat_instance}

@@ -1,12 +1,14 @@
 """A call to REDCap as a value, and the form fields it is sent as.
 
-REDCap selects everything by form parameters of one POST. Sending is client.py's business, the list of methods that of reads.py and writes.py.
+REDCap selects everything by form parameters of one POST. Sending is client.py's business; the methods are listed in
+reads.py and writes.py.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
+from pathlib import Path
 
 from redcap_source.token import MASK, Token
 
@@ -23,8 +25,17 @@ class Expect(Enum):
     RECORDS_CSV = "CSV of flat records"
     XML = "XML"
     LINE = "one line of text"
+    PDF = "a PDF"
     BYTES = "bytes"
-    ANYTHING = "anything"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to be sent along, and the name REDCap shall know it by."""
+
+    path: Path = field(repr=False)
+    name: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,7 @@ class Request:
     expect: Expect = Expect.ROWS
     # False where a second sending could do harm: then a failure in mid-air is OutcomeUnknown.
     repeatable: bool = True
+    upload: Upload | None = None
 
     def form(self) -> list[tuple[str, str]]:
         """The form fields without the token, arrays indexed (`fields[0]=…`), blanks and empty lists left out."""

@@ -5,7 +5,7 @@ A sink takes one attempt's body and is thrown away with it: memory and files her
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +19,7 @@ class Received:
     """What is known of a body that was passed on whole; `seconds` and `bytes` are of the attempt that succeeded.
 
     `server_date` is the server's own clock at that moment, to the second. `sha256` is of the bytes as written;
-    None where the body was not written to a file.
+    None where the body was not written to a file. `file_name` is what REDCap calls a downloaded file.
     """
 
     status: int
@@ -29,6 +29,7 @@ class Received:
     server_date: datetime | None
     content_type: str
     sha256: str | None = None
+    file_name: str = field(default="", repr=False)
 
 
 class Sink(Protocol):

@@ -123,8 +123,6 @@ def opening_problem(request: Request, asked: Asked, opening: bytes, whole: bool)
     """
     expect = request.expect
     start = opening.removeprefix(_BOM).lstrip()
-    if expect is Expect.ANYTHING:
-        return None
     if expect is Expect.BYTES:
         return _page_in_place_of_bytes(asked, start)
     if not start:
@@ -136,8 +134,9 @@ def opening_problem(request: Request, asked: Asked, opening: bytes, whole: bool)
     return _wrong_shape(request, asked, start)
 
 
-_MAY_BE_EMPTY = {Expect.CSV, Expect.RECORDS_CSV, Expect.LINE}
+_MAY_BE_EMPTY = {Expect.CSV, Expect.RECORDS_CSV, Expect.LINE, Expect.NOTHING}
 _STARTS = {Expect.ROWS: b"[", Expect.OBJECT: b"{", Expect.JSON: b'[{"0123456789-tfn', Expect.XML: b"<"}
+_STARTS[Expect.PDF] = b"%"
 
 
 def _foreign(request: Request, asked: Asked, start: bytes) -> RedcapError | None:
@@ -158,15 +157,15 @@ def _foreign(request: Request, asked: Asked, start: bytes) -> RedcapError | None
     return errors.NotRedcap(asked, status=200, detail=_page_title(start)) if page else None
 
 
-_NEVER_MARKUP = {Expect.ROWS, Expect.OBJECT, Expect.JSON, Expect.LINE}
+_NEVER_MARKUP = {Expect.ROWS, Expect.OBJECT, Expect.JSON, Expect.LINE, Expect.NOTHING, Expect.PDF}
 
 
 def _is_prose(start: bytes, request: Request) -> bool:
     """Whether a sentence stands where data should begin: its first line has blanks, which raw headers never have."""
     if request.expect in (Expect.XML, Expect.LINE):
         return request.expect is Expect.LINE
-    if request.expect in (Expect.ROWS, Expect.OBJECT, Expect.JSON):
-        return not start.startswith((b"[", b"{"))
+    if request.expect in _NEVER_MARKUP:
+        return not start.startswith((b"[", b"{", b"%PDF-"))
     return request.parameters.get("rawOrLabelHeaders") != "label" and b" " in start.splitlines()[0]
 
 
@@ -219,8 +218,10 @@ class Ending:
     def problem(self, request: Request, asked: Asked) -> RedcapError | None:
         """What is wrong with the whole, judged by its end; None if it is complete as far as its format can tell."""
         expect, end = request.expect, self._tail.rstrip()
-        if expect in (Expect.ANYTHING, Expect.BYTES) or not end:
+        if expect in (Expect.NOTHING, Expect.BYTES) or not end:
             return None
+        if expect is Expect.PDF:
+            return None if b"%%EOF" in self._tail else errors.Truncated(asked, detail=f"{self.size} bytes came.")
         if _OUT_OF_MEMORY.search(self._tail[-400:]):
             return errors.TooLarge(asked, status=200)
         if expect in (Expect.CSV, Expect.RECORDS_CSV):

@@ -124,7 +124,7 @@ DOWN = b"The hostname (db) / username (u) / password (p) combination could not c
         (Request("file", expect=Expect.BYTES), b"<html>a saved page</html>", None),
         (Request("file", expect=Expect.BYTES), b"", None),
         (Request("file", expect=Expect.BYTES), b"<html>you are banned</html>", errors.Banned),
-        (Request("file", expect=Expect.ANYTHING), b"anything", None),
+        (Request("file", expect=Expect.NOTHING), b"", None),
     ],
 )
 def test_the_opening_of_an_answer_with_status_200(request_, opening, kind):

@@ -1,0 +1,97 @@
+"""One value of a field as a Python value, by its kind; ValueError where the text is none.
+
+Blank is not asked here: it means that there is no value. The kinds are dictionary.py's.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+
+from redcap_source.dictionary import ValueKind
+
+Value = str | int | float | bool | date | datetime | time
+
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([Ee][+-]?[0-9]+)?")
+_DATE = re.compile(r"([0-9]{1,4})-([0-9]{1,2})-([0-9]{1,2})")
+_CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?")
+
+
+def value_of(kind: ValueKind, text: str) -> Value:
+    """The text as a value of the kind; kinds without a type of their own stay text."""
+    read = _READERS.get(kind)
+    return text if read is None else read(text.strip())
+
+
+def _integer(text: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise ValueError("not a whole number")
+    number = int(text)
+    # Wider ones are ids that somebody validated as integers; no table's integer holds them.
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("a whole number beyond 64 bits")
+    return number
+
+
+def _number(text: str) -> float:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("not a number")
+    return float(text)
+
+
+def _number_comma(text: str) -> float:
+    # decimalCharacter may have turned the comma into a point, so both are read; mixed use is neither.
+    if "," in text and "." in text:
+        raise ValueError("not a number")
+    return _number(text.replace(",", "."))
+
+
+def _date(text: str) -> date:
+    found = _DATE.fullmatch(text)
+    if found is None:
+        raise ValueError("not a date")
+    try:
+        return date(int(found[1]), int(found[2]), int(found[3]))
+    except ValueError:
+        raise ValueError("a day the calendar does not have") from None
+
+
+def _time(text: str) -> time:
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        raise ValueError("not a time of day")
+    try:
+        return time(int(found[1]), int(found[2]), int(found[3] or 0))
+    except ValueError:
+        raise ValueError("a time the clock does not have") from None
+
+
+def _datetime(text: str) -> datetime:
+    day, blank, clock = text.partition(" ")
+    if not blank:
+        raise ValueError("not a date with a time")
+    return datetime.combine(_date(day), _time(clock.strip()))
+
+
+def _truth(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("neither 0 nor 1")
+    return text == "1"
+
+
+_READERS: Mapping[ValueKind, Callable[[str], Value]] = {
+    ValueKind.INTEGER: _integer,
+    ValueKind.SLIDER: _integer,
+    ValueKind.STATUS: _integer,
+    ValueKind.NUMBER: _number,
+    ValueKind.CALC: _number,
+    ValueKind.NUMBER_COMMA: _number_comma,
+    ValueKind.DATE: _date,
+    ValueKind.DATETIME: _datetime,
+    ValueKind.DATETIME_SECONDS: _datetime,
+    ValueKind.TIME: _time,
+    ValueKind.TIME_SECONDS: _time,
+    ValueKind.BOOLEAN_YESNO: _truth,
+    ValueKind.BOOLEAN_TRUEFALSE: _truth,
+    ValueKind.CHECKBOX: _truth,
+}
