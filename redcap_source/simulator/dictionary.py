@@ -118,7 +118,10 @@ class Dictionary:
         if not self.fields:
             raise SimulatorError("The data dictionary has no fields; it needs at least the record id field.")
         self.by_name = {field.field_name: field for field in self.fields}
-        self.forms = tuple(dict.fromkeys(field.form_name for field in self.fields))
+        # An instrument may have lost all its fields; its status stays.
+        empty = (form for form in form_labels or {} if form)
+        used = dict.fromkeys(field.form_name for field in self.fields)
+        self.forms = tuple(dict.fromkeys((*used, *empty)))
         self.missing_codes = dict(missing_codes or {})
         given = form_labels or {}
         self.form_labels = {form: given.get(form) or _label_of(form) for form in self.forms}
@@ -166,8 +169,10 @@ class Dictionary:
         return field.choices
 
     def with_fields(self, rows: Iterable[Field]) -> Dictionary:
-        """The same project with another list of fields."""
-        return Dictionary(rows, form_labels=self.form_labels, missing_codes=self.missing_codes)
+        """The same project with another list of fields; instruments left without any are gone."""
+        rows = tuple(rows)
+        labels = {row.form_name: self.form_labels.get(row.form_name, "") for row in rows}
+        return Dictionary(rows, form_labels=labels, missing_codes=self.missing_codes)
 
     def _columns_of(self, field: Field) -> list[Column]:
         name, form = field.field_name, field.form_name

@@ -114,6 +114,12 @@ def project_from_dictionary(path: Path) -> Project:
     return project
 
 
+def take_settings(project: Project, folder: Folder) -> None:
+    """Take the project's settings from the answer that lies beside its XML."""
+    project.settings |= _given_settings(folder)
+    project.set_missing_codes(str(project.settings["missing_data_codes"]))
+
+
 def _form_labels(folder: Folder) -> dict[str, str]:
     rows = folder.rows("instruments") or []
     if len(rows) == 1 and "instrument_name" not in rows[0]:
@@ -122,10 +128,14 @@ def _form_labels(folder: Folder) -> dict[str, str]:
 
 
 def _settings(folder: Folder, path: Path) -> dict[str, str | int]:
-    settings = dict(NEW_SETTINGS) | {"project_title": path.name}
+    return dict(NEW_SETTINGS) | {"project_title": path.name} | _given_settings(folder)
+
+
+def _given_settings(folder: Folder) -> dict[str, str | int]:
+    settings: dict[str, str | int] = {}
     given = (folder.rows("project_info") or [{}])[0]
     for name, value in given.items():
-        if name not in settings or name == "project_id":
+        if name not in NEW_SETTINGS:
             continue
         if isinstance(NEW_SETTINGS[name], int):
             settings[name] = number_of(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from redcap_source.simulator.clock import Clock
+from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.log import LogRow
 from redcap_source.simulator.project import Project
 from redcap_source.simulator.site import DEFAULT_USER
@@ -17,8 +18,12 @@ LAST = timedelta(days=1)
 _NEEDED = ("api_export", "api_import", "logging", "user_rights", "data_access_groups", "record_delete", "record_rename")
 
 
-def give_owner(project: Project) -> str:
-    """The user whose token is handed out: a loaded one who may do everything, or one made for it."""
+def give_owner(project: Project, named: str | None = None) -> str:
+    """The user whose token is handed out: the one named, a loaded one who may do everything, or one made for it."""
+    if named is not None:
+        if named not in project.users:
+            raise SimulatorError(f"There is no user '{named}' in project '{project.name}' to own the token.")
+        return named
     for username in project.users:
         rights = project.rights_of(username)
         full = all(rights.export_level(form) == FULL_EXPORT for form in project.dictionary.forms)

@@ -7,7 +7,13 @@ import zlib
 from pathlib import Path
 
 from redcap_source.simulator.errors import SimulatorError
-from redcap_source.simulator.folder import Folder, project_from_dictionary, project_from_folder, take_beside
+from redcap_source.simulator.folder import (
+    Folder,
+    project_from_dictionary,
+    project_from_folder,
+    take_beside,
+    take_settings,
+)
 from redcap_source.simulator.odm import is_gzipped, project_from_xml, read_bytes
 from redcap_source.simulator.project import Project
 
@@ -31,6 +37,8 @@ def _from_folder(path: Path) -> Project:
     project = project_from_xml(_unpacked(found), str(found))
     # The XML is complete but for the people who are not roles.
     take_beside(project, Folder(path), with_records=False)
+    take_settings(project, Folder(path))
+    project.refresh()
     return project
 
 

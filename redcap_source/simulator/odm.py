@@ -204,7 +204,8 @@ def _choices(item: Element, kind: str, lists: dict[str, Element]) -> str:
     if codes is None or kind in YES_NO:
         return ""
     if kind == "checkbox":
-        return codes.get(f"{REDCAP}CheckboxChoices") or ""
+        parts = (codes.get(f"{REDCAP}CheckboxChoices") or "").split("|")
+        return "|".join(part.strip() for part in parts)
     return "|".join(f"{entry.get('CodedValue', '')}, {_decode(entry)}" for entry in codes.iter(f"{ODM}CodeListItem"))
 
 

@@ -10,7 +10,7 @@ from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.flat import Style, flat_text
 from redcap_source.simulator.formats import CONTENT_TYPES
 from redcap_source.simulator.parameters import Parameters
-from redcap_source.simulator.selection import selection_of
+from redcap_source.simulator.selection import in_order, selection_of
 
 EXPORT = "Data export (API) "
 
@@ -43,7 +43,7 @@ def export_report(call: Call) -> Answer:
     pairs += [(name, call.parameters.text(name)) for name in names if name in call.parameters]
     asked = Parameters([*pairs, ("filterLogic", report.logic)])
     now = call.clock.now().astimezone(call.clock.zone)
-    selection = selection_of(call.project, call.username, asked, call.behaviour, now)
+    selection = in_order(selection_of(call.project, call.username, asked, call.behaviour, now), report.fields)
     style = replace(Style.of(asked), format=call.format, folds_lines=True)
     call.note("export", EXPORT, f"report_id: {number}, export_format: {call.format.upper()}")
     return Answer(flat_text(call.project, selection, style, call.behaviour), 200, CONTENT_TYPES[call.format])

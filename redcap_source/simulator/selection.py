@@ -6,7 +6,7 @@ The same selection feeds the flat and the EAV answer; how cells are written is t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from redcap_source.simulator import logic
@@ -68,6 +68,12 @@ class Selection:
 
     def _says_something(self, values: Values, wanted: frozenset[str]) -> bool:
         return self.id_only_instances or not wanted.isdisjoint(values)
+
+
+def in_order(selection: Selection, fields: tuple[str, ...]) -> Selection:
+    """The same selection with its columns in the order of these fields, as reports have them."""
+    rank = {name: at for at, name in enumerate(fields)}
+    return replace(selection, columns=tuple(sorted(selection.columns, key=lambda column: rank.get(column.field, 0))))
 
 
 def selection_of(

@@ -96,15 +96,18 @@ class Simulator:
         """The projects by name."""
         return self._handles
 
-    def add_project(self, project: Project, name: str | None = None, token: str | None = None) -> ProjectHandle:
-        """Put a project on the server and give it a token."""
+    def add_project(
+        self, project: Project, name: str | None = None, token: str | None = None, *, owner: str | None = None
+    ) -> ProjectHandle:
+        """Put a project on the server and give a token to one of its users: `owner`, or one who may do everything."""
         name = name or project.title or f"project_{len(self._handles) + 1}"
         if name in self._handles:
             raise SimulatorError(f"There is a project named '{name}' already; choose another name.")
         project.name = name
-        project.settings["project_id"] = self._site.next_project_id()
+        if project.project_id in (0, *(known.project_id for known in self._site.projects.values())):
+            project.settings["project_id"] = self._site.next_project_id()
         project.settings["project_title"] = project.title or name
-        project.api_user = give_owner(project)
+        project.api_user = give_owner(project, owner)
         project.refresh()
         if not project.log.rows:
             write_history(project, self.clock)

@@ -1,0 +1,327 @@
+"""What real servers answered, asked again of the simulator.
+
+Every recorded answer whose project and request are known is asked for and compared cell by cell, and byte by byte where
+the recording is byte-exact. The answers that differ are listed in `DIFFERENCES`, each with its reason;
+docs/simulator-differences.md is that table, and a test keeps it so (REDCAP_WRITE_DIFFERENCES=1 writes it).
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from redcap_source.simulator import Simulator, SimulatorError, load_project
+from tests.simulator.conftest import REPOSITORY, Asker, recorded_folder
+
+pytestmark = pytest.mark.recorded
+
+RETYPED = "R retyped the recording: labels, words or numbers in R's notation stand for REDCap's text"
+LATER = "the recording shows the project at another time than its XML"
+NOT_IN_XML = "a project XML does not hold this: event ids, the log, the file repository"
+OTHER_CALL = "the recording holds more or less than the request written beside it asks for"
+# (project, answer): why the simulator's answer is another.
+DIFFERENCES: dict[tuple[str, str], str] = {
+    ("redcapapi-basicdata", "records_flat.csv"): RETYPED,
+    ("redcapcast-stroke", "records_flat.csv"): RETYPED,
+    ("redcapr-decimal-comma", "decimal-comma__set-locale"): RETYPED,
+    ("redcapr-decimal-comma-and-dot", "decimal-comma-and-dot__default-mismatched"): RETYPED,
+    ("redcapr-russian", "records_flat.csv"): RETYPED,
+    ("redcapr-simple", "records_flat.csv"): RETYPED,
+    ("redcapr-simple", "project-info-read__simple"): RETYPED,
+    ("redcapr-simple", "read-batch-simple__na"): RETYPED,
+    ("redcapr-simple", "read-oneshot__na"): RETYPED,
+    ("redcapr-arm-multiple-delete", "records_flat.csv"): LATER,
+    ("redcapr-arm-single-delete", "records_flat.csv"): LATER,
+    ("redcapr-dag-write", "write-dag__before"): LATER,
+    ("redcapr-survey", "records_flat.csv"): LATER,
+    ("redcapr-validation-types-1", "records_flat.csv"): LATER,
+    **{
+        ("redcapr-simple-write", f"write-{how}"): LATER
+        for how in (
+            "batch__default", "batch__update-one-field", "batch__update-two-fields", "oneshot__default",
+            "oneshot__one-field", "oneshot__overwrite-true", "oneshot__two-fields",
+        )
+    },
+    ("redcapr-arm-single-longitudinal", "events.csv"): NOT_IN_XML,
+    ("redcapr-longitudinal", "events.csv"): NOT_IN_XML,
+    ("redcapr-file-repo", "file-repo-list-oneshot__default"): NOT_IN_XML,
+    ("redcapr-file-repo", "file-repo-list-oneshot__first-subdirectory"): NOT_IN_XML,
+    ("redcapr-simple", "log-read__2024-10-11"): NOT_IN_XML,
+    ("redcapr-simple", "metadata-read__normal-filter-form-all-three"): OTHER_CALL,
+    ("redcapr-vignette-repeating", "read-batch-plumbing__repeated"): OTHER_CALL,
+    ("redcapr-blank-for-gray-status", "read-eav-oneshot__blank-for-gray-false"): (
+        "the server had lost the files of this copied project: EAV leaves them out"
+    ),
+    ("redcapr-blank-for-gray-status", "read-eav-oneshot__blank-for-gray-true"): (
+        "the server had lost the files of this copied project: EAV leaves them out"
+    ),
+    ("redcapr-color-boxes", "records_flat.csv"): (
+        "a download from the web page, with a group column though the project has no groups"
+    ),
+    ("redcapr-survey", "survey__default"): (
+        "the time stamp of the first survey is missing, though the same project's other export has it"
+    ),
+    ("redcapetl-repeating-events", "records_flat.json"): (
+        "a status of an instrument that the event does not have is stored on the server; the XML leaves it out"
+    ),
+    ("redcapexporter-avalanche", "users.csv"): "names were made anonymous by hand after recording, without quotes",
+}  # fmt: skip
+
+SKIPPED_PROJECTS = {"_behaviour", "redcapr-_server", "redcapcast-mtcars", "redcapr-super-wide-3", "redcaptidier"}
+Rows = list[dict[str, str]]
+
+
+def projects() -> list[str]:
+    folder = recorded_folder()
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder else []
+    return [name for name in names if name not in SKIPPED_PROJECTS]
+
+
+def read(path: Path) -> Rows:
+    text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    if path.suffix == ".json":
+        loaded = json.loads(text)
+        rows = [loaded] if isinstance(loaded, dict) else loaded
+        return [{key: "" if value is None else str(value) for key, value in row.items()} for row in rows]
+    csv.field_size_limit(1 << 30)
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def same(recorded: str, ours: str, *, retyped: bool) -> bool:
+    """Whether two cells say the same; XML folds line breaks, and R writes NA, TRUE and numbers its own way."""
+    left, right = " ".join((recorded or "").split()), " ".join((ours or "").split())
+    if left == right or not retyped:
+        return left == right
+    words = {"NA": "", "TRUE": "1", "FALSE": "0"}
+    return words.get(left, left) == right or left.lower() == right.lower() or number(left) == number(right) != ""
+
+
+def number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return ""
+
+
+def difference(recorded: Rows, ours: Rows, *, columns: bool = True, retyped: bool = False) -> str:
+    """What differs between two tables, in a word; blank when nothing does."""
+    if len(recorded) != len(ours):
+        return f"{len(ours)} rows for {len(recorded)}"
+    if recorded and columns and list(recorded[0]) != list(ours[0]):
+        return "columns"
+    for theirs, mine in zip(recorded, ours, strict=True):
+        for name, value in theirs.items():
+            if name in mine and not same(value, mine[name], retyped=retyped):
+                return f"cell {name}: {value[:40]!r} for {mine[name][:40]!r}"
+    return ""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Simulator]:
+    with Simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def ask_of(server: Simulator, request):
+    folder = recorded_folder()
+    askers: dict[str, Asker] = {}
+
+    def asker(name: str) -> Asker:
+        if name not in askers:
+            path, _, group = name.partition(" as ")
+            owner = {"redcapexporter-avalanche": "user2"}.get(name)
+            handle = server.add_project(load_project(folder / path), name=name, owner=owner)
+            askers[name] = Asker(server.url, handle)
+            if group:
+                handle.set_rights(dag=group)
+        return askers[name]
+
+    return asker
+
+
+def judge(project: str, answer: str, found: str) -> None:
+    """A difference must be one of the table, and the table may list none that is gone."""
+    reason = DIFFERENCES.get((project, answer))
+    assert bool(found) == bool(reason), f"{project} {answer}: {found or 'no longer differs, strike it from the table'}"
+
+
+FLAT = {"content": "record", "exportDataAccessGroups": "true", "exportSurveyFields": "true"}
+STRUCTURE = {
+    "metadata": {"content": "metadata"},
+    "export_field_names": {"content": "exportFieldNames"},
+    "form_event_mapping": {"content": "formEventMapping"},
+    "repeating_forms_events": {"content": "repeatingFormsEvents"},
+    "arms": {"content": "arm"},
+    "events": {"content": "event"},
+    "dags": {"content": "dag"},
+}
+
+
+def answers(project: str) -> Iterator[tuple[str, Path, dict[str, str]]]:
+    folder = recorded_folder() / project
+    for ending in (".json", ".csv"):
+        path = folder / f"records_flat{ending}"
+        if path.exists():
+            yield f"records_flat{ending}", path, FLAT
+        for name, request in STRUCTURE.items():
+            path = folder / f"{name}{ending}"
+            if path.exists() and (ending == ".json" or not (folder / f"{name}.json").exists()):
+                yield f"{name}{ending}", path, request
+
+
+@pytest.mark.parametrize("project", projects())
+def test_recorded_answers_of_whole_projects(ask_of, project):
+    ask = ask_of(project)
+    for answer, path, request in answers(project):
+        rows = read(path)
+        status, body, _ = ask.raw(format="csv", **request)
+        if status != 200:
+            assert not rows, (answer, body)
+            continue
+        ours = list(csv.DictReader(io.StringIO(body, newline="")))
+        if answer.startswith("records") and rows:
+            ours = [{name: cell for name, cell in row.items() if name in rows[0]} for row in ours]
+        retyped = (path.parent / "records_flat.types.json").exists()
+        exact = answer.startswith("records") and not retyped
+        judge(project, answer, difference(rows, ours, columns=exact, retyped=retyped))
+
+
+@pytest.mark.parametrize("project", projects())
+def test_a_second_reader_of_the_same_xml_agrees(ask_of, project):
+    path = recorded_folder() / project / "from_odm" / "records_flat.csv"
+    if not path.exists():
+        pytest.skip("no second reading of this project's XML")
+    ours, theirs = ask_of(project).csv(**FLAT), read(path)
+    # The second reader keeps ODM's T inside times and knows groups by label only.
+    for row in theirs:
+        row |= {k: v.replace("T", " ") for k, v in row.items() if len(v) >= 16 and v[10:11] == "T" and v[4:5] == "-"}
+        row.pop("redcap_data_access_group", None)
+    ours = [{name: cell for name, cell in row.items() if name in theirs[0]} for row in ours] if theirs else ours
+    assert difference(theirs, ours) == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [("project", "project_info"), ("metadata", "metadata"), ("record", "records_flat"), ("user", "users")],
+)
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_byte_exact_recordings_are_met_to_the_byte(ask_of, recorded, content, name, form):
+    folder = recorded / "redcapexporter-avalanche"
+    status, body, headers = ask_of("redcapexporter-avalanche").raw(content=content, format=form)
+    facts = json.loads((folder / "http" / f"{name}.{form}.http.json").read_text())
+    assert (status, headers["Content-Type"]) == (facts["status_code"], facts["content_type"])
+    exact = body.encode() == (folder / f"{name}.{form}").read_bytes()
+    judge("redcapexporter-avalanche", f"{name}.{form}", "" if exact else "bytes")
+
+
+def requests_of(project: str) -> dict[str, dict[str, object]]:
+    path = recorded_folder() / project / "responses" / "requests.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def known_requests() -> list[tuple[str, str]]:
+    """The calls of REDCapR whose parameters are known and whose result is an answer, not a client's remake."""
+    found = []
+    for project in projects():
+        for name, facts in requests_of(project).items():
+            call = str(facts.get("call"))
+            remade = "coltypes" in name or call in ("redcap_read_oneshot_eav", "redcap_users_export")
+            if facts.get("content") and not remade:
+                found.append((project, name))
+    return found
+
+
+def parameters_of(facts: dict[str, object], record_id: str) -> dict[str, object]:
+    asked: dict[str, object] = {key: facts[key] for key in ("content", "type", "action", "format") if key in facts}
+    given = dict(facts["parameters"])
+    if facts.get("call") == "redcap_read" and ("fields" in given or "forms" in given):
+        # Reading in batches REDCapR always asks for the record id too.
+        given["fields"] = [*given.get("fields", []), record_id] if given.get("fields") or given.get("forms") else []
+    for key, value in given.items():
+        if isinstance(value, bool):
+            asked[key] = str(value).lower()
+        elif isinstance(value, list):
+            asked |= {f"{key}[{at}]": item for at, item in enumerate(value)}
+        else:
+            asked[key] = value
+    return asked
+
+
+@pytest.mark.parametrize(("project", "name"), known_requests())
+def test_recorded_calls_of_redcapr(ask_of, project, name):
+    facts = requests_of(project)[name]
+    # Those calls were made by a user inside the data access group daga.
+    ask = ask_of(f"{project} as daga" if project.startswith("redcapr-dag") else project)
+    asked = parameters_of(facts, ask.project.project.dictionary.record_id)
+    if asked["content"] == "report":
+        asked["report_id"] = 1
+    status, body, _ = ask.raw(**asked)
+    wanted = facts.get("http_status", 200)
+    rows = read(recorded_folder() / project / "responses" / f"{name}.csv")
+    ours = list(csv.DictReader(io.StringIO(body, newline=""))) if status == 200 else []
+    found = f"status {status} for {wanted}" if status != wanted else ""
+    if not found and status == 200:
+        if asked.get("type") == "eav":
+            # Rows of one record come in the order in which their values were stored.
+            rows, ours = (sorted(table, key=lambda row: (row["record"], row["field_name"])) for table in (rows, ours))
+        found = difference(rows, ours, retyped=True)
+    judge(project, name, found)
+
+
+@pytest.mark.parametrize(
+    ("call", "asked"),
+    [
+        ("any content, wrong token", {"token": "0" * 32, "content": "record"}),
+        ("content=arm on a classic project", {"content": "arm"}),
+        ("content=event on a classic project", {"content": "event"}),
+        ("content=formEventMapping on a classic project", {"content": "formEventMapping"}),
+        ("content=repeatingFormsEvents without repeats", {"content": "repeatingFormsEvents"}),
+        ("content=X unknown (older server)", {"content": "X"}),
+    ],
+)
+def test_observed_behaviour(ask_of, recorded, call, asked):
+    observed = json.loads((recorded / "_behaviour" / "observed.json").read_text())
+    for fact in (fact for fact in observed if fact["call"] == call):
+        status, body, _ = ask_of("redcapr-simple").raw(**{"format": fact["format"], **asked})
+        assert (status, body) == (fact.get("http_status", 400), fact["body"])
+
+
+def table() -> str:
+    lines = [
+        "# Where the simulator differs from recorded answers",
+        "",
+        "Every recorded answer whose project and request are known is asked of the simulator by",
+        "`tests/simulator/test_recorded.py`. These are the ones that differ, and why; all others agree in every cell,",
+        "and to the byte where the recording is byte-exact. The test writes this table.",
+        "",
+        "| project | answer | why it differs |",
+        "|---|---|---|",
+    ]
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for (project, answer), reason in DIFFERENCES.items():
+        grouped.setdefault((project, reason), []).append(f"`{answer}`")
+    lines += [f"| {project} | {', '.join(names)} | {reason} |" for (project, reason), names in grouped.items()]
+    return "\n".join(lines) + "\n"
+
+
+def test_the_table_in_the_docs_is_this_one():
+    path = REPOSITORY / "docs" / "simulator-differences.md"
+    if os.environ.get("REDCAP_WRITE_DIFFERENCES"):
+        path.write_text(table(), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == table(), "write it anew with REDCAP_WRITE_DIFFERENCES=1"
+
+
+def test_gzipped_xml_and_folders_without_a_dictionary(tmp_path, recorded):
+    packed = tmp_path / "study.xml.gz"
+    packed.write_bytes(gzip.compress((recorded / "pycap-test-simple" / "project.xml").read_bytes()))
+    assert len(load_project(packed).records) == 3
+    with pytest.raises(SimulatorError, match="holds no data dictionary"):
+        load_project(recorded / "redcaptidier")
