@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.full_load import full_load, memory
+from bench.full_load import NAMES, full_load, memory
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--without-pycap", action="store_true")
     chosen = options.parse_args()
-    contestants = ("ours", "floor") if chosen.without_pycap else ("ours", "pycap_in_chunks", "pycap_frame", "floor")
+    contestants = ("ours", "floor") if chosen.without_pycap else tuple(NAMES)
     print(full_load(chosen.records, chosen.rounds, contestants), flush=True)
     print(flush=True)
     print(memory((chosen.records, chosen.records * 4)))

@@ -14,7 +14,8 @@ from bench.measure import Cost, median, run, table
 
 NAMES = {
     "ours": "redcap-warehouse sync",
-    "pycap_in_chunks": "PyCap, 100 records at a time",
+    "pycap_documented": "PyCap, as documented",
+    "pycap_distinct": "PyCap, each id once",
     "pycap_frame": "PyCap, one request",
     "floor": "download + one wide table",
 }

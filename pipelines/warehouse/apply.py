@@ -103,18 +103,18 @@ def _stage(connection: Connection, layout: Layout, chunks: Sequence[Staged], tab
     """The cells of some instruments, and the keys, as a temporary table of text."""
     wanted = {layout.record_id_field, EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE}
     wanted.update(name for table in tables for _, name in work_columns(layout, table))
-    names = [f"c{i}" for i, name in enumerate(layout.answer_columns) if name in wanted]
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE batch ({', '.join(f'{name} VARCHAR' for name in names)})")
-    for chunk in chunks:
-        try:
-            connection.execute(
-                f"INSERT INTO batch SELECT {', '.join(names)} FROM {source(chunk.answer)} "
-                "WHERE c0 IS DISTINCT FROM $unproven",
-                {"unproven": chunk.unproven},
-            )
-        except (duckdb.InvalidInputException, duckdb.ConversionException):
-            # The message would quote the line, which is patients' data.
-            raise ChunkNotProven(reason="a staged answer can no longer be read as it was proven") from None
+    names = ", ".join(f"c{i}" for i, name in enumerate(layout.answer_columns) if name in wanted)
+    unproven = {f"unproven{i}": chunk.unproven for i, chunk in enumerate(chunks)}
+    parts = [
+        f"SELECT {names} FROM {source(chunk.answer)} WHERE c0 IS DISTINCT FROM $unproven{i}"
+        for i, chunk in enumerate(chunks)
+    ]
+    try:
+        # One statement for all chunks: inserting them one by one costs three times as much.
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE batch AS {' UNION ALL '.join(parts)}", unproven)
+    except (duckdb.InvalidInputException, duckdb.ConversionException):
+        # The message would quote the line, which is patients' data.
+        raise ChunkNotProven(reason="a staged answer can no longer be read as it was proven") from None
     connection.execute("CREATE OR REPLACE TEMP TABLE batch_records AS SELECT DISTINCT c0 AS record FROM batch")
 
 
