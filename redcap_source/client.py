@@ -265,7 +265,8 @@ class _Exchange:
                 seconds=client._clock() - self.started,
                 attempts=1,
                 server_date=self.server_date,
-                content_type=headers.get("content-type", ""),
+                # Without its parameters: for a file, one is the name somebody gave it.
+                content_type=headers.get("content-type", "").partition(";")[0].strip(),
                 file_name=announced_name(headers),
             )
 
