@@ -75,17 +75,23 @@ def sync(
             except _expected() as problem:
                 failures[project.name] = str(problem)
                 bars.failed(project.name)
-    published = publish(WarehouseFolder(configured.warehouse), memory_limit=configured.memory_limit)
+    folder = WarehouseFolder(configured.warehouse)
+    published: tuple[str, ...] = ()
+    try:
+        # Where every load failed there is nothing to take up, and yesterday's file is left as it is.
+        published = publish(folder, memory_limit=configured.memory_limit).projects if reports else ()
+    except WarehouseError as problem:
+        failures["publish"] = str(problem)
     if as_json:
         _print_json(
             {
                 "loads": [asdict(report) for report in reports],
                 "failures": failures,
-                "published": list(published.projects),
+                "published": published,
             }
         )
     else:
-        show_loads(reports, WarehouseFolder(configured.warehouse).database if published.projects else None)
+        show_loads(reports, folder.database if published else None)
     for problem_text in failures.values():
         _complain(problem_text)
     for report in reports:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -38,6 +39,8 @@ from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.reading import Answer, Standing, open_published, query
 
 SHOWN_ROWS = 200
+# What is piped into a file or a mail is not folded to a terminal's width.
+WIDTH_OF_NO_TERMINAL = 200
 
 
 class CellSpeed(ProgressColumn):
@@ -126,7 +129,7 @@ def show_loads(reports: Sequence[LoadReport], database: Path | None) -> None:
             f"{r.bytes / 1e6:,.1f}",
             f"{r.seconds:,.1f}",
         )
-    console = Console()
+    console = stdout()
     console.print(table)
     if database is not None:
         console.print(f"Published: {database}", soft_wrap=True)
@@ -144,7 +147,7 @@ def show_standings(standings: Sequence[Standing]) -> None:
             _age(s.last_good),
             *(f"{n:,}" if n is not None else "-" for n in (s.records, s.rows, s.changes, s.invalid_values)),
         )
-    console = Console()
+    console = stdout()
     console.print(table)
     for s in standings:
         for remark in _remarks(s):
@@ -176,7 +179,7 @@ def show_answer(answer: Answer, style: str) -> None:
         rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
         sys.stdout.write(json.dumps(rows, indent=2, default=str) + "\n")
     else:
-        answer_table(Console(), answer)
+        answer_table(stdout(), answer)
 
 
 def answer_table(console: Console, answer: Answer, title: str | None = None) -> None:
@@ -191,7 +194,7 @@ def answer_table(console: Console, answer: Answer, title: str | None = None) -> 
 
 def sql_shell(folder: WarehouseFolder) -> None:
     """Read queries until the end of input; each ends with a semicolon."""
-    console = Console()
+    console = stdout()
     with open_published(folder) as connection:
         console.print(f"{folder.database} (read-only). End a query with ; and leave with Ctrl-D.", soft_wrap=True)
         while (statement := _statement()) is not None:
@@ -213,8 +216,14 @@ def _statement() -> str | None:
     return "\n".join(lines)
 
 
+def stdout() -> Console:
+    """The console for results: as wide as the terminal, or wide enough for most tables where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH_OF_NO_TERMINAL)
+
+
 def _table(title: str | None, columns: Sequence[str], *, right: Sequence[str] = ()) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(Text(column), justify="right" if column in right else "left", overflow="fold")
     return table

@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from pipelines.config import Config, ProjectConfig
-from pipelines.errors import LoadRefused, WarehouseBusy
+from pipelines.errors import LoadRefused, WarehouseBusy, WarehouseError
 from pipelines.extract import Chunk, ChunkSize, Fetched, Fetcher, FetchPlan, Quarantined, Vanished
 from pipelines.selection import narrow, select
 from pipelines.structure import Structure, read_structure
@@ -239,8 +239,11 @@ class Load:
             report = self.finish(mirror, plan, tally)
         except BaseException as problem:
             calls = client.calls if client is not None else Calls()
-            self.end(mirror, "failed", str(problem) or type(problem).__name__, time.monotonic() - began, calls)
+            self.end(mirror, "failed", _told(problem), time.monotonic() - began, calls)
             raise
+        finally:
+            # Answers hold participants' data; nothing of this run needs them any more, however it ended.
+            self.folder.clear_staging(self.project.name)
         seconds = time.monotonic() - began
         self.end(mirror, report.outcome, report.message, seconds, client.calls)
         return replace(report, requests=client.calls.requests, bytes=client.calls.bytes, seconds=seconds)
@@ -605,6 +608,13 @@ def _quarantine_message(quarantined: Sequence[Quarantined]) -> str:
         f"{len(quarantined)} records could not be had, each asked for alone: {reasons} They keep what they had in the "
         "warehouse and are tried again in the next load; sync_chunks lists them as quarantined."
     )
+
+
+def _told(problem: BaseException) -> str:
+    """What the ledger says of a failure: our own messages whole, of others only their kind, as they may quote data."""
+    if isinstance(problem, WarehouseError | errors.RedcapError):
+        return str(problem)
+    return "Interrupted." if isinstance(problem, KeyboardInterrupt) else f"{type(problem).__name__}."
 
 
 def _as_utc(moment: datetime | None) -> datetime | None:

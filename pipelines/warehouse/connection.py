@@ -64,6 +64,8 @@ def open_writer(
             connection.execute("SET preserve_insertion_order = false")
             harden(connection, [staging] if staging is not None else [])
             yield connection
+        except (duckdb.Error, OSError) as problem:
+            raise WarehouseUnreadable(path=path, reason=reason_of(problem)) from None
         finally:
             connection.close()
             _remove_spill(path)
@@ -77,7 +79,7 @@ def open_reader(path: Path) -> Iterator[Connection]:
     except duckdb.IOException as problem:
         if _is_locked(problem):
             raise WarehouseBusy(path=path) from None
-        raise WarehouseUnreadable(path=path, reason=_first_line(problem)) from None
+        raise WarehouseUnreadable(path=path, reason=reason_of(problem)) from None
     try:
         harden(connection, [])
         yield connection
@@ -96,6 +98,9 @@ def harden(connection: Connection, folders: list[Path]) -> None:
 
 def _attach(path: Path) -> Connection:
     connection = duckdb.connect()
+    if path.exists() and path.stat().st_size == 0:
+        # A full disk leaves an empty file behind, which is no database.
+        path.unlink()
     try:
         name = identifier("mirror")
         connection.execute(
@@ -122,15 +127,21 @@ def _waiting_for_the_lock(connect: Callable[[], Connection], path: Path, patienc
     except duckdb.IOException as problem:
         if _is_locked(problem):
             raise WarehouseBusy(path=path) from None
-        raise WarehouseUnreadable(path=path, reason=_first_line(problem)) from None
+        raise WarehouseUnreadable(path=path, reason=reason_of(problem)) from None
 
 
 def _is_locked(problem: BaseException) -> bool:
     return isinstance(problem, duckdb.IOException) and "onflicting lock" in str(problem)
 
 
-def _first_line(problem: BaseException) -> str:
-    return str(problem).splitlines()[0]
+def reason_of(problem: BaseException) -> str:
+    """What went wrong with a file, in words that quote no data."""
+    if isinstance(problem, OSError):
+        return problem.strerror or type(problem).__name__
+    if isinstance(problem, (duckdb.IOException, duckdb.OutOfMemoryException)):
+        return str(problem).splitlines()[0]
+    # Other errors may quote the value they stumbled over.
+    return f"DuckDB reported {type(problem).__name__}"
 
 
 def _remove_spill(path: Path) -> None:

@@ -20,7 +20,14 @@ from filelock import FileLock
 
 from pipelines.errors import WarehouseUnreadable
 from pipelines.warehouse.catalog import STRUCTURE_TABLES
-from pipelines.warehouse.connection import STORAGE_VERSION, Connection, harden, private_files, private_folder
+from pipelines.warehouse.connection import (
+    STORAGE_VERSION,
+    Connection,
+    harden,
+    private_files,
+    private_folder,
+    reason_of,
+)
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.quoting import identifier, literal, qualified
 from pipelines.warehouse.sql import statements
@@ -46,7 +53,7 @@ def publish(folder: WarehouseFolder, *, memory_limit: str = "384MB") -> Publishe
     Publishing is one at a time across processes. One that had to wait for another usually finds its own work
     done, so many projects that finish together share a publish.
     """
-    private_folder(folder.work)
+    folder.make()
     with FileLock(folder.publish_lock, mode=0o600):
         _sweep(folder)
         waiting = folder.waiting()
@@ -55,7 +62,7 @@ def publish(folder: WarehouseFolder, *, memory_limit: str = "384MB") -> Publishe
         try:
             return _publish(folder, waiting, memory_limit)
         except (OSError, duckdb.Error) as problem:
-            raise WarehouseUnreadable(path=folder.database, reason=str(problem).splitlines()[0]) from None
+            raise WarehouseUnreadable(path=folder.database, reason=reason_of(problem)) from None
         finally:
             _sweep(folder)
 
