@@ -11,8 +11,7 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -105,7 +104,7 @@ class RedcapClient(Reads, Writes):
         self._server_date: datetime | None = None
         self._http = httpx.Client(
             transport=transport,
-            verify=_verification(ca_bundle) if self._url.scheme == "https" and transport is None else True,
+            verify=_verification(self._url.scheme, ca_bundle, project),
             timeout=httpx.Timeout(None, connect=timeouts.connect, read=timeouts.read, write=timeouts.write),
             follow_redirects=False,
             # A proxy of the environment has no business between this machine and itself.
@@ -249,43 +248,50 @@ class _Exchange:
         self.server_date: datetime | None = None
 
     def run(self) -> Received:
-        """Send, judge and pass on; raises what verdict.py finds wrong, and httpx's errors."""
-        client = self._client
-        with self._sending() as response:
+        """Send, judge and pass on; raises what verdict.py finds wrong, and httpx's errors.
+
+        Errors are raised here, where no local variable holds a token or a value: consoles print the locals of
+        every frame an exception passes through.
+        """
+        response = self._sent()
+        try:
             self.status = response.status_code
             self.server_date = reading.server_date(response.headers)
             pieces = self._pieces(response)
-            if response.status_code != 200:
-                raise self._refusal(response, pieces)
-            self._pass_on(pieces)
-            headers = _lower(response.headers)
-            return Received(
-                status=response.status_code,
-                bytes=self.size,
-                seconds=client._clock() - self.started,
-                attempts=1,
-                server_date=self.server_date,
-                # Without its parameters: for a file, one is the name somebody gave it.
-                content_type=headers.get("content-type", "").partition(";")[0].strip(),
-                file_name=announced_name(headers),
-            )
+            problem = self._pass_on(pieces) if self.status == 200 else self._refusal(response, pieces)
+            if problem is not None:
+                raise problem
+            return self._received(_lower(response.headers))
+        finally:
+            response.close()
 
-    @contextmanager
-    def _sending(self) -> Iterator[httpx.Response]:
-        client, upload = self._client, self._request.upload
-        form = encoded(self._request, client._token)
+    def _received(self, headers: Mapping[str, str]) -> Received:
+        return Received(
+            status=200,
+            bytes=self.size,
+            seconds=self._client._clock() - self.started,
+            attempts=1,
+            server_date=self.server_date,
+            # Without its parameters: for a file, one is the name somebody gave it.
+            content_type=headers.get("content-type", "").partition(";")[0].strip(),
+            file_name=announced_name(headers),
+        )
+
+    def _sent(self) -> httpx.Response:
+        http, url, upload = self._client._http, self._client._url, self._request.upload
         if upload is None:
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
-            body = urlencode(form).encode("ascii")
-            with client._http.stream("POST", client._url, content=body, headers=kind) as response:
-                yield response
-            return
+            return http.send(http.build_request("POST", url, content=self._urlencoded(), headers=kind), stream=True)
         # A multipart body is read from the file as it is sent, so a large one is never in memory.
-        with (
-            upload.path.open("rb") as file,
-            client._http.stream("POST", client._url, data=dict(form), files={"file": (upload.name, file)}) as response,
-        ):
-            yield response
+        with upload.path.open("rb") as file:
+            parts = {"file": (upload.name, file)}
+            return http.send(http.build_request("POST", url, data=self._form(), files=parts), stream=True)
+
+    def _form(self) -> dict[str, str]:
+        return dict(encoded(self._request, self._client._token))
+
+    def _urlencoded(self) -> bytes:
+        return urlencode(self._form()).encode("ascii")
 
     def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
         """The decoded body; Truncated where its compression was not closed, TimedOut where it drips too long."""
@@ -316,7 +322,7 @@ class _Exchange:
         answer = verdict.Answer(response.status_code, _lower(response.headers), said)
         return verdict.refusal(self._request, self._asked, answer)
 
-    def _pass_on(self, pieces: Iterator[bytes]) -> None:
+    def _pass_on(self, pieces: Iterator[bytes]) -> RedcapError | None:
         """Judge the opening before anything of it is written, pass the rest on, judge the ending."""
         ending = verdict.Ending()
         opening, whole = bytearray(), True
@@ -326,13 +332,13 @@ class _Exchange:
                 whole = False
                 break
         head = bytes(opening)
-        if problem := verdict.opening_problem(self._request, self._asked, self._client._token.masked(head), whole):
-            raise problem
+        masked = self._client._token.masked(head)
+        if problem := verdict.opening_problem(self._request, self._asked, masked, whole):
+            return problem
         self._write(head, ending)
         for piece in pieces:
             self._write(piece, ending)
-        if problem := ending.problem(self._request, self._asked):
-            raise problem
+        return ending.problem(self._request, self._asked)
 
     def _write(self, data: bytes, ending: verdict.Ending) -> None:
         ending.see(data)
@@ -376,8 +382,17 @@ def _pace_for(url: httpx.URL, loopback: bool) -> pace.Pace:
     return pace.unlimited_pace() if loopback else pace.default_pace(f"{url.scheme}://{url.netloc.decode('ascii')}")
 
 
-def _verification(ca_bundle: str | Path | None) -> ssl.SSLContext | bool:
-    return True if ca_bundle is None else ssl.create_default_context(cafile=str(ca_bundle))
+def _verification(scheme: str, ca_bundle: str | Path | None, project: str) -> ssl.SSLContext | bool:
+    if scheme == "http":
+        # Loopback needs no authorities, and loading them costs more than a call; this context trusts nobody.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_bundle is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(ca_bundle))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    raise errors.BadCertificate(Asked(project=project), detail=f"{ca_bundle} cannot be used: {reason}.")
 
 
 def _failure(asked: Asked, error: Exception, *, answering: bool) -> RedcapError:
