@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from pipelines.config import Config, ProjectConfig
-from pipelines.errors import LoadRefused, WarehouseBusy, WarehouseError
+from pipelines.errors import ConfigError, LoadRefused, WarehouseBusy, WarehouseError
 from pipelines.extract import Chunk, ChunkSize, Fetched, Fetcher, FetchPlan, Quarantined, Vanished
 from pipelines.selection import narrow, select
 from pipelines.structure import Structure, read_structure
@@ -51,6 +51,7 @@ log = logging.getLogger("redcap_warehouse")
 BATCH_BYTES = 32_000_000
 
 Now = Callable[[], datetime]
+Sleep = Callable[[float], object]
 
 
 def utc_now() -> datetime:
@@ -192,6 +193,7 @@ class Load:
         options: LoadOptions | None = None,
         progress: Progress | None = None,
         now: Now = utc_now,
+        sleep: Sleep = time.sleep,
     ) -> None:
         self.config = config
         self.project = project
@@ -199,6 +201,7 @@ class Load:
         self.options = options or LoadOptions()
         self.progress = progress or Progress()
         self.now = now
+        self.sleep = sleep
         hash_key = self.folder.hash_key() if project.identifiers == "hash" else ""
         self.stamp = RunStamp(project.name, run_id, now(), hash_key)
         self.staging = self.folder.staging(project.name, run_id)
@@ -208,7 +211,7 @@ class Load:
     @contextmanager
     def client(self) -> Iterator[RedcapClient]:
         """A client of the project's server, keeping the server's one pace."""
-        with open_client(self.project, self.folder) as client:
+        with open_client(self.project, self.folder, sleep=self.sleep) as client:
             yield client
 
     @contextmanager
@@ -523,25 +526,34 @@ def load_project(
     run_id: str | None = None,
     progress: Progress | None = None,
     now: Now = utc_now,
+    sleep: Sleep = time.sleep,
 ) -> LoadReport:
     """Load one project, from the first request to the watermark; the mirror is left whole whatever happens.
 
     Raises what stopped the load (WarehouseError or RedcapError) after entering it in the ledger.
     """
-    load = Load(config, project, run_id=run_id or new_run_id(now), options=options, progress=progress, now=now)
+    run_id = run_id or new_run_id(now)
+    load = Load(config, project, run_id=run_id, options=options, progress=progress, now=now, sleep=sleep)
     with load.mirror() as mirror:
         return load.whole(mirror)
 
 
-def open_client(project: ProjectConfig, folder: WarehouseFolder) -> RedcapClient:
+def open_client(project: ProjectConfig, folder: WarehouseFolder, *, sleep: Sleep = time.sleep) -> RedcapClient:
     """A client for the project, its token read now and known to nobody else."""
     server = project.server
+    if server.ca_bundle is not None and not server.ca_bundle.is_file():
+        raise ConfigError(
+            f"the certificate file {server.ca_bundle} is not there.",
+            where=f"projects.yaml, servers.{server.name}.ca_bundle",
+            remedy="Give the path of the PEM file, or leave the key out if the usual authorities signed the server.",
+        )
     return RedcapClient(
         server.url,
         project.token.read(),
         project=project.name,
         ca_bundle=server.ca_bundle,
-        pace=Pace(server.requests_per_minute, server.concurrency, folder=folder.pace, name=server.url),
+        pace=Pace(server.requests_per_minute, server.concurrency, folder=folder.pace, name=server.url, sleep=sleep),
+        sleep=sleep,
     )
 
 
