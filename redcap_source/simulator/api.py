@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from redcap_source.simulator import record_answers, structure, user_answers
+from redcap_source.simulator import (
+    file_answers,
+    project_answers,
+    record_answers,
+    record_writes,
+    setup_writes,
+    structure,
+    survey_answers,
+    user_answers,
+    user_writes,
+)
 from redcap_source.simulator.call import Answer, Call, return_format_of, text_answer
 from redcap_source.simulator.errors import NO_API_PERMISSION, Refusal
 from redcap_source.simulator.formats import Row, Table, error_text
@@ -18,10 +28,6 @@ from redcap_source.simulator.site import Site
 Handler = Callable[[Call], Answer]
 
 BAD_CONTENT = 'The value of the parameter "content" is not valid'
-# Presence of `data` makes these an import even without an action.
-IMPORTS_BY_DATA = frozenset(
-    {"record", "metadata", "user", "userRole", "repeatingFormsEvents", "project_settings", "project"}
-)
 
 
 def answer(site: Site, parameters: Parameters) -> Answer:
@@ -40,10 +46,11 @@ def answer(site: Site, parameters: Parameters) -> Answer:
 
 def action_of(parameters: Parameters) -> str:
     """What a request wants done: its action, or import when it brings data, or export."""
-    content, action = parameters.text("content"), parameters.text("action")
+    action = parameters.text("action")
     if action:
         return action
-    return "import" if "data" in parameters and content in IMPORTS_BY_DATA else "export"
+    # Presence of `data` means an import, also where the help asks for an action: public clients leave it out.
+    return "import" if "data" in parameters else "export"
 
 
 def _call_of(site: Site, parameters: Parameters) -> Call | Answer:
@@ -223,5 +230,43 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("record", "export"): _exporting(record_answers.export_records),
     ("report", "export"): _exporting(record_answers.export_report),
     ("generateNextRecordName", "export"): _exporting(record_answers.next_record_name),
+    ("record", "import"): record_writes.import_records,
+    ("record", "delete"): record_writes.delete_records,
+    ("record", "rename"): record_writes.rename_record,
+    ("record", "randomize"): record_writes.randomize,
+    ("metadata", "import"): setup_writes.import_metadata,
+    ("arm", "import"): setup_writes.import_arms,
+    ("arm", "delete"): setup_writes.delete_arms,
+    ("event", "import"): setup_writes.import_events,
+    ("event", "delete"): setup_writes.delete_events,
+    ("formEventMapping", "import"): setup_writes.import_mapping,
+    ("repeatingFormsEvents", "import"): setup_writes.import_repeats,
+    ("user", "import"): user_writes.import_users,
+    ("user", "delete"): user_writes.delete_users,
+    ("userRole", "import"): user_writes.import_roles,
+    ("userRole", "delete"): user_writes.delete_roles,
+    ("userRoleMapping", "import"): user_writes.import_role_mapping,
+    ("dag", "import"): user_writes.import_groups,
+    ("dag", "delete"): user_writes.delete_groups,
+    ("dag", "switch"): user_writes.switch_group,
+    ("userDagMapping", "import"): user_writes.import_group_mapping,
+    ("file", "export"): file_answers.export_file,
+    ("file", "import"): file_answers.import_file,
+    ("file", "delete"): file_answers.delete_file,
+    ("fileRepository", "createFolder"): file_answers.create_folder,
+    ("fileRepository", "list"): file_answers.list_repository,
+    ("fileRepository", "export"): file_answers.export_document,
+    ("fileRepository", "import"): file_answers.import_document,
+    ("fileRepository", "delete"): file_answers.delete_document,
+    ("pdf", "export"): survey_answers.pdf,
+    ("surveyLink", "export"): survey_answers.survey_link,
+    ("surveyQueueLink", "export"): survey_answers.survey_queue_link,
+    ("surveyReturnCode", "export"): survey_answers.survey_return_code,
+    ("surveyAccessCode", "export"): survey_answers.survey_access_code,
+    ("participantList", "export"): survey_answers.participant_list,
+    ("project_settings", "import"): project_answers.import_settings,
+    ("project_xml", "export"): project_answers.export_xml,
 }
-SUPER_HANDLERS: Mapping[tuple[str, str], Callable[[Site, Parameters], Answer]] = {}
+SUPER_HANDLERS: Mapping[tuple[str, str], Callable[[Site, Parameters], Answer]] = {
+    ("project", "import"): project_answers.create_project,
+}

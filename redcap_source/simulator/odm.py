@@ -75,6 +75,11 @@ def project_from_xml(content: bytes, source: str) -> Project:
     return project
 
 
+def records_from_xml(content: bytes, project: Project, source: str = "data") -> list[Record]:
+    """The records that ODM holds for a project that exists already; files land in the project."""
+    return list(_Reader(project).records(_root(content, source)))
+
+
 def _root(content: bytes, source: str) -> Element:
     # REDCap writes line breaks bare inside attributes, where XML turns them into spaces; as character
     # references they survive.

@@ -61,6 +61,22 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
+class Folder:
+    """A folder of the file repository; parent 0 is the top."""
+
+    name: str
+    parent: int = 0
+
+
+@dataclass(frozen=True)
+class RepositoryFile:
+    """A file of the file repository and the folder it lies in."""
+
+    file: StoredFile
+    folder: int = 0
+
+
+@dataclass(frozen=True)
 class Report:
     """A saved report: the fields it shows and the logic that limits it."""
 
@@ -100,6 +116,8 @@ class Project:
     randomizations: dict[int, Randomization] = field(default_factory=dict)
     records: RecordStore = field(default_factory=RecordStore)
     files: dict[int, StoredFile] = field(default_factory=dict)
+    folders: dict[int, Folder] = field(default_factory=dict)
+    repository: dict[int, RepositoryFile] = field(default_factory=dict)
     log: Log = field(default_factory=Log)
     name: str = ""
     api_user: str = ""

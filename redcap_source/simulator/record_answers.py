@@ -9,7 +9,9 @@ from redcap_source.simulator.eav import eav_text
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.flat import Style, flat_text
 from redcap_source.simulator.formats import CONTENT_TYPES
+from redcap_source.simulator.numbering import next_name
 from redcap_source.simulator.parameters import Parameters
+from redcap_source.simulator.project_answers import export_odm
 from redcap_source.simulator.selection import in_order, selection_of
 
 EXPORT = "Data export (API) "
@@ -27,7 +29,7 @@ def export_records(call: Call) -> Answer:
     shown = parameters.text("rawOrLabel") or "raw"
     call.note("export", EXPORT, f"export_format: {call.format.upper()}, rawOrLabel: {shown}")
     if call.format == "odm":
-        raise Refusal('The value of the parameter "format" is not valid')
+        return export_odm(call)
     make = flat_text if kind == "flat" else eav_text
     return Answer(make(project, selection, style, call.behaviour), 200, CONTENT_TYPES[call.format])
 
@@ -52,14 +54,3 @@ def export_report(call: Call) -> Answer:
 def next_record_name(call: Call) -> Answer:
     """content=generateNextRecordName: the largest whole number plus one."""
     return text_answer(next_name(call), call.return_format)
-
-
-def next_name(call: Call) -> str:
-    """The id that auto-numbering would give."""
-    group = call.project.groups.get(call.project.users[call.username].group)
-    ids = call.project.records.ids()
-    if group is None:
-        return str(1 + max((int(record) for record in ids if record.isdecimal()), default=0))
-    prefix = f"{group.group_id}-"
-    tails = (record.removeprefix(prefix) for record in ids if record.startswith(prefix))
-    return prefix + str(1 + max((int(tail) for tail in tails if tail.isdecimal()), default=0))

@@ -63,6 +63,7 @@ class Simulator:
         self._site = Site(
             clock=self.clock, behaviour=behaviour or Behaviour(), version=version, super_token=super_token
         )
+        self._site.new_project = self._created
         self._handles: dict[str, ProjectHandle] = {}
         self._listener: ThreadingHTTPServer | None = None
         self._recent: deque[datetime] = deque()
@@ -115,6 +116,13 @@ class Simulator:
         handle = ProjectHandle(self._site, project, self._site.add_token(name, project.api_user, token))
         self._handles[name] = handle
         return handle
+
+    def _created(self, project: Project) -> str:
+        # Titles need not be unique on a server; names are.
+        name, number = project.title, 2
+        while name in self._handles:
+            name, number = f"{project.title} ({number})", number + 1
+        return self.add_project(project, name=name).token
 
     def before_request(self, edit: Callable[[], object], *, nth: int = 1, content: str | None = None) -> None:
         """Do something just before the nth coming request, to rehearse a change in the middle of things."""

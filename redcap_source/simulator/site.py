@@ -25,7 +25,8 @@ class Site:
         self.projects: dict[str, Project] = {}
         # (project name, username) by token.
         self.tokens: dict[str, tuple[str, str]] = {}
-        self.on_new_project: Callable[[Project, str], None] = lambda project, token: None
+        # Puts a project on the server and says its token; the simulator's own way of adding one.
+        self.new_project: Callable[[Project], str] = _no_projects
 
     def add_token(self, project: str, username: str, token: str | None = None) -> str:
         """Give a user of a project a token."""
@@ -40,3 +41,7 @@ class Site:
     def next_project_id(self) -> int:
         """An unused project number."""
         return max((project.project_id for project in self.projects.values()), default=0) + 1
+
+
+def _no_projects(project: Project) -> str:
+    raise SimulatorError("This site takes no new projects.")

@@ -1,0 +1,168 @@
+"""Files: those in file fields, and those in the project's file repository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redcap_source.simulator.call import Answer, Call, text_answer
+from redcap_source.simulator.dictionary import Field
+from redcap_source.simulator.errors import Refusal
+from redcap_source.simulator.formats import Row, Table
+from redcap_source.simulator.project import Folder, RepositoryFile, StoredFile
+from redcap_source.simulator.record_writes import NO_IMPORT, event_of
+from redcap_source.simulator.records import Record, Slot
+from redcap_source.simulator.saving import save
+
+NO_FILE = "There is no file to download for this record"
+NO_REPOSITORY = "You do not have File Repository privileges"
+
+
+@dataclass(frozen=True)
+class _Place:
+    record: Record
+    field: Field
+    slot: Slot
+
+    def stored(self) -> str:
+        return self.record.slots.get(self.slot, {}).get(self.field.field_name, "")
+
+
+def export_file(call: Call) -> Answer:
+    """content=file&action=export: the bytes, with the name inside the content type."""
+    call.require("api_export", "You do not have API Export privileges")
+    place = _place(call)
+    number = place.stored()
+    stored = call.project.files.get(int(number)) if number.isdecimal() else None
+    if stored is None:
+        raise Refusal(NO_FILE)
+    call.note("export", "Download uploaded document (API) ", f"{place.field.field_name}", place.record.id)
+    return _download(stored)
+
+
+def _download(stored: StoredFile) -> Answer:
+    # What would break out of the header is left out of the name.
+    name = "".join(letter for letter in stored.name if letter not in '"\r\n' and ord(letter) >= 32)
+    header = f'{stored.mime_type}; name="{name}";charset=UTF-8'
+    return Answer(stored.content, 200, header.encode("utf-8").decode("latin-1"))
+
+
+def import_file(call: Call) -> Answer:
+    """content=file&action=import: an empty answer, and a new document in the field."""
+    call.require("api_import", NO_IMPORT)
+    place = _place(call)
+    if place.field.validation == "signature":
+        raise Refusal("Signature fields cannot be imported")
+    upload = call.parameters.uploads.get("file")
+    if upload is None:
+        raise Refusal("No file was uploaded")
+    number = call.project.next_file_id()
+    call.project.files[number] = StoredFile(upload.name, upload.content, upload.mime_type)
+    save(call.project, place.record.id, [(place.slot, {place.field.field_name: str(number)})], call.by(""))
+    return text_answer("", call.return_format)
+
+
+def delete_file(call: Call) -> Answer:
+    """content=file&action=delete: an empty answer, and a blank field."""
+    call.require("api_import", NO_IMPORT)
+    place = _place(call)
+    if not place.stored():
+        raise Refusal("There is no file to delete for this record")
+    save(call.project, place.record.id, [(place.slot, {place.field.field_name: ""})], call.by(""))
+    return text_answer("", call.return_format)
+
+
+def _place(call: Call) -> _Place:
+    name, record_id = call.parameters.text("field"), call.parameters.text("record")
+    field = call.project.dictionary.by_name.get(name)
+    if field is None or field.field_type != "file":
+        raise Refusal(f"The field '{name}' does not exist or is not a 'file' field")
+    record = call.project.records.get(record_id)
+    group = call.project.user(call.username).group
+    if record is None or (group and record.group != group):
+        raise Refusal(f'The record "{record_id}" does not exist')
+    event = event_of(call, call.parameters.text("event"))
+    if field.form_name not in call.project.forms_at(event.event_id):
+        raise Refusal(f"The field '{name}' is not on an instrument of the event '{event.unique_name}'")
+    instance = call.parameters.text("repeat_instance")
+    slot = call.project.slot_of(event.event_id, field.form_name, int(instance) if instance.isdecimal() else 1)
+    return _Place(record, field, slot)
+
+
+def list_repository(call: Call) -> Answer:
+    """content=fileRepository&action=list: folders first, then files."""
+    call.require("file_repository", NO_REPOSITORY)
+    folder = _folder(call)
+    rows: list[Row] = [
+        {"folder_id": number, "name": known.name}
+        for number, known in call.project.folders.items()
+        if known.parent == folder
+    ]
+    rows += [
+        {"doc_id": number, "name": known.file.name}
+        for number, known in call.project.repository.items()
+        if known.folder == folder
+    ]
+    call.note("manage", "Manage/Design ", "List files in File Repository (API)")
+    return call.table(Table(("folder_id", "doc_id", "name"), rows, root="items"))
+
+
+def _folder(call: Call) -> int:
+    """The folder a request names; 0 is the top."""
+    text = call.parameters.text("folder_id").strip()
+    if not text:
+        return 0
+    if not text.isdecimal() or int(text) not in call.project.folders:
+        raise Refusal(
+            f"The File Repository folder folder_id={text} does not exist or else you do not have permission to that "
+            "folder because it is DAG-restricted or Role-restricted."
+        )
+    return int(text)
+
+
+def create_folder(call: Call) -> Answer:
+    """content=fileRepository&action=createFolder."""
+    call.require("api_import", NO_IMPORT)
+    call.require("file_repository", NO_REPOSITORY)
+    name = call.parameters.text("name").strip()
+    if not name or len(name) > 150:
+        raise Refusal("The folder name must have between 1 and 150 characters")
+    parent = _folder(call)
+    if any(folder.name == name and folder.parent == parent for folder in call.project.folders.values()):
+        raise Refusal(f"A folder named '{name}' already exists there")
+    number = max(call.project.folders, default=100) + 1
+    call.project.folders[number] = Folder(name, parent)
+    return call.table(Table(("folder_id",), [{"folder_id": number}], root="items"))
+
+
+def export_document(call: Call) -> Answer:
+    """content=fileRepository&action=export."""
+    call.require("file_repository", NO_REPOSITORY)
+    return _download(call.project.repository[_document(call)].file)
+
+
+def import_document(call: Call) -> Answer:
+    """content=fileRepository&action=import: an empty answer."""
+    call.require("api_import", NO_IMPORT)
+    call.require("file_repository", NO_REPOSITORY)
+    upload = call.parameters.uploads.get("file")
+    if upload is None:
+        raise Refusal("No file was uploaded")
+    number = max(call.project.repository, default=0) + 1
+    stored = StoredFile(upload.name, upload.content, upload.mime_type)
+    call.project.repository[number] = RepositoryFile(stored, _folder(call))
+    return text_answer("", call.return_format)
+
+
+def delete_document(call: Call) -> Answer:
+    """content=fileRepository&action=delete: an empty answer."""
+    call.require("api_import", NO_IMPORT)
+    call.require("file_repository", NO_REPOSITORY)
+    del call.project.repository[_document(call)]
+    return text_answer("", call.return_format)
+
+
+def _document(call: Call) -> int:
+    text = call.parameters.text("doc_id")
+    if not text.isdecimal() or int(text) not in call.project.repository:
+        raise Refusal(f"The File Repository file doc_id={text} does not exist")
+    return int(text)

@@ -1,0 +1,16 @@
+"""The id that auto-numbering gives the next record."""
+
+from __future__ import annotations
+
+from redcap_source.simulator.call import Call
+
+
+def next_name(call: Call) -> str:
+    """The id that auto-numbering would give."""
+    group = call.project.groups.get(call.project.users[call.username].group)
+    ids = call.project.records.ids()
+    if group is None:
+        return str(1 + max((int(record) for record in ids if record.isdecimal()), default=0))
+    prefix = f"{group.group_id}-"
+    tails = (record.removeprefix(prefix) for record in ids if record.startswith(prefix))
+    return prefix + str(1 + max((int(tail) for tail in tails if tail.isdecimal()), default=0))

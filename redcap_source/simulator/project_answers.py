@@ -1,0 +1,125 @@
+"""Requests about projects as wholes: their settings, a new one, one as XML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from redcap_source.simulator.call import Answer, Call, return_format_of, text_answer
+from redcap_source.simulator.dictionary import Dictionary, Field
+from redcap_source.simulator.errors import Refusal, SimulatorError
+from redcap_source.simulator.formats import CONTENT_TYPES
+from redcap_source.simulator.odm import project_from_xml
+from redcap_source.simulator.odm_export import odm_text
+from redcap_source.simulator.parameters import Parameters
+from redcap_source.simulator.payload import BAD_FORMAT, rows_of, texts
+from redcap_source.simulator.project import NEW_SETTINGS, Project
+from redcap_source.simulator.record_writes import NO_IMPORT
+from redcap_source.simulator.selection import selection_of
+from redcap_source.simulator.site import Site
+
+SETTABLE = frozenset(
+    name
+    for name in NEW_SETTINGS
+    if name
+    not in (
+        "project_id", "creation_time", "production_time", "in_production", "has_repeating_instruments_or_events",
+        "ddp_enabled", "missing_data_codes", "external_modules",
+    )
+)  # fmt: skip
+
+
+def import_settings(call: Call) -> Answer:
+    """content=project_settings: how many values were taken; the others are passed over."""
+    call.require("api_import", NO_IMPORT)
+    call.require("design", "You do not have Project Design and Setup privileges")
+    taken = 0
+    for row in _settings_rows(call.parameters):
+        for name, value in row.items():
+            if name in SETTABLE:
+                call.project.settings[name] = _setting(name, value)
+                taken += 1
+    call.note("manage", "Manage/Design ", "Import project settings (API)")
+    return call.text(taken)
+
+
+def _settings_rows(parameters: Parameters) -> list[dict[str, str]]:
+    # Settings are one object; JSON brings it bare or in a list.
+    text = parameters.text("data")
+    if parameters.text("format").lower() == "json":
+        try:
+            loaded = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise Refusal(BAD_FORMAT) from error
+        text = json.dumps(loaded if isinstance(loaded, list) else [loaded])
+    return texts(rows_of(Parameters([("data", text), ("format", parameters.text("format", "xml"))])))
+
+
+def _setting(name: str, value: str) -> str | int:
+    if isinstance(NEW_SETTINGS[name], int):
+        return int(value) if value.lstrip("-").isdecimal() else 0
+    return value
+
+
+def create_project(site: Site, parameters: Parameters) -> Answer:
+    """content=project with a super token: a new project, and its token as plain text."""
+    rows = _settings_rows(parameters)
+    if not rows:
+        raise Refusal(BAD_FORMAT)
+    given = rows[0]
+    _refuse_incomplete(given)
+    project = _new_project(parameters.text("odm"))
+    for name, value in given.items():
+        if name in SETTABLE:
+            project.settings[name] = _setting(name, value)
+    token = site.new_project(project)
+    noise = "<br /> Notice: debug output<br />" if site.behaviour.noisy_project_creation else ""
+    return text_answer(noise + token, return_format_of(parameters))
+
+
+def _refuse_incomplete(given: Mapping[str, str]) -> None:
+    if not given.get("project_title"):
+        raise Refusal("You must provide a project_title")
+    if given.get("purpose", "") not in ("0", "1", "2", "3", "4"):
+        raise Refusal("You must provide a valid purpose: 0, 1, 2, 3 or 4")
+    if given["purpose"] == "1" and not given.get("purpose_other"):
+        raise Refusal("You must provide some text for 'purpose_other' since you specified 'purpose' as '1' (Other).")
+
+
+def _new_project(odm: str) -> Project:
+    if not odm:
+        return Project(Dictionary([Field("record_id", "form_1", field_label="Record ID")]))
+    try:
+        return project_from_xml(odm.encode(), "odm")
+    except SimulatorError as error:
+        raise Refusal(str(error)) from error
+
+
+def export_xml(call: Call) -> Answer:
+    """content=project_xml: metadata, and records unless only metadata are wanted."""
+    call.require("api_export", "You do not have API Export privileges")
+    parameters = call.parameters
+    call.note("export", "Data export (API) ", "export_format: CDISC ODM (project XML)")
+    if parameters.flag("returnMetadataOnly"):
+        return _xml(call, Parameters([("records", "\x00")]), files=False)
+    return _xml(call, parameters, files=parameters.flag("exportFiles"))
+
+
+def export_odm(call: Call) -> Answer:
+    """content=record&format=odm."""
+    return _xml(call, call.parameters, files=False)
+
+
+def _xml(call: Call, parameters: Parameters, *, files: bool) -> Answer:
+    now = call.clock.now().astimezone(call.clock.zone)
+    selection = selection_of(call.project, call.username, parameters, call.behaviour, now)
+    pieces = odm_text(
+        call.project,
+        selection.rows(call.project),
+        selection.columns,
+        version=call.site.version,
+        now=now,
+        groups=parameters.flag("exportDataAccessGroups"),
+        files=files,
+    )
+    return Answer(pieces, 200, CONTENT_TYPES["xml"])
