@@ -151,7 +151,7 @@ def show_standings(standings: Sequence[Standing]) -> None:
     console.print(table)
     for s in standings:
         for remark in _remarks(s):
-            console.print(f"{s.project}: {remark}", soft_wrap=True, markup=False)
+            console.print(f"{s.project}: {remark.removeprefix(f'{s.project}: ')}", soft_wrap=True, markup=False)
 
 
 def _remarks(s: Standing) -> Iterable[str]:

@@ -1,0 +1,186 @@
+"""The demo: three simulated studies, the nightly Dagster job over them, and a tour of what came of it.
+
+`redcap-warehouse demo` runs it and ends; `python -m pipelines.demo` keeps the simulator running and opens the Dagster
+UI over the same projects. Everything the demo makes lies in its folder and in the warehouse beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from pipelines.config import Config, load_config
+from pipelines.console import answer_table, show_standings, stdout
+from pipelines.errors import ConfigError, WarehouseError
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.reading import open_published, query, standings
+from redcap_source.simulator import STUDIES, Simulator, make_study
+
+KINDS = ("classic", "longitudinal", "repeating")
+# The simulated studies are seeded, so every demo shows the same figures.
+SEED = 1
+DEV_RECORDS = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One stop of the tour: a question a data manager asks, and the query that answers it."""
+
+    question: str
+    sql: str
+
+
+TOUR = (
+    Stop(
+        "Who is in the heart study? Labels stand in the schema heart_study_labels.",
+        "SELECT sex, count(*) AS participants, round(avg(age)) AS mean_age\n"
+        "FROM heart_study_labels.enrolment GROUP BY sex ORDER BY participants DESC",
+    ),
+    Stop(
+        "How does blood pressure develop over the vaccine trial's visits? Types come from the data dictionary.",
+        "SELECT e.position, v.redcap_event_name AS event, count(*) AS measured, round(median(systolic)) AS systolic\n"
+        "FROM vaccine_trial.vital_signs v JOIN redcap.events e\n"
+        "  ON e.project = 'vaccine_trial' AND e.unique_event_name = v.redcap_event_name\n"
+        "WHERE e.arm_num = 1 GROUP BY ALL ORDER BY e.position",
+    ),
+    Stop(
+        "Which values did not fit their field? They are kept verbatim in asthma_registry_raw, and listed.",
+        "SELECT project, instrument, field, reason, count(*) AS n\n"
+        "FROM redcap.invalid_values GROUP BY ALL ORDER BY n DESC, ALL LIMIT 6",
+    ),
+    Stop(
+        "How far along is each form of the asthma registry?",
+        "SELECT spirometry_complete AS status, count(*) AS forms, count(DISTINCT study_id) AS participants\n"
+        "FROM asthma_registry_labels.spirometry GROUP BY ALL ORDER BY forms DESC",
+    ),
+    Stop(
+        "Was last night complete? Every chunk is in the ledger: asked, returned, proven.",
+        "SELECT project, mode, outcome, records_in_redcap AS in_redcap, records_loaded AS loaded, chunks, requests,\n"
+        "       round(seconds, 1) AS seconds\n"
+        "FROM redcap.sync_runs ORDER BY project, started_at",
+    ),
+)
+
+
+def run_demo(folder: Path, records: int) -> None:
+    """Load the studies through the nightly job and show the tour; a second demo begins anew."""
+    from pipelines.jobs import nightly_instance, run_nightly
+
+    console = stdout()
+    began = time.monotonic()
+    with studies(folder, records) as config:
+        console.print(
+            f"A simulated REDCap with {len(config.projects)} studies runs on this machine. "
+            "The nightly Dagster job loads them, one run a project:",
+            soft_wrap=True,
+        )
+        with nightly_instance(folder / "dagster") as instance:
+            for project in config.projects:
+                started = time.monotonic()
+                if not run_nightly(config, project, instance):
+                    raise WarehouseError(f"The nightly job failed for {project}; look at {folder / 'dagster'}.")
+                console.print(f"  {project}: loaded in {time.monotonic() - started:.1f} s")
+    console.print()
+    warehouse = WarehouseFolder(config.warehouse)
+    show_standings(standings(warehouse, list(config.projects)))
+    _tour(console, warehouse)
+    _what_next(console, config, time.monotonic() - began)
+
+
+@contextmanager
+def studies(folder: Path, records: int, *, fresh: bool = True) -> Iterator[Config]:
+    """The simulator with the demo's studies, a projects.yaml that points at it, tokens in the environment."""
+    if fresh:
+        _start_anew(folder)
+    simulator = Simulator()
+    handles = {
+        STUDIES[kind].demo_name: simulator.add_project(
+            make_study(kind, records=records, seed=SEED), name=STUDIES[kind].demo_name
+        )
+        for kind in KINDS
+    }
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with simulator:
+        lines = ["# Made by the demo.", f"warehouse: {_warehouse_of(folder)}"]
+        lines += ["servers:", f"  simulator: {{url: {simulator.url}}}", "projects:"]
+        for name, handle in handles.items():
+            variable = f"REDCAP_TOKEN_{name.upper()}"
+            os.environ[variable] = handle.token
+            lines.append(f"  {name}: {{server: simulator, token: {{env: {variable}}}}}")
+        path = folder / "projects.yaml"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        yield load_config(path)
+
+
+def _warehouse_of(folder: Path) -> Path:
+    return folder.absolute().parent / "warehouse"
+
+
+def _start_anew(folder: Path) -> None:
+    """Remove what an earlier demo made; a warehouse that no demo made is never touched."""
+    warehouse = _warehouse_of(folder)
+    mark = warehouse / ".demo"
+    if warehouse.exists() and not mark.exists() and any(warehouse.iterdir()):
+        raise ConfigError(
+            f"{warehouse} holds a warehouse that the demo did not make, so it is left alone.",
+            remedy="Run the demo from another folder, or give it one: redcap-warehouse demo --folder /tmp/try/demo",
+        )
+    shutil.rmtree(warehouse, ignore_errors=True)
+    shutil.rmtree(folder / "dagster", ignore_errors=True)
+    warehouse.mkdir(parents=True, mode=0o700)
+    mark.touch(mode=0o600)
+
+
+def _tour(console: Console, warehouse: WarehouseFolder) -> None:
+    with open_published(warehouse) as connection:
+        for stop in TOUR:
+            console.print()
+            console.print(stop.question, style="bold", soft_wrap=True)
+            console.print(stop.sql, style="cyan", markup=False, highlight=False)
+            answer_table(console, query(connection, stop.sql))
+
+
+def _what_next(console: Console, config: Config, seconds: float) -> None:
+    command = f"{Path(sys.argv[0]).parent / 'redcap-warehouse'} sql --config {os.path.relpath(config.path)}"
+    database = WarehouseFolder(config.warehouse).database
+    console.print(
+        f"Done in {seconds:.0f} s. The warehouse is {os.path.relpath(database)}: open it with DuckDB, Python, R or a BI "
+        "tool, or try",
+        soft_wrap=True,
+    )
+    console.print(f'  {command} "SELECT * FROM asthma_registry.spirometry LIMIT 5"', markup=False, soft_wrap=True)
+    console.print(f"  {command}", markup=False, soft_wrap=True)
+    console.print("and see the same projects in the Dagster UI with `make dev`.")
+
+
+def serve_ui() -> None:
+    """The simulator and the Dagster UI over the demo's projects, until interrupted."""
+    folder = Path("demo")
+    from pipelines.jobs import nightly_instance
+
+    with studies(folder, DEV_RECORDS, fresh=not (_warehouse_of(folder) / ".demo").exists()) as config:
+        with nightly_instance(folder / "dagster"):
+            pass  # makes the folder's dagster.yaml
+        environment = os.environ | {
+            "REDCAP_WAREHOUSE_CONFIG": str(config.path),
+            "DAGSTER_HOME": str((folder / "dagster").absolute()),
+        }
+        command = [str(Path(sys.executable).parent / "dagster"), "dev", "--host", "127.0.0.1"]
+        stdout().print("The Dagster UI will be at http://127.0.0.1:3000; Ctrl-C ends it and the simulator.")
+        try:
+            subprocess.run([*command, *sys.argv[1:]], env=environment, check=False)  # noqa: S603 - our own command
+        except KeyboardInterrupt:
+            stdout().print("Ended.")
+
+
+if __name__ == "__main__":
+    serve_ui()
