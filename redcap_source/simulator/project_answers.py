@@ -100,9 +100,8 @@ def export_xml(call: Call) -> Answer:
     call.require("api_export", "You do not have API Export privileges")
     parameters = call.parameters
     call.note("export", "Data export (API) ", "export_format: CDISC ODM (project XML)")
-    if parameters.flag("returnMetadataOnly"):
-        return _xml(call, Parameters([("records", "\x00")]), files=False)
-    return _xml(call, parameters, files=parameters.flag("exportFiles"))
+    with_records = not parameters.flag("returnMetadataOnly")
+    return _xml(call, parameters, files=parameters.flag("exportFiles"), with_records=with_records)
 
 
 def export_odm(call: Call) -> Answer:
@@ -110,12 +109,12 @@ def export_odm(call: Call) -> Answer:
     return _xml(call, call.parameters, files=False)
 
 
-def _xml(call: Call, parameters: Parameters, *, files: bool) -> Answer:
+def _xml(call: Call, parameters: Parameters, *, files: bool, with_records: bool = True) -> Answer:
     now = call.clock.now().astimezone(call.clock.zone)
     selection = selection_of(call.project, call.username, parameters, call.behaviour, now)
     pieces = odm_text(
         call.project,
-        selection.rows(call.project),
+        selection.rows(call.project) if with_records else (),
         selection.columns,
         version=call.site.version,
         now=now,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from redcap_source.simulator import api
 from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.call import Answer, return_format_of
 from redcap_source.simulator.clock import Clock, utc_now
+from redcap_source.simulator.control import control
 from redcap_source.simulator.edits import ProjectHandle
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.faults import Fault, Faults
@@ -23,6 +25,7 @@ from redcap_source.simulator.parameters import Parameters
 from redcap_source.simulator.project import Project
 from redcap_source.simulator.server import Back, Inquiry, listen
 from redcap_source.simulator.site import Site
+from redcap_source.simulator.state import project_from_state, read_state, save_state
 
 
 class Request(NamedTuple):
@@ -129,6 +132,25 @@ class Simulator:
         with self._coming_lock:
             self._coming.append((nth, content, edit))
 
+    def save_state(self, path: Path) -> None:
+        """Write projects, records, people, log and tokens to a file."""
+        save_state(self._site, path)
+
+    def load_state(self, path: Path) -> None:
+        """Take up a saved state in place of the present one; faults, clock and address stay."""
+        state = read_state(path)
+        self._site.projects.clear()
+        self._site.tokens.clear()
+        self._handles.clear()
+        self._site.version, self._site.super_token = state["version"], state["super_token"]
+        self._site.tokens.update({token: (name, user) for token, (name, user) in state["tokens"].items()})
+        for saved in state["projects"]:
+            project = project_from_state(saved)
+            self._site.projects[project.name] = project
+            owner = (project.name, project.api_user)
+            token = next(token for token, known in self._site.tokens.items() if known == owner)
+            self._handles[project.name] = ProjectHandle(self._site, project, token)
+
     def start(self) -> Simulator:
         """Begin to serve."""
         if self._listener is not None:
@@ -159,7 +181,7 @@ class Simulator:
         return Back(
             inquire=self._inquire,
             answer=self._answer,
-            control=lambda path, body: (404, b"{}"),
+            control=lambda path, body: control(self, path, body),
             http_date=self.clock.http_date,
             done=self._done,
             faults=self.faults,

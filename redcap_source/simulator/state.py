@@ -1,0 +1,144 @@
+"""Save everything a simulator knows to a file and take it up again.
+
+The file is JSON, gzipped: one object that can be read without this program. Lazily made studies are written out whole.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from redcap_source.simulator.dictionary import Dictionary, Field
+from redcap_source.simulator.errors import SimulatorError
+from redcap_source.simulator.log import LogRow
+from redcap_source.simulator.project import (
+    Event,
+    Folder,
+    Group,
+    Project,
+    Randomization,
+    Report,
+    RepositoryFile,
+    StoredFile,
+)
+from redcap_source.simulator.records import Record, RecordStore, Slot
+from redcap_source.simulator.site import Site
+from redcap_source.simulator.users import Role, User
+
+FORMAT = "redcap-simulator-1"
+
+
+def save_state(site: Site, path: Path) -> None:
+    """Write the site's state; the file holds tokens, so only its owner may read it."""
+    state = {
+        "format": FORMAT,
+        "version": site.version,
+        "super_token": site.super_token,
+        "tokens": {token: list(owner) for token, owner in site.tokens.items()},
+        "projects": [project_state(project) for project in site.projects.values()],
+    }
+    path.touch(mode=0o600)
+    path.write_bytes(gzip.compress(json.dumps(state, ensure_ascii=False).encode(), compresslevel=3))
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The state that a file holds."""
+    try:
+        state = json.loads(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError, ValueError) as error:
+        raise SimulatorError(f"{path} holds no simulator state ({error}).") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise SimulatorError(f"{path} holds the state of another version; save it anew.")
+    return state
+
+
+def project_state(project: Project) -> dict[str, Any]:
+    """A project as plain lists and objects."""
+    dictionary = project.dictionary
+    return {
+        "name": project.name,
+        "api_user": project.api_user,
+        "settings": project.settings,
+        "fields": [asdict(field) for field in dictionary.fields],
+        "form_labels": dictionary.form_labels,
+        "missing_codes": dictionary.missing_codes,
+        "arms": list(project.arms.items()),
+        "events": [asdict(event) for event in project.events],
+        "mapping": list(project.mapping.items()),
+        "repeating_events": sorted(project.repeating_events),
+        "repeating_forms": [[*key, label] for key, label in project.repeating_forms.items()],
+        "groups": [asdict(group) for group in project.groups.values()],
+        "users": [asdict(user) for user in project.users.values()],
+        "roles": [asdict(role) for role in project.roles.values()],
+        "surveys": sorted(project.surveys),
+        "reports": [[number, asdict(report)] for number, report in project.reports.items()],
+        "randomizations": [[number, asdict(setup)] for number, setup in project.randomizations.items()],
+        "files": [[number, *_file_state(stored)] for number, stored in project.files.items()],
+        "folders": [[number, asdict(folder)] for number, folder in project.folders.items()],
+        "repository": [[n, document.folder, *_file_state(document.file)] for n, document in project.repository.items()],
+        "records": [_record_state(record) for record in project.records],
+        "log": [[getattr(row, field.name) for field in fields(LogRow)] for row in project.log],
+    }
+
+
+def _file_state(stored: StoredFile) -> tuple[str, str, str]:
+    return stored.name, stored.mime_type, base64.b64encode(stored.content).decode()
+
+
+def _file(name: str, mime_type: str, content: str) -> StoredFile:
+    return StoredFile(name, base64.b64decode(content), mime_type)
+
+
+def _record_state(record: Record) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "group": record.group,
+        "slots": [[*slot, dict(values)] for slot, values in record.slots.items()],
+        "locks": [[*slot, form] for slot, form in sorted(record.locks)],
+    }
+
+
+def _record(state: Mapping[str, Any]) -> Record:
+    slots: dict[Slot, Mapping[str, str]] = {(e, form, n): values for e, form, n, values in state["slots"]}
+    locks = frozenset(((e, form, n), locked) for e, form, n, locked in state["locks"])
+    return Record(state["id"], slots, state["group"], locks)
+
+
+def project_from_state(state: Mapping[str, Any]) -> Project:
+    """The project that a state describes."""
+    dictionary = Dictionary(
+        [Field(**row) for row in state["fields"]],
+        form_labels=state["form_labels"],
+        missing_codes=state["missing_codes"],
+    )
+    project = Project(
+        dictionary=dictionary,
+        settings=dict(state["settings"]),
+        arms=dict(state["arms"]),
+        events=[Event(**event) for event in state["events"]],
+        mapping={event_id: tuple(forms) for event_id, forms in state["mapping"]},
+        repeating_events=set(state["repeating_events"]),
+        repeating_forms={(event_id, form): label for event_id, form, label in state["repeating_forms"]},
+        groups={group["unique_name"]: Group(**group) for group in state["groups"]},
+        users={user["username"]: User(**user) for user in state["users"]},
+        roles={role["unique_name"]: Role(**role) for role in state["roles"]},
+        surveys=set(state["surveys"]),
+        records=RecordStore(map(_record, state["records"])),
+        files={number: _file(*stored) for number, *stored in state["files"]},
+        folders={number: Folder(**folder) for number, folder in state["folders"]},
+        repository={n: RepositoryFile(_file(*stored), folder) for n, folder, *stored in state["repository"]},
+        name=state["name"],
+        api_user=state["api_user"],
+    )
+    project.reports = {n: Report(r["title"], tuple(r["fields"]), r["logic"]) for n, r in state["reports"]}
+    project.randomizations = {
+        n: Randomization(r["target_field"], r["target_event"], tuple(r["allocations"]))
+        for n, r in state["randomizations"]
+    }
+    project.log.rows = [LogRow(*row) for row in state["log"]]
+    return project
