@@ -55,7 +55,7 @@ TOUR = (
     Stop(
         "Which values did not fit their field? They are kept verbatim in asthma_registry_raw, and listed.",
         "SELECT project, instrument, field, reason, count(*) AS n\n"
-        "FROM redcap.invalid_values GROUP BY ALL ORDER BY n DESC, ALL LIMIT 6",
+        "FROM redcap.invalid_values GROUP BY ALL ORDER BY n DESC, project, field LIMIT 6",
     ),
     Stop(
         "How far along is each form of the asthma registry?",
@@ -153,11 +153,12 @@ def _what_next(console: Console, config: Config, seconds: float) -> None:
     command = f"{Path(sys.argv[0]).parent / 'redcap-warehouse'} sql --config {os.path.relpath(config.path)}"
     database = WarehouseFolder(config.warehouse).database
     console.print(
-        f"Done in {seconds:.0f} s. The warehouse is {os.path.relpath(database)}: open it with DuckDB, Python, R or a BI "
-        "tool, or try",
+        f"Done in {seconds:.0f} s. The warehouse is {os.path.relpath(database)}: open it with DuckDB, Python, R or a "
+        "BI tool, or try",
         soft_wrap=True,
     )
-    console.print(f'  {command} "SELECT * FROM asthma_registry.spirometry LIMIT 5"', markup=False, soft_wrap=True)
+    example = "SELECT * FROM asthma_registry.spirometry LIMIT 5"
+    console.print(f'  {command} "{example}"', markup=False, soft_wrap=True)
     console.print(f"  {command}", markup=False, soft_wrap=True)
     console.print("and see the same projects in the Dagster UI with `make dev`.")
 
