@@ -9,7 +9,7 @@ It does from another process what a test does with the `Simulator` object. Each 
     edit            {"project": "study", "do": "save", "record": "1", "values": {…} …}
     edit            the same with {"before": 3, "content": "record"}: just before the third such request from now
     rights          {"project": "study", "user": "api_user", "logging": 0, "dag": "site_a", "forms_export": 2}
-    latency         {"seconds": 0.2, "microseconds_a_byte": 0.1}
+    latency         {"seconds": 0.2, "microseconds_a_cell": 0.1}
     state/save      {"path": "…"}          state/load      {"path": "…"}
     projects        {}                     requests        {}
 """
@@ -112,7 +112,7 @@ def _rights(simulator: Simulator, asked: Asked) -> Asked:
 
 
 def _latency(simulator: Simulator, asked: Asked) -> Asked:
-    simulator.latency = (float(asked.get("seconds", 0)), float(asked.get("microseconds_a_byte", 0)))
+    simulator.latency = (float(asked.get("seconds", 0)), float(asked.get("microseconds_a_cell", 0)))
     return _done()
 
 

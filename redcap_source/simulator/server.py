@@ -59,8 +59,8 @@ class Back:
     # (inquiry, status, bytes) once the answer is out.
     done: Callable[[Inquiry, int, int], None]
     faults: Faults
-    # Seconds that answering so many bytes should take at least.
-    latency: Callable[[int], float] = lambda size: 0.0
+    # Seconds that answering so many cells should take at least.
+    latency: Callable[[int], float] = lambda cells: 0.0
     gzip: bool = False
 
 
@@ -177,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         second = next(pieces, None)
         packs = self._back.gzip and "gzip" in self.headers.get("Accept-Encoding", "")
         if second is None and not packs:
-            self._wait(len(first), started)
+            self._wait(cells_in(first, answer.content_type), started)
             done(len(first))
             self._send_whole(answer.status, answer.content_type, first)
             return
@@ -214,17 +214,18 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("REDCap-Random-Text", "".join(choice(letters) for _ in range(40)))
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        sent = 0
+        sent = cells = 0
         for piece in pieces:
             if piece:
+                cells += cells_in(piece, answer.content_type)
+                self._wait(cells, started)
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
                 sent += len(piece)
-                self._wait(sent, started)
         done(sent)
         self.wfile.write(b"0\r\n\r\n")
 
-    def _wait(self, size: int, started: float) -> None:
-        due = started + self._back.latency(size)
+    def _wait(self, cells: int, started: float) -> None:
+        due = started + self._back.latency(cells)
         if (left := due - time.perf_counter()) > 0:
             time.sleep(left)
 
@@ -286,6 +287,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
+
+
+def cells_in(piece: bytes, content_type: str) -> int:
+    """About how many cells a piece of an answer holds, told by what separates them."""
+    if "json" in content_type:
+        return piece.count(b'":')
+    if "csv" in content_type:
+        return piece.count(b",") + piece.count(b"\n")
+    return piece.count(b"</")
 
 
 def _chained(first: bytes, second: bytes | None, rest: Iterator[bytes]) -> Iterator[bytes]:

@@ -243,8 +243,9 @@ def move_to_instances(project: Project) -> None:
     for record in list(project.records):
         slots: dict[Slot, dict[str, str]] = {}
         for slot, values in record.slots.items():
-            if not values:
-                slots.setdefault((slot[0], "", 1) if slot[0] in project.repeating_events else slot, {})
+            if not slot[1]:
+                # The record id stays with its event, so the base row stays.
+                slots.setdefault((slot[0], "", max(slot[2], 1)) if slot[0] in project.repeating_events else slot, {})
             for name, value in values.items():
                 form = named[name].form if name in named else name.removesuffix("_timestamp")
                 place = project.slot_of(slot[0], form, max(slot[2], 1))

@@ -54,7 +54,7 @@ class Simulator:
         gzip: bool = False,
         latency: tuple[float, float] = (0.0, 0.0),
     ) -> None:
-        """`latency` is seconds a request and microseconds a body byte, to imitate a real server's pace."""
+        """`latency` is seconds a request and microseconds a cell, to imitate a real server's pace."""
         if super_token is not None and len(super_token) != 64:
             raise SimulatorError("A super token has 64 characters.")
         self.clock = Clock(time_zone, clock)
@@ -185,7 +185,7 @@ class Simulator:
             http_date=self.clock.http_date,
             done=self._done,
             faults=self.faults,
-            latency=lambda size: self.latency[0] + size * self.latency[1] / 1e6,
+            latency=lambda cells: self.latency[0] + cells * self.latency[1] / 1e6,
             gzip=self._gzip,
         )
 
