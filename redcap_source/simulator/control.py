@@ -62,6 +62,8 @@ def _done() -> Asked:
 
 
 def _add_fault(simulator: Simulator, asked: Asked) -> Asked:
+    if isinstance(asked.get("body"), str):
+        asked["body"] = asked["body"].encode()
     simulator.faults.add(asked.pop("kind"), **asked)
     return _done()
 

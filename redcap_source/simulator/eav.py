@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.dictionary import STATUS_LABELS, Column, Dictionary
 from redcap_source.simulator.flat import INSTANCE, PIECE, Style, hashed
-from redcap_source.simulator.formats import XML_HEAD, cdata, json_text, quoted
+from redcap_source.simulator.formats import NEEDS_ESCAPE, NEEDS_QUOTES, XML_HEAD, cdata, json_text, quoted
 from redcap_source.simulator.project import Project
 from redcap_source.simulator.records import Record, Slot, Values
 from redcap_source.simulator.selection import Selection
 
-Line = Callable[[list[str]], str]
-
 
 def eav_text(project: Project, selection: Selection, style: Style, behaviour: Behaviour) -> Iterator[bytes]:
     """The answer in pieces."""
-    keys = _keys(project)
-    line, joint, head, tail, empty = _format(keys, style, raw=behaviour.json_unicode == "raw")
+    writer = _writer(_keys(project), style, raw=behaviour.json_unicode == "raw")
     rows = _Rows(project, selection, style, behaviour)
     pieces: list[str] = []
     size, opened = 0, False
     for record, slots in selection.rows(project):
         for slot, values in slots:
-            for cells in rows.of(record, slot, values):
-                pieces.append(line(cells))
-                size += len(pieces[-1])
-        if size > PIECE:
-            yield ((joint if opened else head) + joint.join(pieces)).encode()
+            start = writer.start(rows.key_cells(record, slot))
+            lines = [writer.line(start, name, value) for name, value in rows.of(record, slot, values)]
+            pieces += lines
+            size += len(lines) * len(start)
+        if size > PIECE and pieces:
+            yield ((writer.joint if opened else writer.head) + writer.joint.join(pieces)).encode()
             pieces, size, opened = [], 0, True
     if pieces:
-        yield ((joint if opened else head) + joint.join(pieces) + tail).encode()
+        yield ((writer.joint if opened else writer.head) + writer.joint.join(pieces) + writer.tail).encode()
     else:
-        yield (tail if opened else empty).encode()
+        yield (writer.tail if opened else writer.empty).encode()
 
 
 def _keys(project: Project) -> list[str]:
@@ -42,11 +40,11 @@ def _keys(project: Project) -> list[str]:
         keys.append("redcap_event_name")
     if project.has_repeats:
         keys += ["redcap_repeat_instrument", INSTANCE]
-    return [*keys, "field_name", "value"]
+    return keys
 
 
 class _Rows:
-    """The rows of each slot, in the order in which its values were stored."""
+    """The names and values of each slot, in the order in which they were stored."""
 
     def __init__(self, project: Project, selection: Selection, style: Style, behaviour: Behaviour) -> None:
         self._project = project
@@ -55,25 +53,34 @@ class _Rows:
         self._by_code = behaviour.eav_checkbox == "codes"
         self._columns = {column.name: column for column in selection.columns}
         self._events = {event.event_id: event for event in project.events}
+        # Columns whose stored value is shown as it is, under its own name.
+        self._plain = frozenset(
+            column.name for column in selection.columns if column.kind != "checkbox" and not style.label
+        )
 
-    def of(self, record: Record, slot: Slot, values: Values) -> Iterator[list[str]]:
-        keys = self._key_cells(record, slot)
+    def of(self, record: Record, slot: Slot, values: Values) -> Iterator[tuple[str, str]]:
         if self._selection.with_record_id and not slot[1]:
-            yield [*keys, self._project.dictionary.record_id, keys[0]]
+            yield self._project.dictionary.record_id, self._record_id(record)
+        plain, columns = self._plain, self._columns
         for name, value in values.items():
-            column = self._columns.get(name)
-            if column is not None:
-                yield [*keys, *self._name_and_value(column, value)]
+            if name in plain:
+                yield name, value
+            elif name in columns:
+                yield self._name_and_value(columns[name], value)
 
-    def _key_cells(self, record: Record, slot: Slot) -> list[str]:
+    def key_cells(self, record: Record, slot: Slot) -> list[str]:
+        """The cells before name and value."""
         event_id, instrument, instance = slot
-        cells = [hashed(record.id) if self._selection.hides_record_id else record.id]
+        cells = [self._record_id(record)]
         if self._project.is_longitudinal:
             event = self._events[event_id]
             cells.append(event.name if self._label else event.unique_name)
         if self._project.has_repeats:
             cells += [instrument, str(instance) if instance else ""]
         return cells
+
+    def _record_id(self, record: Record) -> str:
+        return hashed(record.id) if self._selection.hides_record_id else record.id
 
     def _name_and_value(self, column: Column, value: str) -> tuple[str, str]:
         if column.kind == "checkbox":
@@ -92,28 +99,72 @@ def _labels(dictionary: Dictionary, column: Column) -> dict[str, str]:
     return dictionary.missing_codes | dictionary.by_name[column.field].choices
 
 
-def _format(keys: list[str], style: Style, *, raw: bool) -> tuple[Line, str, str, str, str]:
+class _Writer:
+    """Rows as text: the keys of a slot once, then a line for each of its values."""
+
+    joint = ""
+    head = ""
+    tail = ""
+    empty = ""
+
+    def start(self, cells: list[str]) -> str:
+        """What every line of a slot begins with."""
+        raise NotImplementedError
+
+    def line(self, start: str, name: str, value: str) -> str:
+        """One row."""
+        raise NotImplementedError
+
+
+class _Csv(_Writer):
+    empty = "\n"
+
+    def __init__(self, keys: list[str], delimiter: str) -> None:
+        self._delimiter = delimiter
+        self.head = delimiter.join([*keys, "field_name", "value"]) + "\n"
+
+    def start(self, cells: list[str]) -> str:
+        return "".join(quoted(cell, self._delimiter) + self._delimiter for cell in cells)
+
+    def line(self, start: str, name: str, value: str) -> str:
+        if NEEDS_QUOTES.search(value) or self._delimiter in value:
+            value = quoted(value, self._delimiter)
+        return f"{start}{name}{self._delimiter}{value}\n"
+
+
+class _Json(_Writer):
+    joint, head, tail, empty = ",", "[", "]", "[]"
+
+    def __init__(self, keys: list[str], raw: bool) -> None:
+        self._keys = keys
+        self._raw = raw
+
+    def start(self, cells: list[str]) -> str:
+        row: dict[str, object] = dict(zip(self._keys, cells, strict=True))
+        if row.get(INSTANCE):
+            row[INSTANCE] = int(str(row[INSTANCE]))
+        return json_text(row, raw=self._raw)[:-1]
+
+    def line(self, start: str, name: str, value: str) -> str:
+        shown = json_text(value, raw=self._raw) if NEEDS_ESCAPE.search(value) else f'"{value}"'
+        return f'{start},"field_name":"{name}","value":{shown}}}'
+
+
+class _Xml(_Writer):
+    head, tail = f"{XML_HEAD}\n<records>\n", "</records>"
+    empty = head + tail
+
+    def __init__(self, keys: list[str]) -> None:
+        self._keys = keys
+
+    def start(self, cells: list[str]) -> str:
+        return "<item>" + "".join(f"<{k}>{cdata(c)}</{k}>" for k, c in zip(self._keys, cells, strict=True))
+
+    def line(self, start: str, name: str, value: str) -> str:
+        return f"{start}<field_name>{cdata(name)}</field_name><value>{cdata(value)}</value></item>\n"
+
+
+def _writer(keys: list[str], style: Style, *, raw: bool) -> _Writer:
     if style.format == "csv":
-        head = style.delimiter.join(keys) + "\n"
-        return (
-            lambda cells: style.delimiter.join([quoted(c, style.delimiter) for c in cells]) + "\n",
-            "",
-            head,
-            "",
-            "\n",
-        )
-    if style.format == "json":
-        return lambda cells: _json_line(keys, cells, raw=raw), ",", "[", "]", "[]"
-    head = f"{XML_HEAD}\n<records>\n"
-    return lambda cells: _xml_line(keys, cells), "", head, "</records>", head + "</records>"
-
-
-def _json_line(keys: list[str], cells: list[str], *, raw: bool) -> str:
-    row: dict[str, object] = dict(zip(keys, cells, strict=True))
-    if row.get(INSTANCE):
-        row[INSTANCE] = int(str(row[INSTANCE]))
-    return json_text(row, raw=raw)
-
-
-def _xml_line(keys: list[str], cells: list[str]) -> str:
-    return "<item>" + "".join(f"<{k}>{cdata(c)}</{k}>" for k, c in zip(keys, cells, strict=True)) + "</item>\n"
+        return _Csv(keys, style.delimiter)
+    return _Json(keys, raw) if style.format == "json" else _Xml(keys)

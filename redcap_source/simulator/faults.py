@@ -15,7 +15,7 @@ from redcap_source.simulator.errors import SimulatorError
 
 FaultKind = Literal[
     "500", "502", "503", "504", "reset", "truncate", "truncate_line", "html", "empty", "slow", "ban",
-    "drop_records", "hang", "memory", "php_warning",
+    "drop_records", "hang", "memory", "php_warning", "answer",
 ]  # fmt: skip
 KINDS: tuple[str, ...] = get_args(FaultKind)
 
@@ -40,6 +40,10 @@ class Fault:
     wrong_length: bool = False
     # slow: seconds between pieces; hang: seconds without an answer.
     seconds: float = 0.05
+    # answer: whatever is to be sent instead.
+    body: bytes = field(default=b"", repr=False)
+    status: int = 200
+    content_type: str = "text/html; charset=UTF-8"
     # drop_records: every how manieth record is lost.
     every: int = 3
 

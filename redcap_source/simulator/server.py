@@ -59,6 +59,8 @@ class Back:
     # (inquiry, status, bytes) once the answer is out.
     done: Callable[[Inquiry, int, int], None]
     faults: Faults
+    # A mistake of the simulator's own, so that it does not pass for REDCap's behaviour.
+    failed: Callable[[Exception], None]
     # Seconds that answering so many cells should take at least.
     latency: Callable[[int], float] = lambda cells: 0.0
     gzip: bool = False
@@ -161,6 +163,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(answer, started, lambda sent: back.done(inquiry, answer.status, sent))
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
+        except Exception as error:
+            back.failed(error)
+            self._reset()
 
     def _parameters(self, body: bytes) -> Parameters:
         kind = self.headers.get("Content-Type", "")
@@ -247,6 +252,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_whole(500, f"text/{inquiry.form}; charset=utf-8", error_text(text, inquiry.form).encode())
         elif fault.kind == "empty":
             self._send_whole(200, HTML, b"")
+        elif fault.kind == "answer":
+            self._send_whole(fault.status, fault.content_type, fault.body)
         elif fault.kind == "reset":
             self._reset()
         elif fault.kind == "hang":

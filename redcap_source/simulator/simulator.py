@@ -60,6 +60,8 @@ class Simulator:
         self.clock = Clock(time_zone, clock)
         self.faults = Faults()
         self.requests: list[Request] = []
+        # Mistakes of the simulator's own; leaving the `with` block raises them.
+        self.failures: list[Exception] = []
         self.latency = latency
         self._port = port
         self._gzip = gzip
@@ -174,6 +176,10 @@ class Simulator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        if self.failures and error is None:
+            raise SimulatorError("The simulator itself failed while answering; please report this.") from self.failures[
+                0
+            ]
 
     # --- what the HTTP side calls ---
 
@@ -185,6 +191,7 @@ class Simulator:
             http_date=self.clock.http_date,
             done=self._done,
             faults=self.faults,
+            failed=self.failures.append,
             latency=lambda cells: self.latency[0] + cells * self.latency[1] / 1e6,
             gzip=self._gzip,
         )

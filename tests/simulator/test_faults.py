@@ -1,11 +1,13 @@
 """Every fault, as a client on the wire meets it."""
 
 import http.client
+import threading
 import urllib.error
 
 import pytest
 
-from redcap_source.simulator import Fault, SimulatorError
+from redcap_source.simulator import Behaviour, Fault, Simulator, SimulatorError
+from tests.simulator.conftest import Asker
 from tests.simulator.grids import classic
 
 ROWS = [{"id": str(number), "age": str(number)} for number in range(1, 31)]
@@ -100,6 +102,48 @@ def test_an_edit_can_come_between_two_requests(asker, simulator):
     simulator.before_request(lambda: ask.project.save("1", {"age": "99"}), nth=2, content="record")
     ages = [ask.csv(content="record", records="1")[0]["age"] for _ in range(3)]
     assert ages == ["1", "99", "99"]
+
+
+def test_any_answer_at_all_can_be_sent(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add("answer", status=418, body=b'[{"id":' + b"1" * 10_000, content_type="application/json")
+    status, body, headers = ask.raw(content="record", format="json")
+    assert (status, len(body), headers["Content-Type"]) == (418, 10_007, "application/json")
+
+
+def test_too_many_requests_a_minute_are_a_ban(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.behaviour = Behaviour(rate_limit=5)
+    answers = [ask(content="version") for _ in range(7)]
+    assert answers[:5] == ["14.7.3"] * 5 and "banned" in answers[5] and "banned" in answers[6]
+
+
+def test_exports_and_edits_at_the_same_time_do_not_disturb_each_other(asker, simulator):
+    ask = asker("longitudinal", records=150)
+    stop = threading.Event()
+
+    def edit():
+        for number in range(10_000):
+            if stop.is_set():
+                return
+            ask.project.save(f"{1001 + number % 150}", {"initials": "abcdefgh"[number % 8]}, event="screening_arm_1"
+                             if number % 150 % 2 else "screening_arm_2")  # fmt: skip
+
+    editor = threading.Thread(target=edit)
+    editor.start()
+    rows = [len(ask.csv(content="record", fields="record_id")) for _ in range(6)]
+    rows.append(len(ask.csv(content="record")))
+    stop.set()
+    editor.join()
+    assert min(rows) >= 2_600 and simulator.failures == []
+
+
+def test_a_mistake_of_the_simulator_does_not_pass_for_redcap():
+    with pytest.raises(SimulatorError, match="itself failed"), Simulator() as simulator:
+        ask = Asker(simulator.url, simulator.add_project(classic(*ROWS), name="x"))
+        ask.project.project.records = None
+        with pytest.raises((urllib.error.URLError, ConnectionResetError, http.client.RemoteDisconnected)):
+            ask(content="record")
 
 
 def test_an_unknown_fault_is_named(simulator):

@@ -198,11 +198,13 @@ def test_recorded_answers_of_whole_projects(ask_of, project):
         judge(project, answer, difference(rows, ours, columns=exact, retyped=retyped))
 
 
-@pytest.mark.parametrize("project", projects())
+def read_twice() -> list[str]:
+    return [name for name in projects() if (recorded_folder() / name / "from_odm" / "records_flat.csv").exists()]
+
+
+@pytest.mark.parametrize("project", read_twice())
 def test_a_second_reader_of_the_same_xml_agrees(ask_of, project):
     path = recorded_folder() / project / "from_odm" / "records_flat.csv"
-    if not path.exists():
-        pytest.skip("no second reading of this project's XML")
     ours, theirs = ask_of(project).csv(**FLAT), read(path)
     # The second reader keeps ODM's T inside times and knows groups by label only.
     for row in theirs:
