@@ -7,14 +7,13 @@ business, putting the chunks into the mirror is warehouse.apply's.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypedDict
 
 from pipelines.errors import ChunkNotProven
-from pipelines.selection import Selection
+from pipelines.scopes import Scope
 from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.proof import Answer, Format, Proof, prove
 from redcap_source import Received, RedcapClient, errors
@@ -47,46 +46,52 @@ class ChunkSize:
         return ChunkSize(max(1, self.records // 2))
 
 
-class ExportOptions(TypedDict):
-    """The parameters that all exports of a run share."""
-
-    fields: tuple[str, ...]
-    forms: tuple[str, ...]
-    export_survey_fields: bool
-    export_data_access_groups: bool
-    blank_for_gray_form_status: bool
-
-
 @dataclass(frozen=True, slots=True)
 class FetchPlan:
-    """What every request of a run has in common."""
+    """What the requests of a run ask for."""
 
     project: str
     record_id_field: str
-    selection: Selection
-    columns: tuple[str, ...]
-    """The columns every answer must have, in REDCap's order."""
+    whole: Scope
+    """Everything there is to load."""
+    narrow: tuple[Scope, ...] = ()
+    """The same in several requests that leave out what can only be blank; none where that would not pay."""
 
-    def options(self) -> ExportOptions:
-        """The parameters of a flat export that holds all there is to load."""
-        return {
-            "fields": self.selection.fields,
-            "forms": self.selection.forms,
-            "export_survey_fields": True,
-            "export_data_access_groups": True,
-            "blank_for_gray_form_status": True,
-        }
+    def scope(self, part: Part) -> Scope:
+        """What an answer was asked for."""
+        return self.whole if part.scope is None else self.narrow[part.scope]
+
+    def answer(self, part: Part) -> Answer:
+        """A part as its proof and the warehouse need it."""
+        return Answer(part.path, part.format, self.scope(part).columns)
+
+    def alike(self, records: int) -> int:
+        """How many records asked for narrowly make an answer about as large as so many asked for whole."""
+        widest = max((scope.cells for scope in self.narrow), default=0)
+        return records * max(1, self.whole.cells // max(widest, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One answer in the staging folder: to the request for everything, or to that for one narrow scope."""
+
+    path: Path
+    format: Format
+    scope: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One proven answer in the staging folder."""
+    """Some records, whole and proven: one answer, or one for each narrow scope in which they have rows."""
 
-    path: Path
-    format: Format
+    parts: tuple[Part, ...]
     number: int
     asked: int
-    proof: Proof
+    records: tuple[str, ...] = field(repr=False)
+    left: tuple[str, ...] = field(repr=False)
+    """Records that have rows in the answers and are not taken from them."""
+    rows: int
+    cells: int
     bytes: int
     seconds: float
     attempts: int
@@ -125,18 +130,28 @@ PATIENCE = 5
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
-    """One request's worth of records."""
+    """One chunk's worth of records."""
 
     records: tuple[str, ...] = field(repr=False)
     number: int
+    parts: tuple[Part, ...]
 
     @property
-    def format(self) -> Format:
-        return "json" if len(self.records) <= JSON_RECORDS else "csv"
+    def narrow(self) -> bool:
+        return self.parts[0].scope is not None
+
+    def discard(self) -> None:
+        """Remove what came."""
+        for part in self.parts:
+            part.path.unlink(missing_ok=True)
 
 
 class Fetcher:
-    """Fetches records, a few requests in flight, and yields what is proven."""
+    """Fetches records, a few requests in flight, and yields what is proven.
+
+    Where the plan has narrow scopes a record is asked for scope by scope, once. Whatever is not proven by that is
+    asked for whole, as it would be without them, so that narrowing saves cells and decides nothing.
+    """
 
     def __init__(
         self,
@@ -154,23 +169,30 @@ class Fetcher:
         self.staging = staging
         self.prover = prover
         self.concurrency = concurrency
-        self.size = size or ChunkSize()
         self.prefix = prefix
-        self._waiting: deque[str] = deque()
-        self._again: deque[tuple[str, ...]] = deque()
+        whole = size or ChunkSize()
+        # By whether narrow: answers of the two kinds differ in size.
+        self._sizes = {False: whole, True: ChunkSize(plan.alike(whole.records))}
+        self._due: Mapping[str, int] = {}
+        self._narrow: deque[str] = deque()
+        self._whole: deque[str] = deque()
+        self._again: deque[tuple[tuple[str, ...], bool]] = deque()
         self._asked = 0
         self._lost_in_a_row = 0
 
-    def fetch(self, records: Sequence[str]) -> Iterator[Fetched]:
+    def fetch(self, records: Sequence[str], due: Mapping[str, int] | None = None) -> Iterator[Fetched]:
         """Every record once, in proven chunks; those that cannot be had are named.
 
-        An error that no smaller request can mend (token, rights, server gone) is raised and ends it.
+        `due` has a bit for each narrow scope in which a record is known to have rows; a record without any is asked
+        for whole. An error that no smaller request can mend (token, rights, server gone) is raised and ends it.
         """
-        self._waiting.extend(records)
-        flying: dict[Future[Received], _Ask] = {}
+        self._due = due or {}
+        for record in records:
+            (self._narrow if self._due.get(record) else self._whole).append(record)
+        flying: dict[Future[list[Received]], _Ask] = {}
         pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="redcap")
         try:
-            while self._waiting or self._again or flying:
+            while self._narrow or self._whole or self._again or flying:
                 while len(flying) < self.concurrency and (ask := self._next(busy=bool(flying))) is not None:
                     flying[pool.submit(self._send, ask)] = ask
                 for future in wait(flying, return_when=FIRST_COMPLETED).done:
@@ -181,60 +203,100 @@ class Fetcher:
     def _next(self, *, busy: bool) -> _Ask | None:
         """What to ask next; None when there is nothing, or only a remainder worth waiting to fill."""
         if self._again:
-            records = self._again.popleft()
-        elif busy and len(self._waiting) <= JSON_RECORDS:
+            records, narrow = self._again.popleft()
+            return self._ask(records, narrow=narrow)
+        if self._narrow:
+            return self._ask(self._take(self._narrow, narrow=True), narrow=True)
+        few = self._sizes[False].records if self.plan.narrow else JSON_RECORDS
+        if not self._whole or (busy and len(self._whole) <= few):
             # The answers in flight will bring their last records back; they are asked for together.
             return None
-        else:
-            records = tuple(self._waiting.popleft() for _ in range(min(self.size.records, len(self._waiting))))
-        if not records:
-            return None
+        return self._ask(self._take(self._whole, narrow=False), narrow=False)
+
+    def _ask(self, records: tuple[str, ...], *, narrow: bool) -> _Ask:
         self._asked += 1
-        return _Ask(records, self._asked)
+        name = f"{self.prefix}-{self._asked:05d}"
+        few = len(records) <= JSON_RECORDS
+        if few or not narrow:
+            form: Format = "json" if few else "csv"
+            return _Ask(records, self._asked, (Part(self.staging / f"{name}.{form}", form),))
+        scopes = [at for at in range(len(self.plan.narrow)) if any(self._is_due(record, at) for record in records)]
+        return _Ask(records, self._asked, tuple(Part(self.staging / f"{name}-{at}.csv", "csv", at) for at in scopes))
 
-    def _send(self, ask: _Ask) -> Received:
-        return self.client.export_records_to(
-            self._path(ask),
-            format=ask.format,
-            records=ask.records,
-            **self.plan.options(),
-        )
+    def _is_due(self, record: str, scope: int) -> bool:
+        return bool(self._due[record] >> scope & 1)
 
-    def _settle(self, future: Future[Received], ask: _Ask) -> Iterator[Fetched]:
+    def _send(self, ask: _Ask) -> list[Received]:
+        return [
+            self.client.export_records_to(
+                part.path,
+                format=part.format,
+                records=ask.records,
+                **self.plan.scope(part).options(),
+            )
+            for part in ask.parts
+        ]
+
+    def _settle(self, future: Future[list[Received]], ask: _Ask) -> Iterator[Fetched]:
         try:
             received = future.result()
             chunk = self._prove(ask, received)
         except _ABOUT_THE_REQUEST as problem:
-            self._path(ask).unlink(missing_ok=True)
-            yield from self._ask_for_less(ask.records, problem)
+            ask.discard()
+            yield from self._ask_for_less(ask, problem)
             return
-        if chunk.proof.unproven is not None:
-            self._waiting.appendleft(chunk.proof.unproven)
-        if chunk.proof.records:
+        if chunk.records:
             self._lost_in_a_row = 0
-            self.size = self.size.after(len(ask.records), received.seconds, received.bytes)
+            self._learn(ask, received)
             yield chunk
         else:
-            chunk.path.unlink(missing_ok=True)
-        yield from self._account_for_missing(ask, chunk)
+            ask.discard()
+        if ask.narrow:
+            proven = set(chunk.records)
+            self._whole.extend(record for record in ask.records if record not in proven)
+        else:
+            self._whole.extendleft(chunk.left)
+            yield from self._account_for_missing(ask, chunk)
 
-    def _prove(self, ask: _Ask, received: Received) -> Chunk:
-        answer = Answer(self._path(ask), ask.format, self.plan.columns)
-        proof = prove(self.prover, answer, ask.records)
+    def _learn(self, ask: _Ask, received: Sequence[Received]) -> None:
+        seconds, size = max(answer.seconds for answer in received), max(answer.bytes for answer in received)
+        self._sizes[ask.narrow] = self._sizes[ask.narrow].after(len(ask.records), seconds, size)
+
+    def _prove(self, ask: _Ask, received: Sequence[Received]) -> Chunk:
+        answers = [self.plan.answer(part) for part in ask.parts]
+        proofs = [prove(self.prover, answer, ask.records) for answer in answers]
+        proven, left = self._proven_by_all(ask, proofs)
         return Chunk(
-            path=answer.path,
-            format=ask.format,
+            parts=ask.parts,
             number=ask.number,
             asked=len(ask.records),
-            proof=proof,
-            bytes=received.bytes,
-            seconds=received.seconds,
-            attempts=received.attempts,
+            records=proven,
+            left=left,
+            rows=sum(proof.rows for proof in proofs),
+            cells=sum(proof.rows * len(answer.columns) for answer, proof in zip(answers, proofs, strict=True)),
+            bytes=sum(answer.bytes for answer in received),
+            seconds=sum(answer.seconds for answer in received),
+            attempts=sum(answer.attempts for answer in received),
+        )
+
+    def _proven_by_all(self, ask: _Ask, proofs: Sequence[Proof]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The records that no answer leaves in doubt, and those in the answers that one does."""
+        if not ask.narrow:
+            (proof,) = proofs
+            return proof.records, () if proof.unproven is None else (proof.unproven,)
+        doubtful = {proof.unproven for proof in proofs if proof.unproven is not None}
+        for part, proof in zip(ask.parts, proofs, strict=True):
+            came = set(proof.records)
+            due = (record for record in ask.records if self._is_due(record, part.scope or 0))
+            doubtful.update(record for record in due if record not in came)
+        return (
+            tuple(record for record in ask.records if record not in doubtful),
+            tuple(record for record in ask.records if record in doubtful),
         )
 
     def _account_for_missing(self, ask: _Ask, chunk: Chunk) -> Iterator[Fetched]:
         """Records asked for that did not come: deleted meanwhile, or silently left out by the server."""
-        came = {*chunk.proof.records, chunk.proof.unproven}
+        came = {*chunk.records, *chunk.left}
         missing = tuple(record for record in ask.records if record not in came)
         if not missing:
             return
@@ -245,18 +307,23 @@ class Fetcher:
         left_out = tuple(record for record in missing if record in there)
         if left_out:
             reason = f"{len(left_out)} of {len(ask.records)} records were left out of it"
-            yield from self._ask_for_less(left_out, ChunkNotProven(reason=reason))
+            yield from self._ask_for_less(replace(ask, records=left_out), ChunkNotProven(reason=reason))
 
-    def _ask_for_less(self, records: tuple[str, ...], problem: Exception) -> Iterator[Fetched]:
-        self.size = self.size.halved()
-        if len(records) > 1:
-            half = len(records) // 2
-            self._again.extend((records[:half], records[half:]))
+    def _ask_for_less(self, ask: _Ask, problem: Exception) -> Iterator[Fetched]:
+        if ask.narrow and isinstance(problem, ChunkNotProven):
+            # Such a server answers narrow requests otherwise than we think: from here on everything is asked whole.
+            self._whole.extend((*ask.records, *self._narrow))
+            self._narrow.clear()
+            return
+        self._sizes[ask.narrow] = self._sizes[ask.narrow].halved()
+        if len(ask.records) > 1:
+            half = len(ask.records) // 2
+            self._again.extend(((ask.records[:half], ask.narrow), (ask.records[half:], ask.narrow)))
             return
         self._lost_in_a_row += 1
         if self._lost_in_a_row >= PATIENCE:
             raise problem
-        yield Quarantined(records[0], str(problem))
+        yield Quarantined(ask.records[0], str(problem))
 
-    def _path(self, ask: _Ask) -> Path:
-        return self.staging / f"{self.prefix}-{ask.number:05d}.{ask.format}"
+    def _take(self, waiting: deque[str], *, narrow: bool) -> tuple[str, ...]:
+        return tuple(waiting.popleft() for _ in range(min(self._sizes[narrow].records, len(waiting))))

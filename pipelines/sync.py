@@ -27,11 +27,13 @@ from pydantic import TypeAdapter
 from pipelines.config import Config, ProjectConfig
 from pipelines.errors import ConfigError, LoadRefused, WarehouseBusy, WarehouseError
 from pipelines.extract import Chunk, ChunkSize, Fetched, Fetcher, FetchPlan, Quarantined, Vanished
+from pipelines.scopes import narrow_scopes, whole_scope
 from pipelines.selection import narrow, select
 from pipelines.structure import Structure, read_structure
 from pipelines.warehouse.apply import RunStamp, Staged, Touched
 from pipelines.warehouse.catalog import Drift
-from pipelines.warehouse.connection import private_files, private_folder
+from pipelines.warehouse.census import Census, due_in, read_census, records_named
+from pipelines.warehouse.connection import Connection, private_files, private_folder
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.layout import (
     EVENT,
@@ -42,7 +44,7 @@ from pipelines.warehouse.layout import (
     unexpected_columns,
 )
 from pipelines.warehouse.mirror import ChunkEntry, Mirror, Yesterday, open_mirror
-from pipelines.warehouse.proof import Answer, csv_header, open_prover
+from pipelines.warehouse.proof import csv_header, open_prover
 from redcap_source import Calls, Pace, RedcapClient, errors
 
 log = logging.getLogger("redcap_warehouse")
@@ -100,6 +102,8 @@ class WorkPlan:
     fetch: FetchPlan
     records: tuple[str, ...] = field(repr=False)
     """The records to fetch, in REDCap's order."""
+    due: tuple[int, ...] = field(repr=False)
+    """For each of them, the narrow scopes in which it has rows, a bit each; without any it is asked for whole."""
     deleted: tuple[str, ...] = field(repr=False)
     in_redcap: int
     upto: datetime | None
@@ -277,28 +281,27 @@ class Load:
         structure = narrow(read_structure(client, version), self.project)
         self._check_binding(structure, yesterday)
         self.progress.step("census")
-        census = client.record_ids(structure.record_id_field)
-        fetch = FetchPlan(
-            project=self.project.name,
-            record_id_field=structure.record_id_field,
-            selection=select(structure, self.project),
-            columns=(),
-        )
-        columns = self._answer_columns(client, structure, fetch, census)
-        layout = make_layout(structure, columns, hash_identifiers=self.project.identifiers == "hash")
-        self._check_visible(layout, yesterday)
-        known = mirror.known_records()
-        deleted = tuple(set(known).difference(census))
-        self._check_deletions(len(deleted), len(known), len(census))
+        private_folder(self.staging)
+        with open_prover(self.staging) as prover:
+            census = self._census(client, prover, structure)
+            columns = self._answer_columns(client, structure, census.records)
+            layout = make_layout(structure, columns, hash_identifiers=self.project.identifiers == "hash")
+            self._check_visible(layout, yesterday)
+            known = mirror.known_records()
+            deleted = tuple(set(known).difference(census.records))
+            self._check_deletions(len(deleted), len(known), len(census.records))
+            fetch = self._fetch_plan(structure, layout, census)
+            due = self._due(client, prover, fetch, census)
         drift = mirror.write_structure(structure, layout, self.stamp)
         plan = WorkPlan(
             run_id=self.stamp.run_id,
             mode="full",
             layout=layout,
-            fetch=replace(fetch, columns=layout.answer_columns),
-            records=tuple(census),
+            fetch=fetch,
+            records=census.records,
+            due=due,
             deleted=deleted,
-            in_redcap=len(census),
+            in_redcap=len(census.records),
             upto=upto,
             chunk_records=yesterday.chunk_records,
         )
@@ -317,10 +320,9 @@ class Load:
                 size=ChunkSize(plan.chunk_records) if plan.chunk_records else None,
                 prefix=prefix,
             )
-            for item in fetcher.fetch(records):
+            for item in fetcher.fetch(records, dict(zip(plan.records, plan.due, strict=True))):
                 if isinstance(item, Chunk):
-                    came = len(item.proof.records)
-                    self.progress.fetched(came, item.proof.rows * len(plan.fetch.columns))
+                    self.progress.fetched(len(item.records), item.cells)
                 yield item
 
     # -- between steps that do not share a process -----------------------------------------------------------
@@ -328,6 +330,10 @@ class Load:
     def keep_plan(self, plan: WorkPlan) -> None:
         """Leave the plan in the run's staging folder for the steps that follow."""
         self._keep("plan.json", _PLAN.dump_json(plan))
+
+    def has_plan(self) -> bool:
+        """Whether an earlier step of this run left a plan."""
+        return (self.staging / "plan.json").exists()
 
     def read_plan(self) -> WorkPlan:
         """The plan an earlier step of this run left."""
@@ -376,14 +382,14 @@ class Load:
     def _apply_batch(self, mirror: Mirror, plan: WorkPlan, batch: Sequence[Chunk], tally: Tally) -> None:
         if not batch:
             return
-        staged = [Staged(Answer(c.path, c.format, plan.fetch.columns), c.proof.unproven) for c in batch]
+        staged = [Staged(tuple(map(plan.fetch.answer, c.parts)), c.records, c.left) for c in batch]
         entries = [_entry(chunk) for chunk in batch]
         tally.touched += mirror.apply(plan.layout, staged, entries, self.stamp)
-        tally.loaded += sum(len(chunk.proof.records) for chunk in batch)
+        tally.loaded += sum(len(chunk.records) for chunk in batch)
         tally.chunks += len(batch)
         tally.bytes += sum(chunk.bytes for chunk in batch)
-        for chunk in batch:
-            chunk.path.unlink(missing_ok=True)
+        for part in (part for chunk in batch for part in chunk.parts):
+            part.path.unlink(missing_ok=True)
 
     def finish(self, mirror: Mirror, plan: WorkPlan, tally: Tally, *, chunk_records: int | None = None) -> LoadReport:
         """Deletions, totals, and the watermark last; from here on the load may be published."""
@@ -479,8 +485,49 @@ class Load:
 
     # -- small -----------------------------------------------------------------------------------------------
 
+    def _census(self, client: RedcapClient, prover: Connection, structure: Structure) -> Census:
+        """Every record of the project, and in a longitudinal one the events in which it has rows."""
+        path = self.staging / "census.json"
+        with private_files():
+            client.export_records_to(path, format="json", fields=(structure.record_id_field,))
+        census = read_census(prover, path, structure.record_id_field, longitudinal=structure.longitudinal)
+        path.unlink()
+        return census
+
+    def _fetch_plan(self, structure: Structure, layout: Layout, census: Census) -> FetchPlan:
+        """What to ask for: everything at once, or scope by scope where that spares the server millions of blanks."""
+        selection = select(structure, self.project)
+        rows = {event.unique_event_name: 0 for event in structure.events} | census.rows
+        known = len(rows) == len(structure.events)
+        return FetchPlan(
+            project=self.project.name,
+            record_id_field=structure.record_id_field,
+            whole=whole_scope(selection, layout.answer_columns, sum(rows.values())),
+            # An event that the structure does not know would be in no scope.
+            narrow=narrow_scopes(layout, selection, rows) if known else (),
+        )
+
+    def _due(self, client: RedcapClient, prover: Connection, fetch: FetchPlan, census: Census) -> tuple[int, ...]:
+        """For each record the narrow scopes in which it has rows; none for one with values where none can be.
+
+        Such values are looked for here, because narrow requests never see them.
+        """
+        if not fetch.narrow:
+            return (0,) * len(census.records)
+        strays: set[str] = set()
+        path = self.staging / "elsewhere.json"
+        for elsewhere in (scope.elsewhere for scope in fetch.narrow if scope.elsewhere is not None):
+            with private_files():
+                client.export_records_to(
+                    path, format="json", type="eav", fields=elsewhere.fields, events=elsewhere.events
+                )
+            strays |= records_named(prover, path)
+            path.unlink()
+        due = due_in(prover, [scope.events for scope in fetch.narrow])
+        return tuple(0 if record in strays else bits for record, bits in zip(census.records, due, strict=True))
+
     def _answer_columns(
-        self, client: RedcapClient, structure: Structure, fetch: FetchPlan, census: Sequence[str]
+        self, client: RedcapClient, structure: Structure, census: Sequence[str]
     ) -> tuple[str, ...] | None:
         """The columns of a flat answer as this token gets it, learned from one record's; None without records.
 
@@ -489,13 +536,13 @@ class Load:
         """
         if not census:
             return None
-        private_folder(self.staging)
         path = self.staging / "header.csv"
+        options = whole_scope(select(structure, self.project)).options()
         columns: tuple[str, ...] = ()
         # A record can be deleted between the census and here; then the next one is looked at.
         for record in census[:3]:
             with private_files():
-                client.export_records_to(path, format="csv", records=(record,), **fetch.options())
+                client.export_records_to(path, format="csv", records=(record,), **options)
             columns = csv_header(path)
             path.unlink()
             if columns:
@@ -578,8 +625,8 @@ def _batch_report(batch: int, items: Sequence[Fetched]) -> BatchReport:
     chunks = [item for item in items if isinstance(item, Chunk)]
     return BatchReport(
         batch=batch,
-        records=sum(len(chunk.proof.records) for chunk in chunks),
-        rows=sum(chunk.proof.rows for chunk in chunks),
+        records=sum(len(chunk.records) for chunk in chunks),
+        rows=sum(chunk.rows for chunk in chunks),
         chunks=len(chunks),
         quarantined=sum(isinstance(item, Quarantined) for item in items),
         bytes=sum(chunk.bytes for chunk in chunks),
@@ -591,8 +638,8 @@ def _entry(chunk: Chunk) -> ChunkEntry:
     return ChunkEntry(
         chunk=chunk.number,
         asked=chunk.asked,
-        returned=len(chunk.proof.records),
-        rows=chunk.proof.rows,
+        returned=len(chunk.records),
+        rows=chunk.rows,
         bytes=chunk.bytes,
         seconds=chunk.seconds,
         attempts=chunk.attempts,

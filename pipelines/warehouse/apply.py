@@ -5,7 +5,7 @@ What "whole" means is proof.py's business; which tables there are, layout.py's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
@@ -14,13 +14,12 @@ import duckdb
 from pipelines.errors import ChunkNotProven
 from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.layout import (
-    DATA_ACCESS_GROUP,
     EVENT,
     REPEAT_INSTANCE,
     REPEAT_INSTRUMENT,
-    SURVEY_IDENTIFIER,
     InstrumentTable,
     Layout,
+    work_columns,
 )
 from pipelines.warehouse.proof import Answer, source
 from pipelines.warehouse.quoting import identifier, literal, qualified
@@ -50,10 +49,12 @@ class Touched:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A chunk as apply needs it: the answer, and the record in it that is not proven whole."""
+    """A chunk as apply needs it: some records whole, in one answer or spread over several."""
 
-    answer: Answer
-    unproven: str | None
+    answers: tuple[Answer, ...]
+    records: tuple[str, ...] = field(repr=False)
+    left: tuple[str, ...] = field(repr=False, default=())
+    """Records in the answers that are not proven whole: what the mirror has of them stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,49 +74,81 @@ def apply_chunks(connection: Connection, layout: Layout, chunks: Sequence[Staged
     Rows that are as they were are not written. Every changed cell of a record that was already known becomes a
     row of record_changes.
     """
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE batch_records AS SELECT unnest($records::VARCHAR[]) AS record",
+        {"records": [record for chunk in chunks for record in chunk.records]},
+    )
+    compare = _known_records(connection) > 0
     touched = Touched()
-    compare: bool | None = None
-    for tables in _groups(layout):
-        _stage(connection, layout, chunks, tables)
-        if compare is None:
-            compare = _known_records(connection) > 0
+    for sources, tables in _groups(layout, chunks):
+        _stage(connection, layout, sources, tables)
         for table in tables:
             touched += _InstrumentApply(connection, layout, table, stamp).run(compare=compare)
+        connection.execute("DROP TABLE batch")
     _note_records(connection, stamp)
-    connection.execute("DROP TABLE batch; DROP TABLE batch_records")
+    connection.execute("DROP TABLE batch_records")
     return touched
 
 
-def _groups(layout: Layout) -> list[list[InstrumentTable]]:
-    """The instruments in groups of a bearable width: memory follows the columns that are read at once."""
-    groups: list[list[InstrumentTable]] = [[]]
-    width = 0
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One answer, and the records whose rows in it are not taken."""
+
+    answer: Answer
+    left: tuple[str, ...]
+
+
+def _groups(layout: Layout, chunks: Sequence[Staged]) -> Iterator[tuple[list[_Source], list[InstrumentTable]]]:
+    """The instruments that stand in the same answers, in groups of a bearable width.
+
+    Memory follows the columns that are read at once.
+    """
+    sources = [_Source(answer, chunk.left) for chunk in chunks for answer in chunk.answers]
+    columns = [frozenset(source.answer.columns) for source in sources]
+    together: dict[tuple[int, ...], list[InstrumentTable]] = {}
     for table in layout.instruments:
-        if groups[-1] and width + len(table.columns) > WIDEST:
-            groups.append([])
-            width = 0
-        groups[-1].append(table)
+        needed = {name for _, name in work_columns(layout, table)}
+        holding = tuple(at for at, present in enumerate(columns) if needed <= present)
+        together.setdefault(holding, []).append(table)
+    for holding, tables in together.items():
+        for group in _by_width(tables):
+            yield [sources[at] for at in holding], group
+
+
+def _by_width(tables: Sequence[InstrumentTable]) -> Iterator[list[InstrumentTable]]:
+    group: list[InstrumentTable] = []
+    width = 0
+    for table in tables:
+        if group and width + len(table.columns) > WIDEST:
+            yield group
+            group, width = [], 0
+        group.append(table)
         width += len(table.columns)
-    return groups
+    yield group
 
 
-def _stage(connection: Connection, layout: Layout, chunks: Sequence[Staged], tables: Sequence[InstrumentTable]) -> None:
-    """The cells of some instruments, and the keys, as a temporary table of text."""
+def _stage(
+    connection: Connection, layout: Layout, sources: Sequence[_Source], tables: Sequence[InstrumentTable]
+) -> None:
+    """The cells of some instruments, and the keys, as a temporary table of text; columns as in a whole answer."""
     wanted = {layout.record_id_field, EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE}
     wanted.update(name for table in tables for _, name in work_columns(layout, table))
-    names = ", ".join(f"c{i}" for i, name in enumerate(layout.answer_columns) if name in wanted)
-    unproven = {f"unproven{i}": chunk.unproven for i, chunk in enumerate(chunks)}
-    parts = [
-        f"SELECT {names} FROM {source(chunk.answer)} WHERE c0 IS DISTINCT FROM $unproven{i}"
-        for i, chunk in enumerate(chunks)
-    ]
+    positions = {name: at for at, name in enumerate(layout.answer_columns) if name in wanted}
+    parts = []
+    for number, chunk in enumerate(sources):
+        at = {name: i for i, name in enumerate(chunk.answer.columns)}
+        shown = ", ".join(f"c{at[name]} AS c{position}" for name, position in positions.items())
+        parts.append(f"SELECT {shown} FROM {source(chunk.answer)} WHERE NOT list_contains($left{number}::VARCHAR[], c0)")
+    if not parts:
+        names = ", ".join(f"NULL::VARCHAR AS c{position}" for position in positions.values())
+        parts = [f"SELECT {names} WHERE false"]
+    left = {f"left{number}": list(chunk.left) for number, chunk in enumerate(sources)}
     try:
-        # One statement for all chunks: inserting them one by one costs three times as much.
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE batch AS {' UNION ALL '.join(parts)}", unproven)
+        # One statement for all answers: inserting them one by one costs three times as much.
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE batch AS {' UNION ALL '.join(parts)}", left)
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         # The message would quote the line, which is patients' data.
         raise ChunkNotProven(reason="a staged answer can no longer be read as it was proven") from None
-    connection.execute("CREATE OR REPLACE TEMP TABLE batch_records AS SELECT DISTINCT c0 AS record FROM batch")
 
 
 def _known_records(connection: Connection) -> int:
@@ -389,18 +422,6 @@ class _InstrumentApply:
 
 # A blank instance is stored as '' (keys are never NULL) and is no misfit.
 _BlankInstance = SqlType("INTEGER", f"({INSTANCE.shape})?", "coalesce(TRY_CAST({value} AS INTEGER), 0)")
-
-
-def work_columns(layout: Layout, table: InstrumentTable) -> list[tuple[str, str]]:
-    """The columns behind the keys, as (name in the working file, REDCap's name)."""
-    shown: list[tuple[str, str]] = []
-    if layout.data_access_groups:
-        shown.append(("_data_access_group", DATA_ACCESS_GROUP))
-    if table.survey and layout.survey_identifier:
-        shown.append(("_survey_identifier", SURVEY_IDENTIFIER))
-    if table.survey:
-        shown.append(("_survey_timestamp", f"{table.name}_timestamp"))
-    return [*shown, *((column.name, column.name) for column in table.columns)]
 
 
 def _blank(position: int | None) -> str:

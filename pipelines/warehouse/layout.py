@@ -121,6 +121,24 @@ def unexpected_columns(structure: Structure, answer_columns: Sequence[str]) -> t
     return tuple(name for name in answer_columns if name not in known)
 
 
+def key_columns(layout: Layout) -> tuple[str, ...]:
+    """The columns of a flat answer that belong to no instrument; every answer has them, whatever it was asked for."""
+    keys = {layout.record_id_field, EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE, DATA_ACCESS_GROUP, SURVEY_IDENTIFIER}
+    return tuple(name for name in layout.answer_columns if name in keys)
+
+
+def work_columns(layout: Layout, table: InstrumentTable) -> list[tuple[str, str]]:
+    """The columns behind the keys, as (name in the working file, REDCap's name)."""
+    shown: list[tuple[str, str]] = []
+    if layout.data_access_groups:
+        shown.append(("_data_access_group", DATA_ACCESS_GROUP))
+    if table.survey and layout.survey_identifier:
+        shown.append(("_survey_identifier", SURVEY_IDENTIFIER))
+    if table.survey:
+        shown.append(("_survey_timestamp", f"{table.name}_timestamp"))
+    return [*shown, *((column.name, column.name) for column in table.columns)]
+
+
 def _columns_by_instrument(structure: Structure) -> dict[str, tuple[Column, ...]]:
     exported: dict[str, list[model.ExportFieldName]] = {}
     for name in structure.export_field_names:

@@ -16,9 +16,9 @@ from typing import Any
 
 from pipelines.structure import Structure
 from pipelines.warehouse import catalog
-from pipelines.warehouse.apply import RunStamp, Staged, Touched, apply_chunks, work_columns
+from pipelines.warehouse.apply import RunStamp, Staged, Touched, apply_chunks
 from pipelines.warehouse.connection import Connection, open_writer
-from pipelines.warehouse.layout import KEYS, InstrumentTable, Layout
+from pipelines.warehouse.layout import KEYS, InstrumentTable, Layout, work_columns
 from pipelines.warehouse.quoting import identifier, qualified
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.views import publication

@@ -68,7 +68,7 @@ def staged(folder: Path, text: str, name: str = "chunk") -> Staged:
     columns, rows = grid(text)
     path = folder / f"{name}.json"
     path.write_text(json.dumps([dict(zip(columns, row, strict=True)) for row in rows]))
-    return Staged(Answer(path, "json", tuple(columns)), None)
+    return Staged((Answer(path, "json", tuple(columns)),), tuple(dict.fromkeys(row[0] for row in rows)))
 
 
 def columns_of(text: str) -> tuple[str, ...]:

@@ -1,0 +1,80 @@
+"""Which records a project has, and in which events they have rows: one narrow answer, read once.
+
+Fetching it is sync.py's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from pipelines.errors import ChunkNotProven
+from pipelines.warehouse.connection import Connection
+from pipelines.warehouse.layout import EVENT
+from pipelines.warehouse.proof import check_json_closed
+from pipelines.warehouse.quoting import identifier, literal
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """The records of a project when the load began, in REDCap's order."""
+
+    records: tuple[str, ...] = field(repr=False)
+    rows: dict[str, int]
+    """How many rows each event has; of a classic project, nothing."""
+
+
+def read_census(connection: Connection, path: Path, record_id_field: str, *, longitudinal: bool) -> Census:
+    """Read the answer to a request for the record ids, which must be JSON: a list that is cut does not close.
+
+    The rows stay on the connection for `due_in`.
+    """
+    check_json_closed(path)
+    event = identifier(EVENT) if longitudinal else "NULL::VARCHAR"
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in [record_id_field, *[EVENT] * longitudinal])
+    try:
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE census AS SELECT row_number() OVER () AS n, "
+            f"{identifier(record_id_field)} AS record, {event} AS event "
+            f"FROM read_json({literal(str(path))}, columns = {{{columns}}}, format = 'array')"
+        )
+    except duckdb.Error:
+        # DuckDB's own message quotes what it stumbled over.
+        raise ChunkNotProven(reason="it cannot be read as a list of record ids") from None
+    found = connection.execute("SELECT record FROM census GROUP BY record ORDER BY min(n)").fetchall()
+    rows = connection.execute("SELECT event, count(*) FROM census WHERE event IS NOT NULL GROUP BY event").fetchall()
+    if any(not record for (record,) in found):
+        raise ChunkNotProven(reason=f"a row came without {record_id_field}")
+    return Census(tuple(record for (record,) in found), dict(rows))
+
+
+def due_in(connection: Connection, scopes: Sequence[Collection[str]]) -> tuple[int, ...]:
+    """For each record of the census, in which of these sets of events it has rows: a bit for each set."""
+    connection.execute("CREATE OR REPLACE TEMP TABLE bits (event VARCHAR, bit BIGINT)")
+    bits = [(event, 1 << at) for at, events in enumerate(scopes) for event in sorted(events)]
+    connection.execute(
+        "INSERT INTO bits SELECT unnest($events::VARCHAR[]), unnest($bits::BIGINT[])",
+        {"events": [event for event, _ in bits], "bits": [bit for _, bit in bits]},
+    )
+    found = connection.execute(
+        "SELECT coalesce(bit_or(bit), 0) FROM census LEFT JOIN bits USING (event) GROUP BY record ORDER BY min(n)"
+    ).fetchall()
+    return tuple(due for (due,) in found)
+
+
+def records_named(connection: Connection, path: Path) -> frozenset[str]:
+    """The records that a JSON answer of single values (REDCap's `eav`) has values of."""
+    check_json_closed(path)
+    try:
+        found = connection.execute(
+            f"SELECT DISTINCT record FROM read_json({literal(str(path))}, columns = {{record: 'VARCHAR'}}, "
+            "format = 'array')"
+        ).fetchall()
+    except duckdb.Error:
+        raise ChunkNotProven(reason="it cannot be read as a list of values") from None
+    if any(not record for (record,) in found):
+        raise ChunkNotProven(reason="a value came without its record")
+    return frozenset(record for (record,) in found)
