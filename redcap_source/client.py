@@ -23,6 +23,7 @@ import httpx
 import tenacity
 
 from redcap_source import encoding, errors, pace, reading, verdict
+from redcap_source.ending import Ending
 from redcap_source.errors import Asked, RedcapError
 from redcap_source.files import announced_name
 from redcap_source.hush import hush_http_loggers, hushed
@@ -324,7 +325,7 @@ class _Exchange:
 
     def _pass_on(self, pieces: Iterator[bytes]) -> RedcapError | None:
         """Judge the opening before anything of it is written, pass the rest on, judge the ending."""
-        ending = verdict.Ending()
+        ending = Ending(self._request, self._asked)
         opening, whole = bytearray(), True
         for piece in pieces:
             opening += piece
@@ -338,9 +339,9 @@ class _Exchange:
         self._write(head, ending)
         for piece in pieces:
             self._write(piece, ending)
-        return ending.problem(self._request, self._asked)
+        return ending.problem()
 
-    def _write(self, data: bytes, ending: verdict.Ending) -> None:
+    def _write(self, data: bytes, ending: Ending) -> None:
         ending.see(data)
         self._sink.write(data)
 

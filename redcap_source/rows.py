@@ -89,6 +89,9 @@ class JsonRows:
         except json.JSONDecodeError as error:
             incomplete = _is_incomplete(error, text)
             problem = "It is not valid JSON."
+        except ValueError:
+            # A number of thousands of digits is JSON, but nobody's.
+            incomplete, problem = False, "It holds a number that is too long."
         except RecursionError:
             incomplete, problem = False, "Its JSON is nested too deeply."
         if incomplete:

@@ -1,7 +1,7 @@
 """What is wrong with an answer: status, headers and body become an error, or pass.
 
 REDCap answers 200 to much that failed, so a good status proves nothing: the opening of a body is judged before any
-of it is passed on, its ending before it is called whole. Reading what passed is reading.py's business.
+of it is passed on. Whether it is whole is ending.py's business, reading what passed reading.py's.
 """
 
 import csv
@@ -14,12 +14,12 @@ from typing import Any
 
 from redcap_source import errors
 from redcap_source.discretion import without_values
+from redcap_source.ending import OUT_OF_MEMORY
 from redcap_source.errors import Asked, RedcapError
 from redcap_source.request import Expect, Request
 
 # As much of a body is looked at before any of it is passed on.
 OPENING_BYTES = 2048
-_TAIL_BYTES = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,6 @@ _PHP_NOISE = re.compile(
     rb"(?:Warning|Notice|Deprecated|Fatal error|Parse error|Strict Standards)(?:</b>)?:\s",
     re.I,
 )
-_OUT_OF_MEMORY = re.compile(rb"REDCap ran out of server memory|Allowed memory size of \d+ bytes exhausted", re.I)
 _DATABASE_DOWN = re.compile(rb"combination could not connect|could not connect to the (?:REDCap )?database", re.I)
 _BAN = re.compile(
     rb"\b(?:has been|is|are|been) (?:temporarily )?banned|exceeded the (?:maximum|rate)|rate limit|cannot use REDCap",
@@ -45,13 +44,12 @@ _BAN = re.compile(
 )
 _TITLE = re.compile(rb"<title[^>]*>\s*(.{1,200}?)\s*</title>", re.I | re.S)
 _BOM = b"\xef\xbb\xbf"
-_ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?\s*(?:<!--.*?-->\s*)?<([\w:.-]+)", re.S)
 
 
 def refusal(request: Request, asked: Asked, answer: Answer) -> RedcapError:
     """The error an answer with a status other than 200 stands for."""
     status, body = answer.status, answer.body
-    if _OUT_OF_MEMORY.search(body):
+    if OUT_OF_MEMORY.search(body):
         return errors.TooLarge(asked, status=status)
     if 300 <= status < 400:
         return errors.Redirected(asked, status=status, location=_location(answer.headers))
@@ -99,7 +97,7 @@ _NOTHING_REPEATS = re.compile(r"does not contain any repeating", re.I)
 def _error_of_text(request: Request, asked: Asked, status: int, text: str) -> RedcapError:
     said = without_values(text, request)
     about: dict[str, Any] = {"status": status, "said": said, "server_text": text}
-    if _OUT_OF_MEMORY.search(text.encode()):
+    if OUT_OF_MEMORY.search(text.encode()):
         return errors.TooLarge(asked, status=status)
     if status == 401 or _ABOUT_THE_TOKEN.search(text):
         return errors.TokenRefused(asked, **about)
@@ -142,7 +140,7 @@ _STARTS[Expect.PDF] = b"%"
 def _foreign(request: Request, asked: Asked, start: bytes) -> RedcapError | None:
     """A web page, a PHP message or a database failure where data should begin."""
     expect = request.expect
-    if _OUT_OF_MEMORY.search(start) and not start.startswith((b"[", b'"')):
+    if OUT_OF_MEMORY.search(start) and not start.startswith((b"[", b'"')):
         return errors.TooLarge(asked, status=200)
     if _PHP_NOISE.match(start):
         return errors.UnexpectedAnswer(
@@ -196,60 +194,6 @@ def _wrong_shape(request: Request, asked: Asked, start: bytes) -> RedcapError | 
     if good is not None and start[0] in good:
         return None
     return errors.UnexpectedAnswer(asked, status=200, detail=f"Due was {expect.value}.", server_text=_sample(start))
-
-
-class Ending:
-    """Watches a body go by, and says at its end whether it is whole."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._tail = b""
-        self._quotes = 0
-        self._root = b""
-
-    def see(self, data: bytes) -> None:
-        """Take note of the next piece."""
-        if not self.size and (root := _ROOT.match(data)):
-            self._root = root[1]
-        self.size += len(data)
-        self._quotes += data.count(b'"')
-        self._tail = data[-_TAIL_BYTES:] if len(data) >= _TAIL_BYTES else (self._tail + data)[-_TAIL_BYTES:]
-
-    def problem(self, request: Request, asked: Asked) -> RedcapError | None:
-        """What is wrong with the whole, judged by its end; None if it is complete as far as its format can tell."""
-        expect, end = request.expect, self._tail.rstrip()
-        if expect in (Expect.NOTHING, Expect.BYTES) or not end:
-            return None
-        if expect is Expect.PDF:
-            return None if b"%%EOF" in self._tail else errors.Truncated(asked, detail=f"{self.size} bytes came.")
-        if _OUT_OF_MEMORY.search(self._tail[-400:]):
-            return errors.TooLarge(asked, status=200)
-        if expect in (Expect.CSV, Expect.RECORDS_CSV):
-            return self._csv_problem(expect, asked)
-        if expect is Expect.XML:
-            # An empty document may close itself: <records/>.
-            whole = end.endswith(b"</" + self._root + b">") or (self.size < _TAIL_BYTES and end.endswith(b"/>"))
-        else:
-            whole = end.endswith(_ENDS[expect])
-        if not whole:
-            return errors.Truncated(asked, status=200, detail=f"{self.size} bytes came.")
-        return None
-
-    def _csv_problem(self, expect: Expect, asked: Asked) -> RedcapError | None:
-        # CSV does not say where it ends. A cut shows as an open quote, or, in records, as a missing last line end:
-        # REDCap ends every row of a flat export with one (not so the rows of the users' export).
-        cut = expect is Expect.RECORDS_CSV and not self._tail.endswith(b"\n")
-        if self._quotes % 2 or cut:
-            return errors.Truncated(asked, status=200, detail=f"{self.size} bytes came.")
-        return None
-
-
-_ENDS: dict[Expect, tuple[bytes, ...]] = {
-    Expect.ROWS: (b"]",),
-    Expect.OBJECT: (b"}",),
-    Expect.JSON: (b"]", b"}", b'"', b"e", b"l", *(str(digit).encode() for digit in range(10))),
-    Expect.LINE: (b"",),
-}
 
 
 def envelope_text(body: bytes) -> str | None:

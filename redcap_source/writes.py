@@ -5,19 +5,21 @@ the server: where one fails on the way, the error is OutcomeUnknown, and reading
 nothing are in reads.py, sending is client.py's.
 """
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from redcap_source import errors, model, reading
 from redcap_source.options import RecordFormat, RecordType, as_list
 from redcap_source.payload import Rows, data_text, settings_text
 from redcap_source.request import Expect, Parameter, Request, Upload
-from redcap_source.sender import Sender, bound
+from redcap_source.sender import Sender
 from redcap_source.token import Token
 
+Result = TypeVar("Result")
 ReturnContent = Literal["count", "ids", "auto_ids", "nothing"]
 
 
@@ -74,20 +76,9 @@ class Writes(Sender):
         # What was not given is left to REDCap's default, which is the documented one.
         expect = Expect.NOTHING if return_content == "nothing" else Expect.JSON
         request = Request("record", "", parameters, format=format, expect=expect, repeatable=False)
-        return self._imported(request, self._body(request), return_content, background)
-
-    def _imported(self, request: Request, body: bytes, content: ReturnContent, background: bool) -> Imported:
-        asked = self._asked(request)
-        try:
-            if content == "nothing" and not background:
-                return Imported()
-            result = _import_result(reading.json_of(body, asked), content, background)
-        except (errors.UnexpectedAnswer, TypeError, ValueError, KeyError):
-            result = None
-        if result is None:
-            raise errors.OutcomeUnknown(asked, reason=errors.UnexpectedAnswer(asked, status=200))
+        result = self._changed(request, lambda body: _import_result(body, return_content, background))
         if 0 in (result.count, None if result.ids is None else len(result.ids)) or result.accepted is False:
-            raise errors.NothingImported(asked, status=200)
+            raise errors.NothingImported(self._asked(request), status=200)
         return result
 
     def delete_records(
@@ -129,9 +120,7 @@ class Writes(Sender):
             "returnAlt": return_alternative,
         }
         request = Request("record", "randomize", parameters, expect=Expect.JSON, repeatable=False)
-        asked = self._asked(request)
-        row = reading.json_of(self._body(request), asked)
-        return bound(model.Randomization, row if isinstance(row, dict) else row[0], asked)
+        return self._changed(request, lambda body: model.Randomization.from_row(_only_object(body)))
 
     # --- Structure ---
 
@@ -235,12 +224,7 @@ class Writes(Sender):
             "role_id": role_id,
         }
         request = Request("fileRepository", "createFolder", parameters, expect=Expect.ROWS, repeatable=False)
-        asked = self._asked(request)
-        rows = reading.rows_of(self._body(request), asked)
-        created = bound(model.RepositoryItem, rows[0], asked).folder_id if rows else None
-        if created is None:
-            raise errors.OutcomeUnknown(asked, reason=errors.UnexpectedAnswer(asked, status=200))
-        return created
+        return self._changed(request, lambda body: int(_only_object(body)["folder_id"]))
 
     def import_repository_file(self, path: Path, *, name: str = "", folder_id: int | None = None) -> None:
         """Upload a file into the file repository, at its top or in a folder."""
@@ -271,12 +255,7 @@ class Writes(Sender):
             "odm": odm.read_text(encoding="utf-8") if isinstance(odm, Path) else odm,
         }
         request = Request("project", "", parameters, expect=Expect.LINE, repeatable=False)
-        # Noise of a debugging server can precede the token, so only the end counts.
-        found = re.search(r"(?<![0-9A-Za-z])([0-9A-Fa-f]{32})$", self._line(request))
-        if found is None:
-            asked = self._asked(request)
-            raise errors.OutcomeUnknown(asked, reason=errors.UnexpectedAnswer(asked, status=200))
-        return Token(found[1])
+        return self._changed(request, _created_token)
 
     # --- Ways of this half ---
 
@@ -292,12 +271,15 @@ class Writes(Sender):
         return self._count(Request(content, "delete", parameters, expect=Expect.JSON, repeatable=False))
 
     def _count(self, request: Request) -> int:
-        """The number a change answers with; one that cannot be read leaves the outcome open."""
-        asked, body = self._asked(request), self._body(request)
+        return self._changed(request, lambda body: reading.count_of(body, self._asked(request)))
+
+    def _changed(self, request: Request, read: Callable[[bytes], Result]) -> Result:
+        """What a change answers with; an answer that cannot be read leaves the outcome open."""
+        body, asked = self._body(request), self._asked(request)
         try:
-            return reading.count_of(body, asked)
-        except errors.UnexpectedAnswer as error:
-            unknown = errors.OutcomeUnknown(asked, reason=error)
+            return read(body)
+        except (errors.UnexpectedAnswer, ValueError, TypeError, KeyError, IndexError, RecursionError):
+            unknown = errors.OutcomeUnknown(asked, reason=errors.UnexpectedAnswer(asked, status=200))
         raise unknown
 
     def _done(
@@ -307,7 +289,10 @@ class Writes(Sender):
         self._body(Request(content, action, parameters, expect=Expect.NOTHING, repeatable=False, upload=upload))
 
 
-def _import_result(value: Any, content: ReturnContent, background: bool) -> Imported:
+def _import_result(body: bytes, content: ReturnContent, background: bool) -> Imported:
+    if content == "nothing" and not background:
+        return Imported()
+    value = json.loads(body)
     if background:
         accepted = value["success"] if isinstance(value, dict) else value
         return Imported(accepted=accepted in (True, "true", 1, "1"))
@@ -320,6 +305,23 @@ def _import_result(value: Any, content: ReturnContent, background: bool) -> Impo
     # The new id stands first, and REDCap's own numbers hold no comma; the submitted label may.
     pairs = (str(pair).partition(",") for pair in value)
     return Imported(auto_ids=tuple((new, submitted) for new, _, submitted in pairs))
+
+
+def _only_object(body: bytes) -> Mapping[str, Any]:
+    """The one object in an answer, alone or in a list."""
+    value = json.loads(body)
+    row = value[0] if isinstance(value, list) else value
+    if not isinstance(row, dict):
+        raise TypeError("an object was due")
+    return row
+
+
+def _created_token(body: bytes) -> Token:
+    # Noise of a debugging server can precede the token, so only the end counts.
+    found = re.search(rb"(?<![0-9A-Za-z])([0-9A-Fa-f]{32})\s*$", body)
+    if found is None:
+        raise ValueError("a token was due")
+    return Token(found[1].decode("ascii"))
 
 
 def _some(parameter: str, names: Sequence[str | int]) -> Parameter:

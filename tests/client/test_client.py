@@ -40,8 +40,8 @@ INSTRUMENT = b'[{"instrument_name":"visit","instrument_label":"Visit"}]'
         (answer(b"Warning: mysqli in x.php on line 3\n" + INSTRUMENT), errors.UnexpectedAnswer),
         (answer(b'[{"instrument_name":"\xff"}]'), errors.UnexpectedAnswer),
         (answer(b'[{"name_of_the_instrument":"visit"}]'), errors.UnexpectedAnswer),
-        (answer(b'[["visit"]]'), errors.UnexpectedAnswer),
-        (answer(b"[" * 100_000 + b"]" * 100_000), errors.UnexpectedAnswer),
+        (answer(b'[["visit"],{}]'), errors.UnexpectedAnswer),
+        (answer(b'[{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}]"), errors.UnexpectedAnswer),
     ],
 )
 def test_a_hostile_answer_is_one_clear_error(serve, script, kind):

@@ -1,9 +1,10 @@
 import pytest
 
 from redcap_source import errors
+from redcap_source.ending import Ending
 from redcap_source.errors import Asked
 from redcap_source.request import Expect, Request
-from redcap_source.verdict import Answer, Ending, envelope_text, opening_problem, refusal, rejected_cells
+from redcap_source.verdict import Answer, envelope_text, opening_problem, refusal, rejected_cells
 
 ASKED = Asked("record", "", "heart_study", "redcap.example.edu")
 ROWS = Request("metadata")
@@ -139,6 +140,9 @@ def test_the_opening_of_an_answer_with_status_200(request_, opening, kind):
         (ROWS, b'[{"a":"1"},{"a":', errors.Truncated),
         (ROWS, b'[{"a":"1"}]{"error":"REDCap ran out of server memory."}', errors.TooLarge),
         (ROWS, b'[{"a":"1"}<br />\n<b>Fatal error</b>: Maximum execution time', errors.Truncated),
+        (ROWS, b'[{"a":"[not completed]', errors.Truncated),
+        (ROWS, b'[{"a":"\\\\"},{"b":"\\"}]', errors.Truncated),
+        (ROWS, b'[{"a":"\\\\"},{"b":"\\""}]', None),
         (Request("project", expect=Expect.OBJECT), b'{"project_id":1', errors.Truncated),
         (Request("record", expect=Expect.JSON), b'{"count":1}', None),
         (Request("record", expect=Expect.JSON), b"17", None),
@@ -158,12 +162,12 @@ def test_the_opening_of_an_answer_with_status_200(request_, opening, kind):
 )
 @pytest.mark.parametrize("size", [1, 5, 10_000])
 def test_the_ending_of_an_answer_with_status_200(request_, body, kind, size):
-    ending = Ending()
+    ending = Ending(request_, ASKED)
     # The opening comes in one piece, as the client hands it on.
     ending.see(body[:50])
     for at in range(50, len(body), size):
         ending.see(body[at : at + size])
-    problem = ending.problem(request_, ASKED)
+    problem = ending.problem()
     assert (None if problem is None else type(problem)) is kind
     assert ending.size == len(body)
 
