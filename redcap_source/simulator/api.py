@@ -116,6 +116,15 @@ def _with_right(right: str, text: str, handler: Handler) -> Handler:
     return handle
 
 
+def _ungrouped(handler: Handler) -> Handler:
+    def handle(call: Call) -> Answer:
+        if call.project.user(call.username).group:
+            raise Refusal(_NO_GROUPS, 403)
+        return handler(call)
+
+    return handle
+
+
 def _exporting(handler: Handler) -> Handler:
     def handle(call: Call) -> Answer:
         _require_export(call)
@@ -190,10 +199,12 @@ _ROLE_MAPPING = _with_right(
 )
 _NO_GROUPS = "You do not have permission to use Data Access Groups"
 _GROUPS = _with_right(
-    "data_access_groups", _NO_GROUPS, _table(lambda call: user_answers.groups(call.project), "Export DAGs (API)")
+    "data_access_groups",
+    _NO_GROUPS,
+    _ungrouped(_table(lambda call: user_answers.groups(call.project), "Export DAGs (API)")),
 )
-_GROUP_MAPPING = _with_right("data_access_groups", _NO_GROUPS, _table(
-    lambda call: user_answers.group_mapping(call.project), "Export User-DAG assignments (API)"))  # fmt: skip
+_GROUP_MAPPING = _with_right("data_access_groups", _NO_GROUPS, _ungrouped(_table(
+    lambda call: user_answers.group_mapping(call.project), "Export User-DAG assignments (API)")))  # fmt: skip
 
 HANDLERS: dict[tuple[str, str], Handler] = {
     ("version", "export"): _version,

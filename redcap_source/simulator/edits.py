@@ -132,10 +132,32 @@ class ProjectHandle:
             row = self._by(user).row("lock_record", f"Lock/Unlock Record {record}", what, record)
             self.project.log.add(row)
 
-    def unlock_record(self, record: str) -> None:
+    def unlock_record(self, record: str, *, user: str = NURSE) -> None:
         """Take every lock off a record."""
         with self.project.lock:
             self.project.records.put(replace(self._existing(record), locks=frozenset()))
+            action = f"Lock/Unlock Record {record}"
+            self.project.log.add(self._by(user).row("lock_record", action, "Action: Unlock entire record", record))
+
+    def respond(
+        self,
+        record: str,
+        instrument: str,
+        values: Mapping[str, str],
+        event: str | None = None,
+        instance: int | None = None,
+        *,
+        complete: bool = True,
+    ) -> None:
+        """Answer a survey as a participant; an incomplete response has a time stamp of [not completed]."""
+        with self.project.lock:
+            self.project.surveys.add(instrument)
+            slot = self._slot(event, instrument, instance, ())
+            stamp = self.site.clock.local() if complete else "[not completed]"
+            status = {f"{instrument}_complete": "2" if complete else "0"}
+            by = By("[survey respondent]", self.site.clock, noun="Response")
+            saving.save(self.project, record, [(slot, {**values, **status})], by)
+            saving.stamp_survey(self.project, record, slot, instrument, stamp)
 
     def add_field(self, row: Mapping[str, str], *, user: str = "designer1") -> None:
         """Add a field given as a dictionary row; it goes to the end of its form."""

@@ -22,6 +22,8 @@ from redcap_source.simulator.selection import Selection
 
 # Big enough that sending costs little, small enough that memory stays flat.
 PIECE = 1 << 17
+# How many written values are remembered at most.
+MEMORY = 50_000
 DELIMITERS = {"": ",", ",": ",", "tab": "\t", ";": ";", "|": "|", "^": "^"}
 Change = Callable[[str], str]
 INSTANCE = "redcap_repeat_instance"
@@ -241,9 +243,14 @@ class _Writer:
     tail = ""
     empty = ""
 
+    # Whether a value looks the same in whatever column it stands.
+    same_everywhere = True
+
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
         self._templates: dict[tuple[int, str, bool], list[str]] = {}
+        # Values as they were written before: studies repeat themselves, and looking up is quicker than checking.
+        self._written: dict[str, str] = {}
 
     def between(self, opened: bool) -> str:
         """What goes before a piece."""
@@ -267,7 +274,7 @@ class _Writer:
         cells = self._template(slot).copy()
         for at, key in enumerate(sheet.key_cells(record, slot)):
             cells[at] = cell(at, key)
-        position, changes = sheet.position, sheet.changes
+        position, changes, written = sheet.position, sheet.changes, self._known()
         if sheet.style.combine_checkboxes:
             values = combined(sheet.project, values)
         for name in values if len(values) <= len(position) else position:
@@ -275,9 +282,20 @@ class _Writer:
             value = values.get(name)
             if at_column is None or value is None:
                 continue
-            change = changes.get(at_column)
-            cells[at_column] = cell(at_column, value if change is None else change(value))
+            if at_column in changes:
+                value = changes[at_column](value)
+            text = written.get(value)
+            if text is None:
+                text = cell(at_column, value)
+                if self.same_everywhere:
+                    written[value] = text
+            cells[at_column] = text
         return self.line(cells)
+
+    def _known(self) -> dict[str, str]:
+        if len(self._written) > MEMORY:
+            self._written.clear()
+        return self._written
 
     def _template(self, slot: Slot) -> list[str]:
         kind = (slot[0], slot[1], slot[2] > 0)
@@ -329,6 +347,7 @@ class _Json(_Writer):
 
 
 class _Xml(_Writer):
+    same_everywhere = False
     head, tail = f"{XML_HEAD}\n<records>\n", "</records>"
     empty = head + tail
 

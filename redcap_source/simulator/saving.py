@@ -26,6 +26,8 @@ class By:
     user: str
     clock: Clock
     way: Way = ""
+    # A survey's answers are a Response in the log, everything else a record.
+    noun: Literal["record", "Response"] = "record"
 
     def row(self, kind: Kind, action: str, details: str = "", record: str = "", effect: Effect = "none") -> LogRow:
         """A row of the log about it."""
@@ -95,7 +97,7 @@ def _log_save(
 ) -> None:
     names_itself = is_new or not different
     shown = ({project.dictionary.record_id: record_id} if names_itself else {}) | dict(different)
-    action = f"{'Create' if is_new else 'Update'} record{by.way} {record_id}{event_suffix(project, slot)}"
+    action = f"{'Create' if is_new else 'Update'} {by.noun}{by.way} {record_id}{event_suffix(project, slot)}"
     kind: Kind = "record_add" if is_new else "record_edit"
     details = details_of(shown, checkbox_codes(project, shown), slot[2])
     project.log.add(by.row(kind, action, details, record_id, "data"))
@@ -129,6 +131,13 @@ def _calculate(project: Project, record_id: str, touched: list[Slot], by: By) ->
             action = f"Update record{auto.way} (Auto calculation) {record_id}{event_suffix(project, slot)}"
             details = details_of(different, {}, slot[2])
             project.log.add(auto.row("record_edit", action.replace(") (Auto", ")(Auto"), details, record_id, "data"))
+
+
+def stamp_survey(project: Project, record_id: str, slot: Slot, instrument: str, stamp: str) -> None:
+    """Put the time of a survey's response beside its answers; the log does not mention it."""
+    record = project.records.get(record_id)
+    if record is not None:
+        project.records.put(record.with_slot(slot, {**record.slots[slot], f"{instrument}_timestamp": stamp}))
 
 
 def delete(project: Project, record_id: str, arm: int | None, by: By, *, erase_log: bool = False) -> None:

@@ -14,6 +14,7 @@ from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.dictionary import Column
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.log import Effect
+from redcap_source.simulator.names import natural_key
 from redcap_source.simulator.parameters import Parameters
 from redcap_source.simulator.project import Project
 from redcap_source.simulator.records import Record, Slot, Values
@@ -137,11 +138,9 @@ def _events(project: Project, parameters: Parameters, *, refuse: bool) -> frozen
 
 def _record_ids(project: Project, parameters: Parameters, behaviour: Behaviour) -> tuple[str, ...]:
     asked = parameters.items("records")
-    ids = project.records.ids()
-    if asked:
-        wanted = set(asked)
-        # Few of many: look them up instead of walking all.
-        ids = [record for record in ids if record in wanted]
+    # Few of many are looked up, not searched for.
+    known = sorted({record for record in asked if record in project.records}, key=natural_key)
+    ids = known if asked else project.records.ids()
     begin, end = parameters.text("dateRangeBegin").strip(), parameters.text("dateRangeEnd").strip()
     if begin or end:
         touched = _touched(project, begin, end, behaviour)

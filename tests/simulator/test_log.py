@@ -129,6 +129,18 @@ def test_wiping_an_instance_removes_its_row_and_logs_an_update(frozen):
     assert action.startswith("Update record 1 (") and details == "[instance = 2], seen = '', visit_complete = ''"
 
 
+def test_a_survey_is_answered_in_its_own_words(frozen):
+    ask = asker_for(frozen, repeating())
+    ask.project.respond("2", "visit", {"seen": "1"}, "start_arm_1", 1, complete=False)
+    ask.project.respond("2", "visit", {"note": "done"}, "start_arm_1", 1)
+    newest, before = ask.json(content="log", logtype="record")[:2]
+    assert newest["username"] == "[survey respondent]" and newest["action"].startswith("Update Response 2 (Start")
+    assert newest["details"] == "note = 'done', visit_complete = '2'"
+    assert before["details"] == "seen = '1', visit_complete = '0'"
+    rows = ask.csv(content="record", records="2", exportSurveyFields="true")
+    assert rows[1]["visit_timestamp"] == "2024-07-01 12:00:30"
+
+
 def test_a_user_in_a_group_sees_the_log_of_its_records_only(frozen):
     ask = asker_for(frozen, repeating())
     ask.project.set_rights(dag="site_a")

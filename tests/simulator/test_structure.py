@@ -77,8 +77,10 @@ def test_groups_and_who_is_in_them(asker):
     assert ask.json(content="dag") == [
         {"data_access_group_name": "Site A", "unique_group_name": "site_a", "data_access_group_id": 7}
     ]
-    ask.project.set_rights(dag="site_a")
-    assert ask.json(content="userDagMapping") == [{"username": "api_user", "redcap_data_access_group": "site_a"}]
+    token = ask.project.add_user("kim", dag="site_a")
+    assert ask.json(content="userDagMapping")[1] == {"username": "kim", "redcap_data_access_group": "site_a"}
+    status, text = ask.refused(token=token, content="dag")
+    assert status == 403 and "do not have permission" in text
 
 
 @pytest.mark.parametrize(

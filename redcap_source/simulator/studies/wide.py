@@ -21,14 +21,20 @@ def make(*, records: int, seed: int, fields: int = 100, instruments: int = 5) ->
     project.settings["project_title"] = "Wide study"
     names = [column.name for column in project.dictionary.columns if column.field != "record_id"]
     pools = [_pool(at, name, seed) for at, name in enumerate(names)]
+    columns = list(zip(names, pools, strict=True))
     slot: Slot = (project.events[0].event_id, "", 0)
 
+    rows: dict[int, dict[str, str]] = {}
+
     def made(record: str) -> Record:
+        # All but the first column repeat every so many records, so that making one costs next to nothing.
         number = int(record)
-        values = {
-            name: pool[(number * (at + 3)) % POOL] for at, (name, pool) in enumerate(zip(names, pools, strict=True))
-        }
-        return Record(record, {slot: values})
+        row = rows.get(number % POOL)
+        if row is None:
+            row = {name: pool[(number * (at + 3)) % POOL] for at, (name, pool) in enumerate(columns)}
+            rows[number % POOL] = row
+        own = {"field_1": f"{number}.00"} if "field_1" in row else {}
+        return Record(record, {slot: {**row, **own}})
 
     project.records = RecordStore(makes=made, makeable=map(str, range(1, records + 1)))
     return project
