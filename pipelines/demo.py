@@ -86,8 +86,8 @@ def run_demo(folder: Path, records: int) -> None:
         with nightly_instance(folder / "dagster") as instance:
             for project in config.projects:
                 started = time.monotonic()
-                if not run_nightly(config, project, instance):
-                    raise WarehouseError(f"The nightly job failed for {project}; look at {folder / 'dagster'}.")
+                if failures := run_nightly(config, project, instance):
+                    raise WarehouseError(" ".join(failures))
                 console.print(f"  {project}: loaded in {time.monotonic() - started:.1f} s")
     console.print()
     warehouse = WarehouseFolder(config.warehouse)

@@ -22,7 +22,7 @@ DOORS = {
         "pipelines/jobs.py",
         "pipelines/resources.py",
         "pipelines/schedules.py",
-        "pipelines/dagster/",
+        "pipelines/failures.py",
     ),
     "typer": ("pipelines/cli.py",),
     "rich": ("pipelines/cli.py", "pipelines/console.py", "pipelines/demo.py"),

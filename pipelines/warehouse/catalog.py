@@ -10,10 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import duckdb
+
 from pipelines.structure import Structure
 from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.layout import Layout
 from pipelines.warehouse.quoting import literal, qualified
+from pipelines.warehouse.sql import statements
 from pipelines.warehouse.types import type_name
 from redcap_source import dictionary, model
 
@@ -35,6 +38,17 @@ STRUCTURE_TABLES = (
     "data_access_groups",
     "data_access_group_assignments",
 )
+
+
+def table_columns(table: str) -> list[tuple[str, str]]:
+    """The columns of a table of schema redcap, as (name, type)."""
+    with duckdb.connect() as connection:
+        connection.execute(statements("catalog")["create_catalog"])
+        return connection.execute(
+            "SELECT column_name, data_type FROM duckdb_columns() "
+            "WHERE schema_name = 'redcap' AND table_name = $table ORDER BY column_index",
+            {"table": table},
+        ).fetchall()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,34 @@
+"""The code location `redcap`, as `dagster dev` and `dg dev` load it. Nothing is read or connected on import."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from pipelines.config import Config, load_config
+
+
+@dg.definitions
+def definitions() -> dg.Definitions:
+    """Everything of this location, for the projects in projects.yaml.
+
+    Without a usable projects.yaml the location fails to load, and says why: an empty one would look like success.
+    """
+    return make_definitions(load_config())
+
+
+def make_definitions(config: Config) -> dg.Definitions:
+    """Assets, checks, job and schedule for the projects of a configuration."""
+    from pipelines.assets import make_assets
+    from pipelines.checks import make_checks
+    from pipelines.jobs import make_job
+    from pipelines.resources import WarehouseResource
+    from pipelines.schedules import make_schedule
+
+    job = make_job()
+    return dg.Definitions(
+        assets=make_assets(config),
+        asset_checks=make_checks(config),
+        jobs=[job],
+        schedules=[make_schedule(config, job)],
+        resources={"warehouse": WarehouseResource(config_path=str(config.path))},
+    )

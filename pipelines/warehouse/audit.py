@@ -1,0 +1,70 @@
+"""Questions an auditor asks of a project's mirror before it is published; answers are counts and names only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipelines.warehouse.connection import Connection, open_reader
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.quoting import qualified
+from pipelines.warehouse.sql import statements
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """REDCap's census beside what the mirror holds, as of the last run."""
+
+    in_redcap: int
+    in_warehouse: int
+    quarantined: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether every record REDCap has is in the warehouse, fresh."""
+        return self.in_redcap == self.in_warehouse and self.quarantined == 0
+
+
+def reconciliation(folder: WarehouseFolder, project: str) -> Reconciliation:
+    """Whether the last load brought every record."""
+    with open_reader(folder.mirror(project)) as connection:
+        row = connection.execute(statements("audit")["reconciliation"]).fetchone()
+    return Reconciliation(*(int(value or 0) for value in row)) if row else Reconciliation(0, 0, 0)
+
+
+def double_keys(folder: WarehouseFolder, project: str) -> dict[str, int]:
+    """Instruments whose keys are not unique, with how many keys are double; none if all is well."""
+    with open_reader(folder.mirror(project)) as connection:
+        counts = {name: _doubles(connection, name) for name in _instruments(connection)}
+    return {name: count for name, count in counts.items() if count}
+
+
+def invalid_by_field(folder: WarehouseFolder, project: str) -> list[tuple[str, str, str, int]]:
+    """Values that do not fit, counted by instrument, field and reason, the most frequent first."""
+    with open_reader(folder.mirror(project)) as connection:
+        return connection.execute(statements("audit")["invalid_by_field"]).fetchall()
+
+
+def rows_by_instrument(folder: WarehouseFolder, project: str) -> dict[str, int]:
+    """How many rows each instrument's table holds."""
+    with open_reader(folder.mirror(project)) as connection:
+        return {
+            name: _count(connection, f"SELECT count(*) FROM {qualified('raw', name)}")
+            for name in _instruments(connection)
+        }
+
+
+def _instruments(connection: Connection) -> list[str]:
+    return [name for (name,) in connection.execute(statements("audit")["instruments"]).fetchall()]
+
+
+def _doubles(connection: Connection, instrument: str) -> int:
+    return _count(
+        connection,
+        f"SELECT count(*) FROM (SELECT 1 FROM {qualified('raw', instrument)} "
+        "GROUP BY _record, _event, _instance HAVING count(*) > 1)",
+    )
+
+
+def _count(connection: Connection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
