@@ -53,7 +53,7 @@ log = logging.getLogger("redcap_warehouse")
 BATCH_BYTES = 32_000_000
 
 Now = Callable[[], datetime]
-Sleep = Callable[[float], object]
+Sleep = Callable[[float], None]
 
 
 def utc_now() -> datetime:

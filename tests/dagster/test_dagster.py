@@ -99,6 +99,7 @@ def test_a_re_execution_from_failure_repeats_only_what_failed(house, monkeypatch
     with dg.execute_job(
         dg.reconstructable(reconstructed_job),
         instance=house.instance,
+        tags={"dagster/partition": "study"},
         reexecution_options=dg.ReexecutionOptions.from_failure(failed.run_id, house.instance),
     ) as again:
         assert again.success
