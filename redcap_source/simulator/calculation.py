@@ -21,7 +21,7 @@ def recalculated(
     project: Project, record: Record, touched: list[Slot], now: datetime
 ) -> Iterator[tuple[Slot, Mapping[str, str]]]:
     """New values of calculated fields in the slots that a change may have moved."""
-    fields = [field for field in project.dictionary.fields if field.is_calculated]
+    fields = project.dictionary.calculated
     if not fields:
         return
     for slot in record.slots:

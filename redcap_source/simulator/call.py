@@ -97,6 +97,7 @@ def format_of(parameters: Parameters) -> str:
 
 
 def return_format_of(parameters: Parameters) -> str:
-    """The format of errors and results: returnFormat, else format, else XML."""
-    asked = parameters.text("returnFormat", parameters.text("format", "xml")).lower()
+    """The format of errors and results: returnFormat, else format, else XML, or JSON for PDFs."""
+    default = "json" if parameters.text("content") == "pdf" else "xml"
+    asked = parameters.text("returnFormat", parameters.text("format", default)).lower()
     return asked if asked in ("json", "csv", "xml") else "xml"

@@ -155,6 +155,11 @@ class Dictionary:
         return {field: tuple(columns) for field, columns in found.items()}
 
     @cached_property
+    def calculated(self) -> tuple[Field, ...]:
+        """The fields that REDCap computes itself."""
+        return tuple(field for field in self.fields if field.is_calculated)
+
+    @cached_property
     def _fields_by_form(self) -> dict[str, tuple[Field, ...]]:
         return {form: tuple(f for f in self.fields if f.form_name == form) for form in self.forms}
 

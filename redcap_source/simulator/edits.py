@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from redcap_source.simulator import saving
 from redcap_source.simulator.dictionary import Field, fields_from_rows
 from redcap_source.simulator.errors import Refusal, SimulatorError
 from redcap_source.simulator.imports import ImportOptions, apply_plan, plan_import
-from redcap_source.simulator.project import Event, Group, Project
+from redcap_source.simulator.project import Event, Group, Project, Randomization, Report
 from redcap_source.simulator.records import Record, Slot
 from redcap_source.simulator.saving import By
 from redcap_source.simulator.site import Site
@@ -183,6 +183,18 @@ class ProjectHandle:
         with self.project.lock:
             fields = [replace(f, **changes) if f.field_name == name else f for f in self.project.dictionary.fields]
             self._redesign(fields, "Edit project field", f"field_name = '{name}'", user)
+
+    def add_report(self, number: int, title: str, fields: Sequence[str], logic: str = "") -> None:
+        """Save a report of these fields, limited by logic."""
+        self.project.reports[number] = Report(title, tuple(fields), logic)
+
+    def add_randomization(
+        self, number: int, target_field: str, allocations: Sequence[str], event: str | None = None
+    ) -> None:
+        """Set up a randomization that hands out these allocations one after the other."""
+        self.project.settings["randomization_enabled"] = 1
+        place = self._event(event).event_id
+        self.project.randomizations[number] = Randomization(target_field, place, tuple(allocations))
 
     def add_dag(self, name: str) -> None:
         """Make a data access group, if it is new."""

@@ -277,10 +277,11 @@ class _Writer:
         position, changes, written = sheet.position, sheet.changes, self._known()
         if sheet.style.combine_checkboxes:
             values = combined(sheet.project, values)
-        for name in values if len(values) <= len(position) else position:
+        if len(values) > 2 * len(position):
+            values = {name: values[name] for name in position if name in values}
+        for name, value in values.items():
             at_column = position.get(name)
-            value = values.get(name)
-            if at_column is None or value is None:
+            if at_column is None:
                 continue
             if at_column in changes:
                 value = changes[at_column](value)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pytest
 
 from redcap_source.simulator import Simulator, make_study
-from redcap_source.simulator.project import Randomization
 from tests.simulator.conftest import Asker
 from tests.simulator.grids import classic, repeating
 
@@ -296,9 +295,8 @@ def test_renaming(asker):
 
 
 def test_randomizing_takes_the_next_allocation(asker):
-    project = classic({"id": "1"}, {"id": "2"})
-    project.randomizations[5] = Randomization("sex", allocations=("2", "1"))
-    ask = asker(project)
+    ask = asker(classic({"id": "1"}, {"id": "2"}))
+    ask.project.add_randomization(5, "sex", ("2", "1"))
     answer = ask.json(content="record", action="randomize", record="1", randomization_id="5")
     assert (answer["target_field"], ask.project.value("1", "sex")) == ("2", "2")
     assert ask.refused(content="record", action="randomize", record="1", randomization_id="5")[0] == 400
