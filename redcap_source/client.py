@@ -103,20 +103,8 @@ class RedcapClient(Reads, Writes):
         self._facts = threading.Lock()
         self._calls = Calls()
         self._server_date: datetime | None = None
-        self._http = httpx.Client(
-            transport=transport,
-            verify=_verification(self._url.scheme, ca_bundle, project),
-            timeout=httpx.Timeout(None, connect=timeouts.connect, read=timeouts.read, write=timeouts.write),
-            follow_redirects=False,
-            # A proxy of the environment has no business between this machine and itself.
-            trust_env=not self._loopback,
-            headers={
-                "User-Agent": "redcap_source",
-                "Accept": "*/*",
-                # On loopback compressing costs more than it saves.
-                "Accept-Encoding": "identity" if self._loopback else "gzip",
-            },
-        )
+        verify = _verification(self._url.scheme, ca_bundle, project)
+        self._http = _http_client(transport, verify, timeouts, loopback=self._loopback)
 
     def __enter__(self) -> Self:
         return self
@@ -232,7 +220,8 @@ class RedcapClient(Reads, Writes):
         )
 
     def _asked(self, request: Request) -> Asked:
-        return Asked(request.content, request.action, self.project, self._url.netloc.decode("ascii"))
+        action = request.action or ("import" if "data" in request.parameters else "")
+        return Asked(request.content, action, self.project, self._url.netloc.decode("ascii"))
 
 
 class _Exchange:
@@ -351,6 +340,25 @@ def _lower(headers: httpx.Headers) -> dict[str, str]:
 
 
 # --- Addresses, certificates, failures ---
+
+
+def _http_client(
+    transport: httpx.BaseTransport | None, verify: ssl.SSLContext | bool, timeouts: Timeouts, *, loopback: bool
+) -> httpx.Client:
+    return httpx.Client(
+        transport=transport,
+        verify=verify,
+        timeout=httpx.Timeout(None, connect=timeouts.connect, read=timeouts.read, write=timeouts.write),
+        follow_redirects=False,
+        # A proxy of the environment has no business between this machine and itself.
+        trust_env=not loopback,
+        headers={
+            "User-Agent": "redcap_source",
+            "Accept": "*/*",
+            # On loopback compressing costs more than it saves.
+            "Accept-Encoding": "identity" if loopback else "gzip",
+        },
+    )
 
 
 def _checked(url: str, project: str) -> tuple[httpx.URL, bool]:

@@ -4,9 +4,13 @@ REDCap's errors name records and quote values; messages end up in logs and mails
 error's `server_text`, for callers who may look at data.
 """
 
+import csv
+import io
+import json
 import re
+from collections.abc import Iterator
 
-from redcap_source.request import Request, form_fields
+from redcap_source.request import Parameter, Request, form_fields
 
 # Sentences about these name participants' records and values; about the others, only the project's design.
 _SPEAKS_OF_RECORDS = {"record", "report", "file", "log", "pdf", "participantList", "project_xml"}
@@ -22,7 +26,7 @@ def without_values(text: str, request: Request, most: int = 400) -> str:
     line = " ".join(text.split())
     if request.content in _SPEAKS_OF_RECORDS:
         known = _spoken_names(request)
-        for value in _participants_words(request):
+        for value in _participants_words(request, line):
             line = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "…", line)
         line = _QUOTED.sub(lambda m: m[0] if (m[1] or m[2] or "") in known else "'…'", line)
         if (found := _LIST_FOLLOWS.search(line)) and not _FIELDS_FOLLOW.search(line):
@@ -44,9 +48,30 @@ def _spoken_names(request: Request) -> set[str]:
     return names
 
 
-def _participants_words(request: Request) -> list[str]:
-    """Record ids and logic the caller sent: as such they may stand unquoted in REDCap's sentence."""
-    words: list[str] = []
+def _participants_words(request: Request, line: str) -> list[str]:
+    """Ids, logic and cells that were sent and stand in the sentence, the longest first; there they may be unquoted."""
+    sent = set(_cells(request.parameters.get("data")))
     for parameter in ("records", "record", "new_record_name", "filterLogic"):
-        words += [value for _, value in form_fields(parameter, request.parameters.get(parameter)) if value]
-    return sorted(words, key=len, reverse=True)[:1000]
+        sent.update(value for _, value in form_fields(parameter, request.parameters.get(parameter)))
+    return sorted((value for value in sent if value and value in line), key=len, reverse=True)
+
+
+def _cells(data: Parameter) -> Iterator[str]:
+    """The cells of an import, in JSON or else as CSV; other formats are as hard to read as they are rare."""
+    if not isinstance(data, str):
+        return
+    try:
+        rows = json.loads(data)
+    except (ValueError, RecursionError):
+        yield from (cell for row in _csv_rows(data) for cell in row)
+        return
+    for row in rows if isinstance(rows, list) else [rows]:
+        yield from (str(value) for value in (row.values() if isinstance(row, dict) else [row]))
+
+
+def _csv_rows(data: str) -> list[list[str]]:
+    try:
+        # The first row are the columns, which may be named.
+        return list(csv.reader(io.StringIO(data, newline="")))[1:]
+    except csv.Error:
+        return []

@@ -107,3 +107,39 @@ def test_rejected_cells_are_counted_but_not_quoted():
 def test_where_values_are_looked_for_they_are_found():
     error = errors.RequestRefused(Asked("record"), status=400, said="…", server_text=CANARY)
     assert error.server_text == CANARY
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        answer(f'{{"error":"{LINES}"}}'.encode(), "400 Bad Request"),
+        answer(f'{{"error":"Value {CANARY} of \'{CANARY}\' is odd"}}'.encode(), "400 Bad Request"),
+        answer(f'{{"error":"{CANARY}"}}'.encode(), "500 Internal Server Error"),
+        answer(f'{{"count":"{CANARY}"}}'.encode()),
+        answer(f'["{CANARY}"'.encode()),
+        answer(f'{{"count":0,"{CANARY}":1}}'.encode()),
+        answer(f"<html>{CANARY}</html>".encode()),
+        b"",
+    ],
+)
+def test_no_error_about_a_change_tells_what_was_sent(serve, tmp_path, caplog, script):
+    caplog.set_level(logging.DEBUG)
+    path = tmp_path / f"{CANARY}.txt"
+    path.write_text(CANARY)
+    said = []
+    with client_of(serve(script)) as client:
+        for call in (
+            lambda: client.import_records([{"record_id": CANARY, "weight": CANARY}]),
+            lambda: client.delete_records([CANARY]),
+            lambda: client.rename_record(CANARY, CANARY),
+            lambda: client.import_file(CANARY, "scan", path),
+        ):
+            try:
+                call()
+            except errors.RedcapError as error:
+                said.append(everything_said(error))
+                assert SECRET not in locals_of_frames(error)
+    assert said
+    for text in [*said, caplog.text]:
+        assert CANARY not in text
+        assert SECRET not in text

@@ -1,0 +1,45 @@
+import pytest
+
+from redcap_source.discretion import without_values
+from redcap_source.request import Request
+
+
+@pytest.mark.parametrize(
+    ("parameters", "text", "said"),
+    [
+        # Names of the project's design may be told, whoever quotes them.
+        (
+            {"fields": ["x", "y"]},
+            "The following values in the parameter \"fields\" are not valid: 'x', 'y'",
+            "The following values in the parameter \"fields\" are not valid: 'x', 'y'",
+        ),
+        (
+            {"data": "[]"},
+            "The following fields were not found in the project as real data fields: x, y",
+            "The following fields were not found in the project as real data fields: x, y",
+        ),
+        # Records and values may not.
+        ({"record": "P77"}, 'The record "P77" does not exist', "The record '…' does not exist"),
+        ({"records": ["P77"]}, "Record P77 is locked", "Record … is locked"),
+        ({"records": ["7"]}, "Wait 77 s for record 7.", "Wait 77 s for record …."),
+        (
+            {},
+            "One or more of the records do not exist. The following records do not exist: 1, 7",
+            "One or more of the records do not exist. The following records do not exist: …",
+        ),
+        ({"filterLogic": "[name] = 'Ann'"}, "Syntax error near [name] = 'Ann'", "Syntax error near …"),
+        ({"data": '[{"record_id":"P77","name":"Ann"}]'}, "Ann is odd (P77, name)", "… is odd (…, name)"),
+        ({"data": "record_id,name\nP77,Ann\n"}, "Ann is odd (P77, name)", "… is odd (…, name)"),
+    ],
+)
+def test_what_is_repeated_of_a_sentence(parameters, text, said):
+    assert without_values(text, Request("record", parameters=parameters)) == said
+
+
+def test_sentences_about_the_design_are_repeated_whole():
+    text = 'The form named "demographics" is incorrect for the user role "U-1"'
+    assert without_values(text, Request("userRole", parameters={"data": "[]"})) == text
+
+
+def test_long_sentences_are_cut():
+    assert without_values("x" * 1000, Request("metadata")) == "x" * 400 + "…"
