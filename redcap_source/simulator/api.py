@@ -228,9 +228,13 @@ HANDLERS: dict[tuple[str, str], Handler] = {
         lambda call: structure.form_event_mapping(call.project, call.parameters.items("arms")),
         "Export instrument-event mappings (API)",
     ),
-    ("repeatingFormsEvents", "export"): _table(
-        lambda call: structure.repeating_forms_events(call.project),
-        "Export repeating instruments and events (API)",
+    ("repeatingFormsEvents", "export"): _with_right(
+        "design",
+        "You do not have Project Design and Setup privileges",
+        _table(
+            lambda call: structure.repeating_forms_events(call.project),
+            "Export repeating instruments and events (API)",
+        ),
     ),
     ("user", "export"): _USERS,
     ("userRole", "export"): _ROLES,

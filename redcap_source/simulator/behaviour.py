@@ -40,5 +40,9 @@ class Behaviour:
     form_right_codes: Literal["plain", "since_15_6"] = "plain"
     # Warnings before the body of a new project's token have been seen.
     noisy_project_creation: bool = False
+    # Exports of more cells than this fail for want of memory; 0 is no limit.
+    max_cells: int = 0
+    # Bodies longer than this are cut by PHP and answered with an empty error; 0 is no limit.
+    max_body_bytes: int = 0
     # What happens past `rate_limit` requests a minute: an HTML page until `reset_ban()`. 0 is no limit.
     rate_limit: int = 0

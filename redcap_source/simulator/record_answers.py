@@ -7,12 +7,13 @@ from dataclasses import replace
 from redcap_source.simulator.call import Answer, Call, text_answer
 from redcap_source.simulator.eav import eav_text
 from redcap_source.simulator.errors import Refusal
+from redcap_source.simulator.faults import OUT_OF_MEMORY
 from redcap_source.simulator.flat import Style, flat_text
 from redcap_source.simulator.formats import CONTENT_TYPES
 from redcap_source.simulator.numbering import next_name
 from redcap_source.simulator.parameters import Parameters
 from redcap_source.simulator.project_answers import export_odm
-from redcap_source.simulator.selection import in_order, selection_of
+from redcap_source.simulator.selection import Selection, in_order, selection_of
 
 EXPORT = "Data export (API) "
 
@@ -28,10 +29,21 @@ def export_records(call: Call) -> Answer:
     style = replace(Style.of(parameters), format=call.format)
     shown = parameters.text("rawOrLabel") or "raw"
     call.note("export", EXPORT, f"export_format: {call.format.upper()}, rawOrLabel: {shown}")
+    _refuse_too_big(call, selection)
     if call.format == "odm":
         return export_odm(call)
     make = flat_text if kind == "flat" else eav_text
     return Answer(make(project, selection, style, call.behaviour), 200, CONTENT_TYPES[call.format])
+
+
+def _refuse_too_big(call: Call, selection: Selection) -> None:
+    limit = call.behaviour.max_cells
+    if not limit:
+        return
+    found = (call.project.records.get(record) for record in selection.record_ids)
+    rows = sum(len(record.slots) for record in found if record is not None)
+    if rows * len(selection.columns) > limit:
+        raise Refusal(OUT_OF_MEMORY, 500)
 
 
 def export_report(call: Call) -> Answer:

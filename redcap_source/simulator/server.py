@@ -64,6 +64,8 @@ class Back:
     # Seconds that answering so many cells should take at least.
     latency: Callable[[int], float] = lambda cells: 0.0
     gzip: bool = False
+    # The longest body that is read; 0 is no limit.
+    max_body: Callable[[], int] = lambda: 0
 
 
 class _Listener(ThreadingHTTPServer):
@@ -152,6 +154,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, body: bytes) -> None:
         back = self._back
+        limit = back.max_body()
+        if limit and len(body) > limit:
+            self._send_whole(400, HTML, b"")
+            return
         inquiry = back.inquire(self._parameters(body))
         fault = back.faults.strike(inquiry.project, inquiry.content, inquiry.action)
         started = time.perf_counter()

@@ -194,6 +194,7 @@ class Simulator:
             failed=self.failures.append,
             latency=lambda cells: self.latency[0] + cells * self.latency[1] / 1e6,
             gzip=self._gzip,
+            max_body=lambda: self.behaviour.max_body_bytes,
         )
 
     def _inquire(self, parameters: Parameters) -> Inquiry:

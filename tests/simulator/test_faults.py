@@ -118,6 +118,20 @@ def test_too_many_requests_a_minute_are_a_ban(asker, simulator):
     assert answers[:5] == ["14.7.3"] * 5 and "banned" in answers[5] and "banned" in answers[6]
 
 
+def test_too_big_an_export_runs_out_of_memory(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.behaviour = Behaviour(max_cells=100)
+    status, text = ask.refused(content="record")
+    assert status == 500 and text.startswith("REDCap ran out of server memory.")
+    assert len(ask.json(content="record", records="1,2,3")) == 3
+
+
+def test_too_long_a_body_gets_an_empty_error(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.behaviour = Behaviour(max_body_bytes=1_000)
+    assert ask.raw(content="record", data="[" + " " * 1_000 + "]", format="json")[:2] == (400, "")
+
+
 def test_exports_and_edits_at_the_same_time_do_not_disturb_each_other(asker, simulator):
     ask = asker("longitudinal", records=150)
     stop = threading.Event()

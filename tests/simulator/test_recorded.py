@@ -300,6 +300,20 @@ def test_observed_behaviour(ask_of, recorded, call, asked):
         assert (status, body) == (fact.get("http_status", 400), fact["body"])
 
 
+@pytest.mark.parametrize(
+    ("asked", "rows"),
+    [
+        ({"content": "record"}, 3),
+        ({"content": "exportFieldNames"}, 16),
+        ({"content": "metadata"}, 15),
+        ({"content": "dag"}, 1),
+        ({"content": "instrument"}, 1),
+    ],
+)
+def test_what_pycaps_own_live_tests_count(ask_of, recorded, asked, rows):
+    assert len(ask_of("pycap-test-simple").csv(**asked)) == rows
+
+
 def table() -> str:
     lines = [
         "# Where the simulator differs from recorded answers",

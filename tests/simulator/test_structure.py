@@ -85,7 +85,13 @@ def test_groups_and_who_is_in_them(asker):
 
 @pytest.mark.parametrize(
     ("right", "content"),
-    [("logging", "log"), ("user_rights", "user"), ("data_access_groups", "dag"), ("api_export", "record")],
+    [
+        ("design", "repeatingFormsEvents"),
+        ("logging", "log"),
+        ("user_rights", "user"),
+        ("data_access_groups", "dag"),
+        ("api_export", "record"),
+    ],
 )
 def test_a_missing_right_is_a_403(asker, right, content):
     ask = asker(classic())
