@@ -3,6 +3,7 @@
 pandas is imported inside the functions: it costs half a second, and most callers never need it.
 """
 
+import csv
 import io
 from typing import TYPE_CHECKING
 
@@ -10,23 +11,49 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def frame_of_csv(body: bytes, delimiter: str = ",") -> "pd.DataFrame":
-    """A CSV body as text: blank stays blank, `NA` stays `NA`, `001` stays `001`, and headers may repeat."""
+class MalformedTableError(ValueError):
+    """The text is no table; the message quotes nothing of it."""
+
+
+def frame_of_csv(text: str, delimiter: str = ",") -> "pd.DataFrame":
+    """CSV text as a frame: blank stays blank, `NA` stays `NA`, `001` stays `001`, and headers may repeat.
+
+    MalformedTableError where a row is longer or shorter than the header, or a quote stands open.
+    """
     import pandas as pd
 
-    if not body.strip():
+    if not text.strip():
         return pd.DataFrame()
+    _check_shape(text, delimiter)
     # The header is read as a row, because pandas renames columns of the same name, which label headers have.
     table = pd.read_csv(
-        io.BytesIO(body),
+        io.StringIO(text),
         sep=delimiter,
         header=None,
         dtype=str,
         na_filter=False,
         skip_blank_lines=False,
-        encoding="utf-8-sig",
+        lineterminator="\n",
         engine="c",
     )
     frame = table.iloc[1:].reset_index(drop=True)
     frame.columns = pd.Index(table.iloc[0].tolist(), dtype=object)
     return frame
+
+
+def _check_shape(text: str, delimiter: str) -> None:
+    """pandas fills short rows up without a word, so a stricter reader goes over the text first."""
+    csv.field_size_limit(max(len(text), csv.field_size_limit()))
+    rows = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, strict=True)
+    problem = ""
+    try:
+        width = len(next(rows))
+        for number, row in enumerate(rows, start=2):
+            # A blank line is a blank cell where there is one column only.
+            if len(row) != width and not (width == 1 and not row):
+                problem = f"Row {number} has {len(row)} cells, the header {width}."
+                break
+    except csv.Error:
+        problem = "Its quotes or line ends are not those of a CSV."
+    if problem:
+        raise MalformedTableError(problem)

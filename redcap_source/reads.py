@@ -330,11 +330,17 @@ class Reads(Sender):
     # --- Ways of this half ---
 
     def _frame(self, content: str, parameters: dict[str, Parameter], expect: Expect, delimiter: str) -> "pd.DataFrame":
-        body = self._body(Request(content, parameters=parameters, format="csv", expect=expect))
-        if not body.strip():
+        request = Request(content, parameters=parameters, format="csv", expect=expect)
+        asked = self._asked(request)
+        text = reading.text_of(self._body(request), asked)
+        if not text.strip():
             # An empty CSV cannot be told from a failure; an empty JSON list can.
             self._body(Request(content, parameters=parameters))
-        return frames.frame_of_csv(body, "\t" if delimiter == "tab" else delimiter)
+        try:
+            return frames.frame_of_csv(text, "\t" if delimiter == "tab" else delimiter)
+        except frames.MalformedTableError as error:
+            problem = errors.UnexpectedAnswer(asked, status=200, detail=str(error))
+        raise problem
 
     def _download(self, request: Request, folder: Path) -> SavedFile:
         partial = files.partial_path(folder)
