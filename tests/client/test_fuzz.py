@@ -27,6 +27,8 @@ from redcap_source.verdict import rejected_cells
 
 from .canned import SECRET
 
+pytestmark = pytest.mark.fuzz
+
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
 fuzz = settings(
     max_examples=EXAMPLES,
