@@ -59,7 +59,7 @@ def _structure(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
             dg.AssetSpec(
                 key(name),
                 description=description,
-                group_name="structure",
+                group_name=PREFIX,
                 kinds={"redcap", "duckdb"},
                 owners=OWNERS,
                 metadata={"dagster/table_name": f"redcap.{table}", "dagster/column_schema": _columns_of(table)},
@@ -184,7 +184,7 @@ def _records(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         key=key("records"),
         ins={name: dg.AssetIn(key(name), dagster_type=dg.Nothing) for name in STRUCTURE},
         partitions_def=partitions,
-        group_name="records",
+        group_name=PREFIX,
         kinds={"redcap", "duckdb"},
         owners=OWNERS,
         description=(
@@ -231,7 +231,7 @@ def _published(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         key=key("published"),
         deps=[key("records")],
         partitions_def=partitions,
-        group_name="warehouse",
+        group_name=PREFIX,
         kinds={"duckdb"},
         owners=OWNERS,
         pool="redcap_publish",

@@ -176,6 +176,8 @@ def serve_ui() -> None:
             "DAGSTER_HOME": str((folder / "dagster").absolute()),
         }
         command = [str(Path(sys.executable).parent / "dagster"), "dev", "--host", "127.0.0.1"]
+        if not Path("workspace.yaml").exists():
+            command += ["--module-name", "pipelines.definitions"]
         stdout().print("The Dagster UI will be at http://127.0.0.1:3000; Ctrl-C ends it and the simulator.")
         try:
             subprocess.run([*command, *sys.argv[1:]], env=environment, check=False)  # noqa: S603 - our own command
