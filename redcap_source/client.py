@@ -309,7 +309,10 @@ class _Exchange:
             if len(body) >= _ERROR_BYTES:
                 break
         said = self._client._token.masked(bytes(body[:_ERROR_BYTES]))
-        answer = verdict.Answer(response.status_code, _lower(response.headers), said)
+        headers = _lower(response.headers)
+        if "location" in headers:
+            headers["location"] = _absolute(self._client._url, headers["location"])
+        answer = verdict.Answer(response.status_code, headers, said)
         return verdict.refusal(self._request, self._asked, answer)
 
     def _pass_on(self, pieces: Iterator[bytes]) -> RedcapError | None:
@@ -340,6 +343,14 @@ def _lower(headers: httpx.Headers) -> dict[str, str]:
 
 
 # --- Addresses, certificates, failures ---
+
+
+def _absolute(base: httpx.URL, location: str) -> str:
+    """Where a redirect points: as a whole URL, which can be copied into a configuration."""
+    try:
+        return str(base.join(location))
+    except httpx.InvalidURL:
+        return ""
 
 
 def _http_client(

@@ -5,7 +5,7 @@ Whether an answer is good is verdict.py's business, what a row means model.py's.
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -64,6 +64,8 @@ def _sample(body: bytes, most: int = 200) -> str:
 def server_date(headers: Mapping[str, str]) -> datetime | None:
     """The aware time in the Date header; None where it is missing or odd."""
     try:
-        return parsedate_to_datetime(headers["date"])
+        moment = parsedate_to_datetime(headers["date"])
     except (KeyError, ValueError):
         return None
+    # A zone of -0000 means that the sender does not say where it is; a Date header is UTC by rule.
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -427,3 +427,27 @@ def test_the_import_is_cheap():
     code = "import redcap_source, sys; print('pandas' in sys.modules, 'redcap_source.simulator' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://redcap.example.edu/api/", "https://redcap.example.edu/api/"),
+        ("/redcap/api/?a=b", "http://127.0.0.1/redcap/api/"),
+        ("//other.example.edu/api/", "http://other.example.edu/api/"),
+    ],
+)
+def test_a_redirect_is_told_as_a_url_to_copy(location, told):
+    transport = httpx.MockTransport(lambda request: httpx.Response(301, headers={"location": location}))
+    client = RedcapClient("http://127.0.0.1/api", Token(SECRET), transport=transport)
+    with client, pytest.raises(errors.Redirected) as caught:
+        client.version()
+    assert caught.value.location == told
+
+
+def test_a_bundle_of_certificates_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(errors.BadCertificate, match="No such file"):
+        RedcapClient("https://redcap.example.edu/api/", Token(SECRET), ca_bundle=tmp_path / "none.pem")
+    (tmp_path / "odd.pem").write_text("odd")
+    with pytest.raises(errors.BadCertificate, match=r"odd\.pem"):
+        RedcapClient("https://redcap.example.edu/api/", Token(SECRET), ca_bundle=tmp_path / "odd.pem")
