@@ -43,7 +43,15 @@ def nightly_instance(home: Path) -> Iterator[dg.DagsterInstance]:
             settings.write_text(_INSTANCE, encoding="utf-8")
         os.environ["DAGSTER_HOME"] = str(home)
         with dg.DagsterInstance.from_config(str(home)) as instance:
+            _make_storage(instance)
             yield instance
+
+
+def _make_storage(instance: dg.DagsterInstance) -> None:
+    """Make Dagster's database files now: webserver and daemon, started together, would trip over each other."""
+    instance.get_runs(limit=1)
+    instance.all_instigator_state()
+    instance.get_asset_keys(limit=1)
 
 
 def run_nightly(config: Config, project: str, instance: dg.DagsterInstance) -> list[str]:
