@@ -5,22 +5,30 @@
     with RedcapClient("https://redcap.example.edu/api/", Token("..."), project="heart_study") as client:
         client.export_records_to(Path("records.csv"))
 
+The calls are in reads.py (what may be asked again) and writes.py (what is never sent twice).
+
 A simulated REDCap to try it against is in `redcap_source.simulator`, which shares no code with the rest.
 """
 
 from redcap_source import dictionary, errors, model
 from redcap_source.client import Calls, RedcapClient, Timeouts
+from redcap_source.files import SavedFile
+from redcap_source.outline import Outline
 from redcap_source.pace import Pace
 from redcap_source.retry import RetryPolicy
 from redcap_source.sinks import Received
 from redcap_source.token import Token
+from redcap_source.writes import Imported
 
 __all__ = [
     "Calls",
+    "Imported",
+    "Outline",
     "Pace",
     "Received",
     "RedcapClient",
     "RetryPolicy",
+    "SavedFile",
     "Timeouts",
     "Token",
     "dictionary",
