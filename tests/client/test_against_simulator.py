@@ -197,3 +197,20 @@ def test_the_wrong_path_is_told(simulator):
     url = simulator.url.rstrip("/") + "/nothing/here/"
     with RedcapClient(url, Token("F" * 32)) as client, pytest.raises((errors.WrongUrl, errors.TokenRefused)):
         client.version()
+
+
+def test_surveys_have_links_codes_and_participants(simulator):
+    with RedcapClient(simulator.url, Token(simulator.projects["repeating"].token)) as client:
+        outline = client.outline()
+        record = client.record_ids(outline.def_field)[0]
+        surveys = []
+        for row in client.form_event_mapping():
+            try:
+                link = client.survey_link(record, row.form, row.unique_event_name)
+            except errors.RequestRefused:
+                continue  # not a survey
+            surveys.append(row)
+            assert link.startswith("http")
+            assert len(client.survey_access_code(record, row.form, row.unique_event_name)) == 9
+            assert client.participant_list(row.form, row.unique_event_name) is not None
+        assert surveys
