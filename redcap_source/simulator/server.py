@@ -158,20 +158,24 @@ class _Handler(BaseHTTPRequestHandler):
         if limit and len(body) > limit:
             self._send_whole(400, HTML, b"")
             return
-        inquiry = back.inquire(self._parameters(body))
-        fault = back.faults.strike(inquiry.project, inquiry.content, inquiry.action)
-        started = time.perf_counter()
         try:
-            if fault is not None and self._strike(inquiry, fault, started):
-                return
-            answer = back.answer(inquiry, fault)
-            # Remembered before the last byte leaves, so that whoever has the answer finds the request noted.
-            self._send(answer, started, lambda sent: back.done(inquiry, answer.status, sent))
-        except (BrokenPipeError, ConnectionResetError):
+            self._reply(back, body)
+        except OSError:
+            # The client hung up.
             self.close_connection = True
         except Exception as error:
             back.failed(error)
             self._reset()
+
+    def _reply(self, back: Back, body: bytes) -> None:
+        started = time.perf_counter()
+        inquiry = back.inquire(self._parameters(body))
+        fault = back.faults.strike(inquiry.project, inquiry.content, inquiry.action)
+        if fault is not None and self._strike(inquiry, fault, started):
+            return
+        answer = back.answer(inquiry, fault)
+        # Remembered before the last byte leaves, so that whoever has the answer finds the request noted.
+        self._send(answer, started, lambda sent: back.done(inquiry, answer.status, sent))
 
     def _parameters(self, body: bytes) -> Parameters:
         kind = self.headers.get("Content-Type", "")

@@ -97,6 +97,14 @@ def test_work_can_be_done_though_its_answer_is_lost(asker, simulator):
     assert ask.json(content="log", logtype="export")[0]["action"] == "Data export (API) "
 
 
+def test_an_edit_that_fails_does_not_pass_for_redcap():
+    with pytest.raises(SimulatorError, match="itself failed"), Simulator() as simulator:
+        ask = Asker(simulator.url, simulator.add_project(classic(*ROWS), name="x"))
+        simulator.before_request(lambda: ask.project.delete("nobody"))
+        with pytest.raises((urllib.error.URLError, ConnectionResetError, http.client.RemoteDisconnected)):
+            ask(content="record")
+
+
 def test_an_edit_can_come_between_two_requests(asker, simulator):
     ask = asker(classic(*ROWS))
     simulator.before_request(lambda: ask.project.save("1", {"age": "99"}), nth=2, content="record")
