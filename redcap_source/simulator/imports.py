@@ -152,13 +152,13 @@ class _Checker:
         dictionary = self._project.dictionary
         found: dict[Column, str] = {}
         for name, value in row.items():
+            if value == "" and not self._options.overwrite:
+                continue
             column = dictionary.column_named.get(name)
             if column is None or column.kind == "file" or name == dictionary.record_id:
                 continue
             field_row = dictionary.by_name.get(column.field)
             if field_row is not None and field_row.is_calculated:
-                continue
-            if value == "" and not self._options.overwrite:
                 continue
             found[column] = value
         return found
