@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
-from bench.full_load import NAMES, full_load, memory
+from bench.full_load import NAMES, SimulatorDied, full_load, memory
+from bench.measure import ContestantFailed
 
 
 def main() -> None:
@@ -15,9 +17,12 @@ def main() -> None:
     options.add_argument("--without-pycap", action="store_true")
     chosen = options.parse_args()
     contestants = ("ours", "floor") if chosen.without_pycap else tuple(NAMES)
-    print(full_load(chosen.records, chosen.rounds, contestants), flush=True)
-    print(flush=True)
-    print(memory((chosen.records, chosen.records * 4)))
+    try:
+        print(full_load(chosen.records, chosen.rounds, contestants), flush=True)
+        print(flush=True)
+        print(memory((chosen.records, chosen.records * 4)))
+    except (SimulatorDied, ContestantFailed) as problem:
+        sys.exit(f"{type(problem).__name__}: {problem}")
 
 
 if __name__ == "__main__":

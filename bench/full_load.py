@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from bench.measure import Cost, median, run, table
+from bench.measure import ContestantFailed, Cost, claim, median, run, table
 
 NAMES = {
     "ours": "redcap-warehouse sync",
@@ -21,17 +22,36 @@ NAMES = {
 }
 
 
+class SimulatorDied(Exception):
+    """The simulated REDCap ended while it was being measured against; nothing measured since counts."""
+
+
 @contextmanager
 def simulated(study: str, records: int) -> Iterator[tuple[str, str]]:
     """A simulator in a process of its own; its URL and the study's token."""
     command = [sys.executable, "-m", "pipelines.cli", "simulate", "--study", study, "--records", str(records), "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as simulator,
+    ):
         assert simulator.stdout is not None
         try:
-            told = json.loads(simulator.stdout.readline())
+            first_line = simulator.stdout.readline()
+            if not first_line:
+                raise SimulatorDied(_last_words(simulator, complaints))
+            told = json.loads(first_line)
             yield told["url"], next(iter(told["projects"].values()))["token"]
+        except ContestantFailed:
+            if simulator.poll() is not None:
+                raise SimulatorDied(_last_words(simulator, complaints)) from None
+            raise
         finally:
             simulator.terminate()
+
+
+def _last_words(simulator: subprocess.Popen[str], complaints: IO[str]) -> str:
+    complaints.seek(0)
+    return f"The simulated REDCap ended with {simulator.wait()}: {complaints.read()[-500:].strip() or 'no message'}"
 
 
 def cost_of(contestant: str, url: str, token: str) -> Cost:
@@ -52,7 +72,8 @@ def full_load(records: int, rounds: int, contestants: tuple[str, ...]) -> str:
             for name in contestants:
                 costs[name].append(cost_of(name, url, token))
     title = f"Full load, longitudinal and sparse, {records:,} records, median of {rounds}"
-    return table(title, {NAMES[name]: median(costs[name]) for name in contestants}, NAMES["ours"])
+    medians = {NAMES[name]: median(costs[name]) for name in contestants}
+    return f"{table(title, medians, NAMES['ours'])}\n{claim(NAMES['ours'], medians)}"
 
 
 def memory(sizes: tuple[int, int]) -> str:

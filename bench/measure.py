@@ -54,7 +54,7 @@ def median(costs: Sequence[Cost]) -> Cost:
 
 
 def table(title: str, costs: Mapping[str, Cost], reference: str) -> str:
-    """The figures, and each as a multiple of the reference's."""
+    """The figures, each as a multiple of the reference's, and in words what the reference spares."""
     base = costs[reference]
     width = max(len(name) for name in costs)
     lines = [title, f"{'':{width}}  {'wall s':>8} {'CPU s':>8} {'peak MB':>8}   wall ×    CPU ×    MB ×"]
@@ -64,3 +64,20 @@ def table(title: str, costs: Mapping[str, Cost], reference: str) -> str:
             f"{cost.wall / base.wall:7.2f}  {cost.cpu / base.cpu:7.2f} {cost.peak_mb / base.peak_mb:7.2f}"
         )
     return "\n".join(lines)
+
+
+def claim(ours: str, costs: Mapping[str, Cost]) -> str:
+    """One sentence for each other contestant: how much less ours took, or how much more."""
+    base = costs[ours]
+    width = max(len(name) for name in costs)
+    return "\n".join(
+        f"beside {name + ':':{width + 1}} {_times(cost.cpu / base.cpu, 'fewer', 'more')} CPU seconds, "
+        f"{_times(cost.peak_mb / base.peak_mb, 'less', 'more')} memory, "
+        f"{_times(cost.wall / base.wall, 'less', 'more')} waiting"
+        for name, cost in costs.items()
+        if name != ours
+    )
+
+
+def _times(ratio: float, less: str, more: str) -> str:
+    return f"{ratio:.1f} × {less}" if ratio >= 1 else f"{1 / ratio:.1f} × {more}"

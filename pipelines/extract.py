@@ -135,6 +135,8 @@ class _Ask:
     records: tuple[str, ...] = field(repr=False)
     number: int
     parts: tuple[Part, ...]
+    shares: tuple[tuple[str, ...], ...] = field(repr=False)
+    """For each part the records it is asked for."""
 
     @property
     def narrow(self) -> bool:
@@ -219,22 +221,25 @@ class Fetcher:
         few = len(records) <= JSON_RECORDS
         if few or not narrow:
             form: Format = "json" if few else "csv"
-            return _Ask(records, self._asked, (Part(self.staging / f"{name}.{form}", form),))
-        scopes = [at for at in range(len(self.plan.narrow)) if any(self._is_due(record, at) for record in records)]
-        return _Ask(records, self._asked, tuple(Part(self.staging / f"{name}-{at}.csv", "csv", at) for at in scopes))
+            return _Ask(records, self._asked, (Part(self.staging / f"{name}.{form}", form),), (records,))
+        shares = {at: self._due_in(at, records) for at in range(len(self.plan.narrow))}
+        asked = [at for at, share in shares.items() if share]
+        parts = tuple(Part(self.staging / f"{name}-{at}.csv", "csv", at) for at in asked)
+        return _Ask(records, self._asked, parts, tuple(shares[at] for at in asked))
 
-    def _is_due(self, record: str, scope: int) -> bool:
-        return bool(self._due[record] >> scope & 1)
+    def _due_in(self, scope: int, records: Sequence[str]) -> tuple[str, ...]:
+        bit = 1 << scope
+        return tuple(record for record in records if self._due[record] & bit)
 
     def _send(self, ask: _Ask) -> list[Received]:
         return [
             self.client.export_records_to(
                 part.path,
                 format=part.format,
-                records=ask.records,
+                records=share,
                 **self.plan.scope(part).options(),
             )
-            for part in ask.parts
+            for part, share in zip(ask.parts, ask.shares, strict=True)
         ]
 
     def _settle(self, future: Future[list[Received]], ask: _Ask) -> Iterator[Fetched]:
@@ -264,7 +269,7 @@ class Fetcher:
 
     def _prove(self, ask: _Ask, received: Sequence[Received]) -> Chunk:
         answers = [self.plan.answer(part) for part in ask.parts]
-        proofs = [prove(self.prover, answer, ask.records) for answer in answers]
+        proofs = [prove(self.prover, answer, share) for answer, share in zip(answers, ask.shares, strict=True)]
         proven, left = self._proven_by_all(ask, proofs)
         return Chunk(
             parts=ask.parts,
@@ -285,10 +290,8 @@ class Fetcher:
             (proof,) = proofs
             return proof.records, () if proof.unproven is None else (proof.unproven,)
         doubtful = {proof.unproven for proof in proofs if proof.unproven is not None}
-        for part, proof in zip(ask.parts, proofs, strict=True):
-            came = set(proof.records)
-            due = (record for record in ask.records if self._is_due(record, part.scope or 0))
-            doubtful.update(record for record in due if record not in came)
+        for share, proof in zip(ask.shares, proofs, strict=True):
+            doubtful.update(set(share).difference(proof.records))
         return (
             tuple(record for record in ask.records if record not in doubtful),
             tuple(record for record in ask.records if record in doubtful),

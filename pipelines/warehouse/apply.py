@@ -138,17 +138,41 @@ def _stage(
     for number, chunk in enumerate(sources):
         at = {name: i for i, name in enumerate(chunk.answer.columns)}
         shown = ", ".join(f"c{at[name]} AS c{position}" for name, position in positions.items())
-        parts.append(f"SELECT {shown} FROM {source(chunk.answer)} WHERE NOT list_contains($left{number}::VARCHAR[], c0)")
+        parts.append(
+            f"SELECT {shown} FROM {source(chunk.answer)} WHERE NOT list_contains($left{number}::VARCHAR[], c0)"
+        )
     if not parts:
         names = ", ".join(f"NULL::VARCHAR AS c{position}" for position in positions.values())
         parts = [f"SELECT {names} WHERE false"]
+    flags = ", ".join(f"{_holds_data(layout, table)} AS {_flag(table)}" for table in tables)
     left = {f"left{number}": list(chunk.left) for number, chunk in enumerate(sources)}
     try:
         # One statement for all answers: inserting them one by one costs three times as much.
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE batch AS {' UNION ALL '.join(parts)}", left)
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE batch AS SELECT *, {flags} FROM ({' UNION ALL '.join(parts)})", left
+        )
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         # The message would quote the line, which is patients' data.
         raise ChunkNotProven(reason="a staged answer can no longer be read as it was proven") from None
+
+
+def _flag(table: InstrumentTable) -> str:
+    """The column of the batch that says whether a row holds data of an instrument."""
+    return identifier(f"holds {table.name}")
+
+
+def _holds_data(layout: Layout, table: InstrumentTable) -> str:
+    """The test for a row to hold data of an instrument: a value, a ticked option, or a status above Incomplete.
+
+    Incomplete alone is no data: older servers send it for forms that nobody opened.
+    """
+    position = layout.position
+    plain = [c.name for c in table.columns if c.kind not in (ValueKind.CHECKBOX, ValueKind.STATUS)]
+    flags = [c.name for c in table.columns if c.kind in (ValueKind.CHECKBOX, ValueKind.STATUS)]
+    tests = [f"coalesce(c{position(name)} <> '0', false)" for name in flags]
+    if plain:
+        tests.append(f"coalesce({', '.join(f'c{position(name)}' for name in plain)}) IS NOT NULL")
+    return "(" + (" OR ".join(tests) or "false") + ")"
 
 
 def _known_records(connection: Connection) -> int:
@@ -180,16 +204,19 @@ class _InstrumentApply:
         self.stamp = stamp
         self.target = qualified("raw", table.name)
         self.shown = work_columns(layout, table)
+        self.holds = _flag(table)
 
     def run(self, *, compare: bool) -> Touched:
         """Bring the instrument's rows to what the batch says."""
-        self.connection.execute(self._incoming())
-        arrived = _count(self.connection, "SELECT count(*) FROM incoming")
-        touched = self._replace(arrived) if compare else self._insert_all(arrived)
+        # Rows that need not be compared are read once or twice: keeping them apart would cost more than it saves.
+        kind = "TABLE" if compare else "VIEW"
+        self.connection.execute(f"CREATE OR REPLACE TEMP {kind} incoming AS {self._incoming()}")
+        touched = self._replace() if compare else self._insert_all()
+        arrived = touched.inserted + touched.updated + touched.unchanged
         touched += Touched(invalid=self._note_invalid(), cells=arrived * len(self.table.columns))
         if touched.inserted or touched.updated or touched.deleted:
             self._mark_changed()
-        self.connection.execute("DROP TABLE incoming")
+        self.connection.execute(f"DROP {kind} incoming")
         return touched
 
     def _incoming(self) -> str:
@@ -200,8 +227,7 @@ class _InstrumentApply:
             f"{_blank(layout.position(REPEAT_INSTANCE))} AS _instance"
         )
         cells = ", ".join(f"{expression} AS {identifier(name)}" for name, expression in self._expressions())
-        select = f"SELECT {keys}, {cells} FROM batch WHERE {self._belongs()}"
-        return f"CREATE OR REPLACE TEMP TABLE incoming AS {select}"
+        return f"SELECT {keys}, {cells} FROM batch WHERE {self._belongs()}"
 
     def _expressions(self) -> list[tuple[str, str]]:
         hashed = {column.name for column in self.table.columns if column.hashed}
@@ -212,32 +238,18 @@ class _InstrumentApply:
             for cell in (_cell(self.layout.position(answer)),)
         ]
 
-    def _holds_data(self) -> str:
-        """The test for a row to hold data of the instrument: a value, a ticked option, or a status above Incomplete.
-
-        Incomplete alone is no data: older servers send it for forms that nobody opened.
-        """
-        position = self.layout.position
-        plain = [c.name for c in self.table.columns if c.kind not in (ValueKind.CHECKBOX, ValueKind.STATUS)]
-        flags = [c.name for c in self.table.columns if c.kind in (ValueKind.CHECKBOX, ValueKind.STATUS)]
-        tests = [f"c{position(name)} <> '0'" for name in flags]
-        if plain:
-            tests.append(f"coalesce({', '.join(f'c{position(name)}' for name in plain)}) IS NOT NULL")
-        return "(" + (" OR ".join(tests) or "false") + ")"
-
     def _belongs(self) -> str:
         """The test for a row to be the instrument's."""
         repeat = self.layout.position(REPEAT_INSTRUMENT)
         if repeat is None:
-            return self._holds_data()
+            return self.holds
         # A repeating instance is there because someone made it, whatever it holds.
-        return f"(c{repeat} = {literal(self.table.name)} OR (c{repeat} IS NULL AND {self._holds_data()}))"
+        return f"(c{repeat} = {literal(self.table.name)} OR (c{repeat} IS NULL AND {self.holds}))"
 
-    def _insert_all(self, arrived: int) -> Touched:
-        self.connection.execute(f"INSERT INTO {self.target} BY NAME SELECT * FROM incoming")
-        return Touched(inserted=arrived)
+    def _insert_all(self) -> Touched:
+        return Touched(inserted=_changed(self.connection, f"INSERT INTO {self.target} BY NAME SELECT * FROM incoming"))
 
-    def _replace(self, arrived: int) -> Touched:
+    def _replace(self) -> Touched:
         """Delete what vanished, rewrite what differs, leave the rest alone."""
         execute = self.connection.execute
         execute(
@@ -259,6 +271,7 @@ class _InstrumentApply:
             self._note_changes()
             execute(f"DELETE FROM {self.target} WHERE rowid IN (SELECT _row FROM differing WHERE _row IS NOT NULL)")
             execute(f"INSERT INTO {self.target} BY NAME SELECT n.* FROM incoming n SEMI JOIN differing p ON {MATCH}")
+        arrived = _count(self.connection, "SELECT count(*) FROM incoming")
         execute("DROP TABLE present; DROP TABLE differing")
         return Touched(inserted, updated, deleted, unchanged=arrived - inserted - updated)
 
@@ -305,19 +318,22 @@ class _InstrumentApply:
 
     def _note_misfits(self) -> int:
         typed = self._typed_columns()
-        if not typed:
-            return 0
-        misfits = [f"{identifier(name)} IS NOT NULL AND {kind.of(identifier(name))} IS NULL" for name, kind, _ in typed]
-        counts = (
-            self.connection.execute(
-                f"SELECT {', '.join(f'count(*) FILTER ({misfit})' for misfit in misfits)} FROM incoming"
-            ).fetchone()
-            or ()
-        )
+        # Two steps: values written the usual way are let through by a cheap test, which is nearly all of them.
+        suspects = self._counts([kind.suspect(identifier(name)) for name, kind, _ in typed])
+        typed = [column for column, count in zip(typed, suspects, strict=True) if count]
+        misfits = [kind.misfit(identifier(name)) for name, kind, _ in typed]
+        counts = self._counts(misfits)
         for (name, _, expected), misfit, count in zip(typed, misfits, counts, strict=True):
             if count:
                 self._insert_misfits(name, expected, misfit)
         return sum(counts)
+
+    def _counts(self, tests: Sequence[str]) -> tuple[int, ...]:
+        """In how many of the batch's rows each test holds."""
+        if not tests:
+            return ()
+        counted = ", ".join(f"count(*) FILTER ({test})" for test in tests)
+        return self.connection.execute(f"SELECT {counted} FROM incoming").fetchone() or ()
 
     def _note_contradictions(self) -> int:
         """Rows where the setup says none can be: they are kept like any other, and reported."""
@@ -345,7 +361,7 @@ class _InstrumentApply:
         repeat = self.layout.position(REPEAT_INSTRUMENT)
         if repeat is None:
             return 0
-        test = f"c{repeat} IS NOT NULL AND c{repeat} <> {literal(self.table.name)} AND {self._holds_data()}"
+        test = f"c{repeat} IS NOT NULL AND c{repeat} <> {literal(self.table.name)} AND {self.holds}"
         count = _count(self.connection, f"SELECT count(*) FROM batch WHERE {test}")
         if count:
             cells = ", ".join(
@@ -421,7 +437,9 @@ class _InstrumentApply:
 
 
 # A blank instance is stored as '' (keys are never NULL) and is no misfit.
-_BlankInstance = SqlType("INTEGER", f"({INSTANCE.shape})?", "coalesce(TRY_CAST({value} AS INTEGER), 0)")
+_BlankInstance = SqlType(
+    "INTEGER", f"({INSTANCE.shape})?", "coalesce(TRY_CAST({value} AS INTEGER), 0)", "{value} IN ('', '1', '2', '3')"
+)
 
 
 def _blank(position: int | None) -> str:
@@ -430,6 +448,12 @@ def _blank(position: int | None) -> str:
 
 def _cell(position: int | None) -> str:
     return "NULL" if position is None else f"c{position}"
+
+
+def _changed(connection: Connection, statement: str) -> int:
+    """How many rows an INSERT put in."""
+    row = connection.execute(statement).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _count(connection: Connection, query: str) -> int:

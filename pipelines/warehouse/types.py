@@ -25,22 +25,42 @@ class SqlType:
     shape: str
     cast: str
     """An expression over the placeholder {value}."""
+    plain: str
+    """A test over {value} that only text that fits can pass, and most of it does; far cheaper than the shape."""
 
     def of(self, value: str) -> str:
         """The typed expression over a SQL expression of text; NULL where the text does not fit."""
         cast = self.cast.format(value=value)
         return f"CASE WHEN regexp_full_match({value}, {literal(self.shape)}) THEN {cast} END"
 
+    def suspect(self, value: str) -> str:
+        """A cheap test over a SQL expression of text: whether it may not fit."""
+        return f"{value} IS NOT NULL AND ({self.plain.format(value=value)}) IS NOT TRUE"
 
-_BOOLEAN = SqlType("BOOLEAN", "[01]", "{value} = '1'")
-_INTEGER = SqlType("BIGINT", r"[-+]?[0-9]+", "TRY_CAST({value} AS BIGINT)")
-_FLOAT = SqlType("DOUBLE", _NUMBER, "TRY_CAST({value} AS DOUBLE)")
-_COMMA = SqlType("DOUBLE", _NUMBER.replace(r"\.", "[.,]"), "TRY_CAST(replace({value}, ',', '.') AS DOUBLE)")
-_DAY = SqlType("DATE", _DATE, "TRY_CAST({value} AS DATE)")
-_MOMENT = SqlType("TIMESTAMP", f"{_DATE} {_CLOCK}(:[0-5][0-9])?", "TRY_CAST({value} AS TIMESTAMP)")
-_TIME = SqlType("TIME", f"{_CLOCK}(:[0-5][0-9])?", "TRY_CAST({value} AS TIME)")
+    def misfit(self, value: str) -> str:
+        """The exact test over a SQL expression of text: whether it does not fit."""
+        return f"{value} IS NOT NULL AND {self.of(value)} IS NULL"
+
+
+# What a cast gives back unchanged was written the one way DuckDB writes it, so nothing was invented.
+_SAME_DATE = "length({value}) = 10 AND TRY_CAST({value} AS DATE)::VARCHAR = {value}"
+_DIGITS = "{value} NOT GLOB '*[!0-9]*' AND length({value}) BETWEEN 1 AND 18"
+_POINTED = "{value} NOT GLOB '*[!0-9.]*' AND TRY_CAST({value} AS DOUBLE) IS NOT NULL"
+
+_BOOLEAN = SqlType("BOOLEAN", "[01]", "{value} = '1'", "{value} IN ('0', '1')")
+_INTEGER = SqlType("BIGINT", r"[-+]?[0-9]+", "TRY_CAST({value} AS BIGINT)", _DIGITS)
+_FLOAT = SqlType("DOUBLE", _NUMBER, "TRY_CAST({value} AS DOUBLE)", _POINTED)
+_COMMA = SqlType("DOUBLE", _NUMBER.replace(r"\.", "[.,]"), "TRY_CAST(replace({value}, ',', '.') AS DOUBLE)", _DIGITS)
+_DAY = SqlType("DATE", _DATE, "TRY_CAST({value} AS DATE)", _SAME_DATE)
+_MOMENT = SqlType(
+    "TIMESTAMP",
+    f"{_DATE} {_CLOCK}(:[0-5][0-9])?",
+    "TRY_CAST({value} AS TIMESTAMP)",
+    "length({value}) IN (16, 19) AND TRY_CAST({value} AS TIMESTAMP)::VARCHAR IN ({value}, {value} || ':00')",
+)
+_TIME = SqlType("TIME", f"{_CLOCK}(:[0-5][0-9])?", "TRY_CAST({value} AS TIME)", "false")
 # Minutes and seconds are a time of day in REDCap's eyes too; the hour is nought.
-_TIME_MM_SS = SqlType("TIME", "[0-5][0-9]:[0-5][0-9]", "TRY_CAST('00:' || {value} AS TIME)")
+_TIME_MM_SS = SqlType("TIME", "[0-5][0-9]:[0-5][0-9]", "TRY_CAST('00:' || {value} AS TIME)", "false")
 
 _TYPES: dict[ValueKind, SqlType] = {
     ValueKind.INTEGER: _INTEGER,
@@ -72,4 +92,4 @@ def type_name(kind: ValueKind) -> str:
 
 
 SURVEY_TIMESTAMP = _MOMENT
-INSTANCE = SqlType("INTEGER", r"[0-9]+", "TRY_CAST({value} AS INTEGER)")
+INSTANCE = SqlType("INTEGER", r"[0-9]+", "TRY_CAST({value} AS INTEGER)", "{value} IN ('1', '2', '3')")

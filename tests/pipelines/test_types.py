@@ -70,6 +70,41 @@ def test_text_becomes_a_value_of_its_kind_or_nothing(kind, text, value):
     assert type(row[0]) is type(value)
 
 
+@pytest.mark.parametrize(("kind", "text", "value"), TABLE)
+def test_the_cheap_test_lets_nothing_through_that_the_exact_one_refuses(kind, text, value):
+    shown = sql_type(kind)
+    assert shown is not None
+    with duckdb.connect() as connection:
+        row = connection.execute(
+            f"SELECT {shown.suspect('v')}, {shown.misfit('v')} FROM (SELECT $text AS v)", {"text": text}
+        ).fetchone()
+    suspect, misfit = row or (None, None)
+    assert misfit is (value is NOTHING)
+    assert suspect or not misfit
+
+
+ODD = [
+    *("", " ", "1 ", " 1", "\t1", "1\n", "\u00a01", "1_0", "+", "-", ".", "..", "1.2.3", "1e5", "0x1", "NaN"),
+    *("\u0661", "\uff11", "1", "001", "9" * 18, "9" * 19, "infinity", "-infinity", "true", "t", "TRUE"),
+    *("2020-1-1", "20-01-01", "2020/01/01", "2020-01-01 ", "12020-01-01", "0001-01-01", "-2020-01-01"),
+    *("2020-01-01 (BC)", "2020-01-01T10:00", "2020-01-01 10:00:00.5", "2020-01-01 10:00Z", "99999-01-01 10:00"),
+    *("10:00:00", "1:00", "epoch", "today"),
+]
+TYPED = list(dict.fromkeys(kind for kind, _, _ in TABLE))
+
+
+@pytest.mark.parametrize("kind", TYPED, ids=lambda kind: kind.name)
+def test_odd_text_is_suspect_wherever_it_does_not_fit(kind):
+    shown = sql_type(kind)
+    assert shown is not None
+    with duckdb.connect() as connection:
+        let_through = connection.execute(
+            f"SELECT v FROM (SELECT unnest($odd) AS v) WHERE {shown.misfit('v')} AND NOT ({shown.suspect('v')})",
+            {"odd": ODD},
+        ).fetchall()
+    assert let_through == []
+
+
 @pytest.mark.parametrize(
     "kind", [ValueKind.TEXT, ValueKind.CHOICE, ValueKind.STATUS, ValueKind.FILE], ids=lambda kind: kind.name
 )
