@@ -159,7 +159,7 @@ class Simulator:
             return self
         self._listener = listen(self._port, self._back())
         self._site.url = self.url
-        threading.Thread(target=self._listener.serve_forever, args=(0.05,), daemon=True).start()
+        threading.Thread(target=self._listener.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def stop(self) -> None:
