@@ -27,9 +27,7 @@ class ContestantFailed(Exception):
 def run(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
     """Run a command to its end and read its cost from the operating system."""
     began = time.monotonic()
-    process = subprocess.Popen(
-        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen(command, env=_usual(environment), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
     complaint = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
@@ -42,6 +40,11 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Cost:
     # ru_maxrss is in kilobytes on Linux and in bytes on macOS.
     scale = 1024 * 1024 if sys.platform == "darwin" else 1024
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / scale)
+
+
+def _usual(added: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a contestant: byte code is kept, as it is on any machine in daily use."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | dict(added)
 
 
 def median(costs: Sequence[Cost]) -> Cost:

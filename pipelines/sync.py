@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
@@ -329,7 +330,7 @@ class Load:
 
     def keep_plan(self, plan: WorkPlan) -> None:
         """Leave the plan in the run's staging folder for the steps that follow."""
-        self._keep("plan.json", _PLAN.dump_json(plan))
+        self._keep("plan.json", _plan_adapter().dump_json(plan))
 
     def has_plan(self) -> bool:
         """Whether an earlier step of this run left a plan."""
@@ -337,18 +338,18 @@ class Load:
 
     def read_plan(self) -> WorkPlan:
         """The plan an earlier step of this run left."""
-        return _PLAN.validate_json((self.staging / "plan.json").read_bytes())
+        return _plan_adapter().validate_json((self.staging / "plan.json").read_bytes())
 
     def keep_fetched(self, batch: int, fetched: Iterable[Fetched]) -> BatchReport:
         """Run a fetch to its end and leave the list of what it brought; returns its counts."""
         items = list(fetched)
-        self._keep(f"batch-{batch:03d}.json", _FETCHED.dump_json(items))
+        self._keep(f"batch-{batch:03d}.json", _fetched_adapter().dump_json(items))
         return _batch_report(batch, items)
 
     def read_fetched(self, batches: int) -> Iterator[Fetched]:
         """What the fetches of this run brought, batch by batch."""
         for batch in range(batches):
-            yield from _FETCHED.validate_json((self.staging / f"batch-{batch:03d}.json").read_bytes())
+            yield from _fetched_adapter().validate_json((self.staging / f"batch-{batch:03d}.json").read_bytes())
 
     def _keep(self, name: str, content: bytes) -> None:
         private_folder(self.staging)
@@ -604,8 +605,15 @@ def open_client(project: ProjectConfig, folder: WarehouseFolder, *, sleep: Sleep
     )
 
 
-_PLAN: TypeAdapter[WorkPlan] = TypeAdapter(WorkPlan)
-_FETCHED: TypeAdapter[list[Fetched]] = TypeAdapter(list[Fetched])
+# Made when first used: a load in one process never writes its plan down, and making them takes a moment.
+@cache
+def _plan_adapter() -> TypeAdapter[WorkPlan]:
+    return TypeAdapter(WorkPlan)
+
+
+@cache
+def _fetched_adapter() -> TypeAdapter[list[Fetched]]:
+    return TypeAdapter(list[Fetched])
 
 
 @contextmanager

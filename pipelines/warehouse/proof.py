@@ -88,28 +88,32 @@ def prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Proof
         raise ChunkNotProven(reason=f"it cannot be read as rows of {len(answer.columns)} columns") from None
 
 
+# Each row's place in the answer, then what stands under each key, then what each record has.
+_SEEN = """
+SELECT record, sum(rows)::BIGINT, max(last) - min(first) + 1, count(*) FILTER (rows > 1)
+FROM (
+    SELECT record, count(*) AS rows, min(n) AS first, max(n) AS last
+    FROM (SELECT row_number() OVER () AS n, {keys} FROM {source})
+    GROUP BY record, event, instrument, instance
+)
+GROUP BY record ORDER BY min(first)
+"""
+
+
 def _prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Proof:
     keys = ", ".join(_key_columns(answer.columns))
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE seen AS SELECT row_number() OVER () AS n, {keys} FROM {source(answer)}"
-    )
-    found = connection.execute(
-        "SELECT record, count(*), max(n) - min(n) + 1 FROM seen GROUP BY record ORDER BY min(n)"
-    ).fetchall()
-    if any(record is None for record, _, _ in found):
+    found = connection.execute(_SEEN.format(keys=keys, source=source(answer))).fetchall()
+    if any(record is None for record, *_ in found):
         raise ChunkNotProven(reason="a row has no record id")
-    strangers = {record for record, _, _ in found} - set(asked)
+    strangers = {record for record, *_ in found} - set(asked)
     if strangers:
         raise ChunkNotProven(reason=f"{len(strangers)} records came that were not asked for")
-    if answer.format == "csv" and any(rows != span for _, rows, span in found):
+    if answer.format == "csv" and any(rows != span for _, rows, span, _ in found):
         raise ChunkNotProven(reason="the rows of a record do not stand together")
-    doubles = connection.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM seen GROUP BY record, event, instrument, instance HAVING count(*) > 1)"
-    ).fetchone()
-    if doubles and doubles[0]:
-        raise ChunkNotProven(reason=f"{doubles[0]} rows came twice")
+    if doubles := sum(twice for *_, twice in found):
+        raise ChunkNotProven(reason=f"{doubles} rows came twice")
     unproven = found[-1][0] if found and answer.format == "csv" else None
-    proven = [(record, rows) for record, rows, _ in found if record != unproven]
+    proven = [(record, rows) for record, rows, *_ in found if record != unproven]
     return Proof(tuple(record for record, _ in proven), unproven, sum(rows for _, rows in proven))
 
 
