@@ -7,6 +7,7 @@ import sys
 
 from bench.full_load import NAMES, SimulatorDied, full_load, memory
 from bench.measure import ContestantFailed
+from bench.streaming import streaming
 
 
 def main() -> None:
@@ -20,7 +21,9 @@ def main() -> None:
     try:
         print(full_load(chosen.records, chosen.rounds, contestants), flush=True)
         print(flush=True)
-        print(memory((chosen.records, chosen.records * 4)))
+        print(memory((chosen.records, chosen.records * 4)), flush=True)
+        print(flush=True)
+        print(streaming(chosen.records * 2, max(5, chosen.rounds)))
     except (SimulatorDied, ContestantFailed) as problem:
         sys.exit(f"{type(problem).__name__}: {problem}")
 

@@ -116,7 +116,7 @@ Fetched = Chunk | Quarantined | Vanished
 
 # Failures that say something about the request's size or about one record. Any other failure says something about
 # the server, the network or the token, and asking for less of it would only be asking more often.
-_ABOUT_THE_REQUEST = (
+ABOUT_THE_REQUEST = (
     errors.ServerOverloaded,
     errors.TimedOut,
     errors.Truncated,
@@ -246,7 +246,7 @@ class Fetcher:
         try:
             received = future.result()
             chunk = self._prove(ask, received)
-        except _ABOUT_THE_REQUEST as problem:
+        except ABOUT_THE_REQUEST as problem:
             ask.discard()
             yield from self._ask_for_less(ask, problem)
             return

@@ -14,6 +14,9 @@ from redcap_source import RedcapClient, errors, model
 
 T = TypeVar("T")
 
+# Exporting it takes the right to design the project, which a token for loading seldom has.
+REPEATING_SETUP = "repeating setup"
+
 
 @dataclass(frozen=True, slots=True)
 class Structure:
@@ -41,6 +44,11 @@ class Structure:
         return self.fields[0].field_name
 
     @property
+    def repeating_unknown(self) -> bool:
+        """Whether something may repeat, and the token may not read what."""
+        return REPEATING_SETUP in self.not_readable and self.project.has_repeating_instruments_or_events is not False
+
+    @property
     def longitudinal(self) -> bool:
         """Whether rows carry an event."""
         return bool(self.project.is_longitudinal)
@@ -49,8 +57,8 @@ class Structure:
 def read_structure(client: RedcapClient, version: str) -> Structure:
     """The project's structure as REDCap has it now; `version` is what the server said it is.
 
-    Dictionary, instruments, events and repeating setup are needed to load at all: their errors are raised.
-    Users, roles and data access groups need rights of their own, which a token for loading often lacks.
+    Dictionary, instruments and events are needed to load at all: their errors are raised. The repeating setup, users,
+    roles and data access groups need rights of their own, which a token for loading often lacks.
     """
     optional = _Optional()
     return Structure(
@@ -62,7 +70,7 @@ def read_structure(client: RedcapClient, version: str) -> Structure:
         arms=client.arms(),
         events=client.events(),
         form_event_mapping=client.form_event_mapping(),
-        repeating=client.repeating_forms_events(),
+        repeating=optional.read(REPEATING_SETUP, client.repeating_forms_events),
         users=optional.read("users", client.users),
         user_roles=optional.read("user roles", client.user_roles),
         user_role_assignments=optional.read("user role assignments", client.user_role_assignments),

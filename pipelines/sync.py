@@ -27,7 +27,7 @@ from pydantic import TypeAdapter
 
 from pipelines.config import Config, ProjectConfig
 from pipelines.errors import ConfigError, LoadRefused, WarehouseBusy, WarehouseError
-from pipelines.extract import Chunk, ChunkSize, Fetched, Fetcher, FetchPlan, Quarantined, Vanished
+from pipelines.extract import ABOUT_THE_REQUEST, Chunk, ChunkSize, Fetched, Fetcher, FetchPlan, Quarantined, Vanished
 from pipelines.scopes import narrow_scopes, whole_scope
 from pipelines.selection import narrow, select
 from pipelines.structure import Structure, read_structure
@@ -513,9 +513,20 @@ class Load:
 
         Such values are looked for here, because narrow requests never see them.
         """
+        nowhere = (0,) * len(census.records)
         if not fetch.narrow:
-            return (0,) * len(census.records)
-        strays: set[str] = set()
+            return nowhere
+        try:
+            strays = self._with_strays(client, prover, fetch)
+        except (*ABOUT_THE_REQUEST, errors.RequestRefused) as problem:
+            log.warning("%s: everything is asked for whole, because %s", self.project.name, _told(problem))
+            return nowhere
+        due = due_in(prover, [scope.events for scope in fetch.narrow])
+        return tuple(0 if record in strays else bits for record, bits in zip(census.records, due, strict=True))
+
+    def _with_strays(self, client: RedcapClient, prover: Connection, fetch: FetchPlan) -> frozenset[str]:
+        """Records with values in events that the values' instruments are not designated for."""
+        strays: frozenset[str] = frozenset()
         path = self.staging / "elsewhere.json"
         for elsewhere in (scope.elsewhere for scope in fetch.narrow if scope.elsewhere is not None):
             with private_files():
@@ -524,8 +535,7 @@ class Load:
                 )
             strays |= records_named(prover, path)
             path.unlink()
-        due = due_in(prover, [scope.events for scope in fetch.narrow])
-        return tuple(0 if record in strays else bits for record, bits in zip(census.records, due, strict=True))
+        return strays
 
     def _answer_columns(
         self, client: RedcapClient, structure: Structure, census: Sequence[str]

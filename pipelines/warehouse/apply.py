@@ -415,6 +415,7 @@ class _InstrumentApply:
             INSERT INTO redcap.invalid_values
             SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), $field, {column},
                    $expected, CASE WHEN list_contains($codes::VARCHAR[], {column}) THEN 'missing data code'
+                                   WHEN {column} = '[not completed]' THEN 'survey not completed'
                                    ELSE 'not a ' || $expected END, $run_id
             FROM incoming WHERE {misfit}
             """,

@@ -179,7 +179,9 @@ def _status(instrument: model.Instrument) -> Column:
 
 
 def _repeats(structure: Structure, instrument: str) -> bool:
-    """Whether the instrument, or an event it lives in, repeats."""
+    """Whether the instrument, or an event it lives in, repeats; it may, where the setup is not known."""
+    if structure.repeating_unknown:
+        return True
     if any(r.form_name == instrument for r in structure.repeating):
         return True
     events = _events(structure, instrument)

@@ -126,6 +126,17 @@ def test_a_value_where_the_setup_has_no_place_for_it_is_loaded_and_reported(site
     )
 
 
+@pytest.mark.parametrize(("kind", "times"), [("500", 5), ("empty", 5)])
+def test_where_undesignated_values_cannot_be_looked_for_everything_is_asked_whole(site, kind, times):
+    handle = site.study("longitudinal", RECORDS)
+    # The census and one record for its columns come first.
+    site.simulator.faults.add(kind, content="record", nth=3, times=times)
+    plan, items = fetched(site)
+    assert not any(plan.due)
+    assert not narrowly(items)
+    assert sorted(r for chunk in items for r in chunk.records) == sorted(handle.records())
+
+
 @pytest.mark.parametrize("kind", ["drop_records", "truncate_line", "empty", "truncate", "500", "html"])
 @pytest.mark.parametrize("nth", [20, 24, 28])
 def test_no_fault_of_a_narrow_answer_loses_a_record(site, kind, nth):

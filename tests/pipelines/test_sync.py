@@ -108,6 +108,17 @@ def test_records_deleted_while_the_load_runs_are_not_missed(site):
     assert published(site, "study") == expected(site.simulator.url, handle.token)
 
 
+def test_a_token_without_special_rights_loads_all_records_and_says_what_it_may_not_read(site):
+    handle = site.study("repeating", 20)
+    handle.set_rights(design=0, user_rights=0, data_access_groups=0)
+    site.night()
+    assert published(site, "study") == expected(site.simulator.url, handle.token)
+    ((unreadable,),) = site.rows("SELECT not_readable FROM redcap.projects")
+    assert {"repeating setup", "users", "user roles"} <= set(unreadable)
+    assert site.rows("SELECT count(*) FROM redcap.invalid_values WHERE reason LIKE 'contradicts%'") == [(0,)]
+    assert site.rows("SELECT max(redcap_repeat_instance) > 1 FROM study.spirometry") == [(True,)]
+
+
 # -- refusals ------------------------------------------------------------------------------------------------
 
 
@@ -140,6 +151,30 @@ def test_a_token_of_another_project_is_refused(site, monkeypatch):
     monkeypatch.setenv("TOKEN_STUDY", other.token)
     with pytest.raises(LoadRefused, match="the token belongs to REDCap project"):
         site.night()
+
+
+def test_a_token_that_sees_fewer_fields_is_refused_until_it_is_meant(site):
+    handle = site.study("classic", 6)
+    site.night()
+    handle.set_rights(forms_export=3)
+    with pytest.raises(LoadRefused, match=r"no longer sees \d+ fields.*--allow-narrower"):
+        site.night()
+    assert site.rows("SELECT count(last_name) > 0 FROM study.enrolment") == [(True,)]
+    site.night(allow_narrower=True)
+    ((hidden,),) = site.rows("SELECT hidden_fields FROM redcap.projects")
+    assert "last_name" in hidden
+    columns = site.rows("SELECT column_name FROM duckdb_columns() WHERE schema_name = 'study'")
+    assert ("last_name",) not in columns
+
+
+def test_a_token_put_into_a_data_access_group_deletes_nothing(site):
+    handle = site.study("longitudinal", 12)
+    site.night()
+    ((group,), *_) = site.rows("SELECT unique_group_name FROM redcap.data_access_groups")
+    handle.set_rights(dag=group)
+    with pytest.raises(LoadRefused, match="data access group"):
+        site.night()
+    assert site.rows("SELECT count(*) FROM redcap.records WHERE deleted_at IS NOT NULL") == [(0,)]
 
 
 def test_one_load_of_a_project_at_a_time(site):
