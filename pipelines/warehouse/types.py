@@ -44,8 +44,8 @@ class SqlType:
 
 # What a cast gives back unchanged was written the one way DuckDB writes it, so nothing was invented.
 _SAME_DATE = "length({value}) = 10 AND TRY_CAST({value} AS DATE)::VARCHAR = {value}"
-_DIGITS = "{value} NOT GLOB '*[!0-9]*' AND length({value}) BETWEEN 1 AND 18"
-_POINTED = "{value} NOT GLOB '*[!0-9.]*' AND TRY_CAST({value} AS DOUBLE) IS NOT NULL"
+_DIGITS = "NOT ({value} GLOB '*[!0-9]*') AND length({value}) BETWEEN 1 AND 18"
+_POINTED = "NOT ({value} GLOB '*[!0-9.]*') AND TRY_CAST({value} AS DOUBLE) IS NOT NULL"
 
 _BOOLEAN = SqlType("BOOLEAN", "[01]", "{value} = '1'", "{value} IN ('0', '1')")
 _INTEGER = SqlType("BIGINT", r"[-+]?[0-9]+", "TRY_CAST({value} AS BIGINT)", _DIGITS)
