@@ -347,7 +347,7 @@ def _keyring_entry(text: str) -> str:
 
 def _memory(text: str) -> str:
     if not re.fullmatch(MEMORY, text):
-        raise _refused("is not an amount of memory.", 'Write it like "384MB" or "2GB".')
+        raise _refused("is not an amount of memory.", 'Write it like "256MB" or "2GB".')
     return text
 
 
@@ -451,7 +451,7 @@ class ProjectsFile(_Section):
         description="Share of a project's records that may vanish in one night before the load refuses to go on.",
     )
     memory_limit: Annotated[str, AfterValidator(_memory)] = Field(
-        default="384MB", description="Memory of one load's database.", json_schema_extra={"pattern": MEMORY}
+        default="256MB", description="Memory of one load's database.", json_schema_extra={"pattern": MEMORY}
     )
     servers: dict[Annotated[str, AfterValidator(_server_name)], ServerEntry] = Field(
         min_length=1, description="The REDCap servers, by a name of your choice."

@@ -45,7 +45,7 @@ def open_writer(
     path: Path,
     *,
     staging: Path | None = None,
-    memory_limit: str = "384MB",
+    memory_limit: str = "256MB",
     threads: int = 1,
     patience_seconds: float = 60.0,
 ) -> Iterator[Connection]:
