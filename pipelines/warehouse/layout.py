@@ -16,11 +16,10 @@ from redcap_source.dictionary import Choice, ValueKind
 KEYS = ("_record", "_event", "_instance")
 EXTRAS = ("_data_access_group", "_survey_identifier", "_survey_timestamp")
 
-EVENT = "redcap_event_name"
-REPEAT_INSTRUMENT = "redcap_repeat_instrument"
-REPEAT_INSTANCE = "redcap_repeat_instance"
-DATA_ACCESS_GROUP = "redcap_data_access_group"
-SURVEY_IDENTIFIER = "redcap_survey_identifier"
+EVENT = dictionary.EVENT_COLUMN
+REPEAT_INSTRUMENT, REPEAT_INSTANCE = dictionary.REPEAT_COLUMNS
+DATA_ACCESS_GROUP = dictionary.DATA_ACCESS_GROUP_COLUMN
+SURVEY_IDENTIFIER = dictionary.SURVEY_IDENTIFIER_COLUMN
 
 
 @dataclass(frozen=True, slots=True)
