@@ -11,14 +11,16 @@ from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from pipelines.config import Config
+from pipelines.errors import WarehouseBusy
 from pipelines.failures import failing_plainly
 from pipelines.resources import WarehouseResource
-from pipelines.sync import Load, LoadReport, StructureReport, WorkPlan
-from pipelines.warehouse.audit import rows_by_instrument
+from pipelines.sync import Load, LoadOptions, LoadReport, StructureReport, WorkPlan
+from pipelines.warehouse.audit import published_rows, rows_by_instrument
 from pipelines.warehouse.catalog import table_columns
-from pipelines.warehouse.publish import publish
+from pipelines.warehouse.publish import publish, release
 from redcap_source import Calls
 
 PREFIX = "redcap"
@@ -36,6 +38,21 @@ STRUCTURE = {
     "form_event_mapping": ("form_event_mapping", "Which instrument is designated for which event."),
     "users": ("users", "Who may do what in the project, as far as the token may read it."),
 }
+
+
+class Allowances(dg.Config):
+    """What a person says is right although it looks like harm; a run without being told refuses."""
+
+    allow_deletions: bool = Field(
+        default=False, description="Many records are gone from REDCap, and that is right: delete them here too."
+    )
+    allow_narrower: bool = Field(
+        default=False, description="The token sees fewer fields than last time, and that is right: give them up."
+    )
+
+    def options(self) -> LoadOptions:
+        """The same as the load takes it."""
+        return LoadOptions(allow_deletions=self.allow_deletions, allow_narrower=self.allow_narrower)
 
 
 def key(name: str) -> dg.AssetKey:
@@ -70,12 +87,13 @@ def _structure(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         retry_policy=RETRY,
     )
     def structure(
-        context: dg.AssetExecutionContext, warehouse: WarehouseResource
+        context: dg.AssetExecutionContext, config: Allowances, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Preflight, structure and the plan of the night; no record is touched."""
-        load = warehouse.load(context.partition_key, _run_id(context))
+        load = _load(context, warehouse, config)
+        records_follow = key("records") in context.job_def.asset_layer.executable_asset_keys
         with failing_plainly(load):
-            _, report = _read_structure(load)
+            _, report = _read_structure(load, records_follow=records_follow)
         context.log.info("%s: %s fields in %s instruments", context.partition_key, report.fields, report.instruments)
         counts = {
             "project_info": 1,
@@ -90,16 +108,20 @@ def _structure(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     return structure
 
 
-def _read_structure(load: Load) -> tuple[WorkPlan, StructureReport]:
+def _read_structure(load: Load, *, records_follow: bool = True) -> tuple[WorkPlan, StructureReport]:
     with load.mirror() as mirror, load.client() as client:
-        mirror.begin_run(load.stamp.run_id, "full", load.now())
+        load.begin(mirror)
         plan, report = load.structure(client, mirror)
-        load.keep_plan(plan)
+        if records_follow:
+            # The plan names records, so it lies on disk no longer than somebody needs it.
+            load.keep_plan(plan)
+        else:
+            load.end(mirror, "structure only", "Load the records too; then it can be published.", 0.0, client.calls)
     return plan, report
 
 
 def _structure_metadata(name: str, count: int, report: StructureReport) -> Mapping[str, Any]:
-    metadata: dict[str, Any] = {"dagster/row_count": count}
+    metadata: dict[str, Any] = {"dagster/partition_row_count": count}
     if name == "project_info":
         metadata |= {
             "redcap_version": report.redcap_version,
@@ -109,13 +131,19 @@ def _structure_metadata(name: str, count: int, report: StructureReport) -> Mappi
     if name == "data_dictionary":
         metadata |= {"instruments": report.instruments, "changes": len(report.drift)}
         if report.drift:
-            lines = [f"| {d.change} | {d.kind} | {d.name} |" for d in report.drift[:100]]
-            metadata["drift"] = dg.MetadataValue.md("\n".join(["| change | kind | name |", "|---|---|---|", *lines]))
+            changes = [(change.change, change.kind, change.name) for change in report.drift[:100]]
+            metadata["drift"] = markdown_table(("change", "kind", "name"), changes)
     return metadata
 
 
 def _columns_of(table: str) -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(name, kind) for name, kind in table_columns(table)])
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
+    """A table as the UI shows it; only for counts and names of fields."""
+    lines = [header, ["---"] * len(header), *rows]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(map(str, line))} |" for line in lines))
 
 
 # -- records -------------------------------------------------------------------------------------------------
@@ -127,11 +155,13 @@ def _columns_of(table: str) -> dg.TableSchema:
     description="Which records to fetch, in batches; a batch is a number here, its records are in the staging folder.",
     retry_policy=RETRY,
 )
-def plan_batches(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.DynamicOutput[int]]:
+def plan_batches(
+    context: dg.OpExecutionContext, config: Allowances, warehouse: WarehouseResource
+) -> Iterator[dg.DynamicOutput[int]]:
     """The night's work in batches; structure is read here only if it is not part of this run."""
-    load = warehouse.load(context.partition_key, _run_id(context))
+    load = _load(context, warehouse, config)
     with failing_plainly(load):
-        plan = load.read_plan() if load.has_plan() else _read_structure(load)[0]
+        plan = load.resume() if load.has_plan() else _read_structure(load)[0]
     batches = _batches(plan)
     context.log.info("%s records in %s batches", len(plan.records), batches)
     for number in range(batches):
@@ -141,32 +171,34 @@ def plan_batches(context: dg.OpExecutionContext, warehouse: WarehouseResource) -
 @dg.op(description="One batch of records, in chunks proven whole, into the staging folder.", retry_policy=RETRY)
 def fetch(context: dg.OpExecutionContext, warehouse: WarehouseResource, batch: int) -> dict[str, Any]:
     """Fetch one batch; what is returned are counts."""
-    load = warehouse.load(context.partition_key, _run_id(context))
+    load = _load(context, warehouse)
     with failing_plainly(load):
-        plan = load.read_plan()
+        plan = load.resume()
         batches = _batches(plan)
         with load.client() as client:
             fetched = load.fetch(client, plan, plan.batch(batch, batches), f"batch{batch:03d}")
             report = load.keep_fetched(batch, fetched)
             calls = client.calls
     context.log.info("batch %s of %s: %s of %s records", batch + 1, batches, report.records, len(plan.records))
-    return {**asdict(report), "requests": calls.requests, "seconds": calls.seconds}
+    return {**asdict(report), **asdict(calls)}
 
 
-@dg.op(description="Proven chunks into the project's mirror; the watermark last.", pool="redcap_apply")
+@dg.op(
+    description="Proven chunks into the project's mirror; the watermark last.", pool="redcap_apply", retry_policy=RETRY
+)
 def apply(
     context: dg.OpExecutionContext, warehouse: WarehouseResource, batches: list[dict[str, Any]]
 ) -> dg.Output[None]:
     """Apply what was fetched, in bounded transactions."""
-    load = warehouse.load(context.partition_key, _run_id(context))
+    load = _load(context, warehouse)
     began = time.monotonic()
     with failing_plainly(load):
-        plan = load.read_plan()
+        plan = load.resume()
+        calls = _all_calls(plan, batches)
         with load.mirror() as mirror:
-            tally = load.apply(mirror, plan, load.read_fetched(len(batches)))
+            tally = load.apply(mirror, plan, load.read_fetched(len(batches)), keep_answers=True)
             report = load.finish(mirror, plan, tally)
-            seconds = time.monotonic() - began + sum(batch["seconds"] for batch in batches)
-            calls = Calls(requests=sum(batch["requests"] for batch in batches), bytes=report_bytes(batches))
+            seconds = time.monotonic() - began + calls.seconds
             load.end(mirror, report.outcome, report.message, seconds, calls)
         rows = rows_by_instrument(load.folder, context.partition_key)
     if report.message:
@@ -174,9 +206,10 @@ def apply(
     return dg.Output(None, metadata=_records_metadata(report, rows, seconds, calls))
 
 
-def report_bytes(batches: Sequence[Mapping[str, Any]]) -> int:
-    """Bytes received by all batches."""
-    return sum(int(batch["bytes"]) for batch in batches)
+def _all_calls(plan: WorkPlan, batches: Sequence[Mapping[str, Any]]) -> Calls:
+    """What structure and all batches asked of the server."""
+    steps = [asdict(plan.calls), *batches]
+    return Calls(**{name: sum(step[name] for step in steps) for name in asdict(plan.calls)})
 
 
 def _records(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
@@ -187,6 +220,10 @@ def _records(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         group_name=PREFIX,
         kinds={"redcap", "duckdb"},
         owners=OWNERS,
+        # The launchpad asks for the asset's settings, not for those of an operation inside it.
+        config=dg.ConfigMapping(
+            config_schema=Allowances.to_config_schema(), config_fn=lambda given: {"plan_batches": {"config": given}}
+        ),
         description=(
             "Every record of the project, one table per instrument: fetched in chunks, each proven whole, and applied "
             "to the project's mirror. Only rows that differ are written, and every changed cell is traced."
@@ -199,9 +236,8 @@ def _records(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
 
 
 def _records_metadata(report: LoadReport, rows: Mapping[str, int], seconds: float, calls: Calls) -> dict[str, Any]:
-    lines = [f"| {name} | {count:,} |" for name, count in rows.items()]
     metadata: dict[str, Any] = {
-        "dagster/row_count": sum(rows.values()),
+        "dagster/partition_row_count": sum(rows.values()),
         "records": report.records_in_redcap,
         "records_loaded": report.records_loaded,
         "records_deleted": report.records_deleted,
@@ -214,9 +250,10 @@ def _records_metadata(report: LoadReport, rows: Mapping[str, int], seconds: floa
         "invalid_values": report.invalid_values,
         "bytes": calls.bytes,
         "requests": calls.requests,
+        "retries": calls.retries,
         "chunks": report.chunks,
         "seconds": round(seconds, 2),
-        "rows_by_instrument": dg.MetadataValue.md("\n".join(["| instrument | rows |", "|---|---:|", *lines])),
+        "rows_by_instrument": markdown_table(("instrument", "rows"), [(n, f"{count:,}") for n, count in rows.items()]),
     }
     if report.watermark is not None:
         metadata["watermark_utc"] = f"{report.watermark:%Y-%m-%d %H:%M:%S}"
@@ -235,6 +272,7 @@ def _published(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         kinds={"duckdb"},
         owners=OWNERS,
         pool="redcap_publish",
+        retry_policy=RETRY,
         description=(
             "warehouse.duckdb, the database readers open, put in place in one step. A publish takes up every project "
             "that was loaded since the last one."
@@ -243,26 +281,39 @@ def _published(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     def published(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         """Publish what is loaded."""
         with failing_plainly():
-            load = warehouse.load(context.partition_key, _run_id(context))
+            load = _load(context, warehouse)
+            # Only here: until its checks have passed, no other project's publish may take this one along.
+            release(load.folder, context.partition_key)
             result = publish(load.folder, memory_limit=load.config.memory_limit)
-            rows = rows_by_instrument(load.folder, context.partition_key)
+            if context.partition_key in load.folder.waiting():
+                raise WarehouseBusy(path=load.folder.mirror(context.partition_key))
+            rows = published_rows(load.folder, context.partition_key)
         return dg.MaterializeResult(
             metadata={
-                "dagster/row_count": sum(rows.values()),
+                "dagster/partition_row_count": sum(rows.values()),
                 "dagster/uri": str(load.folder.database),
                 "dagster/table_name": f"warehouse.{context.partition_key}",
                 "projects_taken_up": len(result.projects),
                 "instruments_copied": result.instruments_copied,
-                "database_bytes": result.bytes,
+                "database_bytes": load.folder.database.stat().st_size,
             }
         )
 
     return published
 
 
-def _run_id(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> str:
-    # Re-executed runs find what the first one fetched.
-    return context.run.root_run_id or context.run.run_id
+def _load(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    warehouse: WarehouseResource,
+    allowances: Allowances | None = None,
+) -> Load:
+    """This run's load of its partition; a re-executed run finds what the run it repeats had fetched."""
+    return warehouse.load(
+        context.partition_key,
+        run_id=context.run.run_id,
+        staging=context.run.root_run_id or context.run.run_id,
+        options=allowances.options() if allowances is not None else None,
+    )
 
 
 def _batches(plan: WorkPlan) -> int:

@@ -1,4 +1,4 @@
-"""Asset checks on a project's mirror, before it is published: complete, keyed, and how much does not fit.
+"""Asset checks of a project: keyed and fitting before it is published, complete afterwards.
 
 Their answers are counts and names of fields; the questions are warehouse.audit's.
 """
@@ -8,45 +8,27 @@ import warnings
 
 import dagster as dg
 
-from pipelines.assets import key
+from pipelines.assets import key, markdown_table
 from pipelines.config import Config
 from pipelines.failures import failing_plainly
 from pipelines.resources import WarehouseResource
 from pipelines.warehouse import audit
 from pipelines.warehouse.folder import WarehouseFolder
 
+# A dictionary that was recoded can make every field misfit; more lines than this nobody reads in a browser.
+FIELDS_SHOWN = 50
+
 
 def make_checks(config: Config) -> list[dg.AssetChecksDefinition]:
     """The checks for the projects of this configuration."""
+    partitions = dg.StaticPartitionsDefinition(list(config.projects))
     with warnings.catch_warnings():
         # Checks of one partition are in preview; without them a project's check would hide the others'.
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        return _checks(config)
+        return [_keys_are_unique(partitions), _values_fit(partitions), _every_record_is_there(partitions)]
 
 
-def _checks(config: Config) -> list[dg.AssetChecksDefinition]:
-    partitions = dg.StaticPartitionsDefinition(list(config.projects))
-
-    @dg.asset_check(
-        asset=key("records"),
-        partitions_def=partitions,
-        description="Every record that REDCap lists is in the warehouse, and none had to be left out.",
-    )
-    def every_record_is_there(
-        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
-    ) -> dg.AssetCheckResult:
-        with failing_plainly():
-            found = audit.reconciliation(_folder(warehouse), context.partition_key)
-        return dg.AssetCheckResult(
-            passed=found.whole,
-            severity=dg.AssetCheckSeverity.ERROR,
-            metadata={
-                "in_redcap": found.in_redcap,
-                "in_warehouse": found.in_warehouse,
-                "quarantined": found.quarantined,
-            },
-        )
-
+def _keys_are_unique(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=key("records"),
         partitions_def=partitions,
@@ -57,9 +39,18 @@ def _checks(config: Config) -> list[dg.AssetChecksDefinition]:
         with failing_plainly():
             doubles = audit.double_keys(_folder(warehouse), context.partition_key)
         return dg.AssetCheckResult(
-            passed=not doubles, severity=dg.AssetCheckSeverity.ERROR, metadata={"double_keys": doubles}
+            passed=not doubles,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=f"{sum(doubles.values()):,} keys stand twice; the project is not published."
+            if doubles
+            else None,
+            metadata={"double_keys": sum(doubles.values()), "instruments": ", ".join(doubles) or "none"},
         )
 
+    return keys_are_unique
+
+
+def _values_fit(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=key("records"),
         partitions_def=partitions,
@@ -68,19 +59,45 @@ def _checks(config: Config) -> list[dg.AssetChecksDefinition]:
     def values_fit(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
         with failing_plainly():
             counts = audit.invalid_by_field(_folder(warehouse), context.partition_key)
-        lines = [f"| {instrument} | {field} | {reason} | {count} |" for instrument, field, reason, count in counts[:50]]
+        values = sum(count for *_, count in counts)
         return dg.AssetCheckResult(
             passed=not counts,
             severity=dg.AssetCheckSeverity.WARN,
+            description=f"{values:,} values do not fit; redcap.invalid_values lists them." if counts else None,
             metadata={
-                "values": sum(count for *_, count in counts),
-                "by_field": dg.MetadataValue.md(
-                    "\n".join(["| instrument | field | reason | values |", "|---|---|---|---:|", *lines])
-                ),
+                "values": values,
+                "by_field": markdown_table(("instrument", "field", "reason", "values"), counts[:FIELDS_SHOWN]),
             },
         )
 
-    return [every_record_is_there, keys_are_unique, values_fit]
+    return values_fit
+
+
+def _every_record_is_there(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=key("published"),
+        partitions_def=partitions,
+        # Nothing comes after it: blocking makes the run fail, so that whoever watches runs hears of it.
+        blocking=True,
+        description="Every record that REDCap lists is in the warehouse. What could be had is published all the same.",
+    )
+    def every_record_is_there(
+        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+    ) -> dg.AssetCheckResult:
+        with failing_plainly():
+            found = audit.reconciliation(_folder(warehouse), context.partition_key)
+        return dg.AssetCheckResult(
+            passed=found.whole,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=str(found),
+            metadata={
+                "in_redcap": found.in_redcap,
+                "in_warehouse": found.in_warehouse,
+                "quarantined": found.quarantined,
+            },
+        )
+
+    return every_record_is_there
 
 
 def _folder(warehouse: WarehouseResource) -> WarehouseFolder:

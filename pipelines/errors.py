@@ -9,6 +9,8 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── NotLoadedYet           nothing has been published
     ├── QueryRefused           DuckDB does not accept a person's query
     ├── LoadRefused            going on could do harm; says which flag to use if it is meant
+    ├── LoadSuperseded         a newer load has begun; this one cannot be gone on with
+    ├── LoadUnfinished         the last load did not end well, so it is not published
     └── ChunkNotProven         an answer that does not add up; asked again, never applied
 """
 
@@ -68,6 +70,26 @@ class LoadRefused(WarehouseError):
     def __init__(self, *, project: str, seen: str, kept: str, if_meant: str) -> None:
         super().__init__(f"{project}: {seen} {kept} {if_meant}")
         self.project = project
+
+
+class LoadSuperseded(WarehouseError):
+    """What an interrupted load had fetched is gone."""
+
+    def __init__(self, *, project: str) -> None:
+        super().__init__(
+            f"{project}: what this run had fetched is gone, most likely because a newer load of the project has begun. "
+            "Nothing was changed. Start a new run instead of going on with this one."
+        )
+
+
+class LoadUnfinished(WarehouseError):
+    """The project's working file is between two nights."""
+
+    def __init__(self, *, project: str, outcome: str) -> None:
+        super().__init__(
+            f"{project}: its last load did not end well ({outcome}), so it is not published; the published data is as "
+            "it was. Load the project's records again."
+        )
 
 
 class ChunkNotProven(WarehouseError):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
 
-from pipelines.errors import WarehouseError
+from pipelines.errors import WarehouseBusy, WarehouseError
 from pipelines.sync import Load
 from redcap_source import Calls
 from redcap_source.errors import RedcapError, Transient
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = (ROOT / "pipelines", ROOT / "redcap_source")
 
 
 @contextmanager
@@ -18,27 +24,41 @@ def failing_plainly(load: Load | None = None) -> Iterator[None]:
     """Anything that goes wrong inside becomes a dg.Failure, entered in the project's ledger if a load is given.
 
     Dagster stores an exception's text and frames in clear; messages of other libraries may quote participants' data,
-    so of those only the kind is told.
+    so of those only the kind and the place are told.
     """
     try:
         yield
     except dg.Failure:
         raise
     except (WarehouseError, RedcapError) as problem:
-        told, retry = str(problem), isinstance(problem, Transient)
+        told, retry = str(problem), isinstance(problem, Transient | WarehouseBusy)
     except Exception as problem:
-        told, retry = (
-            f"Something unforeseen happened ({type(problem).__name__}). The published data is as it was.",
-            False,
-        )
+        told, retry = _unforeseen(problem), False
+    except (KeyboardInterrupt, DagsterExecutionInterruptedError):
+        # Dagster's retry policies hold for interrupts too: a run terminated in the UI would begin anew in a minute.
+        told, retry = "Interrupted. The published data is as it was.", False
     else:
         return
-    if load is not None:
-        _enter(load, told)
-    raise dg.Failure(description=told, allow_retries=retry)
+    _enter(load, told)
+    # A `with` block hands its error in from outside, so it would be stored as context here too, but for `from None`.
+    raise dg.Failure(description=told, allow_retries=retry) from None
 
 
-def _enter(load: Load, told: str) -> None:
+def _unforeseen(problem: Exception) -> str:
+    place = ""
+    for frame in traceback.extract_tb(problem.__traceback__):
+        path = Path(frame.filename)
+        if any(path.is_relative_to(package) for package in OURS):
+            place = f" at {path.relative_to(ROOT)}:{frame.lineno}"
+    return (
+        f"Something unforeseen happened ({type(problem).__name__}{place}). The published data is as it was. "
+        "`redcap-warehouse sync` with REDCAP_WAREHOUSE_TRACE=1 shows the traceback, in your terminal only."
+    )
+
+
+def _enter(load: Load | None, told: str) -> None:
+    if load is None:
+        return
     try:
         with load.mirror() as mirror:
             load.end(mirror, "failed", told, 0.0, Calls())

@@ -18,7 +18,11 @@ NIGHTLY = "nightly_load"
 _INSTANCE = """\
 telemetry: {enabled: false}
 nux: {enabled: false}
-concurrency: {pools: {granularity: op, default_limit: 1}}
+concurrency:
+  pools: {granularity: op, default_limit: 1}
+  runs:
+    tag_concurrency_limits:
+      - {key: dagster/partition, limit: 1, value: {applyLimitPerUniqueValue: true}}
 """
 
 
@@ -66,8 +70,15 @@ def run_nightly(config: Config, project: str, instance: dg.DagsterInstance) -> l
         tags=run_tags(config, project),
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
-    if result.success:
-        return []
+    return [] if result.success else _told(result)
+
+
+def _told(result: dg.ExecuteInProcessResult) -> list[str]:
     failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     told = [data.user_failure_data.description for data in failures if data.user_failure_data is not None]
+    told += [
+        f"{check.check_name}: {check.description}"
+        for check in result.get_asset_check_evaluations()
+        if not check.passed and check.blocking
+    ]
     return [text for text in told if text] or ["The job failed; its log is in the Dagster UI."]

@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from pipelines.config import Config, load_config
-from pipelines.sync import Load
+from pipelines.sync import Load, LoadOptions
 
 
 class WarehouseResource(dg.ConfigurableResource[None]):
@@ -23,7 +23,7 @@ class WarehouseResource(dg.ConfigurableResource[None]):
         """projects.yaml as it is now."""
         return load_config(self.config_path or None)
 
-    def load(self, project: str, run_id: str) -> Load:
-        """A run's load of one project; steps of the same run find each other's work by the run id."""
+    def load(self, project: str, *, run_id: str, staging: str, options: LoadOptions | None = None) -> Load:
+        """A run's load of one project; steps find each other's work in the staging folder of that name."""
         config = self.config()
-        return Load(config, config.project(project), run_id=run_id)
+        return Load(config, config.project(project), run_id=run_id, staging=staging, options=options)

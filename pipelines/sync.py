@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from pipelines.config import Config, ProjectConfig
-from pipelines.errors import ConfigError, LoadRefused, WarehouseBusy, WarehouseError
+from pipelines.errors import ConfigError, LoadRefused, LoadSuperseded, WarehouseBusy, WarehouseError
 from pipelines.extract import ABOUT_THE_REQUEST, Chunk, ChunkSize, Fetched, Fetcher, FetchPlan, Quarantined, Vanished
 from pipelines.scopes import narrow_scopes, whole_scope
 from pipelines.selection import narrow, select
@@ -110,6 +110,8 @@ class WorkPlan:
     upto: datetime | None
     """REDCap's clock (UTC) before anything was read: the next watermark."""
     chunk_records: int | None
+    calls: Calls
+    """What it took to find all this out."""
 
     def batch(self, number: int, batches: int) -> tuple[str, ...]:
         """The records of one of so many batches, numbered from 0."""
@@ -195,11 +197,13 @@ class Load:
         project: ProjectConfig,
         *,
         run_id: str,
+        staging: str | None = None,
         options: LoadOptions | None = None,
         progress: Progress | None = None,
         now: Now = utc_now,
         sleep: Sleep = time.sleep,
     ) -> None:
+        """`staging` names the folder where steps find each other's work, if that is not the run's id."""
         self.config = config
         self.project = project
         self.folder = WarehouseFolder(config.warehouse)
@@ -209,7 +213,7 @@ class Load:
         self.sleep = sleep
         hash_key = self.folder.hash_key() if project.identifiers == "hash" else ""
         self.stamp = RunStamp(project.name, run_id, now(), hash_key)
-        self.staging = self.folder.staging(project.name, run_id)
+        self.staging = self.folder.staging(project.name, staging or run_id)
 
     # -- opening things --------------------------------------------------------------------------------------
 
@@ -237,7 +241,7 @@ class Load:
     def whole(self, mirror: Mirror) -> LoadReport:
         """All steps, with the run entered in the ledger before and after."""
         began = time.monotonic()
-        mirror.begin_run(self.stamp.run_id, "full", self.now())
+        self.begin(mirror)
         client: RedcapClient | None = None
         try:
             with self.client() as client:
@@ -254,10 +258,16 @@ class Load:
             self.folder.clear_staging(self.project.name)
         seconds = time.monotonic() - began
         self.end(mirror, report.outcome, report.message, seconds, client.calls)
+        self.folder.loaded(self.project.name, self.stamp.run_id)
         return replace(report, requests=client.calls.requests, bytes=client.calls.bytes, seconds=seconds)
 
+    def begin(self, mirror: Mirror) -> None:
+        """Enter the run in the ledger; what earlier runs that failed had fetched is of no use any more."""
+        self.folder.clear_staging(self.project.name)
+        mirror.begin_run(self.stamp.run_id, "full", self.now())
+
     def end(self, mirror: Mirror, outcome: str, message: str | None, seconds: float, calls: Calls) -> None:
-        """Enter in the ledger how the run ended; one that ended well waits to be published."""
+        """Enter in the ledger how the run ended."""
         mirror.end_run(
             self.stamp.run_id,
             outcome=outcome,
@@ -267,8 +277,6 @@ class Load:
             requests=calls.requests,
             bytes_received=calls.bytes,
         )
-        if outcome != "failed":
-            self.folder.loaded(self.project.name, self.stamp.run_id)
 
     # -- the steps -------------------------------------------------------------------------------------------
 
@@ -293,6 +301,8 @@ class Load:
             self._check_deletions(len(deleted), len(known), len(census.records))
             fetch = self._fetch_plan(structure, layout, census)
             due = self._due(client, prover, fetch, census)
+        # From here to the end of the load the mirror is between two nights, and no publish may take it up.
+        self.folder.withdraw(self.project.name)
         drift = mirror.write_structure(structure, layout, self.stamp)
         plan = WorkPlan(
             run_id=self.stamp.run_id,
@@ -305,6 +315,7 @@ class Load:
             in_redcap=len(census.records),
             upto=upto,
             chunk_records=yesterday.chunk_records,
+            calls=client.calls,
         )
         return plan, _structure_report(structure, layout, drift)
 
@@ -333,12 +344,20 @@ class Load:
         self._keep("plan.json", _plan_adapter().dump_json(plan))
 
     def has_plan(self) -> bool:
-        """Whether an earlier step of this run left a plan."""
-        return (self.staging / "plan.json").exists()
+        """Whether a step of this very run left a plan; that of an earlier try would miss what was entered since."""
+        return (self.staging / "plan.json").exists() and self._read_plan().run_id == self.stamp.run_id
 
-    def read_plan(self) -> WorkPlan:
-        """The plan an earlier step of this run left."""
-        return _plan_adapter().validate_json((self.staging / "plan.json").read_bytes())
+    def resume(self) -> WorkPlan:
+        """The plan an earlier step left; what is done from here on belongs to the run that made it."""
+        plan = self._read_plan()
+        self.stamp = replace(self.stamp, run_id=plan.run_id)
+        return plan
+
+    def _read_plan(self) -> WorkPlan:
+        try:
+            return _plan_adapter().validate_json((self.staging / "plan.json").read_bytes())
+        except FileNotFoundError:
+            raise LoadSuperseded(project=self.project.name) from None
 
     def keep_fetched(self, batch: int, fetched: Iterable[Fetched]) -> BatchReport:
         """Run a fetch to its end and leave the list of what it brought; returns its counts."""
@@ -360,8 +379,12 @@ class Load:
 
     # -- into the mirror -------------------------------------------------------------------------------------
 
-    def apply(self, mirror: Mirror, plan: WorkPlan, fetched: Iterable[Fetched]) -> Tally:
-        """What was fetched, into the mirror; a batch of chunks is one transaction."""
+    def apply(self, mirror: Mirror, plan: WorkPlan, fetched: Iterable[Fetched], *, keep_answers: bool = False) -> Tally:
+        """What was fetched, into the mirror; a batch of chunks is one transaction.
+
+        It may be done again from the start after it failed, if the answers are kept until the load has finished.
+        """
+        mirror.forget_chunks(self.stamp.run_id)
         tally = Tally()
         batch: list[Chunk] = []
         for item in fetched:
@@ -369,7 +392,7 @@ class Load:
                 case Chunk():
                     batch.append(item)
                     if sum(chunk.bytes for chunk in batch) >= BATCH_BYTES:
-                        self._apply_batch(mirror, plan, batch, tally)
+                        self._apply_batch(mirror, plan, batch, tally, keep_answers)
                         batch = []
                 case Quarantined():
                     tally.quarantined.append(item)
@@ -377,10 +400,12 @@ class Load:
                     mirror.apply(plan.layout, [], [entry], self.stamp)
                 case Vanished():
                     tally.vanished.extend(item.records)
-        self._apply_batch(mirror, plan, batch, tally)
+        self._apply_batch(mirror, plan, batch, tally, keep_answers)
         return tally
 
-    def _apply_batch(self, mirror: Mirror, plan: WorkPlan, batch: Sequence[Chunk], tally: Tally) -> None:
+    def _apply_batch(
+        self, mirror: Mirror, plan: WorkPlan, batch: Sequence[Chunk], tally: Tally, keep_answers: bool
+    ) -> None:
         if not batch:
             return
         staged = [Staged(tuple(map(plan.fetch.answer, c.parts)), c.records, c.left) for c in batch]
@@ -389,8 +414,9 @@ class Load:
         tally.loaded += sum(len(chunk.records) for chunk in batch)
         tally.chunks += len(batch)
         tally.bytes += sum(chunk.bytes for chunk in batch)
-        for part in (part for chunk in batch for part in chunk.parts):
-            part.path.unlink(missing_ok=True)
+        if not keep_answers:
+            for part in (part for chunk in batch for part in chunk.parts):
+                part.path.unlink(missing_ok=True)
 
     def finish(self, mirror: Mirror, plan: WorkPlan, tally: Tally, *, chunk_records: int | None = None) -> LoadReport:
         """Deletions, totals, and the watermark last; from here on the load may be published."""

@@ -1,4 +1,4 @@
-"""Questions an auditor asks of a project's mirror before it is published; answers are counts and names only."""
+"""Questions an auditor asks of a project, before and after it is published; answers are counts and names only."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pipelines.warehouse.connection import Connection, open_reader
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.quoting import qualified
+from pipelines.warehouse.reading import open_published
 from pipelines.warehouse.sql import statements
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """REDCap's census beside what the mirror holds, as of the last run."""
+    """REDCap's census beside what is published, as of the last run."""
 
     in_redcap: int
     in_warehouse: int
@@ -23,11 +24,15 @@ class Reconciliation:
         """Whether every record REDCap has is in the warehouse, fresh."""
         return self.in_redcap == self.in_warehouse and self.quarantined == 0
 
+    def __str__(self) -> str:
+        told = f"REDCap lists {self.in_redcap:,} records, the warehouse holds {self.in_warehouse:,}"
+        return f"{told}; {self.quarantined:,} could not be had." if self.quarantined else f"{told}."
+
 
 def reconciliation(folder: WarehouseFolder, project: str) -> Reconciliation:
-    """Whether the last load brought every record."""
-    with open_reader(folder.mirror(project)) as connection:
-        row = connection.execute(statements("audit")["reconciliation"]).fetchone()
+    """Whether every record that REDCap has is in the warehouse readers open."""
+    with open_published(folder) as connection:
+        row = connection.execute(statements("audit")["reconciliation"], {"project": project}).fetchone()
     return Reconciliation(*(int(value or 0) for value in row)) if row else Reconciliation(0, 0, 0)
 
 
@@ -51,6 +56,14 @@ def rows_by_instrument(folder: WarehouseFolder, project: str) -> dict[str, int]:
             name: _count(connection, f"SELECT count(*) FROM {qualified('raw', name)}")
             for name in _instruments(connection)
         }
+
+
+def published_rows(folder: WarehouseFolder, project: str) -> dict[str, int]:
+    """How many rows of each instrument readers find."""
+    schema = f"{project}_raw"
+    with open_published(folder) as connection:
+        found = connection.execute(statements("audit")["published_instruments"], {"schema": schema}).fetchall()
+        return {name: _count(connection, f"SELECT count(*) FROM {qualified(schema, name)}") for (name,) in found}
 
 
 def _instruments(connection: Connection) -> list[str]:

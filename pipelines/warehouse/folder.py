@@ -84,6 +84,10 @@ class WarehouseFolder:
         with private_files():
             self._mark(project).write_text(run)
 
+    def withdraw(self, project: str) -> None:
+        """The project is being changed and no longer fit to be published; its next good load marks it again."""
+        self._mark(project).unlink(missing_ok=True)
+
     def taken_up(self, project: str, run: str) -> None:
         """This load of the project has been published; a later one goes on waiting."""
         if self.waiting().get(project) == run:

@@ -119,6 +119,10 @@ class Mirror:
             },
         )
 
+    def forget_chunks(self, run_id: str) -> None:
+        """Take back what the ledger says of the run's chunks: they are about to be applied again."""
+        self.connection.execute(self._state["forget_chunks"], {"run_id": run_id})
+
     # -- structure -----------------------------------------------------------------------------------------
 
     def write_structure(self, structure: Structure, layout: Layout, stamp: RunStamp) -> tuple[catalog.Drift, ...]:
@@ -350,7 +354,7 @@ class Mirror:
 
 @contextmanager
 def open_mirror(
-    path: Path, project: str, *, staging: Path | None = None, memory_limit: str = "384MB"
+    path: Path, project: str, *, staging: Path | None = None, memory_limit: str = "256MB"
 ) -> Iterator[Mirror]:
     """The project's working file, created if it is not there, locked against every other process."""
     with open_writer(path, staging=staging, memory_limit=memory_limit) as connection:

@@ -18,12 +18,13 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock
 
-from pipelines.errors import WarehouseUnreadable
+from pipelines.errors import LoadUnfinished, WarehouseUnreadable
 from pipelines.warehouse.catalog import STRUCTURE_TABLES
 from pipelines.warehouse.connection import (
     STORAGE_VERSION,
     Connection,
     harden,
+    open_reader,
     private_files,
     private_folder,
     reason_of,
@@ -38,6 +39,10 @@ REPLACED = ("projects", *STRUCTURE_TABLES, "records", "invalid_values", "sync_ru
 APPENDED = ("dictionary_changes", "record_changes", "sync_chunks")
 
 
+# How a load ends that readers may see; an incomplete one lacks only records it names.
+ENDED_WELL = ("ok", "incomplete")
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """What one publish took up."""
@@ -47,7 +52,23 @@ class Published:
     bytes: int
 
 
-def publish(folder: WarehouseFolder, *, memory_limit: str = "384MB") -> Published:
+def release(folder: WarehouseFolder, project: str) -> None:
+    """Let the next publish take up the project's last load; refuses one that did not end well."""
+    run_id, outcome = _last_run(folder, project)
+    if outcome not in ENDED_WELL:
+        raise LoadUnfinished(project=project, outcome=outcome)
+    folder.loaded(project, run_id)
+
+
+def _last_run(folder: WarehouseFolder, project: str) -> tuple[str, str]:
+    if not folder.mirror(project).exists():
+        return "", "never loaded"
+    with open_reader(folder.mirror(project)) as connection:
+        row = connection.execute(statements("state")["last_run"]).fetchone()
+    return (row[0], row[1]) if row else ("", "never loaded")
+
+
+def publish(folder: WarehouseFolder, *, memory_limit: str = "256MB") -> Published:
     """Take up every project loaded since the last publish; with none waiting, do nothing.
 
     Publishing is one at a time across processes. One that had to wait for another usually finds its own work

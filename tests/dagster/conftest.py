@@ -1,5 +1,7 @@
 """A simulated REDCap, a projects.yaml, and a Dagster instance in a folder that can be searched."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,9 +9,11 @@ import dagster as dg
 import duckdb
 import pytest
 
+from pipelines.assets import key
 from pipelines.config import Config, load_config
 from pipelines.definitions import make_definitions
 from pipelines.jobs import NIGHTLY, nightly_instance
+from pipelines.warehouse.folder import WarehouseFolder
 from redcap_source.simulator import ProjectHandle, Simulator, make_study
 
 
@@ -23,27 +27,104 @@ class House:
     home: Path
     instance: dg.DagsterInstance
 
-    def run(self, **options) -> dg.ExecuteInProcessResult:
-        """The nightly job for the study."""
+    @property
+    def folder(self) -> WarehouseFolder:
+        return WarehouseFolder(self.config.warehouse)
+
+    def run(self, project: str = "study", **options) -> dg.ExecuteInProcessResult:
+        """The nightly job for a project."""
         job = make_definitions(self.config).resolve_job_def(NIGHTLY)
-        return job.execute_in_process(partition_key="study", instance=self.instance, raise_on_error=False, **options)
+        return job.execute_in_process(partition_key=project, instance=self.instance, raise_on_error=False, **options)
+
+    def materialize(self, *names: str, **options) -> dg.ExecuteInProcessResult:
+        """Some assets of the study, as a person picks them in the UI."""
+        job = make_definitions(self.config).resolve_implicit_global_asset_job_def()
+        return job.execute_in_process(
+            partition_key="study",
+            instance=self.instance,
+            asset_selection=[key(name) for name in names],
+            raise_on_error=False,
+            **options,
+        )
+
+    @contextmanager
+    def re_execute(
+        self, run: dg.ExecuteInProcessResult, *, from_failure: bool = True
+    ) -> Iterator[dg.JobExecutionResult]:
+        """A run done again, as the UI's button does it: what failed and what follows, or everything."""
+        if from_failure:
+            options = dg.ReexecutionOptions.from_failure(run.run_id, self.instance)
+        else:
+            options = dg.ReexecutionOptions(parent_run_id=run.run_id)
+        job = dg.build_reconstructable_job(__name__, "job_of", (str(self.config.path),), {})
+        with dg.execute_job(
+            job, instance=self.instance, tags={"dagster/partition": "study"}, reexecution_options=options
+        ) as result:
+            yield result
 
     def rows(self, query: str) -> list[tuple]:
-        with duckdb.connect(str(self.config.warehouse / "warehouse.duckdb"), read_only=True) as connection:
+        with duckdb.connect(str(self.folder.database), read_only=True) as connection:
             return connection.execute(query).fetchall()
 
+    def ledger(self) -> list[tuple]:
+        """How the runs of the study ended, as its working file has it."""
+        with duckdb.connect(str(self.folder.mirror("study")), read_only=True) as connection:
+            return connection.execute("SELECT mode, outcome FROM redcap.sync_runs ORDER BY started_at").fetchall()
 
-@pytest.fixture
-def house(tmp_path, monkeypatch):
-    with Simulator() as simulator:
+    def staged(self) -> list[str]:
+        """Files that hold records' ids or values on their way into the warehouse."""
+        return [path.name for path in (self.folder.work / "staging").rglob("*") if path.is_file()]
+
+    def keeping(self, text: str) -> list[Path]:
+        """Files of Dagster's home that hold this text."""
+        return [path for path in self.home.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+
+
+def job_of(path: str) -> dg.JobDefinition:
+    """The nightly job as another process makes it."""
+    return make_definitions(load_config(path)).resolve_job_def(NIGHTLY)
+
+
+def failures(result) -> list[str]:
+    """What the steps that failed said."""
+    told = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    return [data.user_failure_data.description if data.user_failure_data else data.error.message for data in told]
+
+
+@contextmanager
+def open_house(folder: Path) -> Iterator[House]:
+    """An institution in a folder, its simulator running."""
+    with Simulator() as simulator, pytest.MonkeyPatch.context() as environment:
         study = simulator.add_project(make_study("repeating", records=10, seed=3), name="study")
-        monkeypatch.setenv("TOKEN_STUDY", study.token)
-        path = tmp_path / "projects.yaml"
+        other = simulator.add_project(make_study("classic", records=2, seed=3), name="other")
+        environment.setenv("TOKEN_STUDY", study.token)
+        environment.setenv("TOKEN_OTHER", other.token)
+        environment.setenv("DAGSTER_HOME", str(folder / "dagster"))
+        path = folder / "projects.yaml"
         path.write_text(
             "schedule: '15 3 * * *'\ntime_zone: Europe/Berlin\n"
             f"servers: {{campus: {{url: {simulator.url}}}}}\n"
             "projects:\n  study: {token: {env: TOKEN_STUDY}}\n  other: {token: {env: TOKEN_OTHER}}\n"
         )
-        monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
-        with nightly_instance(tmp_path / "dagster") as instance:
-            yield House(simulator, study, load_config(path), tmp_path / "dagster", instance)
+        with nightly_instance(folder / "dagster") as instance:
+            yield House(simulator, study, load_config(path), folder / "dagster", instance)
+
+
+@pytest.fixture
+def house(tmp_path):
+    with open_house(tmp_path) as house:
+        yield house
+
+
+@dataclass
+class Night:
+    """A night that went well; for looking at only."""
+
+    house: House
+    result: dg.ExecuteInProcessResult
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    with open_house(tmp_path_factory.mktemp("night")) as house:
+        yield Night(house, house.run())

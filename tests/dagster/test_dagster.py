@@ -1,4 +1,4 @@
-"""The nightly job in process: assets, metadata, checks, schedule, failures, and what Dagster keeps."""
+"""The nightly job in process: assets, metadata, checks, schedule, and what Dagster keeps."""
 
 import datetime as dt
 import subprocess
@@ -9,10 +9,11 @@ import dagster as dg
 import pytest
 import yaml
 
-from pipelines.assets import key
-from pipelines.config import load_config
+from pipelines.assets import STRUCTURE, key
 from pipelines.definitions import make_definitions
-from pipelines.jobs import NIGHTLY
+from pipelines.sync import Load
+
+from .conftest import failures
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.PreviewWarning", "ignore::dagster.BetaWarning")
 
@@ -23,99 +24,88 @@ def metadata_of(result, name):
     return {label: value.value for label, value in event.materialization.metadata.items()}
 
 
-def test_a_night_materializes_every_asset_and_publishes(house):
-    result = house.run()
-    assert result.success
-    names = {event.asset_key.path[-1] for event in result.get_asset_materialization_events()}
-    assert names == {
-        "project_info",
-        "data_dictionary",
-        "events",
-        "form_event_mapping",
-        "users",
-        "records",
-        "published",
+def specs_of(house):
+    """The definition-time facts of all assets."""
+    return {spec.key.path[-1]: spec for spec in make_definitions(house.config).resolve_all_asset_specs()}
+
+
+def test_a_night_materializes_every_asset_and_publishes(night):
+    assert night.result.success
+    names = {event.asset_key.path[-1] for event in night.result.get_asset_materialization_events()}
+    assert names == {*STRUCTURE, "records", "published"}
+    assert night.house.rows("SELECT count(*) FROM study.intake") == [(10,)]
+    assert night.house.rows("SELECT outcome, records_loaded FROM redcap.sync_runs") == [("ok", 10)]
+
+
+def test_a_materialization_tells_counts(night):
+    records, published = metadata_of(night.result, "records"), metadata_of(night.result, "published")
+    assert records["records"] == records["records_loaded"] == 10
+    assert records["dagster/partition_row_count"] == records["rows_inserted"] > 10
+    assert "| intake | 10 |" in records["rows_by_instrument"].splitlines()
+    assert metadata_of(night.result, "data_dictionary")["dagster/partition_row_count"] > 10
+    assert published["dagster/partition_row_count"] == records["dagster/partition_row_count"]
+    assert published["dagster/uri"] == str(night.house.folder.database)
+
+
+def test_every_request_of_the_run_is_counted(night):
+    records = metadata_of(night.result, "records")
+    assert records["requests"] == len(night.house.simulator.requests)
+    assert night.house.rows("SELECT requests, bytes FROM redcap.sync_runs") == [(records["requests"], records["bytes"])]
+
+
+def test_checks_tell_what_is_whole_and_what_does_not_fit(night):
+    checks = {e.check_name: e for e in night.result.get_asset_check_evaluations()}
+    told = {name: (e.passed, e.severity.value, e.partition) for name, e in checks.items()}
+    assert told == {
+        "keys_are_unique": (True, "ERROR", "study"),
+        "values_fit": (False, "WARN", "study"),
+        "every_record_is_there": (True, "ERROR", "study"),
     }
-    assert house.rows("SELECT count(*) FROM study.intake") == [(10,)]
-    assert house.rows("SELECT outcome, records_loaded FROM redcap.sync_runs") == [("ok", 10)]
+    assert checks["every_record_is_there"].description == "REDCap lists 10 records, the warehouse holds 10."
 
 
-def test_a_materialization_tells_counts_and_columns(house):
-    result = house.run()
-    records = metadata_of(result, "records")
-    assert records["records"] == 10
-    assert records["dagster/row_count"] == records["rows_inserted"] > 10
-    assert records["bytes"] > 0
-    assert "intake" in records["rows_by_instrument"]
-    assert metadata_of(result, "data_dictionary")["dagster/row_count"] > 10
-    columns = [column.name for column in house_spec(house, "data_dictionary").metadata["dagster/column_schema"].columns]
+def test_nothing_of_the_participants_stays_behind_and_dagster_s_files_are_the_owner_s(night):
+    assert night.house.staged() == []
+    assert night.house.home.stat().st_mode & 0o077 == 0
+
+
+def test_every_asset_is_described_owned_and_of_a_kind(night):
+    specs = specs_of(night.house)
+    assert set(specs) == {*STRUCTURE, "records", "published"}
+    for spec in specs.values():
+        assert spec.description
+        assert list(spec.owners) == ["team:data-management"]
+        assert "duckdb" in spec.kinds
+
+
+def test_structure_assets_show_their_tables_columns(night):
+    spec = specs_of(night.house)["data_dictionary"]
+    assert spec.metadata["dagster/table_name"] == "redcap.data_dictionary"
+    columns = [column.name for column in spec.metadata["dagster/column_schema"].columns]
     assert columns[:3] == ["project", "position", "field_name"]
 
 
-def house_spec(house, name):
-    """The definition-time facts of an asset."""
-    return make_definitions(house.config).resolve_assets_def(key(name)).get_asset_spec(key(name))
-
-
-def test_checks_tell_what_is_whole_and_what_does_not_fit(house):
-    result = house.run()
-    checks = {e.check_name: (e.passed, e.severity.value) for e in result.get_asset_check_evaluations()}
-    assert checks == {
-        "every_record_is_there": (True, "ERROR"),
-        "keys_are_unique": (True, "ERROR"),
-        "values_fit": (False, "WARN"),
-    }
-
-
-def test_running_records_alone_reads_the_structure_first(house):
-    job = make_definitions(house.config).resolve_implicit_global_asset_job_def()
-    result = job.execute_in_process(
-        partition_key="study", instance=house.instance, asset_selection=[key("records"), key("published")]
-    )
-    assert result.success
-    assert house.rows("SELECT count(*) FROM study.intake") == [(10,)]
-
-
-def test_a_lasting_failure_is_one_message_that_says_what_to_do(house, monkeypatch):
-    monkeypatch.setenv("TOKEN_STUDY", "0" * 32)
-    result = house.run()
+def test_a_record_that_cannot_be_had_is_published_without_and_fails_the_run(house):
+    # The study's two records together are too much for the server, and then one of them alone.
+    house.simulator.faults.add("memory", content="record", nth=3, times=2)
+    result = house.run("other")
     assert not result.success
-    (failure,) = [e.step_failure_data for e in result.all_events if e.is_step_failure]
-    assert "refused the token" in failure.user_failure_data.description
-    assert "Trying again will not help" in failure.user_failure_data.description
+    assert house.rows("SELECT outcome, records_quarantined FROM redcap.sync_runs") == [("incomplete", 1)]
+    assert house.rows("SELECT count(*) FROM other.enrolment") == [(1,)]
+    (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "every_record_is_there"]
+    assert check.description == "REDCap lists 2 records, the warehouse holds 1; 1 could not be had."
 
 
-def reconstructed_job():
-    """The nightly job as another process would make it."""
-    return make_definitions(load_config()).resolve_job_def(NIGHTLY)
-
-
-def test_a_re_execution_from_failure_repeats_only_what_failed(house, monkeypatch):
-    monkeypatch.setenv("REDCAP_WAREHOUSE_CONFIG", str(house.config.path))
-    house.simulator.faults.add("php_warning", content="record", nth=3)
-    failed = house.run()
-    assert not failed.success
-    before = len(house.simulator.requests)
-    with dg.execute_job(
-        dg.reconstructable(reconstructed_job),
-        instance=house.instance,
-        tags={"dagster/partition": "study"},
-        reexecution_options=dg.ReexecutionOptions.from_failure(failed.run_id, house.instance),
-    ) as again:
-        assert again.success
-    asked = {request.content for request in house.simulator.requests[before:]}
-    assert asked == {"record"}
-    assert house.rows("SELECT outcome, records_loaded FROM redcap.sync_runs") == [("ok", 10)]
-
-
-def test_every_night_there_is_one_run_a_project(house):
-    definitions = make_definitions(house.config)
+def test_every_night_there_is_one_run_a_project(night):
+    definitions = make_definitions(night.house.config)
     schedule = definitions.resolve_schedule_def("nightly")
     assert schedule.cron_schedule == "15 3 * * *"
     assert schedule.execution_timezone == "Europe/Berlin"
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-    night = dt.datetime(2026, 1, 2, 3, 15, tzinfo=dt.UTC)
-    with dg.build_schedule_context(house.instance, night, repository_def=definitions.get_repository_def()) as context:
+    due = dt.datetime(2026, 1, 2, 3, 15, tzinfo=dt.UTC)
+    with dg.build_schedule_context(
+        night.house.instance, due, repository_def=definitions.get_repository_def()
+    ) as context:
         tick = schedule.evaluate_tick(context)
     assert [(r.run_key, r.partition_key, r.tags["redcap/server"]) for r in tick.run_requests] == [
         ("2026-01-02T03:15:study", "study", "campus"),
@@ -123,27 +113,49 @@ def test_every_night_there_is_one_run_a_project(house):
     ]
 
 
+# -- failures, and what is kept of them ----------------------------------------------------------------------
+
+
+def test_a_lasting_failure_is_one_message_that_says_what_to_do(house, monkeypatch):
+    monkeypatch.setenv("TOKEN_STUDY", "0" * 32)
+    (told,) = failures(house.run())
+    assert "refused the token" in told
+    assert "Trying again will not help" in told
+
+
 def test_no_token_and_no_value_is_in_what_dagster_keeps(house, monkeypatch):
     canary = "Qanarienvogel"
     house.study.save(house.study.records()[0], {"nickname_first_name": canary})
     assert house.run().success
     assert house.rows(f"SELECT count(*) FROM study.intake WHERE nickname_first_name = '{canary}'") == [(1,)]
-    token = house.study.token
     house.simulator.faults.add("php_warning", content="record", nth=3)
     assert not house.run().success
     monkeypatch.setenv("TOKEN_STUDY", "F" * 32)
     assert not house.run().success
-    found = []
-    for path in house.home.rglob("*"):
-        if path.is_file():
-            content = path.read_bytes()
-            found += [path for secret in (token, "F" * 32, canary) if secret.encode() in content]
-    assert found == []
+    assert [house.keeping(secret) for secret in (house.study.token, "F" * 32, canary)] == [[], [], []]
 
 
-def test_what_dagster_keeps_is_for_the_owner_only(house):
-    house.run()
-    assert house.home.stat().st_mode & 0o077 == 0
+def test_of_an_unforeseen_error_only_the_kind_and_the_place_are_kept(house, monkeypatch):
+    def stumble(*_, **__):
+        raise ValueError("could not convert 'Qanarienvogel' to a date")
+
+    # No input is known to make the load stumble, so it is made to.
+    monkeypatch.setattr(Load, "apply", stumble)
+    (told,) = failures(house.run())
+    assert "ValueError at pipelines/assets.py" in told
+    assert house.keeping("Qanarienvogel") == []
+
+
+def test_a_run_that_is_terminated_is_in_the_ledger(house, monkeypatch):
+    def terminated(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Load, "fetch", terminated)
+    assert failures(house.run()) == ["Interrupted. The published data is as it was."]
+    assert house.ledger() == [("full", "failed")]
+
+
+# -- the location --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["", "projects: {}"])
@@ -163,4 +175,4 @@ def test_the_example_instances_are_yaml_with_limits(name):
     settings = yaml.safe_load((Path(__file__).parents[2] / "deploy" / name).read_text())
     assert settings["telemetry"] == {"enabled": False}
     limits = settings["concurrency"]["runs"]["tag_concurrency_limits"]
-    assert [limit["key"] for limit in limits] == ["redcap/project", "redcap/server"]
+    assert [limit["key"] for limit in limits] == ["dagster/partition", "redcap/server"]

@@ -70,6 +70,9 @@ WHERE run_id = $run_id;
 INSERT INTO redcap.sync_chunks
 VALUES ($project, $run_id, $chunk, $asked, $returned, $rows, $bytes, $seconds, $attempts, $outcome, $message);
 
+-- forget_chunks --
+DELETE FROM redcap.sync_chunks WHERE run_id = $run_id;
+
 -- last_run --
 SELECT run_id, outcome, started_at, finished_at FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1;
 
