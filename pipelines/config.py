@@ -147,6 +147,18 @@ class TokenSource:
 
 
 @dataclass(frozen=True, slots=True)
+class WritebackConfig:
+    """What may be written back to a project; nothing unless fields or instruments are named."""
+
+    fields: tuple[str, ...] = ()
+    instruments: tuple[str, ...] = ()
+    max_cells: int = 1000
+    max_record_share: float = 0.2
+    max_age: timedelta = timedelta(hours=36)
+    new_records: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectConfig:
     """A REDCap project: where it is, who we are there, and which part of it is wanted."""
 
@@ -159,6 +171,7 @@ class ProjectConfig:
     include: Narrowing | None
     exclude: Narrowing | None
     files: Literal["none"]
+    writeback: WritebackConfig = WritebackConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,6 +423,31 @@ class ServerEntry(_Section):
     )
 
 
+class WritebackEntry(_Section):
+    """What may be written back to a project, and how much at once."""
+
+    fields: tuple[Text, ...] = Field(
+        default=(), description="Names of fields that may be written; a checkbox with all its options."
+    )
+    instruments: tuple[Text, ...] = Field(
+        default=(), description="Names of instruments whose every field may be written, the form status too."
+    )
+    max_cells: int = Field(default=1000, ge=0, description="Cells that may be written in one run.")
+    max_record_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of the project's records that may be written in one run; five records always may.",
+    )
+    max_age: Duration = Field(
+        default=timedelta(hours=36),
+        description="How old the last good load may be.",
+        json_schema_extra={"default": "36 hours"},
+    )
+    new_records: bool = Field(default=False, description="Whether records that REDCap does not have may be made.")
+
+
 class ProjectEntry(_Section):
     """A REDCap project; its name becomes the name of its SQL schema."""
 
@@ -431,6 +469,7 @@ class ProjectEntry(_Section):
     include: Narrowing | None = Field(default=None, description="Load only these instruments.")
     exclude: Narrowing | None = Field(default=None, description="Load all but these instruments.")
     files: Literal["none"] = Field(default="none", description="Uploaded files; this version loads none.")
+    writeback: WritebackEntry | None = Field(default=None, description="What may be written back; nothing without it.")
 
 
 class ProjectsFile(_Section):
@@ -658,6 +697,8 @@ def _explained(error: ErrorDetails) -> _Problem:
             return _Problem(key, "has to be a whole number.")
         case "float_parsing" | "float_type" | "finite_number":
             return _Problem(key, "has to be a number, such as 0.2.")
+        case "bool_parsing" | "bool_type":
+            return _Problem(key, "has to be true or false.")
         case "string_type":
             return _Problem(key, "has to be one text value. Give it one, or remove the key.")
         case "tuple_type":
@@ -676,6 +717,8 @@ _EXAMPLES = {
     "url": "Write it like https://redcap.example.edu/api/.",
     "token": "Write it like {env: REDCAP_TOKEN_HEART}; {keyring: service/user} and {file: path} do as well.",
     "instruments": "Write it like [demographics, visits].",
+    "fields": "Write it like [weight, visit_date].",
+    "writeback": "Write it like {fields: [weight, visit_date]}.",
     "include": "Write it like {instruments: [demographics, visits]}.",
     "exclude": "Write it like {instruments: [demographics, visits]}.",
 }
@@ -700,6 +743,7 @@ _HOMES: dict[str, type[_Section]] = {
     "in an entry of projects": ProjectEntry,
     "under token": TokenEntry,
     "under include or exclude": Narrowing,
+    "under writeback": WritebackEntry,
 }
 
 
@@ -714,6 +758,8 @@ def _known_keys(around: Key) -> Iterable[str]:
             model = TokenEntry
         case ("projects", _, "include" | "exclude"):
             model = Narrowing
+        case ("projects", _, "writeback"):
+            model = WritebackEntry
     return model.model_fields
 
 
@@ -796,6 +842,7 @@ def _resolved(file: ProjectsFile, shown: Path, document: _Document) -> Config:
             include=entry.include,
             exclude=entry.exclude,
             files=entry.files,
+            writeback=_writeback(entry.writeback or WritebackEntry()),
         )
         for name, entry in file.projects.items()
     }
@@ -808,6 +855,17 @@ def _resolved(file: ProjectsFile, shown: Path, document: _Document) -> Config:
         memory_limit=file.memory_limit,
         servers=servers,
         projects=projects,
+    )
+
+
+def _writeback(entry: WritebackEntry) -> WritebackConfig:
+    return WritebackConfig(
+        fields=entry.fields,
+        instruments=entry.instruments,
+        max_cells=entry.max_cells,
+        max_record_share=entry.max_record_share,
+        max_age=entry.max_age,
+        new_records=entry.new_records,
     )
 
 

@@ -1,0 +1,377 @@
+"""Schema writeback of a project's working file: proposals, the journal of what was sent, and batches.
+
+Every change here is committed before what it announces is done, so that a run that dies leaves the list of cells to
+look at. What to propose, decide and send is pipelines.writeback's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from pipelines.errors import QueryRefused
+from pipelines.warehouse.connection import Connection, harden
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.layout import EVENT, REPEAT_INSTANCE
+from pipelines.warehouse.proposals import BatchRow, Cell, Entry, Proposal, Ruling, Status
+from pipelines.warehouse.quoting import identifier, literal, qualified
+from pipelines.warehouse.reading import open_published
+from pipelines.warehouse.sql import statements
+from redcap_source import model
+
+Key = tuple[str, str, str]
+"""Record, event and instance of a row; blank where a project has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastLoad:
+    """How the project's last load ended, and when the last good one did (UTC)."""
+
+    run_id: str
+    outcome: str
+    last_good: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of one intended cell."""
+
+    number: int
+    status: Status
+    after: str = field(repr=False, default="")
+    message: str = ""
+    closes: bool = True
+    """Whether the proposal is done with; one whose cell never arrived may be sent again."""
+
+
+class Journal:
+    """The write-back side of one project's working file."""
+
+    def __init__(self, connection: Connection, project: str) -> None:
+        """Makes the tables where they are missing."""
+        self._connection = connection
+        self._project = project
+        self._sql = statements("writeback")
+        connection.execute(self._sql["create_writeback"])
+
+    # -- proposals -----------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        proposals: Sequence[Proposal],
+        *,
+        batch: str,
+        author: str,
+        source: str,
+        now: datetime,
+        reverts: str | None = None,
+    ) -> int:
+        """Enter proposals into a batch, begun with them or earlier; their own numbers are given here. How many."""
+        self._connection.execute(
+            self._sql["begin_batch"],
+            {
+                "project": self._project,
+                "batch": batch,
+                "author": author,
+                "source": source,
+                "reverts": reverts,
+                "now": now,
+            },
+        )
+        (last,) = self._connection.execute(self._sql["last_number"]).fetchone() or (0,)
+        self._connection.execute(
+            self._sql["add_proposals"],
+            {
+                "project": self._project,
+                "batch": batch,
+                "now": now,
+                "number": list(range(last + 1, last + 1 + len(proposals))),
+                **_cells([proposal.cell for proposal in proposals]),
+                "seen": [proposal.seen for proposal in proposals],
+                "new": [proposal.new for proposal in proposals],
+                "reason": [proposal.reason for proposal in proposals],
+                "author": [proposal.author for proposal in proposals],
+            },
+        )
+        self._connection.execute(self._sql["total_batches"])
+        return len(proposals)
+
+    def open_proposals(self, batch: str | None = None) -> list[Proposal]:
+        """The proposals that nothing final is known of, of one batch or of all."""
+        rows = self._connection.execute(self._sql["open_proposals"], {"batch": batch}).fetchall()
+        return [
+            Proposal(number, name, Cell(record, event, instrument, instance, column), seen, new, reason, author)
+            for number, name, record, event, instrument, instance, column, seen, new, reason, author in rows
+        ]
+
+    def batches(self) -> list[BatchRow]:
+        """All batches, in the order in which they were begun."""
+        return [BatchRow(*row) for row in self._connection.execute(self._sql["read_batches"]).fetchall()]
+
+    def rule(self, rulings: Sequence[Ruling], run_id: str, now: datetime, *, final: bool) -> None:
+        """Keep decisions with their proposals; `final` closes those that need not be written."""
+        self._connection.execute(
+            self._sql["rule"],
+            {
+                "number": [ruling.number for ruling in rulings],
+                "decision": [str(ruling.decision) for ruling in rulings],
+                "reason": [ruling.reason for ruling in rulings],
+                "warning": [ruling.warning for ruling in rulings],
+                "run_id": run_id,
+                "now": now,
+                "final": final,
+            },
+        )
+
+    def mark(self, batches: Collection[str], run_id: str, now: datetime, *, applied: bool) -> None:
+        """Say of batches that they were planned or applied, and count what became of their proposals."""
+        values = {"now": now, "run_id": run_id, "batches": list(batches)}
+        self._connection.execute(self._sql["mark_applied" if applied else "mark_planned"], values)
+        self._connection.execute(self._sql["total_batches"])
+
+    # -- the journal ---------------------------------------------------------------------------------------
+
+    def intend(self, entries: Sequence[Entry], run_id: str, request: int, now: datetime) -> None:
+        """Note the cells of a request that is about to leave."""
+        self._connection.execute(
+            self._sql["intend"],
+            {
+                "project": self._project,
+                "run_id": run_id,
+                "request": request,
+                "now": now,
+                "number": [entry.proposal for entry in entries],
+                "batch": [entry.batch for entry in entries],
+                **_cells([entry.cell for entry in entries]),
+                "seen": [entry.seen for entry in entries],
+                "before": [entry.before for entry in entries],
+                "new": [entry.new for entry in entries],
+                "reason": [entry.reason for entry in entries],
+                "author": [entry.author for entry in entries],
+            },
+        )
+
+    def intended(self) -> list[Entry]:
+        """Cells that may have been sent, and of which nobody knows yet what became of them."""
+        rows = self._connection.execute(self._sql["intended"]).fetchall()
+        return [
+            Entry(
+                proposal,
+                batch,
+                run_id,
+                request,
+                Cell(record, event, instrument, instance, column),
+                seen,
+                before,
+                new,
+                reason,
+                author,
+            )
+            for (
+                proposal, batch, run_id, request, record, event, instrument, instance, column,
+                seen, before, new, reason, author,
+            ) in rows
+        ]  # fmt: skip
+
+    def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
+        """Note what became of intended cells, and close the proposals that are done with."""
+        self._connection.execute(
+            self._sql["settle"],
+            {
+                "now": now,
+                "number": [settled.number for settled in settlements],
+                "status": [str(settled.status) for settled in settlements],
+                "after": [settled.after for settled in settlements],
+                "message": [settled.message for settled in settlements],
+            },
+        )
+        closed = [settled for settled in settlements if settled.closes]
+        self._connection.execute(
+            self._sql["close"],
+            {
+                "number": [settled.number for settled in closed],
+                "status": [str(settled.status) for settled in closed],
+            },
+        )
+
+    def total(self) -> None:
+        """Count what has become of every batch."""
+        self._connection.execute(self._sql["total_batches"])
+
+    def bring_in(self, run_id: str, now: datetime, records: Collection[str], calculated: Collection[str]) -> None:
+        """After records were brought into the warehouse: what of their changes was our own doing, and what followed.
+
+        `calculated` names the fields REDCap works out itself.
+        """
+        attribute(self._connection, run_id)
+        self._connection.execute(self._sql["mark_brought_in"], {"run_id": run_id, "records": list(records)})
+        self._connection.execute(
+            self._sql["note_followed"],
+            {"project": self._project, "run_id": run_id, "now": now, "calculated": list(calculated)},
+        )
+
+    def reverting(self, batch: str) -> list[tuple[Cell, str, str]]:
+        """Each cell that a batch changed, what it is since then, and what it was before."""
+        rows = self._connection.execute(self._sql["reverting"], {"batch": batch}).fetchall()
+        return [
+            (Cell(record, event, instrument, instance, column), now, before)
+            for record, event, instrument, instance, column, now, before in rows
+        ]
+
+    def last_load(self) -> LastLoad | None:
+        """How the last load that was no write-back ended; None where there has been none."""
+        row = self._connection.execute(self._sql["last_load"]).fetchone()
+        if row is None:
+            return None
+        good = self._connection.execute(self._sql["last_good_load"]).fetchone()
+        return LastLoad(row[0], row[1], good[0] if good else None)
+
+
+def attribute(connection: Connection, run_id: str) -> None:
+    """Give the changes that a run found, and that are our own writing, to write-back; does nothing where none was.
+
+    For every load as well: after a write-back that died before it could, the next load finds its cells.
+    """
+    sql = statements("writeback")
+    there = connection.execute(sql["is_there"]).fetchone()
+    if there and there[0]:
+        connection.execute(sql["attribute"], {"run_id": run_id})
+        connection.execute(sql["mark_accounted"], {"run_id": run_id})
+
+
+def hidden_fields(connection: Connection) -> frozenset[str]:
+    """Fields of the dictionary that the token's answers lacked when the project was last loaded."""
+    row = connection.execute("SELECT hidden_fields FROM redcap.projects").fetchone()
+    return frozenset(row[0] or ()) if row else frozenset()
+
+
+def columns_in_step(connection: Connection, wanted: Mapping[str, Sequence[str]]) -> bool:
+    """Whether the working file's tables have the columns of these instruments, and there are no other instruments."""
+    found: dict[str, set[str]] = {}
+    for table, column in connection.execute(
+        "SELECT table_name, column_name FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND schema_name = 'raw' AND NOT starts_with(column_name, '_')"
+    ).fetchall():
+        found.setdefault(table, set()).add(column)
+    return found == {name: set(columns) for name, columns in wanted.items()}
+
+
+# --- What people look at when they clean ---
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One project as its readers see it: last night's dictionary."""
+
+    record_id_field: str
+    missing_data_codes: str
+    fields: tuple[model.Field, ...]
+    instruments: tuple[str, ...]
+
+
+class Published:
+    """The published warehouse, as far as proposals for one project need it."""
+
+    def __init__(self, connection: Connection, project: str) -> None:
+        self._connection = connection
+        self._project = project
+        self._sql = statements("writeback")
+
+    def shown(self) -> Shown | None:
+        """The project's dictionary; None where it has not been published."""
+        values = {"project": self._project}
+        row = self._connection.execute(self._sql["project"], values).fetchone()
+        if row is None:
+            return None
+        fields = self._connection.execute(self._sql["dictionary"], values)
+        names = [column[0] for column in fields.description or ()]
+        rows = [dict(zip(names, found, strict=True)) for found in fields.fetchall()]
+        instruments = self._connection.execute(self._sql["instrument_names"], values).fetchall()
+        return Shown(
+            row[0], row[1] or "", tuple(map(model.Field.from_row, rows)), tuple(name for (name,) in instruments)
+        )
+
+    def rows(self, instrument: str, records: Sequence[str]) -> dict[Key, dict[str, str]]:
+        """The rows of an instrument of some records, verbatim, by their keys; a blank is ''."""
+        return _by_key(
+            self._connection.execute(
+                f"SELECT * FROM {qualified(f'{self._project}_raw', instrument)} "
+                f"WHERE {identifier(self._record_column(instrument))} IN (SELECT unnest($records::VARCHAR[]))",
+                {"records": list(dict.fromkeys(records))},
+            )
+        )
+
+    def _record_column(self, instrument: str) -> str:
+        (name,) = self._connection.execute(
+            "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database() "
+            "AND schema_name = $schema AND table_name = $table ORDER BY column_index LIMIT 1",
+            {"schema": f"{self._project}_raw", "table": instrument},
+        ).fetchone() or ("",)
+        return str(name)
+
+    def misfits(self, instrument: str) -> frozenset[tuple[str, str, str, str]]:
+        """Cells that the typed table shows as empty though they hold something: record, event, instance, field."""
+        rows = self._connection.execute(
+            self._sql["misfits"], {"project": self._project, "instrument": instrument}
+        ).fetchall()
+        return frozenset((str(a), str(b), str(c), str(d)) for a, b, c, d in rows)
+
+    def select(self, query: str) -> tuple[list[str], list[tuple[object, ...]]]:
+        """The answer to a person's query over everything that is published."""
+        try:
+            answer = self._connection.execute(query)
+            return [column[0] for column in answer.description or ()], answer.fetchall()
+        except duckdb.Error as problem:
+            raise QueryRefused(str(problem)) from None
+
+
+def _by_key(answer: Connection) -> dict[Key, dict[str, str]]:
+    names = [column[0] for column in answer.description or ()]
+    rows = [
+        {name: "" if value is None else str(value) for name, value in zip(names, row, strict=True)}
+        for row in answer.fetchall()
+    ]
+    record = names[0]
+    return {(row[record], row.get(EVENT, ""), row.get(REPEAT_INSTANCE, "")): row for row in rows}
+
+
+def is_published(folder: WarehouseFolder, project: str, last_run: str) -> bool:
+    """Whether readers see the project's last load, or will at the next publish: then a write-back may show itself.
+
+    A load that is held back by its checks is not published by the way.
+    """
+    if project in folder.waiting():
+        return True
+    if not folder.database.exists():
+        return False
+    with open_published(folder) as connection:
+        row = connection.execute(statements("writeback")["published_run"], {"project": project}).fetchone()
+    return row is not None and row[0] == last_run
+
+
+def read_parquet(path: Path) -> tuple[list[str], list[tuple[object, ...]]]:
+    """The columns and rows of a parquet file."""
+    connection = duckdb.connect()
+    try:
+        harden(connection, [path.parent])
+        answer = connection.execute(f"SELECT * FROM read_parquet({literal(str(path))})")
+        return [column[0] for column in answer.description or ()], answer.fetchall()
+    except duckdb.Error:
+        # The message may quote what stands in the file.
+        raise QueryRefused(f"{path} cannot be read as a parquet file.") from None
+    finally:
+        connection.close()
+
+
+def _cells(cells: Sequence[Cell]) -> dict[str, list[str]]:
+    return {
+        "record": [cell.record for cell in cells],
+        "event": [cell.event for cell in cells],
+        "instrument": [cell.instrument for cell in cells],
+        "instance": [cell.instance for cell in cells],
+        "field": [cell.field for cell in cells],
+    }

@@ -1,0 +1,219 @@
+-- Schema writeback: what was proposed, what was sent, what became of it. In a project's working file; publishing copies
+-- the three tables. A blank cell is NULL, as in redcap.record_changes; times are UTC.
+
+-- create_writeback --
+CREATE SCHEMA IF NOT EXISTS writeback;
+CREATE TABLE IF NOT EXISTS writeback.batches (
+    project VARCHAR NOT NULL, batch VARCHAR NOT NULL, author VARCHAR, source VARCHAR, reverts VARCHAR,
+    created_at TIMESTAMP, proposals BIGINT, open BIGINT, confirmed BIGINT, already_there BIGINT, conflicts BIGINT,
+    invalid BIGINT, failed BIGINT, not_confirmed BIGINT, followed BIGINT, planned_at TIMESTAMP, applied_at TIMESTAMP,
+    run_id VARCHAR
+);
+CREATE TABLE IF NOT EXISTS writeback.proposals (
+    project VARCHAR NOT NULL, batch VARCHAR NOT NULL, proposal BIGINT, record VARCHAR, event VARCHAR,
+    instrument VARCHAR, instance VARCHAR, field VARCHAR, seen_value VARCHAR, new_value VARCHAR, clear BOOLEAN,
+    reason VARCHAR, author VARCHAR, proposed_at TIMESTAMP, status VARCHAR, decision VARCHAR, decision_reason VARCHAR,
+    warning VARCHAR, decided_at TIMESTAMP, run_id VARCHAR
+);
+CREATE TABLE IF NOT EXISTS writeback.journal (
+    project VARCHAR NOT NULL, batch VARCHAR NOT NULL, proposal BIGINT, run_id VARCHAR, request INTEGER, record VARCHAR,
+    event VARCHAR, instrument VARCHAR, instance VARCHAR, field VARCHAR, seen_value VARCHAR, before_value VARCHAR,
+    new_value VARCHAR, after_value VARCHAR, status VARCHAR, message VARCHAR, reason VARCHAR, author VARCHAR,
+    intended_at TIMESTAMP, settled_at TIMESTAMP, accounted_run VARCHAR
+);
+
+-- is_there --
+SELECT count(*) > 0 FROM duckdb_tables()
+WHERE database_name = current_database() AND schema_name = 'writeback' AND table_name = 'journal';
+
+-- last_number --
+SELECT coalesce(max(proposal), 0) FROM writeback.proposals;
+
+-- begin_batch --
+INSERT INTO writeback.batches (project, batch, author, source, reverts, created_at, proposals)
+SELECT $project, $batch, $author, $source, $reverts, $now, 0
+WHERE NOT EXISTS (SELECT 1 FROM writeback.batches WHERE batch = $batch);
+
+-- add_proposals --
+INSERT INTO writeback.proposals
+SELECT $project, $batch, number, record, nullif(event, ''), nullif(instrument, ''), nullif(instance, ''), field,
+       nullif(seen, ''), new, new = '', nullif(reason, ''), author, $now, 'open', NULL, NULL, NULL, NULL, NULL
+FROM (
+    SELECT unnest($number::BIGINT[]) AS number, unnest($record::VARCHAR[]) AS record, unnest($event::VARCHAR[]) AS event,
+           unnest($instrument::VARCHAR[]) AS instrument, unnest($instance::VARCHAR[]) AS instance,
+           unnest($field::VARCHAR[]) AS field, unnest($seen::VARCHAR[]) AS seen, unnest($new::VARCHAR[]) AS new,
+           unnest($reason::VARCHAR[]) AS reason, unnest($author::VARCHAR[]) AS author
+);
+
+-- open_proposals --
+-- In the order in which they were proposed. A new instance that an earlier try of the batch has made goes by its
+-- number from then on.
+SELECT p.proposal, p.batch, p.record, coalesce(p.event, ''), coalesce(p.instrument, ''),
+       coalesce(m.instance, p.instance, ''), p.field, coalesce(p.seen_value, ''), p.new_value,
+       coalesce(p.reason, ''), coalesce(p.author, '')
+FROM writeback.proposals p
+LEFT JOIN (
+    SELECT q.batch, q.record, q.event, j.instrument, q.instance AS label, max(j.instance) AS instance
+    FROM writeback.proposals q JOIN writeback.journal j USING (proposal)
+    WHERE q.instance LIKE 'new%' AND j.status IN ('confirmed', 'not confirmed')
+    GROUP BY ALL
+) m ON m.batch = p.batch AND m.record = p.record AND m.event IS NOT DISTINCT FROM p.event AND m.label = p.instance
+   AND (p.instrument IS NULL OR p.instrument = m.instrument)
+WHERE p.status = 'open' AND ($batch IS NULL OR p.batch = $batch)
+ORDER BY p.proposal;
+
+-- batch_names --
+SELECT batch FROM writeback.batches ORDER BY created_at, batch;
+
+-- read_batches --
+SELECT batch, coalesce(author, ''), coalesce(source, ''), coalesce(reverts, ''), created_at, proposals
+FROM writeback.batches ORDER BY created_at, batch;
+
+-- rule --
+-- The decisions of a plan, kept with the proposals so that they can be looked at.
+UPDATE writeback.proposals AS p
+SET decision = d.decision, decision_reason = nullif(d.reason, ''), warning = nullif(d.warning, ''), decided_at = $now,
+    run_id = $run_id, status = CASE WHEN d.final AND d.decision = 'already there' THEN 'already there' ELSE p.status END
+FROM (
+    SELECT unnest($number::BIGINT[]) AS number, unnest($decision::VARCHAR[]) AS decision,
+           unnest($reason::VARCHAR[]) AS reason, unnest($warning::VARCHAR[]) AS warning, $final::BOOLEAN AS final
+) d
+WHERE p.proposal = d.number AND p.status = 'open';
+
+-- intend --
+-- Committed before the request leaves: whatever happens then, these are the cells to look at.
+INSERT INTO writeback.journal
+SELECT $project, batch, number, $run_id, $request, record, nullif(event, ''), instrument, nullif(instance, ''), field,
+       nullif(seen, ''), nullif(before, ''), nullif(new, ''), NULL, 'intended', NULL, nullif(reason, ''), author, $now,
+       NULL, NULL
+FROM (
+    SELECT unnest($number::BIGINT[]) AS number, unnest($batch::VARCHAR[]) AS batch, unnest($record::VARCHAR[]) AS record,
+           unnest($event::VARCHAR[]) AS event, unnest($instrument::VARCHAR[]) AS instrument,
+           unnest($instance::VARCHAR[]) AS instance, unnest($field::VARCHAR[]) AS field,
+           unnest($seen::VARCHAR[]) AS seen, unnest($before::VARCHAR[]) AS before, unnest($new::VARCHAR[]) AS new,
+           unnest($reason::VARCHAR[]) AS reason, unnest($author::VARCHAR[]) AS author
+);
+
+-- intended --
+SELECT proposal, batch, run_id, request, record, coalesce(event, ''), coalesce(instrument, ''), coalesce(instance, ''),
+       field, coalesce(seen_value, ''), coalesce(before_value, ''), coalesce(new_value, ''), coalesce(reason, ''),
+       coalesce(author, '')
+FROM writeback.journal WHERE status = 'intended' ORDER BY intended_at, request, proposal;
+
+-- settle --
+-- What became of cells that were intended.
+UPDATE writeback.journal AS j
+SET status = s.status, after_value = nullif(s.after, ''), message = nullif(s.message, ''), settled_at = $now
+FROM (
+    SELECT unnest($number::BIGINT[]) AS number, unnest($status::VARCHAR[]) AS status, unnest($after::VARCHAR[]) AS after,
+           unnest($message::VARCHAR[]) AS message
+) s
+WHERE j.proposal = s.number AND j.status = 'intended';
+
+-- close --
+-- A proposal is done with when its cell was sent and looked at; one whose request never arrived stays open.
+UPDATE writeback.proposals AS p SET status = s.status
+FROM (SELECT unnest($number::BIGINT[]) AS number, unnest($status::VARCHAR[]) AS status) s
+WHERE p.proposal = s.number AND p.status = 'open';
+
+-- attribute --
+-- Changes that a run found in REDCap and that are our own writing: they are counted once, as that.
+UPDATE redcap.record_changes AS c
+SET origin = 'writeback', changed_by = nullif(j.author, ''), changed_at = j.intended_at
+FROM writeback.journal j
+WHERE c.run_id = $run_id AND c.origin = 'redcap' AND j.accounted_run IS NULL
+  AND j.status IN ('intended', 'confirmed', 'not confirmed')
+  AND c.record = j.record AND c.event IS NOT DISTINCT FROM j.event AND c.instrument = j.instrument
+  AND c.instance IS NOT DISTINCT FROM j.instance AND c.field = j.field
+  AND (c.new_value IS NOT DISTINCT FROM j.new_value
+       OR (j.status = 'confirmed' AND c.new_value IS NOT DISTINCT FROM j.after_value)
+       OR (coalesce(c.new_value, '0') = '0' AND contains(c.field, '___') AND coalesce(j.new_value, '0') = '0'));
+
+-- mark_accounted --
+UPDATE writeback.journal AS j SET accounted_run = $run_id
+WHERE j.accounted_run IS NULL AND EXISTS (
+    SELECT 1 FROM redcap.record_changes c
+    WHERE c.run_id = $run_id AND c.origin = 'writeback' AND c.record = j.record
+      AND c.event IS NOT DISTINCT FROM j.event AND c.instrument = j.instrument
+      AND c.instance IS NOT DISTINCT FROM j.instance AND c.field = j.field
+);
+
+-- mark_brought_in --
+-- Once the records are in the warehouse as they are now, nothing of these cells is left to be found.
+UPDATE writeback.journal SET accounted_run = $run_id
+WHERE accounted_run IS NULL AND status = 'confirmed' AND list_contains($records::VARCHAR[], record);
+
+-- note_followed --
+-- Calculated fields that moved, and forms that were opened, with the records of a run; REDCap did that by itself.
+INSERT INTO writeback.journal
+SELECT $project, w.batch, NULL, $run_id, NULL, c.record, c.event, c.instrument, c.instance, c.field, c.old_value,
+       c.old_value, NULL, c.new_value, 'followed',
+       CASE WHEN c.field = c.instrument || '_complete' THEN 'the form was opened by what was written'
+            ELSE 'calculated anew by REDCap' END,
+       NULL, NULL, NULL, $now, $run_id
+FROM redcap.record_changes c
+JOIN (
+    SELECT record, max(batch) AS batch FROM writeback.journal
+    WHERE run_id = $run_id AND status = 'confirmed' GROUP BY record
+) w USING (record)
+WHERE c.run_id = $run_id AND c.origin = 'redcap' AND c.detected_at = $now
+  AND (list_contains($calculated::VARCHAR[], c.field)
+       OR (c.field = c.instrument || '_complete' AND c.old_value IS NULL AND c.new_value = '0'));
+
+-- total_batches --
+UPDATE writeback.batches AS b
+SET proposals = t.proposals, open = t.open, confirmed = t.confirmed, already_there = t.already_there,
+    conflicts = t.conflicts, invalid = t.invalid, failed = t.failed, not_confirmed = t.not_confirmed,
+    followed = (SELECT count(*) FROM writeback.journal j WHERE j.batch = b.batch AND j.status = 'followed')
+FROM (
+    SELECT batch, count(*) AS proposals, count(*) FILTER (status = 'open') AS open,
+           count(*) FILTER (status = 'confirmed') AS confirmed,
+           count(*) FILTER (status = 'already there' OR (status = 'open' AND decision = 'already there')) AS already_there,
+           count(*) FILTER (status = 'open' AND decision = 'conflict') AS conflicts,
+           count(*) FILTER (status = 'open' AND decision = 'invalid') AS invalid,
+           count(*) FILTER (status = 'failed') AS failed, count(*) FILTER (status = 'not confirmed') AS not_confirmed
+    FROM writeback.proposals GROUP BY batch
+) t
+WHERE b.batch = t.batch;
+
+-- mark_planned --
+UPDATE writeback.batches SET planned_at = $now, run_id = $run_id WHERE list_contains($batches::VARCHAR[], batch);
+
+-- mark_applied --
+UPDATE writeback.batches SET applied_at = $now, run_id = $run_id WHERE list_contains($batches::VARCHAR[], batch);
+
+-- reverting --
+-- What undoes a batch: each cell it changed, from what it is now to what it was before the first time.
+SELECT record, coalesce(event, ''), instrument, coalesce(instance, ''), field,
+       coalesce(arg_max(coalesce(after_value, ''), settled_at), ''),
+       coalesce(arg_min(coalesce(before_value, ''), settled_at), '')
+FROM writeback.journal WHERE batch = $batch AND status = 'confirmed'
+GROUP BY ALL ORDER BY min(proposal);
+
+-- last_load --
+SELECT run_id, outcome, finished_at FROM redcap.sync_runs
+WHERE mode IS DISTINCT FROM 'writeback' ORDER BY started_at DESC LIMIT 1;
+
+-- last_good_load --
+SELECT max(finished_at) FROM redcap.sync_runs
+WHERE mode IS DISTINCT FROM 'writeback' AND outcome IN ('ok', 'incomplete');
+
+-- dictionary --
+SELECT field_name, form_name, section_header, field_type, field_label, select_choices_or_calculations, field_note,
+       text_validation_type_or_show_slider_number, text_validation_min, text_validation_max,
+       CASE WHEN identifier THEN 'y' END AS identifier, branching_logic, field_annotation
+FROM redcap.data_dictionary WHERE project = $project ORDER BY position;
+
+-- instrument_names --
+SELECT instrument_name FROM redcap.instruments WHERE project = $project ORDER BY position;
+
+-- project --
+SELECT record_id_field, missing_data_codes FROM redcap.projects WHERE project = $project;
+
+-- misfits --
+-- Cells that the typed table shows as empty though they hold something.
+SELECT record, coalesce(event, ''), coalesce(instance, ''), field FROM redcap.invalid_values
+WHERE project = $project AND instrument = $instrument;
+
+-- published_run --
+SELECT last_run_id FROM redcap.projects WHERE project = $project;

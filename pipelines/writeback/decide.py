@@ -1,0 +1,252 @@
+"""Deciding about every proposed cell, from what was seen, what REDCap holds now and what is wanted. Pure.
+
+Reading REDCap is live.py's business, sending shell.py's. The decisions are made twice: for the plan that a person
+looks at, and again for each batch directly before it is sent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from pipelines.warehouse.proposals import Cell, Decision, Proposal, Ruling
+from pipelines.writeback.rules import NEW, Rule, Rulebook, Why
+from pipelines.writeback.values import canonical
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One row of a flat export, by its keys."""
+
+    record: str = field(repr=False)
+    event: str
+    repeat_instrument: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What REDCap holds of the cells in question, read just now."""
+
+    rows: Mapping[Place, Mapping[str, str]] = field(repr=False)
+    records: frozenset[str] = field(repr=False)
+    """Those of the records asked for that exist."""
+    hidden: frozenset[str] = frozenset()
+    """The columns that were asked for and did not come: the token may not see them."""
+    taken: Mapping[str, frozenset[str]] = field(repr=False, default_factory=dict)
+    """For each value of the secondary unique field the records that have it; only where one is to be written."""
+
+    def value(self, place: Place, column: str) -> str:
+        """What a cell holds; blank where there is no row."""
+        return self.rows.get(place, {}).get(column, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A proposal, where it would go, and what to do about it."""
+
+    proposal: Proposal
+    place: Place
+    column: str
+    decision: Decision
+    why: Why | None = None
+    warning: Why | None = None
+    live: str = field(repr=False, default="")
+
+    @property
+    def writes(self) -> bool:
+        """Whether the cell is to be sent."""
+        return self.decision is Decision.WRITE
+
+    @property
+    def cell(self) -> Cell:
+        """The cell as it is known once a new instance has its number."""
+        return replace(self.proposal.cell, instance=self.place.instance)
+
+    @property
+    def ruling(self) -> Ruling:
+        """What is kept of the decision."""
+        return Ruling(self.proposal.number, self.decision, self.why or "", self.warning or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many cells there are of each decision, with the reasons."""
+
+    write: int
+    already_there: int
+    conflict: int
+    invalid: int
+    reasons: Mapping[str, int]
+    warnings: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.write + self.already_there + self.conflict + self.invalid
+
+
+def counts(decided: Sequence[Decided]) -> Counts:
+    """The decisions as numbers, fit for a log."""
+    by = Counter(item.decision for item in decided)
+    return Counts(
+        write=by[Decision.WRITE],
+        already_there=by[Decision.ALREADY_THERE],
+        conflict=by[Decision.CONFLICT],
+        invalid=by[Decision.INVALID],
+        reasons=dict(Counter(str(item.why) for item in decided if item.why).most_common()),
+        warnings=dict(Counter(str(item.warning) for item in decided if item.warning).most_common()),
+    )
+
+
+def reconcile(rule: Rule, seen: str, live: str, new: str) -> Decision:
+    """What to do about one cell: write it only if REDCap still holds what the cleaning saw."""
+    held, looked_at, wanted = (canonical(rule.kind, rule.validation, text) for text in (live, seen, new))
+    if held == wanted:
+        return Decision.ALREADY_THERE
+    return Decision.WRITE if held == looked_at else Decision.CONFLICT
+
+
+def place_of(rulebook: Rulebook, proposal: Proposal, rule: Rule) -> Place:
+    """The row of an export in which a proposal's cell stands; a new instance goes by its batch until it is numbered."""
+    cell = proposal.cell
+    instance = f"{cell.instance} of {proposal.batch}" if is_new(proposal) else cell.instance
+    return Place(cell.record, cell.event, rulebook.repeat_instrument(cell.event, rule.instrument), instance)
+
+
+def is_new(proposal: Proposal) -> bool:
+    """Whether the cell is in an instance that is yet to be made."""
+    return NEW.fullmatch(proposal.cell.instance) is not None
+
+
+def sift(rulebook: Rulebook, proposals: Sequence[Proposal]) -> tuple[list[Decided], list[Decided]]:
+    """The proposals that have to be compared with REDCap, and those that need not be, as they are invalid."""
+    open_ones: list[Decided] = []
+    invalid: list[Decided] = []
+    repeated = _repeated(proposals)
+    for proposal in proposals:
+        why = rulebook.refusal(proposal) or repeated.get(proposal.number)
+        rule = rulebook.rule(proposal.cell)
+        if why is not None or rule is None:
+            cell = proposal.cell
+            nowhere = Place(cell.record, cell.event, "", cell.instance)
+            invalid.append(Decided(proposal, nowhere, cell.field, Decision.INVALID, why or Why.UNKNOWN_FIELD))
+            continue
+        full = replace(proposal, cell=replace(proposal.cell, instrument=rule.instrument))
+        place = place_of(rulebook, full, rule)
+        open_ones.append(Decided(full, place, rule.column, Decision.WRITE))
+    return open_ones, invalid
+
+
+def _repeated(proposals: Sequence[Proposal]) -> dict[int, Why]:
+    """Proposals for a cell that another one names too: of those that agree the first counts, others none."""
+    found: defaultdict[tuple[str, ...], list[Proposal]] = defaultdict(list)
+    for proposal in proposals:
+        cell = proposal.cell
+        whose = proposal.batch if is_new(proposal) else ""
+        found[cell.record, cell.event, cell.instance, cell.field, whose].append(proposal)
+    repeated: dict[int, Why] = {}
+    for first, *others in found.values():
+        if any(other.new != first.new for other in others):
+            repeated |= {proposal.number: Why.CONTRADICTION for proposal in (first, *others)}
+        else:
+            repeated |= {other.number: Why.TWICE for other in others}
+    return repeated
+
+
+def decide(
+    rulebook: Rulebook, sifted: Sequence[Decided], live: Live, *, today: date, new_records: bool = False
+) -> list[Decided]:
+    """The decision about every proposal that is not invalid by itself."""
+    places = _numbered(sifted, live)
+    decided = [_decided(rulebook, item, places[item.place], live, today, new_records) for item in sifted]
+    decided = _without_taken(rulebook, decided, live)
+    return _without_gray(rulebook, decided, live)
+
+
+def _numbered(sifted: Sequence[Decided], live: Live) -> dict[Place, Place]:
+    """Every place with its instance as a number: new ones get the next free ones, in the order they are named.
+
+    REDCap would number `new` itself, but then a request that is sent again adds the instance again.
+    """
+    highest: dict[tuple[str, str, str], int] = {}
+    for place in live.rows:
+        if place.instance:
+            keys = place.record, place.event, place.repeat_instrument
+            highest[keys] = max(highest.get(keys, 0), int(place.instance))
+    places: dict[Place, Place] = {}
+    for item in sifted:
+        place = item.place
+        if place in places or not is_new(item.proposal):
+            places.setdefault(place, place)
+            continue
+        keys = place.record, place.event, place.repeat_instrument
+        highest[keys] = highest.get(keys, 0) + 1
+        places[place] = replace(place, instance=str(highest[keys]))
+    return places
+
+
+def _decided(rulebook: Rulebook, item: Decided, place: Place, live: Live, today: date, new_records: bool) -> Decided:
+    rule = rulebook.rules[item.column]
+    held = live.value(place, item.column)
+    item = replace(item, place=place, live=held)
+    why = _absent(item, live, new_records)
+    if why is not None:
+        return replace(item, decision=Decision.INVALID, why=why)
+    decision = reconcile(rule, item.proposal.seen, held, item.proposal.new)
+    return replace(
+        item,
+        decision=decision,
+        why=Why.CHANGED if decision is Decision.CONFLICT else None,
+        warning=rulebook.warning(rule, item.proposal.new, today) if decision is Decision.WRITE else None,
+    )
+
+
+def _absent(item: Decided, live: Live, new_records: bool) -> Why | None:
+    """What is missing in REDCap for the cell to be written."""
+    cell = item.proposal.cell
+    if item.column in live.hidden:
+        return Why.HIDDEN
+    if cell.record not in live.records:
+        return None if new_records else Why.UNKNOWN_RECORD
+    if cell.instance and not is_new(item.proposal) and item.place not in live.rows:
+        # Writing to it would create it; most likely somebody deleted it.
+        return Why.UNKNOWN_INSTANCE
+    return None
+
+
+def _without_taken(rulebook: Rulebook, decided: Iterable[Decided], live: Live) -> list[Decided]:
+    """Values of the secondary unique field that another record has, or that two proposals want, are invalid."""
+    kept = list(decided)
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    for item in kept:
+        if item.writes and item.column == rulebook.secondary_unique:
+            wanted[item.proposal.new].add(item.place.record)
+
+    def taken(item: Decided) -> bool:
+        if not (item.writes and item.column == rulebook.secondary_unique and item.proposal.new):
+            return False
+        holders = live.taken.get(item.proposal.new, frozenset()) | wanted[item.proposal.new]
+        return bool(holders - {item.place.record})
+
+    return [replace(item, decision=Decision.INVALID, why=Why.TAKEN) if taken(item) else item for item in kept]
+
+
+def _without_gray(rulebook: Rulebook, decided: Sequence[Decided], live: Live) -> list[Decided]:
+    """The status of a form that was never opened is written only beside data of the form.
+
+    Alone it would open the form, and say so of one that nobody has filled in.
+    """
+    opened = {
+        (item.place, rulebook.rules[item.column].instrument)
+        for item in decided
+        if item.writes and not rulebook.rules[item.column].status and item.proposal.new not in ("", "0")
+    }
+
+    def gray(item: Decided) -> bool:
+        rule = rulebook.rules[item.column]
+        return item.writes and rule.status and item.live == "" and (item.place, rule.instrument) not in opened
+
+    return [replace(item, decision=Decision.INVALID, why=Why.GRAY_STATUS) if gray(item) else item for item in decided]

@@ -1,0 +1,169 @@
+"""Reading exactly the cells in question from REDCap, now.
+
+A cell that is read as blank may be overwritten, so an answer that lacks a record is not believed before REDCap has
+been asked once more. Deciding is decide.py's business.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import ChunkNotProven
+from pipelines.warehouse.connection import private_files
+from pipelines.writeback.decide import Decided, Live, Place
+from pipelines.writeback.rules import Rulebook
+from redcap_source import RedcapClient, dictionary
+
+# About as much as servers answer in a second or two.
+ANSWER_CELLS = 50_000
+ANSWER_RECORDS = 1_000
+# How often an answer that lacks records is asked again before the run is given up.
+LOOKS = 3
+
+
+def read_live(client: RedcapClient, rulebook: Rulebook, cells: Sequence[Decided], staging: Path) -> Live:
+    """What REDCap holds of these cells, of the rows they stand in and of their forms' statuses.
+
+    Answers are parsed in the private staging folder and leave nothing there. Raises what stops the reading; nothing is
+    ever taken for blank because an answer was short.
+    """
+    reading = _Reading(client, rulebook, staging)
+    for part in _parts(rulebook, cells):
+        reading.read(part)
+    return Live(
+        rows=reading.rows,
+        records=frozenset(reading.records),
+        hidden=frozenset(reading.hidden),
+        taken=_taken(client, rulebook, cells, staging),
+    )
+
+
+def _parts(rulebook: Rulebook, cells: Sequence[Decided]) -> Iterator[list[Decided]]:
+    """The cells in portions that make an answer of a bearable size, those of a record together."""
+    by_record: defaultdict[str, list[Decided]] = defaultdict(list)
+    for cell in cells:
+        by_record[cell.place.record].append(cell)
+    part: list[Decided] = []
+    records = 0
+    columns: set[str] = set()
+    for own in by_record.values():
+        wider = columns | {cell.column for cell in own}
+        if part and (records >= ANSWER_RECORDS or (records + 1) * len(wider) > ANSWER_CELLS):
+            yield part
+            part, records, wider = [], 0, {cell.column for cell in own}
+        part += own
+        records += 1
+        columns = wider
+    if part:
+        yield part
+
+
+class _Reading:
+    """What several answers brought together."""
+
+    def __init__(self, client: RedcapClient, rulebook: Rulebook, staging: Path) -> None:
+        self._client = client
+        self._rulebook = rulebook
+        self._staging = staging
+        self.rows: dict[Place, Mapping[str, str]] = {}
+        self.records: set[str] = set()
+        self.hidden: set[str] = set()
+
+    def read(self, cells: Sequence[Decided]) -> None:
+        """Take what one portion's answer holds."""
+        rules = [self._rulebook.rules[column] for column in dict.fromkeys(cell.column for cell in cells)]
+        # The status of each form comes along: it tells a form that was never opened, and an instance that is empty.
+        statuses = [dictionary.complete_column(name) for name in dict.fromkeys(rule.instrument for rule in rules)]
+        fields = list(dict.fromkeys([self._rulebook.record_id_field, *(rule.base for rule in rules), *statuses]))
+        events = tuple(dict.fromkeys(cell.place.event for cell in cells if cell.place.event))
+        due = list(dict.fromkeys(cell.place.record for cell in cells))
+        for _ in range(LOOKS):
+            came = self._take(self._rows(fields, due, events), [rule.column for rule in rules])
+            due = [record for record in due if record not in came]
+            if not due:
+                return
+            due = self._still_due(due, events)
+            if not due:
+                return
+        raise ChunkNotProven(reason=f"{len(due)} records that exist were left out of it, {LOOKS} times over")
+
+    def _rows(self, fields: Sequence[str], records: Sequence[str], events: Sequence[str]) -> list[dict[str, Any]]:
+        narrowed: Mapping[str, Sequence[str]] = {"events": events} if events else {}
+        return export_rows(
+            self._client,
+            self._staging,
+            fields=fields,
+            records=records,
+            blank_for_gray_form_status=True,
+            **narrowed,
+        )
+
+    def _take(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> set[str]:
+        came: set[str] = set()
+        for row in rows:
+            texts = {name: str(value) for name, value in row.items()}
+            place = _place(self._rulebook, texts)
+            self.rows[place] = texts
+            self.hidden.update(column for column in columns if column not in texts)
+            came.add(place.record)
+        self.records |= came
+        return came
+
+    def _still_due(self, records: Sequence[str], events: Sequence[str]) -> list[str]:
+        """Of records that did not come, those that should have: they have rows in these events."""
+        id_field = self._rulebook.record_id_field
+        there = {
+            str(row[id_field])
+            for row in export_rows(self._client, self._staging, fields=[id_field], records=records)
+            if id_field in row
+        }
+        self.records |= there & set(records)
+        if not events:
+            return [record for record in records if record in there]
+        rows = self._rows([id_field], [record for record in records if record in there], events) if there else []
+        inside = {str(row[id_field]) for row in rows if id_field in row}
+        return [record for record in records if record in inside]
+
+
+def _place(rulebook: Rulebook, row: Mapping[str, str]) -> Place:
+    repeat_instrument, repeat_instance = dictionary.REPEAT_COLUMNS
+    return Place(
+        record=row.get(rulebook.record_id_field, ""),
+        event=row.get(dictionary.EVENT_COLUMN, ""),
+        repeat_instrument=row.get(repeat_instrument, ""),
+        instance=row.get(repeat_instance, ""),
+    )
+
+
+def _taken(
+    client: RedcapClient, rulebook: Rulebook, cells: Sequence[Decided], staging: Path
+) -> dict[str, frozenset[str]]:
+    """Who has the values that are to go into the secondary unique field; asked only if any are."""
+    name = rulebook.secondary_unique
+    wanted = {cell.proposal.new for cell in cells if cell.column == name and cell.proposal.new}
+    if not wanted:
+        return {}
+    id_field = rulebook.record_id_field
+    holders: defaultdict[str, set[str]] = defaultdict(set)
+    for row in export_rows(client, staging, fields=[id_field, name]):
+        if (value := str(row.get(name, ""))) in wanted:
+            holders[value].add(str(row[id_field]))
+    return {value: frozenset(records) for value, records in holders.items()}
+
+
+def export_rows(client: RedcapClient, staging: Path, **options: Any) -> list[dict[str, Any]]:
+    """A flat JSON export as rows, by way of a private file that is gone when it returns."""
+    path = staging / "live.json"
+    try:
+        with private_files():
+            client.export_records_to(path, format="json", **options)
+        rows = json.loads(path.read_bytes())
+    finally:
+        path.unlink(missing_ok=True)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ChunkNotProven(reason="it is not a list of rows")
+    return rows

@@ -1,0 +1,728 @@
+"""Write-back of one project, from the plan to the account: the short places where something is read, sent or kept.
+
+    plan      structure and live cells are read, every proposal is decided about; nothing is sent
+    apply     batch by batch: look again, journal, send, look, bring into the warehouse
+    settle    cells of a run that died are looked at before anything else
+
+What is decided is decide.py's business, what a request is batches.py's, what is kept journal.py's. REDCap knows no
+compare-and-set: looking directly before sending narrows the race with a person typing, and cannot close it.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from pipelines.config import Config, ProjectConfig
+from pipelines.errors import ChunkNotProven, WarehouseError
+from pipelines.extract import Chunk, Fetcher, FetchPlan
+from pipelines.scopes import whole_scope
+from pipelines.selection import narrow, select
+from pipelines.structure import Structure, read_structure
+from pipelines.sync import Load, Now, Sleep, new_run_id, utc_now
+from pipelines.warehouse.apply import Staged, apply_chunks
+from pipelines.warehouse.connection import private_folder
+from pipelines.warehouse.journal import Journal, Settlement, columns_in_step, hidden_fields, is_published
+from pipelines.warehouse.layout import Layout, make_layout, unexpected_columns
+from pipelines.warehouse.mirror import Mirror
+from pipelines.warehouse.proof import open_prover
+from pipelines.warehouse.proposals import Cell, Decision, Entry, Proposal, Status
+from pipelines.writeback.batches import (
+    Parcel,
+    Splitting,
+    import_rows,
+    in_batches,
+    parcels,
+    row_text,
+    sent_value,
+    without,
+)
+from pipelines.writeback.decide import Counts, Decided, Live, Place, counts, decide, sift
+from pipelines.writeback.live import read_live
+from pipelines.writeback.refusals import WritebackRefused, WritebackStopped
+from pipelines.writeback.rules import Allowed, Rule, Rulebook, make_rulebook
+from pipelines.writeback.values import came_through, canonical
+from redcap_source import Calls, RedcapClient, dictionary, errors
+
+log = logging.getLogger("redcap_warehouse")
+
+MODE = "writeback"
+# A request whose answer was lost is sent again so often, each time after looking at what arrived.
+TRIES = 3
+FIRST_WAIT = 2.0
+# Of so few records a large share is everyday work.
+FEW_RECORDS = 5
+
+Step = Callable[[str], None]
+
+
+def no_step(name: str) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class WritebackOptions:
+    """What the person asked for, where it differs from projects.yaml."""
+
+    batch: str | None = None
+    """Only this batch; all that are open where None."""
+    max_cells: int | None = None
+    new_records: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be done about every open proposal; its repr has counts only."""
+
+    project: str
+    run_id: str
+    counts: Counts
+    records: int
+    """Records that would be written."""
+    batches: tuple[str, ...]
+    unsettled: int
+    """Cells of an earlier run of which nobody knows whether they arrived."""
+    refusal: str = ""
+    """Why applying it would be refused as a whole; blank where it would not."""
+    to_publish: bool = False
+    """Whether the decisions may be shown to readers now."""
+    requests: int = 0
+    seconds: float = 0.0
+    decided: tuple[Decided, ...] = field(repr=False, default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a write-back did, in counts."""
+
+    project: str
+    run_id: str
+    batches: tuple[str, ...]
+    counts: Counts
+    """The last decision about each proposal."""
+    sent: int = 0
+    confirmed: int = 0
+    failed: int = 0
+    not_confirmed: int = 0
+    settled: int = 0
+    """Cells of an earlier run of which it is known now what became of them."""
+    messages: Mapping[str, int] = field(default_factory=dict)
+    """Why cells failed or are not confirmed, without values, and how many."""
+    rows_changed: int = 0
+    to_publish: bool = False
+    """Whether it may be shown to readers now: the load it builds on is published."""
+    requests: int = 0
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every proposal is in REDCap now."""
+        return not (self.counts.conflict or self.counts.invalid or self.failed or self.not_confirmed)
+
+
+def plan_writeback(
+    config: Config,
+    project: ProjectConfig,
+    *,
+    options: WritebackOptions | None = None,
+    run_id: str | None = None,
+    now: Now = utc_now,
+    sleep: Sleep = time.sleep,
+) -> Plan:
+    """Decide about every open proposal by what REDCap holds now, and keep the decisions with them; sends nothing."""
+    work = Writeback(config, project, run_id=run_id or new_run_id(now), options=options, now=now, sleep=sleep)
+    with work.opened() as desk:
+        return desk.plan()
+
+
+def apply_writeback(
+    config: Config,
+    project: ProjectConfig,
+    *,
+    options: WritebackOptions | None = None,
+    run_id: str | None = None,
+    now: Now = utc_now,
+    sleep: Sleep = time.sleep,
+    step: Step = no_step,
+) -> Outcome:
+    """Plan, send, look and account; proposals that cannot be written are left with their reasons.
+
+    Raises WritebackRefused before anything is sent, WritebackStopped or what stopped it otherwise; whatever happens,
+    the journal knows every cell that may have been sent, and the next call begins by looking at those.
+    """
+    work = Writeback(
+        config, project, run_id=run_id or new_run_id(now), options=options, now=now, sleep=sleep, step=step
+    )
+    with work.opened() as desk:
+        return desk.apply()
+
+
+class Writeback:
+    """One run: what it was asked for, and how its files and its client are opened."""
+
+    def __init__(
+        self,
+        config: Config,
+        project: ProjectConfig,
+        *,
+        run_id: str,
+        options: WritebackOptions | None = None,
+        now: Now = utc_now,
+        sleep: Sleep = time.sleep,
+        step: Step = no_step,
+    ) -> None:
+        """`step` is called before each thing that is done, for tests that let a run die there."""
+        self.config = config
+        self.project = project
+        self.options = options or WritebackOptions()
+        self.now = now
+        self.sleep = sleep
+        self.step = step
+        self.load = Load(config, project, run_id=run_id, now=now, sleep=sleep)
+
+    @contextmanager
+    def opened(self) -> Iterator[Desk]:
+        """The project's working file and a client, for one run; nobody else loads or writes the project meanwhile."""
+        with self.load.mirror() as mirror:
+            journal = Journal(mirror.connection, self.project.name)
+            self._check_load(journal)
+            # No load is under way, so what lies in the staging folder is of runs that died.
+            self.load.folder.clear_staging(self.project.name)
+            private_folder(self.load.staging)
+            try:
+                with self.load.client() as client:
+                    yield Desk(self, mirror, journal, client)
+            finally:
+                shutil.rmtree(self.load.staging, ignore_errors=True)
+
+    def _check_load(self, journal: Journal) -> None:
+        name = self.project.name
+        last = journal.last_load()
+        if last is None or last.last_good is None:
+            raise WritebackRefused(
+                project=name,
+                seen="the project has never been loaded, so nothing can have been seen in the warehouse.",
+                if_meant="Run `redcap-warehouse sync` first.",
+            )
+        if last.outcome not in ("ok", "incomplete"):
+            raise WritebackRefused(
+                project=name,
+                seen=f"the project's last load did not end well ({last.outcome}).",
+                if_meant="Run `redcap-warehouse sync` first, so that the warehouse is whole.",
+            )
+        age = self.now() - last.last_good
+        if age > self.project.writeback.max_age:
+            raise WritebackRefused(
+                project=name,
+                seen=f"the warehouse is {age.total_seconds() / 3600:.0f} hours old, and projects.yaml allows "
+                f"{self.project.writeback.max_age.total_seconds() / 3600:.0f} (writeback.max_age).",
+                if_meant="Load the project again and look at the proposals anew.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The project as it is now."""
+
+    structure: Structure
+    rulebook: Rulebook
+    layout: Layout
+    in_step: bool
+    """Whether the warehouse's tables are those of this structure."""
+
+
+class Desk:
+    """A run with everything open: reading, deciding, sending, accounting."""
+
+    def __init__(self, work: Writeback, mirror: Mirror, journal: Journal, client: RedcapClient) -> None:
+        self.work = work
+        self.project = work.project
+        self.mirror = mirror
+        self.journal = journal
+        self.client = client
+        self.run_id = work.load.stamp.run_id
+        self._began = time.monotonic()
+        self._request = 0
+        self._tally = _Tally()
+
+    # -- the two things a run can be ---------------------------------------------------------------------------
+
+    def plan(self) -> Plan:
+        """Decide, keep the decisions, send nothing."""
+        known = self._known()
+        proposals = self._proposals()
+        decided = self._decided(known, proposals)
+        names = _batch_names(proposals)
+        with self.mirror.transaction():
+            self.journal.rule([item.ruling for item in decided], self.run_id, self.work.now(), final=False)
+            self.journal.mark(names, self.run_id, self.work.now(), applied=False)
+        refusal = self._refusal(known, decided)
+        return Plan(
+            project=self.project.name,
+            run_id=self.run_id,
+            counts=counts(decided),
+            records=_records(decided),
+            batches=names,
+            unsettled=len(self.journal.intended()),
+            refusal=str(refusal) if refusal else "",
+            to_publish=self._may_publish(),
+            requests=self.client.calls.requests,
+            seconds=time.monotonic() - self._began,
+            decided=tuple(decided),
+        )
+
+    def apply(self) -> Outcome:
+        """The whole write-back, entered in the ledger as a run of its own."""
+        self.mirror.begin_run(self.run_id, MODE, self.work.now())
+        try:
+            outcome = self._apply()
+        except BaseException as problem:
+            self._end("failed", _told(problem))
+            raise
+        self._end("ok", None)
+        return replace(outcome, to_publish=self._may_publish())
+
+    def _apply(self) -> Outcome:
+        known = self._known()
+        self._settle(known)
+        proposals = self._proposals()
+        decided = self._decided(known, proposals)
+        if refusal := self._refusal(known, decided):
+            raise refusal
+        self._check_binding_again(known)
+        final: dict[int, Decided] = {item.proposal.number: item for item in decided}
+        for batch in in_batches([item for item in decided if item.writes]):
+            self.work.step("look")
+            again = self._decided(known, [item.proposal for item in batch])
+            final |= {item.proposal.number: item for item in again}
+            self._write(known, [item for item in again if item.writes])
+        names = _batch_names(proposals)
+        self.work.step("rule")
+        with self.mirror.transaction():
+            self.journal.rule([item.ruling for item in final.values()], self.run_id, self.work.now(), final=True)
+            self.journal.mark(names, self.run_id, self.work.now(), applied=True)
+        tally = self._tally
+        return Outcome(
+            project=self.project.name,
+            run_id=self.run_id,
+            batches=names,
+            counts=counts(list(final.values())),
+            sent=tally.sent,
+            confirmed=tally.by_status.get(Status.CONFIRMED, 0),
+            failed=tally.by_status.get(Status.FAILED, 0),
+            not_confirmed=tally.by_status.get(Status.NOT_CONFIRMED, 0),
+            settled=tally.settled,
+            messages=dict(tally.messages),
+            rows_changed=tally.rows_changed,
+            requests=self.client.calls.requests,
+            seconds=time.monotonic() - self._began,
+        )
+
+    def _end(self, outcome: str, message: str | None) -> None:
+        calls: Calls = self.client.calls
+        self.mirror.end_run(
+            self.run_id,
+            outcome=outcome,
+            message=message,
+            now=self.work.now(),
+            seconds=time.monotonic() - self._began,
+            requests=calls.requests,
+            bytes_received=calls.bytes,
+        )
+
+    def _may_publish(self) -> bool:
+        last = self.journal.last_load()
+        return last is not None and is_published(self.work.load.folder, self.project.name, last.run_id)
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def _known(self) -> _Known:
+        """The structure as REDCap has it now, and the rules it makes; refuses a token of another project."""
+        structure = read_structure(self.client, self.client.version())
+        self._check_binding(structure.project.project_id)
+        narrowed = narrow(structure, self.project)
+        yesterday = self.mirror.yesterday()
+        layout = make_layout(narrowed, yesterday.visible_columns, hash_identifiers=self.project.identifiers == "hash")
+        wanted = {table.name: [column.name for column in table.columns] for table in layout.instruments}
+        strange = unexpected_columns(narrowed, yesterday.visible_columns)
+        hidden = make_layout(narrowed).instruments
+        complete = {c.field for table in hidden for c in table.columns}
+        seen = {c.field for table in layout.instruments for c in table.columns}
+        in_step = columns_in_step(self.mirror.connection, wanted) and not strange
+        in_step = in_step and complete - seen <= hidden_fields(self.mirror.connection)
+        settings = self.project.writeback
+        rulebook = make_rulebook(
+            structure,
+            loaded=[instrument.instrument_name for instrument in narrowed.instruments],
+            allowed=Allowed(frozenset(settings.fields), frozenset(settings.instruments)),
+            identifiers=self.project.identifiers == "keep",
+        )
+        return _Known(narrowed, rulebook, layout, in_step)
+
+    def _proposals(self) -> list[Proposal]:
+        batch = self.work.options.batch
+        names = [row.batch for row in self.journal.batches()]
+        if batch is not None and batch not in names:
+            known = ", ".join(names[-5:]) or "none"
+            raise WritebackRefused(
+                project=self.project.name,
+                seen=f"there is no batch {batch}. The latest are: {known}.",
+                if_meant="Propose something first, or name one of these.",
+            )
+        return self.journal.open_proposals(batch)
+
+    def _decided(self, known: _Known, proposals: Sequence[Proposal]) -> list[Decided]:
+        sifted, invalid = sift(known.rulebook, proposals)
+        live = read_live(self.client, known.rulebook, sifted, self.work.load.staging)
+        allowed = self.work.options.new_records
+        decided = decide(
+            known.rulebook,
+            sifted,
+            live,
+            today=self.work.now().date(),
+            new_records=self.project.writeback.new_records if allowed is None else allowed,
+        )
+        return sorted([*decided, *invalid], key=lambda item: item.proposal.number)
+
+    # -- guards ------------------------------------------------------------------------------------------------
+
+    def _check_binding(self, found: int | None) -> None:
+        yesterday = self.mirror.yesterday().project_id
+        for wanted in (self.project.project_id, yesterday):
+            if found is not None and wanted is not None and found != wanted:
+                raise WritebackRefused(
+                    project=self.project.name,
+                    seen=f"the token belongs to REDCap project {found}, not to {wanted}.",
+                    if_meant="Check the token and project_id in projects.yaml.",
+                )
+
+    def _check_binding_again(self, known: _Known) -> None:
+        """Directly before anything is sent: reading may have taken long, and a token can be given away meanwhile."""
+        self.work.step("bind")
+        info = self.client.project_info()
+        self._check_binding(info.project_id)
+
+    def _refusal(self, known: _Known, decided: Sequence[Decided]) -> WritebackRefused | None:
+        """Why none of a plan may be sent."""
+        name, settings = self.project.name, self.project.writeback
+        cells = sum(item.writes for item in decided)
+        if not cells:
+            return None
+        if not known.in_step:
+            return WritebackRefused(
+                project=name,
+                seen="the project's fields or instruments have changed since it was last loaded.",
+                if_meant="Run `redcap-warehouse sync` first, so that the warehouse can take the changes up.",
+            )
+        most = settings.max_cells if self.work.options.max_cells is None else self.work.options.max_cells
+        if cells > most:
+            return WritebackRefused(
+                project=name,
+                seen=f"{cells} cells would be written, more than the {most} that are allowed at once.",
+                if_meant="If so many are right, use --max-cells, or raise writeback.max_cells in projects.yaml.",
+            )
+        records, total = _records(decided), len(self.mirror.known_records())
+        if records > FEW_RECORDS and records > settings.max_record_share * total:
+            return WritebackRefused(
+                project=name,
+                seen=f"{records} of {total} records would be written, more than the "
+                f"{settings.max_record_share:.0%} that are allowed at once.",
+                if_meant="If so many are right, raise writeback.max_record_share in projects.yaml.",
+            )
+        return None
+
+    # -- sending -----------------------------------------------------------------------------------------------
+
+    def _write(self, known: _Known, batch: Sequence[Decided]) -> None:
+        """Send a batch, look at what came of it, and bring its records into the warehouse."""
+        sent: list[Decided] = []
+        guilty: dict[int, str] = {}
+        stopped: Exception | None = None
+        for parcel in parcels(known.rulebook, batch):
+            splitting = Splitting(parcel.cells)
+            self._note_intended(known, parcel)
+            sent += parcel.cells
+            try:
+                self._send(known, parcel, splitting)
+            except (WarehouseError, errors.RedcapError) as problem:
+                stopped = problem
+            guilty |= splitting.guilty
+            if stopped is not None:
+                break
+        if sent:
+            self._look_and_account(known, sent, guilty, stopped)
+
+    def _note_intended(self, known: _Known, parcel: Parcel) -> None:
+        self._request += 1
+        self.work.step("intend")
+        entries = [_entry(known.rulebook, cell, self.run_id, self._request) for cell in parcel.cells]
+        with self.mirror.transaction():
+            self.journal.intend(entries, self.run_id, self._request, self.work.now())
+        self._tally.sent += len(entries)
+
+    def _send(self, known: _Known, parcel: Parcel, splitting: Splitting) -> None:
+        """Send a parcel, split where REDCap refuses some of it; what was refused is in `splitting`."""
+        while cells := splitting.next():
+            self.work.step("send")
+            try:
+                self._deliver(known, cells, clears=parcel.clears)
+            except errors.ImportRejected as refusal:
+                splitting.was_refused(refusal.lines, refusal.said or "refused without a word about the cells")
+                if splitting.hopeless:
+                    for cell in splitting.give_up():
+                        splitting.guilty[cell.proposal.number] = "not sent: REDCap refused everything before it"
+            except errors.TooLarge:
+                if len(cells) == 1:
+                    raise
+                splitting.was_refused((), "too large a request")
+            else:
+                splitting.went_through()
+
+    def _deliver(self, known: _Known, cells: Sequence[Decided], *, clears: bool) -> None:
+        """One import; where its answer is lost, what arrived is looked at, and only the rest is sent again.
+
+        Sending again cannot double anything: record ids and instances are always given, and values that are the same
+        change nothing. A cell that somebody else changed meanwhile is not sent again.
+        """
+        left = list(cells)
+        for attempt in range(1, TRIES + 1):
+            try:
+                self.client.import_records(
+                    row_text(import_rows(known.rulebook, left)), overwrite="overwrite" if clears else "normal"
+                )
+            except (errors.OutcomeUnknown, errors.Transient) as problem:
+                if isinstance(problem, errors.TooLarge) or (
+                    isinstance(problem, errors.OutcomeUnknown) and isinstance(problem.reason, errors.TooLarge)
+                ):
+                    raise errors.TooLarge(problem.asked, status=problem.status) from None
+                if attempt == TRIES:
+                    raise
+                log.info("%s: the answer to an import was lost; looking at what arrived", self.project.name)
+                self.work.sleep(FIRST_WAIT * 2 ** (attempt - 1))
+                self.work.step("look after loss")
+                live = self._read_back(known, left)
+                left = [cell for cell in left if _is_untouched(known.rulebook, cell, live)]
+                if not left:
+                    return
+            else:
+                return
+
+    def _read_back(self, known: _Known, cells: Sequence[Decided]) -> Live:
+        return read_live(self.client, known.rulebook, cells, self.work.load.staging)
+
+    # -- looking and accounting --------------------------------------------------------------------------------
+
+    def _look_and_account(
+        self, known: _Known, sent: Sequence[Decided], guilty: Mapping[int, str], stopped: Exception | None
+    ) -> None:
+        """Read a batch's cells back and keep what became of them; then raise what stopped the sending, if anything.
+
+        Cells that do not hold what was sent after an answer was lost stay intended: they may still arrive.
+        """
+        self.work.step("read back")
+        lost = isinstance(stopped, errors.OutcomeUnknown | errors.Transient)
+        try:
+            live = self._read_back(known, sent)
+        except (WarehouseError, errors.RedcapError) as problem:
+            raise self._stopped(stopped or problem) from None
+        looked = [_settlement(known.rulebook, cell, live, guilty, lost=lost) for cell in sent]
+        settled = [one for one in looked if one is not None]
+        if stopped is not None and not lost:
+            settled = [_not_sent(one, f"not sent: {_kind(stopped)}") for one in settled]
+        self._account(known, settled, {cell.place.record for cell in sent})
+        if stopped is not None:
+            raise self._stopped(stopped) from None
+
+    def _account(self, known: _Known, settled: Sequence[Settlement], records: Collection[str]) -> None:
+        """What became of cells, and their records as they are now, in one transaction."""
+        now = self.work.now()
+        stamp = replace(self.work.load.stamp, now=now)
+        self.work.step("fetch")
+        staged = self._fetched(known, records)
+        brought = [record for chunk in staged for record in chunk.records]
+        calculated = [f.field_name for f in known.structure.fields if dictionary.is_calculated(f)]
+        self.work.step("account")
+        with self.mirror.transaction():
+            self.journal.settle(settled, now)
+            if staged:
+                touched = apply_chunks(self.mirror.connection, known.layout, staged, stamp)
+                self._tally.rows_changed += touched.inserted + touched.updated + touched.deleted
+                self.journal.bring_in(self.run_id, now, brought, calculated)
+            self.journal.total()
+        self._tally.add(settled)
+
+    def _fetched(self, known: _Known, records: Collection[str]) -> list[Staged]:
+        """The records whole and proven, as a load would fetch them; those that cannot be had wait for the next load."""
+        if not known.in_step:
+            return []
+        columns = known.layout.answer_columns
+        plan = FetchPlan(
+            project=self.project.name,
+            record_id_field=known.structure.record_id_field,
+            whole=whole_scope(select(known.structure, self.project), columns),
+        )
+        staging = self.work.load.staging
+        try:
+            with open_prover(staging) as prover:
+                fetcher = Fetcher(
+                    self.client,
+                    plan,
+                    staging=staging,
+                    prover=prover,
+                    concurrency=self.project.server.concurrency,
+                    prefix=f"written-{self._request:05d}",
+                )
+                chunks = [item for item in fetcher.fetch(list(records)) if isinstance(item, Chunk)]
+        except (ChunkNotProven, errors.RedcapError) as problem:
+            # The cells are known to have arrived; the next load brings their records.
+            log.warning("%s: written records wait for the next load: %s", self.project.name, problem)
+            return []
+        return [Staged(tuple(map(plan.answer, chunk.parts)), chunk.records, chunk.left) for chunk in chunks]
+
+    def _stopped(self, problem: Exception) -> WritebackStopped:
+        return WritebackStopped(
+            project=self.project.name,
+            why=str(problem),
+            confirmed=self._tally.by_status.get(Status.CONFIRMED, 0),
+            unknown=len(self.journal.intended()),
+        )
+
+    # -- what an earlier run left open -------------------------------------------------------------------------
+
+    def _settle(self, known: _Known) -> None:
+        """Look at the cells that a run which died may have sent, before anything else is done."""
+        entries = self.journal.intended()
+        if not entries:
+            return
+        log.info("%s: looking at %d cells of an earlier run", self.project.name, len(entries))
+        cells = [_cell_of(known.rulebook, entry) for entry in entries if entry.cell.field in known.rulebook.rules]
+        gone = [entry for entry in entries if entry.cell.field not in known.rulebook.rules]
+        live = self._read_back(known, cells)
+        settled = [_late_settlement(known.rulebook, cell, live) for cell in cells]
+        settled += [
+            Settlement(entry.proposal, Status.NOT_CONFIRMED, "", "the project has no such field any more")
+            for entry in gone
+        ]
+        self._account(known, settled, {cell.place.record for cell in cells})
+        self._tally.settled = len(settled)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a run has done so far."""
+
+    sent: int = 0
+    settled: int = 0
+    rows_changed: int = 0
+    by_status: dict[Status, int] = field(default_factory=dict)
+    messages: dict[str, int] = field(default_factory=dict)
+
+    def add(self, settled: Sequence[Settlement]) -> None:
+        for one in settled:
+            self.by_status[one.status] = self.by_status.get(one.status, 0) + 1
+            if one.message:
+                told = without(one.message, one.after)
+                self.messages[told] = self.messages.get(told, 0) + 1
+
+
+# --- Small and pure ---
+
+
+NEVER_ARRIVED = "it never arrived in REDCap"
+OTHER_VALUE = "REDCap holds another value than was sent"
+
+
+def _settlement(
+    rulebook: Rulebook, cell: Decided, live: Live, guilty: Mapping[int, str], *, lost: bool
+) -> Settlement | None:
+    """What became of a cell that was sent; None while its request may still arrive."""
+    number, rule = cell.proposal.number, rulebook.rules[cell.column]
+    held = live.value(cell.place, cell.column)
+    if number in guilty:
+        return Settlement(number, Status.FAILED, held, guilty[number])
+    if _arrived(rulebook, cell, held):
+        return Settlement(number, Status.CONFIRMED, held)
+    if _same(rule, held, cell.live):
+        return None if lost else Settlement(number, Status.NOT_CONFIRMED, held, NEVER_ARRIVED)
+    return Settlement(number, Status.NOT_CONFIRMED, held, OTHER_VALUE)
+
+
+def _not_sent(settled: Settlement, why: str) -> Settlement:
+    """A cell that REDCap refused for a reason that is none of its own; its proposal stays open."""
+    if settled.message != NEVER_ARRIVED:
+        return settled
+    return replace(settled, status=Status.FAILED, message=why, closes=False)
+
+
+def _late_settlement(rulebook: Rulebook, cell: Decided, live: Live) -> Settlement:
+    """What became of a cell of a run that died; one that never arrived may be sent by this run."""
+    held = live.value(cell.place, cell.column)
+    if _arrived(rulebook, cell, held):
+        return Settlement(cell.proposal.number, Status.CONFIRMED, held)
+    if _same(rulebook.rules[cell.column], held, cell.live):
+        return Settlement(cell.proposal.number, Status.FAILED, held, NEVER_ARRIVED, closes=False)
+    return Settlement(cell.proposal.number, Status.NOT_CONFIRMED, held, OTHER_VALUE)
+
+
+def _arrived(rulebook: Rulebook, cell: Decided, held: str) -> bool:
+    rule = rulebook.rules[cell.column]
+    return came_through(rule.kind, rule.validation, sent_value(rulebook, cell), held)
+
+
+def _is_untouched(rulebook: Rulebook, cell: Decided, live: Live) -> bool:
+    """Whether a cell still holds what it held before it was sent."""
+    held = live.value(cell.place, cell.column)
+    return not _arrived(rulebook, cell, held) and _same(rulebook.rules[cell.column], held, cell.live)
+
+
+def _same(rule: Rule, one: str, other: str) -> bool:
+    return canonical(rule.kind, rule.validation, one) == canonical(rule.kind, rule.validation, other)
+
+
+def _entry(rulebook: Rulebook, cell: Decided, run_id: str, request: int) -> Entry:
+    proposal = cell.proposal
+    return Entry(
+        proposal=proposal.number,
+        batch=proposal.batch,
+        run_id=run_id,
+        request=request,
+        cell=cell.cell,
+        seen=proposal.seen,
+        before=cell.live,
+        new=sent_value(rulebook, cell),
+        reason=proposal.reason,
+        author=proposal.author,
+    )
+
+
+def _cell_of(rulebook: Rulebook, entry: Entry) -> Decided:
+    """An entry of the journal as the cell that was sent."""
+    rule = rulebook.rules[entry.cell.field]
+    proposal = Proposal(entry.proposal, entry.batch, entry.cell, entry.seen, entry.new, entry.reason, entry.author)
+    cell: Cell = entry.cell
+    place = Place(cell.record, cell.event, rulebook.repeat_instrument(cell.event, rule.instrument), cell.instance)
+    return Decided(proposal, place, rule.column, Decision.WRITE, live=entry.before)
+
+
+def _records(decided: Sequence[Decided]) -> int:
+    return len({item.place.record for item in decided if item.writes})
+
+
+def _batch_names(proposals: Sequence[Proposal]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(proposal.batch for proposal in proposals))
+
+
+def _kind(problem: Exception) -> str:
+    """A problem in the words of its class; its text may name records."""
+    return (type(problem).__doc__ or type(problem).__name__).splitlines()[0]
+
+
+def _told(problem: BaseException) -> str:
+    """What the ledger says of a failure: our own messages whole, of others only their kind, as they may quote data."""
+    if isinstance(problem, WarehouseError | errors.RedcapError):
+        return str(problem)
+    return "Interrupted." if isinstance(problem, KeyboardInterrupt) else f"{type(problem).__name__}."
