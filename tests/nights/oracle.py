@@ -1,0 +1,240 @@
+"""What the warehouse must hold, told a second time: slowly, obviously, and without a line of the product.
+
+A state of a project is a dictionary: a row's key (record, event, instrument, instance) to its cells that are not
+blank. It is made here in four ways that must agree: from a fresh export, from the published tables, from the published
+history at some moment, and by replaying `record_changes` from nothing.
+"""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+State = dict[tuple[str, str, str, str], dict[str, str]]
+KEYS = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
+
+
+class Disagreement(AssertionError):
+    """Two tellings of the same thing differ."""
+
+
+def ask(url: str, token: str, content: str, **parameters: str) -> list[dict]:
+    """One call and the list it is answered with."""
+    form = {"token": token, "content": content, "format": "json", **parameters}
+    with urllib.request.urlopen(url, urllib.parse.urlencode(form).encode(), timeout=60) as answer:
+        return json.loads(answer.read())
+
+
+# --- from REDCap ------------------------------------------------------------------------------------------------
+
+
+class Fresh(NamedTuple):
+    """What REDCap answers now: its records' ids, and its rows as the warehouse should have them."""
+
+    ids: frozenset[str]
+    state: State
+
+
+def fresh(url: str, token: str) -> Fresh:
+    """Ask for everything and read it plainly."""
+    fields = ask(url, token, "metadata")
+    names = ask(url, token, "exportFieldNames")
+    instruments = [row["instrument_name"] for row in ask(url, token, "instrument")]
+    rows = ask(
+        url, token, "record",
+        exportSurveyFields="true", exportDataAccessGroups="true", exportBlankForGrayFormStatus="true",
+    )  # fmt: skip
+    record_id = fields[0]["field_name"]
+    state: State = {}
+    for row in rows:
+        for instrument in instruments:
+            cells = _cells(row, instrument, fields[1:], names)
+            if cells is None:
+                continue
+            key = (row[record_id], row.get(KEYS[0], ""), instrument, str(row.get(KEYS[2], "")))
+            if key in state:
+                raise Disagreement(f"REDCap sent two rows for {key}")
+            state[key] = cells
+    return Fresh(frozenset(row[record_id] for row in rows), state)
+
+
+def _cells(row: dict, instrument: str, fields: list[dict], names: list[dict]) -> dict[str, str] | None:
+    """The cells of an instrument in one row of a flat export; None where the row is not the instrument's."""
+    repeats = row.get(KEYS[1], "")
+    if repeats not in ("", instrument):
+        return None
+    values, ticks = {}, {}
+    for field in fields:
+        if field["form_name"] != instrument:
+            continue
+        if field["field_type"] == "checkbox":
+            options = [n["export_field_name"] for n in names if n["original_field_name"] == field["field_name"]]
+            ticks |= {option: row[option] for option in options if row.get(option)}
+        elif row.get(field["field_name"]):
+            values[field["field_name"]] = row[field["field_name"]]
+    status = row.get(f"{instrument}_complete", "")
+    if repeats == "" and not values and set(ticks.values()) <= {"0"} and status in ("", "0"):
+        return None
+    others = {f"{instrument}_complete": status, "redcap_data_access_group": row.get("redcap_data_access_group", "")}
+    others[f"{instrument}_timestamp"] = row.get(f"{instrument}_timestamp", "")
+    if f"{instrument}_timestamp" in row:
+        others["redcap_survey_identifier"] = row.get("redcap_survey_identifier", "")
+    return {**values, **ticks, **{name: value for name, value in others.items() if value}}
+
+
+# --- from the warehouse ------------------------------------------------------------------------------------------
+
+
+def read(database: Path, query: str, values: list | None = None) -> list[tuple]:
+    """A query of the published file, as any reader asks it."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        return connection.execute(query, values or []).fetchall()
+
+
+class Shown:
+    """The published file, opened once for many questions about one project."""
+
+    def __init__(self, database: Path, project: str, record_id: str) -> None:
+        self._connection = duckdb.connect(str(database), read_only=True)
+        self._project = project
+        self._record_id = record_id
+
+    def __enter__(self) -> "Shown":
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._connection.close()
+
+    def rows(self, query: str, values: list | None = None) -> list[dict]:
+        """The answer to a query, each row by column name."""
+        cursor = self._connection.execute(query, values or [])
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def redcap(self, table: str) -> list[dict]:
+        """The project's rows of a table of schema redcap."""
+        return self.rows(f"SELECT * FROM redcap.{table} WHERE project = ?", [self._project])
+
+    def tables(self, suffix: str) -> list[str]:
+        """The instruments that one of the project's schemas shows."""
+        found = self.rows(
+            "SELECT DISTINCT table_name FROM duckdb_columns() WHERE schema_name = ?", [self._project + suffix]
+        )
+        return sorted(row["table_name"] for row in found)
+
+    def raw(self) -> State:
+        """What `<project>_raw` shows."""
+        schema = f"{self._project}_raw"
+        return self._state({name: self.rows(f'SELECT * FROM "{schema}"."{name}"') for name in self.tables("_raw")})
+
+    def as_of(self, moment: object) -> State:
+        """What `<project>_history` says readers found at some moment (UTC)."""
+        schema, names = f"{self._project}_history", self.tables("_history")
+        query = f'SELECT * FROM "{schema}".as_of(?, ?::TIMESTAMP)'
+        return self._state({name: self.rows(query, [name, moment]) for name in names})
+
+    def _state(self, tables: dict[str, list[dict]]) -> State:
+        state: State = {}
+        for instrument, rows in tables.items():
+            for row in rows:
+                cells = {
+                    n: v for n, v in row.items() if v is not None and n not in ("_valid_from", "_valid_to", "_run_id")
+                }
+                key = (
+                    cells.pop(self._record_id, ""), cells.pop(KEYS[0], ""), instrument, cells.pop(KEYS[2], "")
+                )  # fmt: skip
+                if key in state:
+                    raise Disagreement(f"two rows are published for {key}")
+                state[key] = cells
+        return state
+
+
+# --- from the changes --------------------------------------------------------------------------------------------
+
+Cell = tuple[str, str, str, str, str]
+
+
+def replay(changes: list[dict], record_id: str) -> State:
+    """What is there after all these changes, if they began with nothing."""
+    runs: dict[str, list[dict]] = {}
+    for row in sorted(changes, key=lambda row: row["detected_at"]):
+        runs.setdefault(row["run_id"], []).append(row)
+    moments = [{row["detected_at"] for row in rows} for rows in runs.values()]
+    if any(len(moment) != 1 for moment in moments) or len({m for moment in moments for m in moment}) != len(moments):
+        raise Disagreement("runs are not told apart by detected_at")
+    cells: dict[Cell, str] = {}
+    for run, rows in runs.items():
+        cells = _moved(cells, [row for row in rows if row["change"] == "rename"], record_id)
+        rest = [row for row in rows if row["change"] != "rename"]
+        twice = [cell for cell, count in Counter(map(_cell, rest)).items() if count > 1]
+        if twice:
+            raise Disagreement(f"run {run} changes cells twice: {twice[:3]}")
+        for row in rest:
+            _set(cells, row)
+    state: State = {}
+    for (*key, field), value in cells.items():
+        state.setdefault(tuple(key), {})[field] = value
+    return state
+
+
+def _cell(row: dict) -> Cell:
+    return (row["record"], row["event"] or "", row["instrument"], row["instance"] or "", row["field"])
+
+
+def _moved(cells: dict[Cell, str], renames: list[dict], record_id: str) -> dict[Cell, str]:
+    """The cells after renames, all at once; what a new id held before must be gone or have moved on."""
+    new_ids = {row["old_value"]: row["new_value"] for row in renames}
+    if len(new_ids) != len(renames) or len(set(new_ids.values())) != len(renames):
+        raise Disagreement("a record was renamed twice in a run, or two got one id")
+    for row in renames:
+        if (row["field"], row["record"]) != (record_id, row["new_value"]):
+            raise Disagreement(f"a rename is not told of the record's id: {row}")
+    moved = {(new_ids.get(record, record), *rest): value for (record, *rest), value in cells.items()}
+    if len(moved) != len(cells):
+        raise Disagreement("a rename moves cells onto cells")
+    return moved
+
+
+def _set(cells: dict[Cell, str], row: dict) -> None:
+    cell = _cell(row)
+    if cells.get(cell) != row["old_value"]:
+        raise Disagreement(f"{row['change']} of {cell} from {row['old_value']!r}, which held {cells.get(cell)!r}")
+    if row["old_value"] == row["new_value"]:
+        raise Disagreement(f"{row['change']} of {cell} changes nothing")
+    if row["new_value"] is None:
+        del cells[cell]
+    else:
+        cells[cell] = row["new_value"]
+
+
+# --- comparing ---------------------------------------------------------------------------------------------------
+
+
+def differences(found: State, wanted: State) -> list[str]:
+    """What a person needs to see to understand that two states differ; nothing where they agree."""
+    told = [f"lacks {key} {wanted[key]}" for key in wanted.keys() - found.keys()]
+    told += [f"invents {key} {found[key]}" for key in found.keys() - wanted.keys()]
+    for key in found.keys() & wanted.keys():
+        if found[key] != wanted[key]:
+            names = {n for n in found[key].keys() | wanted[key].keys() if found[key].get(n) != wanted[key].get(n)}
+            told += [f"{key} {n}: is {found[key].get(n)!r}, should be {wanted[key].get(n)!r}" for n in sorted(names)]
+    return sorted(told)
+
+
+def agree(what: str, found: State, wanted: State) -> None:
+    """Refuse states that differ."""
+    if told := differences(found, wanted):
+        raise Disagreement(f"{what}: {len(told)} differences\n  " + "\n  ".join(told[:12]))
+
+
+def of_records(state: State) -> dict[tuple[str, str], dict[tuple[str, str], dict[str, str]]]:
+    """A state by (record, instrument): what one answer of REDCap always brings together."""
+    found: dict[tuple[str, str], dict[tuple[str, str], dict[str, str]]] = {}
+    for (record, event, instrument, instance), cells in state.items():
+        found.setdefault((record, instrument), {})[event, instance] = cells
+    return found

@@ -1,0 +1,224 @@
+"""One simulated institution with one small project, its warehouse, and what every good night must leave behind.
+
+What people do to the project is edits.py's; the machine that puts it all in a random order is test_machine.py.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pipelines.config import load_config
+from pipelines.errors import LoadRefused, WarehouseError
+from pipelines.sync import LoadOptions, LoadReport, load_project
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.publish import publish
+from redcap_source.errors import RedcapError
+from redcap_source.simulator import Simulator
+from tests.nights import oracle
+from tests.nights.oracle import Disagreement, State
+
+NAME = "study"
+# Stands in every text that is entered, so that a message that quotes a participant's value is noticed.
+CANARY = "zq"
+
+
+@dataclass
+class Clocks:
+    """What time it is: one that runs on, and how far this computer's is from it."""
+
+    moment: datetime
+    client_off: timedelta = timedelta(0)
+
+    def server(self) -> datetime:
+        """The server's clock; looking at it takes a twentieth of a second."""
+        self.moment += timedelta(milliseconds=50)
+        return self.moment
+
+    def client(self) -> datetime:
+        """This computer's clock, UTC without a zone."""
+        return (self.server() + self.client_off).astimezone(UTC).replace(tzinfo=None)
+
+
+@dataclass(frozen=True)
+class Night:
+    """A good night: when it ended, what readers found then, and who was who."""
+
+    finished: datetime
+    state: State = field(repr=False)
+    people: dict[str, object] = field(repr=False)
+
+
+@dataclass
+class Place:
+    """The institution."""
+
+    folder: Path
+    simulator: Simulator
+    clocks: Clocks
+    nights: list[Night] = field(default_factory=list)
+    attempts: int = 0
+
+    def __post_init__(self) -> None:
+        token = self.folder / "token"
+        token.touch(mode=0o600)
+        token.write_text(self.handle.token)
+        self.settings = self.folder / "projects.yaml"
+        self.settings.write_text(
+            f"servers: {{sim: {{url: {self.simulator.url}}}}}\nprojects:\n  {NAME}: {{token: {{file: {token}}}}}\n"
+        )
+        self.config = load_config(self.settings)
+        self.warehouse = WarehouseFolder(self.folder / "warehouse")
+
+    @property
+    def handle(self):
+        """The project on the server."""
+        return self.simulator.projects[NAME]
+
+    @property
+    def record_id(self) -> str:
+        """The name of the record-id field."""
+        return self.handle.project.dictionary.record_id
+
+    def load(self, **options: object) -> LoadReport:
+        """One load; nothing waits between tries."""
+        self.attempts += 1
+        return load_project(
+            self.config,
+            self.config.project(NAME),
+            options=LoadOptions(**options),
+            now=self.clocks.client,
+            sleep=lambda seconds: None,
+        )
+
+    def night(self, **options: object) -> LoadReport:
+        """One load and a publish."""
+        report = self.load(**options)
+        publish(self.warehouse)
+        return report
+
+    def fresh(self) -> oracle.Fresh:
+        """What REDCap answers now."""
+        return oracle.fresh(self.simulator.url, self.handle.token)
+
+    def shown(self) -> oracle.Shown:
+        """The published file."""
+        return oracle.Shown(self.warehouse.database, NAME, self.record_id)
+
+    def published_bytes(self) -> str:
+        """A digest of the published file; blank before the first night."""
+        path = self.warehouse.database
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+
+    # --- nights -------------------------------------------------------------------------------------------------
+
+    def good_night(self, people: dict[str, object], **options: object) -> LoadReport:
+        """A night with nothing in its way: it must succeed, and everything must be right afterwards."""
+        report = self.night(**options)
+        if not report.complete:
+            raise Disagreement(f"nothing was in the way, and the night was {report.outcome}: {report.message}")
+        self.check(self.fresh(), people)
+        return report
+
+    def failed_night(self, **options: object) -> WarehouseError | RedcapError | None:
+        """A night that may fail; if it does, nothing may have happened to the published file. Returns the failure."""
+        before = self.published_bytes()
+        try:
+            self.load(**options)
+        except (WarehouseError, RedcapError) as problem:
+            publish(self.warehouse)
+            if self.published_bytes() != before:
+                raise Disagreement("a load failed and the published file changed") from problem
+            self._check_message(problem)
+            return problem
+        publish(self.warehouse)
+        return None
+
+    def _check_message(self, problem: Exception) -> None:
+        text = str(problem)
+        if not text or NAME not in text:
+            raise Disagreement(f"the message does not name the project: {text!r}")
+        if CANARY in text or self.handle.token in text:
+            raise Disagreement(f"the message quotes a value or the token: {text!r}")
+
+    # --- what must be right ------------------------------------------------------------------------------------
+
+    def check(self, truth: oracle.Fresh, people: dict[str, object]) -> None:
+        """The published warehouse against a fresh export; then against itself and against earlier nights."""
+        with self.shown() as shown:
+            oracle.agree("published", shown.raw(), truth.state)
+            self._check_rest(shown, truth.state)
+            _check_records(shown, truth.ids, self.nights[-1] if self.nights else None, people)
+            [run] = shown.rows("SELECT * FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1")
+            if run["outcome"] != "ok" or run["records_in_redcap"] != len(truth.ids):
+                raise Disagreement(f"the ledger tells of the last night: {run}")
+            self.nights.append(Night(run["finished_at"], truth.state, dict(people)))
+
+    def check_torn(self, before: State, after: State) -> None:
+        """After an edit in the middle of the load: of each record's instrument, what was there before or after it."""
+        with self.shown() as shown:
+            found = shown.raw()
+            told, old, new = oracle.of_records(found), oracle.of_records(before), oracle.of_records(after)
+            for key in told.keys() | old.keys() | new.keys():
+                if told.get(key) not in (old.get(key), new.get(key)):
+                    raise Disagreement(f"{key} is {told.get(key)}, neither {old.get(key)} nor {new.get(key)}")
+            self._check_rest(shown, found)
+
+    def _check_rest(self, shown: oracle.Shown, today: State) -> None:
+        oracle.agree("record_changes, replayed", oracle.replay(shown.redcap("record_changes"), self.record_id), today)
+        for number, night in enumerate(self.nights, start=1):
+            oracle.agree(f"as of night {number} of {len(self.nights)}", shown.as_of(night.finished), night.state)
+        _check_ledger(shown)
+
+
+def _check_ledger(shown: oracle.Shown) -> None:
+    runs = shown.redcap("sync_runs")
+    ids = [run["run_id"] for run in runs]
+    if len(set(ids)) != len(ids):
+        raise Disagreement("a run stands twice in sync_runs")
+    starts = sorted(run["started_at"] for run in runs)
+    if len(set(starts)) != len(starts):
+        raise Disagreement("two runs started at one moment")
+    for run in runs:
+        if run["outcome"] == "running" or run["finished_at"] is None or run["finished_at"] < run["started_at"]:
+            raise Disagreement(f"a published run did not end: {run}")
+    good = {run["run_id"] for run in runs if run["outcome"] == "ok"}
+    chunks = shown.redcap("sync_chunks")
+    for chunk in chunks:
+        if chunk["run_id"] not in ids or (chunk["run_id"] in good and chunk["outcome"] != "ok"):
+            raise Disagreement(f"a chunk that its run does not explain: {chunk}")
+        if chunk["outcome"] == "ok" and chunk["returned"] > chunk["asked"]:
+            raise Disagreement(f"a chunk brought more than was asked: {chunk}")
+    numbered = [(chunk["run_id"], chunk["chunk"]) for chunk in chunks if chunk["outcome"] == "ok"]
+    if len(set(numbered)) != len(numbered):
+        raise Disagreement("a chunk stands twice in sync_chunks")
+    changes = shown.rows("SELECT * FROM redcap.record_changes")
+    if len({tuple(map(str, row.values())) for row in changes}) != len(changes):
+        raise Disagreement("a change stands twice in record_changes")
+    if strangers := {row["run_id"] for row in changes} - set(ids):
+        raise Disagreement(f"changes of runs that nobody knows: {strangers}")
+
+
+def _check_records(shown: oracle.Shown, ids: frozenset[str], before: Night | None, people: dict[str, object]) -> None:
+    rows = shown.redcap("records")
+    known = {row["record"]: row for row in rows}
+    if len(known) != len(rows):
+        raise Disagreement("a record stands twice in redcap.records")
+    present = {record for record, row in known.items() if row["deleted_at"] is None and row["renamed_to"] is None}
+    if present != ids:
+        raise Disagreement(f"redcap.records lacks {sorted(ids - present)} and has too many {sorted(present - ids)}")
+    for record, person in (before.people if before else {}).items():
+        if record not in ids and record not in known:
+            raise Disagreement(f"{record} was there last night and has no tombstone")
+        new = known[record]["renamed_to"] if record in known and record not in ids else None
+        if new is not None and people.get(new) != person and not _alike(before.state, record, new):
+            raise Disagreement(f"{record} is said to be {new} now, who is somebody else")
+
+
+def _alike(state: State, one: str, other: str) -> bool:
+    """Whether nothing tells two records apart: they have no cells."""
+    return not any(key[0] in (one, other) for key in state)
+
+
+Edit = Callable[[], object]
