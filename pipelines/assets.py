@@ -18,7 +18,7 @@ from pipelines.errors import WarehouseBusy
 from pipelines.failures import failing_plainly
 from pipelines.resources import WarehouseResource
 from pipelines.sync import Load, LoadOptions, LoadReport, StructureReport, WorkPlan
-from pipelines.warehouse.audit import published_rows, rows_by_instrument
+from pipelines.warehouse.audit import last_changes, published_rows, rows_by_instrument
 from pipelines.warehouse.catalog import table_columns
 from pipelines.warehouse.publish import publish, release
 from redcap_source import Calls
@@ -41,8 +41,9 @@ STRUCTURE = {
 
 
 class Allowances(dg.Config):
-    """What a person says is right although it looks like harm; a run without being told refuses."""
+    """How much to read, and what is right although it looks like harm; a run without being told refuses."""
 
+    full: bool = Field(default=False, description="Read every record again, not only what changed since the last load.")
     allow_deletions: bool = Field(
         default=False, description="Many records are gone from REDCap, and that is right: delete them here too."
     )
@@ -52,7 +53,7 @@ class Allowances(dg.Config):
 
     def options(self) -> LoadOptions:
         """The same as the load takes it."""
-        return LoadOptions(allow_deletions=self.allow_deletions, allow_narrower=self.allow_narrower)
+        return LoadOptions(full=self.full, allow_deletions=self.allow_deletions, allow_narrower=self.allow_narrower)
 
 
 def key(name: str) -> dg.AssetKey:
@@ -63,7 +64,7 @@ def key(name: str) -> dg.AssetKey:
 def make_assets(config: Config) -> list[dg.AssetsDefinition]:
     """The assets for the projects of this configuration."""
     partitions = dg.StaticPartitionsDefinition(list(config.projects))
-    return [_structure(partitions), _records(partitions), _published(partitions)]
+    return [_structure(partitions), _records(partitions), _record_changes(partitions), _published(partitions)]
 
 
 # -- structure -----------------------------------------------------------------------------------------------
@@ -163,7 +164,7 @@ def plan_batches(
     with failing_plainly(load):
         plan = load.resume() if load.has_plan() else _read_structure(load)[0]
     batches = _batches(plan)
-    context.log.info("%s records in %s batches", len(plan.records), batches)
+    context.log.info("%s: %s records in %s batches, about %s requests", plan.mode, plan.size, batches, plan.requests)
     for number in range(batches):
         yield dg.DynamicOutput(number, mapping_key=f"{number:03d}")
 
@@ -179,7 +180,7 @@ def fetch(context: dg.OpExecutionContext, warehouse: WarehouseResource, batch: i
             fetched = load.fetch(client, plan, plan.batch(batch, batches), f"batch{batch:03d}")
             report = load.keep_fetched(batch, fetched)
             calls = client.calls
-    context.log.info("batch %s of %s: %s of %s records", batch + 1, batches, report.records, len(plan.records))
+    context.log.info("batch %s of %s: %s of %s records", batch + 1, batches, report.records, plan.size)
     return {**asdict(report), **asdict(calls)}
 
 
@@ -239,8 +240,13 @@ def _records_metadata(report: LoadReport, rows: Mapping[str, int], seconds: floa
     metadata: dict[str, Any] = {
         "dagster/partition_row_count": sum(rows.values()),
         "records": report.records_in_redcap,
+        "mode": report.mode,
         "records_loaded": report.records_loaded,
+        "records_added": report.records_added,
+        "records_changed": report.records_changed,
+        "records_unchanged": report.records_unchanged,
         "records_deleted": report.records_deleted,
+        "records_renamed": report.records_renamed,
         "records_quarantined": report.records_quarantined,
         "rows_inserted": report.rows_inserted,
         "rows_updated": report.rows_updated,
@@ -258,6 +264,44 @@ def _records_metadata(report: LoadReport, rows: Mapping[str, int], seconds: floa
     if report.watermark is not None:
         metadata["watermark_utc"] = f"{report.watermark:%Y-%m-%d %H:%M:%S}"
     return metadata
+
+
+# -- changes ------------------------------------------------------------------------------------------------
+
+
+def _record_changes(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=key("record_changes"),
+        deps=[key("records")],
+        partitions_def=partitions,
+        group_name=PREFIX,
+        kinds={"duckdb"},
+        owners=OWNERS,
+        retry_policy=RETRY,
+        metadata={
+            "dagster/table_name": "redcap.record_changes",
+            "dagster/column_schema": _columns_of("record_changes"),
+        },
+        description=(
+            "Every changed cell of every record: its value before and after, when it was found, and, where REDCap's "
+            "log may be read, who changed it and when. Written with the records, in the same transactions."
+        ),
+    )
+    def record_changes(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
+        """Count what the load of this run found changed."""
+        with failing_plainly():
+            found = last_changes(_load(context, warehouse).folder, context.partition_key)
+        return dg.MaterializeResult(
+            metadata={
+                "cells_changed": sum(cells for *_, cells in found),
+                "by_instrument": markdown_table(
+                    ("instrument", "change", "records", "cells"),
+                    [(name, change, f"{records:,}", f"{cells:,}") for name, change, records, cells in found],
+                ),
+            }
+        )
+
+    return record_changes
 
 
 # -- published -----------------------------------------------------------------------------------------------
@@ -317,4 +361,4 @@ def _load(
 
 
 def _batches(plan: WorkPlan) -> int:
-    return max(1, min(MOST_BATCHES, -(-len(plan.records) // RECORDS_IN_BATCH)))
+    return max(1, min(MOST_BATCHES, -(-plan.size // RECORDS_IN_BATCH)))

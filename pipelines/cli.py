@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,9 +44,14 @@ ProjectsArgument = Annotated[list[str] | None, typer.Argument(help="Project name
 def sync(
     projects: ProjectsArgument = None,
     config: ConfigOption = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="Compare every record, whatever changed. (So far every load does.)")
-    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Read every record again, not only what changed.")] = False,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
+            help="Read what changed since then (in projects.yaml's time zone), not since the last load.",
+        ),
+    ] = None,
     allow_deletions: Annotated[
         bool, typer.Option("--allow-deletions", help="Accept that many records are gone from REDCap.")
     ] = False,
@@ -65,7 +71,12 @@ def sync(
     from pipelines.warehouse.publish import publish
 
     configured = _config(config)
-    options = LoadOptions(full=full, allow_deletions=allow_deletions, allow_narrower=allow_narrower)
+    options = LoadOptions(
+        full=full,
+        since=_in_utc(since, configured.time_zone),
+        allow_deletions=allow_deletions,
+        allow_narrower=allow_narrower,
+    )
     reports: list[LoadReport] = []
     failures: dict[str, str] = {}
     with ProgressBars(quiet=as_json) as bars:
@@ -115,6 +126,32 @@ def status(projects: ProjectsArgument = None, config: ConfigOption = None, as_js
         _print_json([asdict(standing) for standing in found])
     else:
         show_standings(found)
+
+
+@app.command()
+def history(
+    project: Annotated[str, typer.Argument(help="A project of projects.yaml.")],
+    record: Annotated[str, typer.Argument(help="A record id, of today or of earlier.")],
+    config: ConfigOption = None,
+    cells: Annotated[
+        bool, typer.Option("--cells", help="Show every cell, also of rows that came or went whole.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell a record's life: when it came, every change since with who made it, renames, and its end.
+
+    It shows participants' data.
+    """
+    from pipelines.console import show_life
+    from pipelines.warehouse.folder import WarehouseFolder
+    from pipelines.warehouse.reading import life
+
+    configured = _config(config)
+    found = life(WarehouseFolder(configured.warehouse), configured.project(project).name, record)
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        show_life(found, cells=cells)
 
 
 @app.command()
@@ -223,6 +260,12 @@ def _config(path: Path | None) -> Config:
 
 def _chosen(config: Config, names: list[str] | None) -> list[ProjectConfig]:
     return [config.project(name) for name in names] if names else list(config.projects.values())
+
+
+def _in_utc(moment: datetime | None, zone: str) -> datetime | None:
+    from zoneinfo import ZoneInfo
+
+    return moment and moment.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)
 
 
 def _pairs(option: str, values: list[str] | None) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,7 +37,7 @@ from rich.text import Text
 from pipelines.errors import QueryRefused
 from pipelines.sync import LoadReport, Progress
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.reading import Answer, Standing, open_published, query
+from pipelines.warehouse.reading import Answer, CellChange, Life, Standing, open_published, query
 
 SHOWN_ROWS = 200
 # What is piped into a file or a mail is not folded to a terminal's width.
@@ -99,8 +100,8 @@ class _Bar(Progress):
         self._task = task
         self._cells = 0
 
-    def planned(self, records: int) -> None:
-        self._bars.reset(self._task, total=records, step="records", cells=0)
+    def planned(self, records: int, requests: int) -> None:
+        self._bars.reset(self._task, total=records, step=f"records, ~{requests:,} requests", cells=0)
 
     def fetched(self, records: int, cells: int) -> None:
         self._cells += cells
@@ -114,18 +115,18 @@ def show_loads(reports: Sequence[LoadReport], database: Path | None) -> None:
     """One line a load, and where the result is."""
     if not reports:
         return
-    columns = ("project", "outcome", "records", "rows", "new", "changed", "deleted", "invalid", "MB", "seconds")
-    table = _table("Loaded", columns, right=columns[2:])
+    columns = (
+        *("project", "load", "outcome", "records", "read", "new", "changed", "deleted", "renamed"),
+        *("rows", "invalid", "requests", "MB", "seconds"),
+    )
+    table = _table("Loaded", columns, right=columns[3:])
     for r in reports:
+        counts = (r.records_in_redcap, r.records_loaded, r.records_added, r.records_changed, r.records_deleted)
         table.add_row(
             r.project,
+            r.mode,
             _coloured(r.outcome),
-            f"{r.records_in_redcap:,}",
-            f"{r.rows_inserted + r.rows_updated + r.rows_unchanged:,}",
-            f"{r.rows_inserted:,}",
-            f"{r.rows_updated:,}",
-            f"{r.rows_deleted:,}",
-            f"{r.invalid_values:,}",
+            *(f"{n:,}" for n in (*counts, r.records_renamed, r.rows, r.invalid_values, r.requests)),
             f"{r.bytes / 1e6:,.1f}",
             f"{r.seconds:,.1f}",
         )
@@ -167,6 +168,46 @@ def _remarks(s: Standing) -> Iterable[str]:
         yield f"{s.hidden_fields} fields are not visible to the token (redcap.projects.hidden_fields)."
     if s.not_readable:
         yield f"the token may not read: {', '.join(s.not_readable)}."
+
+
+def show_life(life: Life, *, cells: bool) -> None:
+    """A record's names, then what happened to it, a line a changed cell; rows that came or went whole are one line."""
+    console = stdout()
+    for name in life.names:
+        end = f", renamed to {name.renamed_to}" if name.renamed_to else ", deleted" if name.deleted_at else ""
+        at = f" {name.deleted_at:%Y-%m-%d %H:%M}" if name.deleted_at else ""
+        console.print(f"{name.record}: first seen {name.first_seen:%Y-%m-%d %H:%M}{end}{at}", markup=False)
+    columns = ("found (UTC)", "changed (UTC)", "by", "origin", "event", "instrument", "#", "field", "before", "after")
+    table = _table(None, columns)
+    for changes in _told_together(life.changes, cells=cells):
+        first = changes[0]
+        whole = len(changes) > 1
+        shown = (
+            f"{first.detected_at:%Y-%m-%d %H:%M}",
+            f"{first.changed_at:%Y-%m-%d %H:%M}" if first.changed_at else "",
+            first.changed_by or "",
+            first.origin,
+            first.event or "",
+            first.instrument or "",
+            first.instance or "",
+            f"({first.change} of {len(changes)} values)" if whole else first.field,
+            "" if whole else first.old_value or "",
+            "" if whole else first.new_value or "",
+        )
+        # Values may look like rich's markup.
+        table.add_row(*map(Text, shown))
+    console.print(table)
+
+
+def _told_together(changes: Sequence[CellChange], *, cells: bool) -> list[list[CellChange]]:
+    """Changes a line: cells of a row that came or went are told together."""
+
+    def row(change: CellChange) -> tuple[object, ...]:
+        alone = cells or change.change not in ("insert", "delete")
+        where = (change.run_id, change.change, change.record, change.event, change.instrument, change.instance)
+        return (*where, change.field) if alone else where
+
+    return [list(together) for _, together in groupby(changes, key=row)]
 
 
 def show_answer(answer: Answer, style: str) -> None:

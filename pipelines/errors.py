@@ -7,6 +7,7 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── WarehouseBusy          another process is loading or publishing
     ├── WarehouseUnreadable    a DuckDB file cannot be opened or written
     ├── NotLoadedYet           nothing has been published
+    ├── UnknownRecord          the warehouse never had the record a person asks for
     ├── QueryRefused           DuckDB does not accept a person's query
     ├── LoadRefused            going on could do harm; says which flag to use if it is meant
     ├── LoadSuperseded         a newer load has begun; this one cannot be gone on with
@@ -58,6 +59,16 @@ class NotLoadedYet(WarehouseError):
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(f"{path} does not exist yet. Run `redcap-warehouse sync` first.")
+
+
+class UnknownRecord(WarehouseError):
+    """A record that no load ever saw."""
+
+    def __init__(self, *, project: str) -> None:
+        super().__init__(
+            f"{project}: the warehouse never had a record of this name. Names are compared letter by letter; the table "
+            "redcap.records lists them, deleted ones included."
+        )
 
 
 class QueryRefused(WarehouseError):

@@ -95,6 +95,8 @@ class Chunk:
     bytes: int
     seconds: float
     attempts: int
+    errand: int = 0
+    """Which errand of the night's plan it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)

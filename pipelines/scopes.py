@@ -7,8 +7,8 @@ together, with those events only. What the setup says cannot be is looked for se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import NotRequired, TypedDict
 
@@ -72,6 +72,12 @@ class Scope:
 def whole_scope(selection: Selection, columns: Sequence[str] = (), rows: int = 0) -> Scope:
     """Everything there is to load, in every event."""
     return Scope(selection.fields, selection.forms, (), tuple(columns), rows * len(columns))
+
+
+def instruments_scope(layout: Layout, selection: Selection, instruments: Collection[str]) -> Scope:
+    """Some instruments only, in every event."""
+    group = _group(frozenset(), [table for table in layout.instruments if table.name in instruments])
+    return replace(_scope(layout, selection, group, {}), elsewhere=None)
 
 
 def narrow_scopes(layout: Layout, selection: Selection, rows: Mapping[str, int]) -> tuple[Scope, ...]:

@@ -1,10 +1,10 @@
 """The nightly load of one project, as one readable sequence; no Dagster here.
 
     structure   preflight, then everything about the project that is not a record
-    plan        which records to fetch, from a census of all ids
+    plan        which records to fetch: what changed, by REDCap's dates, its log and a census of all ids
     fetch       chunks into the staging folder, each proven whole
     apply       proven chunks into the mirror, a transaction a batch
-    finish      deletions, totals, and the watermark last
+    finish      deletions and renames, who made the changes, totals, and the watermark last
 
 Each step finds what it needs on disk, so that an orchestrator can run and repeat them one by one; `load_project`
 runs them all. Publishing is a step of the whole warehouse: warehouse.publish.
@@ -24,14 +24,26 @@ from functools import cache
 
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
+from redcap_source.changes import RecordChange, record_changes
+from redcap_source.clock import ServerClock
 
 from pipelines.config import Config, ProjectConfig
 from pipelines.errors import ConfigError, LoadRefused, LoadSuperseded, WarehouseBusy, WarehouseError
-from pipelines.extract import ABOUT_THE_REQUEST, Chunk, ChunkSize, Fetched, Fetcher, FetchPlan, Quarantined, Vanished
-from pipelines.scopes import narrow_scopes, whole_scope
-from pipelines.selection import narrow, select
+from pipelines.extract import (
+    ABOUT_THE_REQUEST,
+    JSON_RECORDS,
+    Chunk,
+    ChunkSize,
+    Fetched,
+    Fetcher,
+    FetchPlan,
+    Quarantined,
+    Vanished,
+)
+from pipelines.scopes import instruments_scope, narrow_scopes, whole_scope
+from pipelines.selection import Selection, narrow, select
 from pipelines.structure import Structure, read_structure
-from pipelines.warehouse.apply import RunStamp, Staged, Touched
+from pipelines.warehouse.apply import Staged, Touched
 from pipelines.warehouse.catalog import Drift
 from pipelines.warehouse.census import Census, due_in, read_census, records_named
 from pipelines.warehouse.connection import Connection, private_files, private_folder
@@ -44,14 +56,18 @@ from pipelines.warehouse.layout import (
     make_layout,
     unexpected_columns,
 )
-from pipelines.warehouse.mirror import ChunkEntry, Mirror, Yesterday, open_mirror
+from pipelines.warehouse.mirror import ChunkEntry, LoggedChange, LoggedRow, Mirror, Yesterday, open_mirror
 from pipelines.warehouse.proof import csv_header, open_prover
-from redcap_source import Calls, Pace, RedcapClient, errors
+from pipelines.warehouse.trace import RunStamp
+from pipelines.worklist import Evidence, as_utc, gather, refresh_is_due, stamp, told
+from redcap_source import Calls, Pace, RedcapClient, errors, model
 
 log = logging.getLogger("redcap_warehouse")
 
 # A transaction's rows stay in memory until it commits, so it is bounded by what was staged, not by the project.
 BATCH_BYTES = 32_000_000
+# From this share of a project's records on, a sparse project is asked for scope by scope.
+NARROW_SHARE = 0.2
 
 Now = Callable[[], datetime]
 Sleep = Callable[[float], None]
@@ -72,6 +88,9 @@ class LoadOptions:
     """What the person starting the load asked for."""
 
     full: bool = False
+    """Read every record again, whatever changed."""
+    since: datetime | None = None
+    """Read what changed since this moment (UTC) instead of since the last load."""
     allow_deletions: bool = False
     """Many records vanished, and that is right."""
     allow_narrower: bool = False
@@ -94,18 +113,31 @@ class StructureReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Errand:
+    """Records to fetch in one way: all there is of them, or some instruments only."""
+
+    fetch: FetchPlan
+    instruments: tuple[str, ...] | None
+    """The instruments that come; None for all."""
+    records: tuple[str, ...] = field(repr=False)
+    """In REDCap's order."""
+    due: tuple[int, ...] = field(repr=False)
+    """For each of them, the narrow scopes in which it has rows, a bit each; without any it is asked for whole."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkPlan:
     """Which records a load fetches, and everything its later steps need to know."""
 
     run_id: str
+    began: datetime
     mode: str
+    baseline: bool
+    """Whether no load of the project ever came to its end before."""
     layout: Layout
-    fetch: FetchPlan
-    records: tuple[str, ...] = field(repr=False)
-    """The records to fetch, in REDCap's order."""
-    due: tuple[int, ...] = field(repr=False)
-    """For each of them, the narrow scopes in which it has rows, a bit each; without any it is asked for whole."""
-    deleted: tuple[str, ...] = field(repr=False)
+    errands: tuple[Errand, ...]
+    vanished: tuple[str, ...] = field(repr=False)
+    """Records the mirror has and REDCap has not."""
     in_redcap: int
     upto: datetime | None
     """REDCap's clock (UTC) before anything was read: the next watermark."""
@@ -113,10 +145,28 @@ class WorkPlan:
     calls: Calls
     """What it took to find all this out."""
 
-    def batch(self, number: int, batches: int) -> tuple[str, ...]:
-        """The records of one of so many batches, numbered from 0."""
-        size = -(-len(self.records) // batches)
-        return self.records[number * size : (number + 1) * size]
+    @property
+    def size(self) -> int:
+        """How many records are to be fetched, each once."""
+        return sum(len(errand.records) for errand in self.errands)
+
+    @property
+    def requests(self) -> int:
+        """About how many requests that takes, as far as is known from other nights."""
+        size = self.chunk_records or ChunkSize().records
+        return sum(-(-len(errand.records) // size) * max(1, len(errand.fetch.narrow)) for errand in self.errands)
+
+    def batch(self, number: int, batches: int) -> tuple[tuple[int, slice], ...]:
+        """One of so many batches, numbered from 0: parts of errands."""
+        size = -(-self.size // batches)
+        begin, end = number * size, (number + 1) * size
+        found = []
+        for at, errand in enumerate(self.errands):
+            part = slice(max(0, begin), max(0, min(end, len(errand.records))))
+            if part.start < part.stop:
+                found.append((at, part))
+            begin, end = begin - len(errand.records), end - len(errand.records)
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +178,13 @@ class LoadReport:
     mode: str
     outcome: str
     records_in_redcap: int = 0
+    rows: int = 0
     records_loaded: int = 0
+    records_added: int = 0
+    records_changed: int = 0
+    records_unchanged: int = 0
     records_deleted: int = 0
+    records_renamed: int = 0
     records_quarantined: int = 0
     rows_inserted: int = 0
     rows_updated: int = 0
@@ -158,6 +213,8 @@ class Tally:
     loaded: int = 0
     chunks: int = 0
     bytes: int = 0
+    chunk_records: int | None = None
+    """What the server turned out to manage at a time."""
     quarantined: list[Quarantined] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list, repr=False)
 
@@ -178,8 +235,8 @@ class BatchReport:
 class Progress:
     """What a load tells whoever watches; the default watches nothing."""
 
-    def planned(self, records: int) -> None:
-        """So many records will be fetched."""
+    def planned(self, records: int, requests: int) -> None:
+        """So many records will be fetched, in about so many requests."""
 
     def fetched(self, records: int, cells: int) -> None:
         """So many more have come."""
@@ -246,8 +303,8 @@ class Load:
         try:
             with self.client() as client:
                 plan, _ = self.structure(client, mirror)
-                self.progress.planned(len(plan.records))
-                tally = self.apply(mirror, plan, self.fetch(client, plan, plan.records, "chunk"))
+                self.progress.planned(plan.size, plan.requests)
+                tally = self.apply(mirror, plan, self.fetch(client, plan, plan.batch(0, 1), "chunk"))
             report = self.finish(mirror, plan, tally)
         except BaseException as problem:
             calls = client.calls if client is not None else Calls()
@@ -264,7 +321,7 @@ class Load:
     def begin(self, mirror: Mirror) -> None:
         """Enter the run in the ledger; what earlier runs that failed had fetched is of no use any more."""
         self.folder.clear_staging(self.project.name)
-        mirror.begin_run(self.stamp.run_id, "full", self.now())
+        self.stamp = replace(self.stamp, now=mirror.begin_run(self.stamp.run_id, "full", self.now()))
 
     def end(self, mirror: Mirror, outcome: str, message: str | None, seconds: float, calls: Calls) -> None:
         """Enter in the ledger how the run ended."""
@@ -285,8 +342,9 @@ class Load:
         self.progress.step("structure")
         version = client.version()
         # Taken before anything else is read: what changes from now on belongs to the next night.
-        upto = _as_utc(client.server_date)
+        upto = as_utc(client.server_date)
         yesterday = mirror.yesterday()
+        self.stamp = replace(self.stamp, baseline=not yesterday.ended)
         structure = narrow(read_structure(client, version), self.project)
         self._check_binding(structure, yesterday)
         self.progress.step("census")
@@ -297,45 +355,62 @@ class Load:
             layout = make_layout(structure, columns, hash_identifiers=self.project.identifiers == "hash")
             self._check_visible(layout, yesterday)
             known = mirror.known_records()
-            deleted = tuple(set(known).difference(census.records))
-            self._check_deletions(len(deleted), len(known), len(census.records))
-            fetch = self._fetch_plan(structure, layout, census)
-            due = self._due(client, prover, fetch, census)
-        # From here to the end of the load the mirror is between two nights, and no publish may take it up.
-        self.folder.withdraw(self.project.name)
-        drift = mirror.write_structure(structure, layout, self.stamp)
+            vanished = tuple(set(known).difference(census.records))
+            self._check_deletions(len(vanished), len(known), len(census.records))
+            self.progress.step("changes")
+            evidence = self._evidence(client, structure, yesterday, upto)
+            if evidence is not None and not evidence.readable:
+                structure = replace(structure, not_readable=(*structure.not_readable, "log"))
+            # From here to the end of the load the mirror is between two nights, and no publish may take it up.
+            self.folder.withdraw(self.project.name)
+            drift = mirror.write_structure(structure, layout, self.stamp)
+            self._keep_log(mirror, structure, evidence)
+            changed = evidence.changed if evidence is not None else None
+            frontier = upto if self._moves_on(yesterday) else None
+            todo = mirror.plan(census, changed or (), everything=changed is None, upto=frontier)
+            stale = mirror.stale_instruments() if yesterday.frontier is not None else ()
+            errands = self._errands(client, prover, structure, layout, census, todo, stale)
+        mode = "full" if changed is None else "incremental"
+        mirror.name_mode(self.stamp.run_id, mode)
         plan = WorkPlan(
             run_id=self.stamp.run_id,
-            mode="full",
+            began=self.stamp.now,
+            mode=mode,
+            baseline=self.stamp.baseline,
             layout=layout,
-            fetch=fetch,
-            records=census.records,
-            due=due,
-            deleted=deleted,
+            errands=errands,
+            vanished=vanished,
             in_redcap=len(census.records),
-            upto=upto,
+            upto=frontier,
             chunk_records=yesterday.chunk_records,
             calls=client.calls,
         )
         return plan, _structure_report(structure, layout, drift)
 
-    def fetch(self, client: RedcapClient, plan: WorkPlan, records: Sequence[str], prefix: str) -> Iterator[Fetched]:
-        """Records into the staging folder, in proven chunks; progress is told as they come."""
+    def fetch(
+        self, client: RedcapClient, plan: WorkPlan, parts: Sequence[tuple[int, slice]], prefix: str
+    ) -> Iterator[Fetched]:
+        """Parts of errands into the staging folder, in proven chunks; progress is told as they come."""
         private_folder(self.staging)
         with open_prover(self.staging) as prover, private_files():
-            fetcher = Fetcher(
-                client,
-                plan.fetch,
-                staging=self.staging,
-                prover=prover,
-                concurrency=self.project.server.concurrency,
-                size=ChunkSize(plan.chunk_records) if plan.chunk_records else None,
-                prefix=prefix,
-            )
-            for item in fetcher.fetch(records, dict(zip(plan.records, plan.due, strict=True))):
-                if isinstance(item, Chunk):
-                    self.progress.fetched(len(item.records), item.cells)
-                yield item
+            for at, part in parts:
+                errand = plan.errands[at]
+                fetcher = Fetcher(
+                    client,
+                    errand.fetch,
+                    staging=self.staging,
+                    prover=prover,
+                    concurrency=self.project.server.concurrency,
+                    size=ChunkSize(plan.chunk_records) if plan.chunk_records else None,
+                    prefix=f"{prefix}-{at}",
+                )
+                records = errand.records[part]
+                for item in fetcher.fetch(records, dict(zip(records, errand.due[part], strict=True))):
+                    if isinstance(item, Chunk):
+                        self.progress.fetched(len(item.records), item.cells)
+                        yield replace(item, errand=at)
+                    else:
+                        yield item
 
     # -- between steps that do not share a process -----------------------------------------------------------
 
@@ -350,7 +425,7 @@ class Load:
     def resume(self) -> WorkPlan:
         """The plan an earlier step left; what is done from here on belongs to the run that made it."""
         plan = self._read_plan()
-        self.stamp = replace(self.stamp, run_id=plan.run_id)
+        self.stamp = replace(self.stamp, run_id=plan.run_id, now=plan.began, baseline=plan.baseline)
         return plan
 
     def _read_plan(self) -> WorkPlan:
@@ -390,6 +465,9 @@ class Load:
         for item in fetched:
             match item:
                 case Chunk():
+                    if batch and batch[0].errand != item.errand:
+                        self._apply_batch(mirror, plan, batch, tally, keep_answers)
+                        batch = []
                     batch.append(item)
                     if sum(chunk.bytes for chunk in batch) >= BATCH_BYTES:
                         self._apply_batch(mirror, plan, batch, tally, keep_answers)
@@ -408,43 +486,53 @@ class Load:
     ) -> None:
         if not batch:
             return
-        staged = [Staged(tuple(map(plan.fetch.answer, c.parts)), c.records, c.left) for c in batch]
+        errand = plan.errands[batch[0].errand]
+        staged = [Staged(tuple(map(errand.fetch.answer, c.parts)), c.records, c.left) for c in batch]
         entries = [_entry(chunk) for chunk in batch]
-        tally.touched += mirror.apply(plan.layout, staged, entries, self.stamp)
-        tally.loaded += sum(len(chunk.records) for chunk in batch)
+        tally.touched += mirror.apply(plan.layout, staged, entries, self.stamp, instruments=errand.instruments)
+        if errand.instruments is None:
+            tally.loaded += sum(len(chunk.records) for chunk in batch)
+            tally.chunk_records = _learned(batch) or tally.chunk_records
         tally.chunks += len(batch)
         tally.bytes += sum(chunk.bytes for chunk in batch)
         if not keep_answers:
             for part in (part for chunk in batch for part in chunk.parts):
                 part.path.unlink(missing_ok=True)
 
-    def finish(self, mirror: Mirror, plan: WorkPlan, tally: Tally, *, chunk_records: int | None = None) -> LoadReport:
-        """Deletions, totals, and the watermark last; from here on the load may be published."""
+    def finish(self, mirror: Mirror, plan: WorkPlan, tally: Tally) -> LoadReport:
+        """Deletions and renames, totals, and the watermark last; from here on the load may be published."""
         self.progress.step("finish")
         known = set(mirror.known_records())
-        gone = [*plan.deleted, *(record for record in tally.vanished if record in known)]
-        rows_buried = mirror.bury(gone, plan.layout, self.stamp)
-        whole = not tally.quarantined
+        gone = dict.fromkeys(record for record in (*plan.vanished, *tally.vanished) if record in known)
+        departures = mirror.depart(list(gone), plan.layout, self.stamp)
+        mirror.settle(vanished=tally.vanished, quarantined=[item.record for item in tally.quarantined])
+        whole = mirror.to_do() == 0
+        added, changed = mirror.records_of(self.stamp)
         totals = {
             "records_in_redcap": plan.in_redcap - len(tally.vanished),
             "records_loaded": tally.loaded,
-            "records_deleted": len(gone),
+            "records_added": added,
+            "records_changed": changed,
+            "records_unchanged": max(0, tally.loaded - added - changed),
+            "records_deleted": departures.deleted,
+            "records_renamed": departures.renamed,
             "records_quarantined": len(tally.quarantined),
             "rows_inserted": tally.touched.inserted,
             "rows_updated": tally.touched.updated,
-            "rows_deleted": tally.touched.deleted + rows_buried,
+            "rows_deleted": tally.touched.deleted + departures.rows,
             "rows_unchanged": tally.touched.unchanged,
             "cells": tally.touched.cells,
             "chunks": tally.chunks,
         }
-        # A night with a hole in it does not move the watermark: the next one looks at the same window again.
+        # A night with a hole in it does not move the watermark; what is missing stays on the list for the next.
         watermark = plan.upto if whole else None
         mirror.finish(
             plan.layout,
             self.stamp,
             totals={**totals, "watermark_to": watermark, "redcap_version": mirror.redcap_version()},
             watermark=watermark,
-            chunk_records=chunk_records,
+            chunk_records=tally.chunk_records,
+            sign=not plan.baseline,
         )
         message = None if whole else _quarantine_message(tally.quarantined)
         shutil.rmtree(self.staging, ignore_errors=True)
@@ -453,6 +541,7 @@ class Load:
             run_id=self.stamp.run_id,
             mode=plan.mode,
             outcome="ok" if whole else "incomplete",
+            rows=mirror.rows(plan.layout),
             invalid_values=mirror.invalid_values(),
             watermark=watermark,
             message=message,
@@ -516,22 +605,92 @@ class Load:
         """Every record of the project, and in a longitudinal one the events in which it has rows."""
         path = self.staging / "census.json"
         with private_files():
-            client.export_records_to(path, format="json", fields=(structure.record_id_field,))
+            client.export_records_to(
+                path, format="json", fields=(structure.record_id_field,), export_data_access_groups=True
+            )
         census = read_census(prover, path, structure.record_id_field, longitudinal=structure.longitudinal)
         path.unlink()
         return census
 
-    def _fetch_plan(self, structure: Structure, layout: Layout, census: Census) -> FetchPlan:
-        """What to ask for: everything at once, or scope by scope where that spares the server millions of blanks."""
+    def _evidence(
+        self, client: RedcapClient, structure: Structure, yesterday: Yesterday, upto: datetime | None
+    ) -> Evidence | None:
+        """What REDCap says changed; None where its clock is not known, so that nothing can be asked by time."""
+        if upto is None:
+            return None
+        since = self.options.since or yesterday.frontier
+        due = refresh_is_due(yesterday.refreshed, upto, self.project.full_refresh_every)
+        return gather(
+            client,
+            record_id_field=structure.record_id_field,
+            since=since,
+            upto=upto,
+            offset_before=yesterday.offset,
+            zone=self.project.server.time_zone,
+            # One that was begun goes on from the list of what is still to do.
+            everything=yesterday.frontier is None
+            or self.options.full
+            or (due and not yesterday.refreshing and self.options.since is None),
+        )
+
+    def _moves_on(self, yesterday: Yesterday) -> bool:
+        """Whether all that happened up to now is looked at, so that the next load can begin from here."""
+        since = self.options.since
+        return since is None or (yesterday.frontier is not None and since <= yesterday.frontier)
+
+    def _keep_log(self, mirror: Mirror, structure: Structure, evidence: Evidence | None) -> None:
+        if evidence is None or evidence.rows is None:
+            return
+        if evidence.clock.offset_now is not None:
+            mirror.keep_clock(evidence.clock.offset_now, self.stamp.now)
+        # Where some values are left out of the warehouse, the log must not bring them in.
+        whole = self.project.identifiers == "keep" and self.project.include is None and self.project.exclude is None
+        mirror.keep_log(
+            [_logged_row(row, structure.record_id_field, whole=whole) for row in evidence.rows],
+            [_logged_change(change, evidence.clock) for change in evidence.logged],
+            evidence.begin,
+            self.stamp.run_id,
+        )
+
+    def _errands(
+        self,
+        client: RedcapClient,
+        prover: Connection,
+        structure: Structure,
+        layout: Layout,
+        census: Census,
+        todo: Sequence[str],
+        stale: Sequence[str],
+    ) -> tuple[Errand, ...]:
+        """What to fetch: changed records whole, and of all others the instruments that mean something else now."""
         selection = select(structure, self.project)
+        errands = []
+        if todo:
+            fetch = self._fetch_plan(structure, layout, selection, census, len(todo))
+            dues = dict(zip(census.records, self._due(client, prover, fetch, census), strict=True))
+            errands.append(Errand(fetch, None, tuple(todo), tuple(dues[record] for record in todo)))
+        if stale:
+            rest = set(census.records).difference(todo)
+            others = tuple(record for record in census.records if record in rest)
+            scope = instruments_scope(layout, selection, stale)
+            fetch = FetchPlan(self.project.name, structure.record_id_field, scope)
+            errands.append(Errand(fetch, tuple(stale), others, (0,) * len(others)))
+        return tuple(errands)
+
+    def _fetch_plan(
+        self, structure: Structure, layout: Layout, selection: Selection, census: Census, records: int
+    ) -> FetchPlan:
+        """What to ask for: everything at once, or scope by scope where that spares the server millions of blanks."""
         rows = {event.unique_event_name: 0 for event in structure.events} | census.rows
         known = len(rows) == len(structure.events)
+        # What narrow requests do not see is looked for in the whole project, which does not pay for a few records.
+        many = records >= len(census.records) * NARROW_SHARE
         return FetchPlan(
             project=self.project.name,
             record_id_field=structure.record_id_field,
             whole=whole_scope(selection, layout.answer_columns, sum(rows.values())),
             # An event that the structure does not know would be in no scope.
-            narrow=narrow_scopes(layout, selection, rows) if known else (),
+            narrow=narrow_scopes(layout, selection, rows) if known and many else (),
         )
 
     def _due(self, client: RedcapClient, prover: Connection, fetch: FetchPlan, census: Census) -> tuple[int, ...]:
@@ -720,5 +879,34 @@ def _told(problem: BaseException) -> str:
     return "Interrupted." if isinstance(problem, KeyboardInterrupt) else f"{type(problem).__name__}."
 
 
-def _as_utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
+def _logged_row(row: model.LogRow, record_id_field: str, *, whole: bool) -> LoggedRow:
+    columns = (
+        () if whole else [name for c in record_changes((row,), record_id_field=record_id_field) for name in c.columns]
+    )
+    return LoggedRow(
+        timestamp=stamp(row),
+        username=row.username or "",
+        action=row.action or "",
+        details=told(row.details, columns, whole=whole),
+        record=row.record or None,
+    )
+
+
+def _logged_change(change: RecordChange, clock: ServerClock) -> LoggedChange:
+    return LoggedChange(
+        record=change.record,
+        what=change.what.value,
+        columns=change.columns,
+        instance=change.instance,
+        event_label=change.event_label,
+        username=change.username,
+        changed_at=clock.to_utc(change.at),
+    )
+
+
+def _learned(batch: Sequence[Chunk]) -> int | None:
+    """How many records to ask for at a time, by the last answer that held enough of them to tell."""
+    for chunk in reversed(batch):
+        if chunk.parts[0].scope is None and len(chunk.records) > JSON_RECORDS:
+            return ChunkSize(len(chunk.records)).after(len(chunk.records), chunk.seconds, chunk.bytes).records
+    return None

@@ -5,9 +5,8 @@ What "whole" means is proof.py's business; which tables there are, layout.py's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
 
 import duckdb
 
@@ -23,6 +22,8 @@ from pipelines.warehouse.layout import (
 )
 from pipelines.warehouse.proof import Answer, source
 from pipelines.warehouse.quoting import identifier, literal, qualified
+from pipelines.warehouse.trace import INSERT, cells_of, close_versions, mark_changed, note_cells
+from pipelines.warehouse.trace import RunStamp as RunStamp
 from pipelines.warehouse.types import INSTANCE, SURVEY_TIMESTAMP, SqlType, sql_type, type_name
 from redcap_source.dictionary import ValueKind
 
@@ -57,22 +58,18 @@ class Staged:
     """Records in the answers that are not proven whole: what the mirror has of them stays."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunStamp:
-    """Which load is writing, for every row that says so."""
+def apply_chunks(
+    connection: Connection,
+    layout: Layout,
+    chunks: Sequence[Staged],
+    stamp: RunStamp,
+    *,
+    instruments: Collection[str] | None = None,
+) -> Touched:
+    """Replace the rows of the chunks' records, in all instruments or in those given, inside the caller's transaction.
 
-    project: str
-    run_id: str
-    now: datetime
-    hash_key: str = field(default="", repr=False)
-    """What identifiers are hashed with, where the project's configuration asks for that."""
-
-
-def apply_chunks(connection: Connection, layout: Layout, chunks: Sequence[Staged], stamp: RunStamp) -> Touched:
-    """Replace the rows of the chunks' records, inside the caller's transaction.
-
-    Rows that are as they were are not written. Every changed cell of a record that was already known becomes a
-    row of record_changes.
+    Rows that are as they were are not written; of others the old version is kept. Every cell that differs becomes a
+    row of record_changes, so that these, replayed from the first, give what is there.
     """
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE batch_records AS SELECT unnest($records::VARCHAR[]) AS record",
@@ -80,7 +77,8 @@ def apply_chunks(connection: Connection, layout: Layout, chunks: Sequence[Staged
     )
     compare = _known_records(connection) > 0
     touched = Touched()
-    for sources, tables in _groups(layout, chunks):
+    wanted = [table for table in layout.instruments if instruments is None or table.name in instruments]
+    for sources, tables in _groups(layout, wanted, chunks):
         _stage(connection, layout, sources, tables)
         for table in tables:
             touched += _InstrumentApply(connection, layout, table, stamp).run(compare=compare)
@@ -98,7 +96,9 @@ class _Source:
     left: tuple[str, ...]
 
 
-def _groups(layout: Layout, chunks: Sequence[Staged]) -> Iterator[tuple[list[_Source], list[InstrumentTable]]]:
+def _groups(
+    layout: Layout, wanted: Sequence[InstrumentTable], chunks: Sequence[Staged]
+) -> Iterator[tuple[list[_Source], list[InstrumentTable]]]:
     """The instruments that stand in the same answers, in groups of a bearable width.
 
     Memory follows the columns that are read at once.
@@ -106,7 +106,7 @@ def _groups(layout: Layout, chunks: Sequence[Staged]) -> Iterator[tuple[list[_So
     sources = [_Source(answer, chunk.left) for chunk in chunks for answer in chunk.answers]
     columns = [frozenset(source.answer.columns) for source in sources]
     together: dict[tuple[int, ...], list[InstrumentTable]] = {}
-    for table in layout.instruments:
+    for table in wanted:
         needed = {name for _, name in work_columns(layout, table)}
         holding = tuple(at for at, present in enumerate(columns) if needed <= present)
         together.setdefault(holding, []).append(table)
@@ -215,7 +215,7 @@ class _InstrumentApply:
         arrived = touched.inserted + touched.updated + touched.unchanged
         touched += Touched(invalid=self._note_invalid(), cells=arrived * len(self.table.columns))
         if touched.inserted or touched.updated or touched.deleted:
-            self._mark_changed()
+            mark_changed(self.connection, self.table.name, self.stamp)
         self.connection.execute(f"DROP {kind} incoming")
         return touched
 
@@ -247,7 +247,25 @@ class _InstrumentApply:
         return f"(c{repeat} = {literal(self.table.name)} OR (c{repeat} IS NULL AND {self.holds}))"
 
     def _insert_all(self) -> Touched:
-        return Touched(inserted=_changed(self.connection, f"INSERT INTO {self.target} BY NAME SELECT * FROM incoming"))
+        inserted = self._insert("SELECT * FROM incoming")
+        if inserted:
+            note_cells(
+                self.connection,
+                self.table.name,
+                cells_of(self.shown, None, "incoming"),
+                "incoming",
+                self.stamp,
+                change=INSERT,
+            )
+        return Touched(inserted=inserted)
+
+    def _insert(self, rows: str) -> int:
+        """Put rows into the instrument's table, as they are from now on; how many."""
+        return _changed(
+            self.connection,
+            f"INSERT INTO {self.target} BY NAME SELECT *, $now AS _valid_from, $run_id AS _run_id FROM ({rows})",
+            {"now": self.stamp.now, "run_id": self.stamp.run_id},
+        )
 
     def _replace(self) -> Touched:
         """Delete what vanished, rewrite what differs, leave the rest alone."""
@@ -269,8 +287,15 @@ class _InstrumentApply:
         ).fetchone() or (0, 0, 0)
         if inserted or updated or deleted:
             self._note_changes()
-            execute(f"DELETE FROM {self.target} WHERE rowid IN (SELECT _row FROM differing WHERE _row IS NOT NULL)")
-            execute(f"INSERT INTO {self.target} BY NAME SELECT n.* FROM incoming n SEMI JOIN differing p ON {MATCH}")
+            replaced = "SELECT _row FROM differing WHERE _row IS NOT NULL"
+            close_versions(
+                self.connection,
+                self.table.name,
+                f"SELECT * EXCLUDE (_row) FROM present WHERE _row IN ({replaced})",
+                self.stamp,
+            )
+            execute(f"DELETE FROM {self.target} WHERE rowid IN ({replaced})")
+            self._insert(f"SELECT n.* FROM incoming n SEMI JOIN differing p ON {MATCH}")
         arrived = _count(self.connection, "SELECT count(*) FROM incoming")
         execute("DROP TABLE present; DROP TABLE differing")
         return Touched(inserted, updated, deleted, unchanged=arrived - inserted - updated)
@@ -282,25 +307,18 @@ class _InstrumentApply:
 
     def _note_changes(self) -> None:
         """One row of record_changes for each cell that differs."""
-        cells = ", ".join(
-            f"{{'field': {literal(answer)}, 'old': p.{identifier(name)}, 'new': n.{identifier(name)}}}"
-            for name, answer in self.shown
+        rows = (
+            "differing d LEFT JOIN present p ON p._row = d._row "
+            "LEFT JOIN incoming n ON n._record = d._record AND n._event = d._event AND n._instance = d._instance"
         )
-        self.connection.execute(
-            f"""
-            INSERT INTO redcap.record_changes
-            SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), cell.field, cell.old,
-                   cell.new, change, $now, $run_id, 'redcap', NULL, NULL
-            FROM (
-                SELECT d._record, d._event, d._instance, unnest([{cells}]) AS cell,
-                       CASE WHEN d._row IS NULL THEN 'insert' WHEN d._stays THEN 'update' ELSE 'delete' END AS change
-                FROM differing d
-                LEFT JOIN present p ON p._row = d._row
-                LEFT JOIN incoming n ON n._record = d._record AND n._event = d._event AND n._instance = d._instance
-            )
-            WHERE cell.old IS DISTINCT FROM cell.new
-            """,
-            {**self._named(), "now": self.stamp.now},
+        note_cells(
+            self.connection,
+            self.table.name,
+            cells_of(self.shown, "p", "n"),
+            rows,
+            self.stamp,
+            change="CASE WHEN d._row IS NULL THEN 'insert' WHEN d._stays THEN 'update' ELSE 'delete' END",
+            keys="d.",
         )
         self.connection.execute(
             "UPDATE redcap.records SET last_changed = $now WHERE record IN (SELECT _record FROM differing)",
@@ -427,12 +445,6 @@ class _InstrumentApply:
             },
         )
 
-    def _mark_changed(self) -> None:
-        self.connection.execute(
-            "UPDATE state.instruments SET changed_run = $run_id, changed_at = $now WHERE instrument = $instrument",
-            {"run_id": self.stamp.run_id, "now": self.stamp.now, "instrument": self.table.name},
-        )
-
     def _named(self) -> dict[str, object]:
         return {"project": self.stamp.project, "instrument": self.table.name, "run_id": self.stamp.run_id}
 
@@ -451,9 +463,9 @@ def _cell(position: int | None) -> str:
     return "NULL" if position is None else f"c{position}"
 
 
-def _changed(connection: Connection, statement: str) -> int:
+def _changed(connection: Connection, statement: str, values: dict[str, object]) -> int:
     """How many rows an INSERT put in."""
-    row = connection.execute(statement).fetchone()
+    row = connection.execute(statement, values).fetchone()
     return int(row[0]) if row else 0
 
 

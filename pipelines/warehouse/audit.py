@@ -49,6 +49,15 @@ def invalid_by_field(folder: WarehouseFolder, project: str) -> list[tuple[str, s
         return connection.execute(statements("audit")["invalid_by_field"]).fetchall()
 
 
+def last_changes(folder: WarehouseFolder, project: str) -> list[tuple[str, str, int, int]]:
+    """What the project's last load found changed: instrument, kind of change, records, cells.
+
+    Empty after a first load, whose rows are all new.
+    """
+    with open_reader(folder.mirror(project)) as connection:
+        return connection.execute(statements("audit")["last_changes"]).fetchall()
+
+
 def rows_by_instrument(folder: WarehouseFolder, project: str) -> dict[str, int]:
     """How many rows each instrument's table holds."""
     with open_reader(folder.mirror(project)) as connection:

@@ -44,6 +44,7 @@ def table_columns(table: str) -> list[tuple[str, str]]:
     """The columns of a table of schema redcap, as (name, type)."""
     with duckdb.connect() as connection:
         connection.execute(statements("catalog")["create_catalog"])
+        connection.execute(statements("catalog")["create_record_changes"])
         return connection.execute(
             "SELECT column_name, data_type FROM duckdb_columns() "
             "WHERE schema_name = 'redcap' AND table_name = $table ORDER BY column_index",
@@ -168,22 +169,28 @@ def keep_described(connection: Connection, structure: Structure) -> None:
 
 
 def _replace(connection: Connection, project: str, table: str, rows: Iterable[Row], *, keep: bool = False) -> None:
-    target = qualified("redcap", table)
     if not keep:
-        connection.execute(f"DELETE FROM {target}")
-    columns = connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
-        "AND schema_name = 'redcap' AND table_name = $table ORDER BY column_index",
-        {"table": table},
-    ).fetchall()
-    names = [name for name, _ in columns]
-    listed = [dict(zip(names, (project, *row), strict=True)) for row in rows]
-    # One JSON document for all rows: a statement a row costs a millisecond, and dictionaries have thousands.
-    shape = json.dumps([{name: _JSON_SHAPES.get(kind, kind) for name, kind in columns}])
+        connection.execute(f"DELETE FROM {qualified('redcap', table)}")
+    names = [name for name, _ in _columns(connection, "redcap", table)]
+    insert_json(connection, "redcap", table, [dict(zip(names, (project, *row), strict=True)) for row in rows])
+
+
+def insert_json(connection: Connection, schema: str, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert rows given by column name, as one JSON document: a statement a row costs a millisecond."""
+    shape = json.dumps([{name: _JSON_SHAPES.get(kind, kind) for name, kind in _columns(connection, schema, table)}])
     connection.execute(
-        f"INSERT INTO {target} BY NAME SELECT r.* FROM (SELECT unnest(from_json($rows::JSON, {literal(shape)})) AS r)",
-        {"rows": json.dumps(listed, default=str)},
+        f"INSERT INTO {qualified(schema, table)} BY NAME "
+        f"SELECT r.* FROM (SELECT unnest(from_json($rows::JSON, {literal(shape)})) AS r)",
+        {"rows": json.dumps(rows, default=str)},
     )
+
+
+def _columns(connection: Connection, schema: str, table: str) -> list[tuple[str, str]]:
+    return connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
+        "AND schema_name = $schema AND table_name = $table ORDER BY column_index",
+        {"schema": schema, "table": table},
+    ).fetchall()
 
 
 _JSON_SHAPES: Mapping[str, object] = {"VARCHAR[]": ["VARCHAR"], "JSON": "VARCHAR"}

@@ -13,7 +13,7 @@ import duckdb
 
 from pipelines.errors import ChunkNotProven
 from pipelines.warehouse.connection import Connection
-from pipelines.warehouse.layout import EVENT
+from pipelines.warehouse.layout import DATA_ACCESS_GROUP, EVENT
 from pipelines.warehouse.proof import check_json_closed
 from pipelines.warehouse.quoting import identifier, literal
 
@@ -23,6 +23,8 @@ class Census:
     """The records of a project when the load began, in REDCap's order."""
 
     records: tuple[str, ...] = field(repr=False)
+    seen: tuple[str, ...] = field(repr=False)
+    """For each record a digest of where it has rows and of its data access group: other than last time, it changed."""
     rows: dict[str, int]
     """How many rows each event has; of a classic project, nothing."""
 
@@ -34,21 +36,25 @@ def read_census(connection: Connection, path: Path, record_id_field: str, *, lon
     """
     check_json_closed(path)
     event = identifier(EVENT) if longitudinal else "NULL::VARCHAR"
-    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in [record_id_field, *[EVENT] * longitudinal])
+    names = [record_id_field, *[EVENT] * longitudinal, DATA_ACCESS_GROUP]
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     try:
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE census AS SELECT row_number() OVER () AS n, "
-            f"{identifier(record_id_field)} AS record, {event} AS event "
+            f"{identifier(record_id_field)} AS record, {event} AS event, {identifier(DATA_ACCESS_GROUP)} AS grouped "
             f"FROM read_json({literal(str(path))}, columns = {{{columns}}}, format = 'array')"
         )
     except duckdb.Error:
         # DuckDB's own message quotes what it stumbled over.
         raise ChunkNotProven(reason="it cannot be read as a list of record ids") from None
-    found = connection.execute("SELECT record FROM census GROUP BY record ORDER BY min(n)").fetchall()
+    found = connection.execute(
+        "SELECT record, md5(coalesce(string_agg(concat_ws('/', event, grouped), ',' ORDER BY event, grouped), '')) "
+        "FROM census GROUP BY record ORDER BY min(n)"
+    ).fetchall()
     rows = connection.execute("SELECT event, count(*) FROM census WHERE event IS NOT NULL GROUP BY event").fetchall()
-    if any(not record for (record,) in found):
+    if any(not record for record, _ in found):
         raise ChunkNotProven(reason=f"a row came without {record_id_field}")
-    return Census(tuple(record for (record,) in found), dict(rows))
+    return Census(tuple(record for record, _ in found), tuple(seen for _, seen in found), dict(rows))
 
 
 def due_in(connection: Connection, scopes: Sequence[Collection[str]]) -> tuple[int, ...]:

@@ -15,6 +15,8 @@ from redcap_source.dictionary import Choice, ValueKind
 # The keys of every row in a working file, whatever the project calls them.
 KEYS = ("_record", "_event", "_instance")
 EXTRAS = ("_data_access_group", "_survey_identifier", "_survey_timestamp")
+# Since when a row has been as it is, and the run that found it so; a row that was replaced also has the end of it.
+VERSION = ("_valid_from", "_run_id")
 
 EVENT = dictionary.EVENT_COLUMN
 REPEAT_INSTRUMENT, REPEAT_INSTANCE = dictionary.REPEAT_COLUMNS
@@ -35,6 +37,8 @@ class Column:
     identifier: bool = False
     hashed: bool = False
     """Whether the warehouse holds a keyed hash instead of the value."""
+    formula: str | None = None
+    """What a calculated field is worked out by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,31 @@ def work_columns(layout: Layout, table: InstrumentTable) -> list[tuple[str, str]
     return [*shown, *((column.name, column.name) for column in table.columns)]
 
 
+def redcap_name(record_id_field: str, instrument: str, column: str) -> str:
+    """What REDCap calls a column of an instrument's working table, keys included."""
+    return {
+        "_record": record_id_field,
+        "_event": EVENT,
+        "_instance": REPEAT_INSTANCE,
+        "_data_access_group": DATA_ACCESS_GROUP,
+        "_survey_identifier": SURVEY_IDENTIFIER,
+        "_survey_timestamp": f"{instrument}_timestamp",
+    }.get(column, column)
+
+
+def definition(layout: Layout, table: InstrumentTable) -> dict[str, str]:
+    """What decides the cells of an instrument's rows, part by part: where a part is new or other, they are read again.
+
+    Labels and the order of fields are not in it: they change what a column is called, not what it holds.
+    """
+    parts = {c.name: f"{c.kind.value}{' hashed' if c.hashed else ''} {c.formula or ''}" for c in table.columns}
+    parts |= {name: "" for name, _ in work_columns(layout, table) if name in EXTRAS}
+    parts[":repeats"] = str(table.repeats)
+    parts[":events"] = ",".join(sorted(table.events)) if table.events is not None else "classic"
+    parts[":missing"] = ",".join(choice.code for choice in layout.missing_codes)
+    return parts
+
+
 def _columns_by_instrument(structure: Structure) -> dict[str, tuple[Column, ...]]:
     exported: dict[str, list[model.ExportFieldName]] = {}
     for name in structure.export_field_names:
@@ -159,13 +188,19 @@ def _columns(field: model.Field, exported: list[model.ExportFieldName]) -> list[
     choices = dictionary.choices(field)
     if kind is not ValueKind.CHECKBOX:
         # File and signature fields are exported though exportFieldNames leaves them out.
-        return [Column(field.field_name, field.field_name, kind, label, choices, identifier=identifier)]
+        formula = _formula(field) if dictionary.is_calculated(field) else None
+        name = field.field_name
+        return [Column(name, name, kind, label, choices, identifier=identifier, formula=formula)]
     options = [(e.export_field_name, e.choice_value or "") for e in exported if e.choice_value]
     if not options:
         options = [(dictionary.checkbox_column(field.field_name, c.code), c.code) for c in choices]
     return [
         Column(name, field.field_name, kind, label, choices, code=code, identifier=identifier) for name, code in options
     ]
+
+
+def _formula(field: model.Field) -> str:
+    return f"{field.select_choices_or_calculations or ''} {field.field_annotation or ''}".strip()
 
 
 def _hashed(column: Column) -> Column:

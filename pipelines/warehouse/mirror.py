@@ -7,21 +7,37 @@ go on from. Fetching is extract.py's business, showing the mirror to readers pub
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+import uuid
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pipelines.errors import WarehouseUnreadable
 from pipelines.structure import Structure
 from pipelines.warehouse import catalog
-from pipelines.warehouse.apply import RunStamp, Staged, Touched, apply_chunks
+from pipelines.warehouse.apply import Staged, Touched, apply_chunks
+from pipelines.warehouse.census import Census
 from pipelines.warehouse.connection import Connection, open_writer
-from pipelines.warehouse.layout import KEYS, InstrumentTable, Layout, work_columns
+from pipelines.warehouse.departure import Departures, bury, find_renames, rename
+from pipelines.warehouse.layout import (
+    KEYS,
+    VERSION,
+    InstrumentTable,
+    Layout,
+    definition,
+    redcap_name,
+    work_columns,
+)
 from pipelines.warehouse.quoting import identifier, qualified
 from pipelines.warehouse.sql import statements
+from pipelines.warehouse.trace import DELETE, Cell, RunStamp, close_versions, note_cells
 from pipelines.warehouse.views import publication
+
+# What a working file of this version looks like; another is not read.
+FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +57,48 @@ class ChunkEntry:
 
 @dataclass(frozen=True, slots=True)
 class Yesterday:
-    """What the mirror knew before this load."""
+    """What the mirror knew before this load; times are REDCap's clock, in UTC."""
 
     project_id: int | None
     record_id_field: str | None
     visible_columns: tuple[str, ...]
     watermark: datetime | None
     chunk_records: int | None
+    frontier: datetime | None
+    """Every record that is not still to do is in the mirror as it was then or later."""
+    refreshed: datetime | None
+    """When the last reading of everything that was completed began."""
+    refreshing: bool
+    """Whether a reading of everything was begun and is not completed."""
+    ended: bool
+    """Whether any load ever came to its end."""
+    offset: timedelta | None
+    """How far REDCap's wall clock was ahead of UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedChange:
+    """What REDCap's log says of one record, as the ledger of changes is signed with it."""
+
+    record: str = field(repr=False)
+    what: str
+    columns: tuple[str, ...]
+    instance: int | None
+    event_label: str | None
+    username: str = field(repr=False)
+    changed_at: datetime | None
+    """UTC, where it can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRow:
+    """One row of REDCap's log as it is kept; the time is the server's own."""
+
+    timestamp: datetime
+    username: str = field(repr=False)
+    action: str = field(repr=False)
+    details: str | None = field(repr=False)
+    record: str | None = field(repr=False)
 
 
 class Mirror:
@@ -64,12 +115,20 @@ class Mirror:
         columns = self.connection.execute(self._state["read_visible_columns"]).fetchall()
         watermark = self._row(self._state["read_watermark"])
         chunking = self._row(self._state["read_chunking"])
+        frontier = self._row(self._state["read_frontier"])
+        refreshed, refreshing = self._row(self._state["read_refresh"]) or (None, False)
+        clock = self._row(self._state["read_clock"])
         return Yesterday(
             project_id=known[0],
             record_id_field=known[1],
             visible_columns=tuple(name for (name,) in columns),
             watermark=watermark[0] if watermark else None,
             chunk_records=chunking[0] if chunking else None,
+            frontier=frontier[0] if frontier else None,
+            refreshed=refreshed,
+            refreshing=refreshing,
+            ended=self._row(self._state["any_ended"]) is not None,
+            offset=timedelta(seconds=clock[0]) if clock else None,
         )
 
     def known_records(self) -> list[str]:
@@ -78,10 +137,17 @@ class Mirror:
 
     # -- a run ---------------------------------------------------------------------------------------------
 
-    def begin_run(self, run_id: str, mode: str, now: datetime) -> None:
-        """Enter the run in the ledger; a run that never ended is marked as killed."""
+    def begin_run(self, run_id: str, mode: str, now: datetime) -> datetime:
+        """Enter the run in the ledger; a run that never ended is marked as killed.
+
+        Returns the time the run is stamped with: now, or just after the run before where this machine's clock was set
+        back, so that runs stand in the order they were made.
+        """
         with self.transaction():
             self.connection.execute("DELETE FROM redcap.sync_runs WHERE run_id = $id", {"id": run_id})
+            last = self._row("SELECT max(started_at) FROM redcap.sync_runs")
+            if last is not None and last[0] is not None:
+                now = max(now, last[0] + timedelta(microseconds=1))
             self.connection.execute(self._state["abandon_running"], {"now": now, "run_id": run_id})
             self.connection.execute(
                 self._state["begin_run"],
@@ -93,6 +159,13 @@ class Mirror:
                     "watermark_from": self.yesterday().watermark,
                 },
             )
+        return now
+
+    def name_mode(self, run_id: str, mode: str) -> None:
+        """Say in the ledger what kind of load the run turned out to be."""
+        self.connection.execute(
+            "UPDATE redcap.sync_runs SET mode = $mode WHERE run_id = $run_id", {"mode": mode, "run_id": run_id}
+        )
 
     def end_run(
         self,
@@ -130,9 +203,11 @@ class Mirror:
         with self.transaction():
             drift = catalog.write_structure(self.connection, self.project, structure, layout, stamp.run_id, stamp.now)
             self._write_project(structure, layout)
+            before = self._definitions()
             for table in layout.instruments:
                 self._make_table(layout, table, stamp)
-            self._drop_tables_but([table.name for table in layout.instruments])
+                self._define(layout, table, before.get(table.name), stamp)
+            self._drop_tables_but([table.name for table in layout.instruments], layout, stamp)
             catalog.keep_described(self.connection, structure)
             self._keep_visible(layout)
         return drift
@@ -158,12 +233,9 @@ class Mirror:
             "not_readable": list(structure.not_readable),
             "hidden_fields": list(layout.hidden_fields),
         }
-        kept = self._row("SELECT records, last_run_id, last_loaded_at FROM redcap.projects") or (
-            None,
-            None,
-            None,
-        )
-        values |= {"records": kept[0], "last_run_id": kept[1], "last_loaded_at": kept[2]}
+        kept = ("records", "rows", "last_run_id", "last_loaded_at")
+        found = self._row(f"SELECT {', '.join(kept)} FROM redcap.projects") or (None,) * len(kept)
+        values |= dict(zip(kept, found, strict=True))
         self.connection.execute("DELETE FROM redcap.projects")
         names = ", ".join(values)
         places = ", ".join(f"${name}" for name in values)
@@ -173,29 +245,109 @@ class Mirror:
         """Create the instrument's table, or give it the columns that are new and take those that went."""
         target = qualified("raw", table.name)
         wanted = [*KEYS, *(name for name, _ in work_columns(layout, table))]
-        present = self._columns("raw", table.name)
+        present = [name for name in self._columns("raw", table.name) if name not in VERSION]
+        if present == wanted:
+            return
         if not present:
             columns = ", ".join(f"{identifier(name)} VARCHAR" for name in wanted)
-            self.connection.execute(f"CREATE TABLE {target} ({columns})")
-        elif present != wanted:
+            self.connection.execute(f"CREATE TABLE {target} ({columns}, _valid_from TIMESTAMP, _run_id VARCHAR)")
+        else:
+            lost = [name for name in present if name not in wanted]
+            self._retire(layout, table.name, lost, stamp)
             # Rebuilt rather than altered, so that columns stand in the dictionary's order.
             shown = ", ".join(
                 identifier(name) if name in present else f"NULL::VARCHAR AS {identifier(name)}" for name in wanted
             )
-            self.connection.execute(f"CREATE OR REPLACE TABLE {target} AS SELECT {shown} FROM {target}")
-        else:
+            self.connection.execute(
+                f"CREATE OR REPLACE TABLE {target} AS SELECT {shown}, _valid_from, _run_id FROM {target}"
+            )
+        self._make_history(table.name, wanted)
+
+    def _make_history(self, instrument: str, columns: Sequence[str]) -> None:
+        """Have a place for versions of such rows; columns of earlier ones stay."""
+        target = qualified("history", instrument)
+        present = self._columns("history", instrument)
+        if not present:
+            listed = ", ".join(f"{identifier(name)} VARCHAR" for name in columns)
+            self.connection.execute(
+                f"CREATE TABLE {target} ({listed}, _valid_from TIMESTAMP, _valid_to TIMESTAMP, _run_id VARCHAR, "
+                "_closed_run VARCHAR)"
+            )
             return
-        self.connection.execute("DELETE FROM state.instruments WHERE instrument = $name", {"name": table.name})
+        for name in columns:
+            if name not in present:
+                self.connection.execute(f"ALTER TABLE {target} ADD COLUMN {identifier(name)} VARCHAR")
+
+    def _retire(self, layout: Layout, instrument: str, columns: Sequence[str], stamp: RunStamp) -> None:
+        """Columns leave a table: what stood in them stays in the history, and each cell is noted as gone."""
+        if not columns:
+            return
+        target = qualified("raw", instrument)
+        filled = f"coalesce({', '.join(map(identifier, columns))}) IS NOT NULL"
+        close_versions(self.connection, instrument, f"SELECT * FROM {target} WHERE {filled}", stamp)
+        cells = [
+            Cell(redcap_name(layout.record_id_field, instrument, name), identifier(name), "NULL") for name in columns
+        ]
+        note_cells(self.connection, instrument, cells, f"{target} WHERE {filled}", stamp, change=DELETE)
         self.connection.execute(
-            "INSERT INTO state.instruments VALUES ($name, $run_id, $now)",
-            {"name": table.name, "run_id": stamp.run_id, "now": stamp.now},
+            f"UPDATE {target} SET _valid_from = $now, _run_id = $run_id WHERE {filled}",
+            {"now": stamp.now, "run_id": stamp.run_id},
+        )
+        self.connection.execute(
+            "DELETE FROM redcap.invalid_values WHERE instrument = $instrument "
+            "AND list_contains($fields::VARCHAR[], field)",
+            {"instrument": instrument, "fields": [cell.field for cell in cells]},
         )
 
-    def _drop_tables_but(self, instruments: Collection[str]) -> None:
+    def _definitions(self) -> dict[str, tuple[dict[str, str], bool]]:
+        """For each instrument what decides its cells, and whether they have to be read again."""
+        found = self.connection.execute(self._state["read_instruments"]).fetchall()
+        return {name: (json.loads(parts), stale) for name, parts, stale in found}
+
+    def _define(
+        self,
+        layout: Layout,
+        table: InstrumentTable,
+        before: tuple[Mapping[str, str], bool] | None,
+        stamp: RunStamp,
+    ) -> None:
+        """Remember what decides the instrument's cells; where that is new or other, they are stale."""
+        parts = definition(layout, table)
+        if before is not None and before[0] == parts:
+            return
+        stale = before is None or before[1] or any(before[0].get(name) != part for name, part in parts.items())
+        self.connection.execute("DELETE FROM state.instruments WHERE instrument = $name", {"name": table.name})
+        self.connection.execute(
+            "INSERT INTO state.instruments VALUES ($name, $run_id, $now, $definition, $stale)",
+            {
+                "name": table.name,
+                "run_id": stamp.run_id,
+                "now": stamp.now,
+                "definition": json.dumps(parts),
+                "stale": stale,
+            },
+        )
+
+    def stale_instruments(self) -> tuple[str, ...]:
+        """Instruments whose cells have to be read again for every record, as the dictionary or the setup changed."""
+        found = self.connection.execute(self._state["read_instruments"]).fetchall()
+        return tuple(name for name, _, stale in found if stale)
+
+    def _drop_tables_but(self, instruments: Collection[str], layout: Layout, stamp: RunStamp) -> None:
         for name in self._tables("raw"):
-            if name not in instruments:
-                self.connection.execute(f"DROP TABLE {qualified('raw', name)}")
-                self.connection.execute("DELETE FROM state.instruments WHERE instrument = $name", {"name": name})
+            if name in instruments:
+                continue
+            target = qualified("raw", name)
+            columns = [column for column in self._columns("raw", name) if column not in (*KEYS, *VERSION)]
+            close_versions(self.connection, name, f"SELECT * FROM {target}", stamp)
+            cells = [
+                Cell(redcap_name(layout.record_id_field, name, column), identifier(column), "NULL")
+                for column in columns
+            ]
+            note_cells(self.connection, name, cells, target, stamp, change=DELETE)
+            self.connection.execute(f"DROP TABLE {target}")
+            self.connection.execute("DELETE FROM state.instruments WHERE instrument = $name", {"name": name})
+            self.connection.execute("DELETE FROM redcap.invalid_values WHERE instrument = $name", {"name": name})
 
     def _keep_visible(self, layout: Layout) -> None:
         self.connection.execute("DELETE FROM state.visible_columns")
@@ -204,16 +356,104 @@ class Mirror:
             {"names": list(layout.answer_columns)},
         )
 
+    # -- the work list -------------------------------------------------------------------------------------
+
+    def plan(
+        self, census: Census, changed: Collection[str], *, everything: bool, upto: datetime | None
+    ) -> tuple[str, ...]:
+        """Put what may have changed on the list of what is to do; returns the list, in REDCap's order.
+
+        With it moves the frontier: whatever is not on the list is in the mirror as it was at `upto` or later. Records
+        whose census entry is other than last time are added here.
+        """
+        with self.transaction():
+            self.connection.execute("CREATE OR REPLACE TEMP TABLE census_now (n BIGINT, record VARCHAR, seen VARCHAR)")
+            self.connection.execute(
+                "INSERT INTO census_now SELECT unnest(range(len($records::VARCHAR[]))), unnest($records::VARCHAR[]), "
+                "unnest($seen::VARCHAR[])",
+                {"records": list(census.records), "seen": list(census.seen)},
+            )
+            otherwise = [record for (record,) in self.connection.execute(self._state["otherwise_seen"]).fetchall()]
+            wanted = census.records if everything else {*changed, *otherwise}
+            self.connection.execute(self._state["keep_todo"], {"records": list(wanted)})
+            if otherwise or not census.records:
+                self.connection.execute(self._state["keep_census"])
+            if everything and upto is not None:
+                self.connection.execute(self._state["begin_refresh"], {"upto": upto})
+            if upto is not None:
+                self.connection.execute(self._state["move_frontier"], {"upto": upto})
+            todo = self.connection.execute(self._state["read_todo"]).fetchall()
+            self.connection.execute("DROP TABLE census_now")
+        return tuple(record for (record,) in todo)
+
+    def keep_clock(self, offset: timedelta, now: datetime) -> None:
+        """Remember how far REDCap's wall clock is ahead of UTC."""
+        self.connection.execute(self._state["write_clock"], {"offset_seconds": int(offset.total_seconds()), "now": now})
+
+    def keep_log(
+        self, rows: Iterable[LoggedRow], changes: Iterable[LoggedChange], begin: datetime, run_id: str
+    ) -> None:
+        """REDCap's log from `begin` (its own clock) on, for auditors; and what it says of records, for signing."""
+        with self.transaction():
+            # The first minute may have come in part; what was kept of it before is kept.
+            self.connection.execute("DELETE FROM redcap.audit_log WHERE timestamp > $begin", {"begin": begin})
+            self._insert_many(
+                "redcap.audit_log",
+                ("project", "timestamp", "username", "action", "details", "record", "run_id"),
+                ({"project": self.project, **asdict(row), "run_id": run_id} for row in rows if row.timestamp > begin),
+            )
+            self.connection.execute("DELETE FROM state.logged")
+            self._insert_many(
+                "state.logged",
+                ("record", "what", "columns", "instance", "event_label", "username", "changed_at"),
+                (asdict(change) for change in changes),
+            )
+
+    def _insert_many(self, table: str, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+        listed = [{name: row[name] for name in columns} for row in rows]
+        if not listed:
+            return
+        schema, name = table.split(".")
+        catalog.insert_json(self.connection, schema, name, listed)
+
     # -- records -------------------------------------------------------------------------------------------
 
     def apply(
-        self, layout: Layout, chunks: Sequence[Staged], entries: Sequence[ChunkEntry], stamp: RunStamp
+        self,
+        layout: Layout,
+        chunks: Sequence[Staged],
+        entries: Sequence[ChunkEntry],
+        stamp: RunStamp,
+        *,
+        instruments: Collection[str] | None = None,
     ) -> Touched:
-        """Put proven chunks and their ledger rows into the mirror: all of it or, on any error, nothing."""
+        """Put proven chunks and their ledger rows into the mirror: all of it or, on any error, nothing.
+
+        Records that came whole (`instruments` is None) are no longer to do.
+        """
         with self.transaction():
-            touched = apply_chunks(self.connection, layout, chunks, stamp) if chunks else Touched()
+            touched = (
+                apply_chunks(self.connection, layout, chunks, stamp, instruments=instruments) if chunks else Touched()
+            )
+            if chunks and instruments is None:
+                landed = [record for chunk in chunks for record in chunk.records]
+                self.connection.execute(self._state["landed"], {"records": landed})
             self._enter(entries, stamp.run_id)
         return touched
+
+    def settle(self, *, vanished: Collection[str], quarantined: Collection[str]) -> None:
+        """Records that are gone are not to do any more; those that could not be had are, whatever was asked of them."""
+        with self.transaction():
+            self.connection.execute(self._state["landed"], {"records": list(vanished)})
+            self.connection.execute(
+                "INSERT INTO state.todo SELECT unnest($records::VARCHAR[]) EXCEPT SELECT record FROM state.todo",
+                {"records": list(quarantined)},
+            )
+
+    def records_of(self, stamp: RunStamp) -> tuple[int, int]:
+        """How many records came with this run, and how many were known and changed."""
+        row = self._row_with(self._state["records_of"], {"now": stamp.now})
+        return (int(row[0]), int(row[1])) if row else (0, 0)
 
     def _enter(self, entries: Sequence[ChunkEntry], run_id: str) -> None:
         for entry in entries:
@@ -221,47 +461,18 @@ class Mirror:
                 self._state["write_chunk"], {"project": self.project, "run_id": run_id, **asdict(entry)}
             )
 
-    def bury(self, records: Collection[str], layout: Layout, stamp: RunStamp) -> int:
-        """Records that are gone from REDCap leave the tables and become tombstones; returns rows deleted."""
-        if not records:
-            return 0
-        with self.transaction():
-            self.connection.execute("CREATE OR REPLACE TEMP TABLE gone (record VARCHAR)")
-            self.connection.execute("INSERT INTO gone SELECT unnest($ids::VARCHAR[])", {"ids": list(records)})
-            deleted = sum(self._bury_rows(layout, table, stamp) for table in layout.instruments)
-            self.connection.execute(
-                "UPDATE redcap.records SET deleted_at = $now, last_changed = $now "
-                "WHERE record IN (SELECT record FROM gone)",
-                {"now": stamp.now},
-            )
-            self.connection.execute("DELETE FROM redcap.invalid_values WHERE record IN (SELECT record FROM gone)")
-            self.connection.execute("DROP TABLE gone")
-        return deleted
+    def depart(self, gone: Collection[str], layout: Layout, stamp: RunStamp) -> Departures:
+        """Records that are gone from REDCap: those that live on under a new name are renamed, the others buried.
 
-    def _bury_rows(self, layout: Layout, table: InstrumentTable, stamp: RunStamp) -> int:
-        target = qualified("raw", table.name)
-        cells = ", ".join(
-            f"{{'field': '{answer}', 'old': {identifier(name)}}}" for name, answer in work_columns(layout, table)
-        )
-        self.connection.execute(
-            f"""
-            INSERT INTO redcap.record_changes
-            SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), cell.field, cell.old,
-                   NULL, 'delete', $now, $run_id, 'redcap', NULL, NULL
-            FROM (SELECT _record, _event, _instance, unnest([{cells}]) AS cell FROM {target}
-                  WHERE _record IN (SELECT record FROM gone))
-            WHERE cell.old IS NOT NULL
-            """,
-            {"project": self.project, "instrument": table.name, "run_id": stamp.run_id, "now": stamp.now},
-        )
-        row = self._row(f"DELETE FROM {target} WHERE _record IN (SELECT record FROM gone)")
-        deleted = int(row[0]) if row else 0
-        if deleted:
-            self.connection.execute(
-                "UPDATE state.instruments SET changed_run = $run_id, changed_at = $now WHERE instrument = $name",
-                {"run_id": stamp.run_id, "now": stamp.now, "name": table.name},
-            )
-        return deleted
+        A tombstone stays in redcap.records, and every cell is noted as deleted.
+        """
+        if not gone:
+            return Departures()
+        with self.transaction():
+            renames = find_renames(self.connection, layout, gone)
+            rename(self.connection, layout, renames, stamp)
+            rows = bury(self.connection, layout, [record for record in gone if record not in renames], stamp)
+        return Departures(deleted=len(gone) - len(renames), renamed=len(renames), rows=rows)
 
     # -- the end -------------------------------------------------------------------------------------------
 
@@ -273,15 +484,24 @@ class Mirror:
         totals: dict[str, object],
         watermark: datetime | None,
         chunk_records: int | None,
+        sign: bool,
     ) -> None:
-        """The last transaction of a load: how it is published, its totals, and the watermark."""
+        """The last transaction of a load: who made the changes, how it is published, its totals, and the watermark.
+
+        The watermark moves only when nothing is left to do.
+        """
         with self.transaction():
+            if sign:
+                self.connection.execute(self._state["sign_changes"], {"run_id": stamp.run_id})
             self._write_publication(layout)
+            self.connection.execute("UPDATE state.instruments SET stale = false WHERE stale")
+            # Whoever comes here has read or named all there was to do.
+            self.connection.execute(self._state["end_refresh"])
             self.connection.execute(self._state["total_run"], {"run_id": stamp.run_id, **totals})
             self.connection.execute(
-                "UPDATE redcap.projects SET last_run_id = $run_id, last_loaded_at = $now, "
+                "UPDATE redcap.projects SET last_run_id = $run_id, last_loaded_at = $now, rows = $rows, "
                 "records = (SELECT count(*) FROM redcap.records WHERE deleted_at IS NULL)",
-                {"run_id": stamp.run_id, "now": stamp.now},
+                {"run_id": stamp.run_id, "now": stamp.now, "rows": self.rows(layout)},
             )
             if chunk_records is not None:
                 self.connection.execute(self._state["clear_chunking"])
@@ -290,25 +510,39 @@ class Mirror:
                 self.connection.execute(self._state["clear_watermark"])
                 self.connection.execute(self._state["write_watermark"], {"upto": watermark, "run_id": stamp.run_id})
 
+    def to_do(self) -> int:
+        """How many records have to be read before the mirror is whole."""
+        row = self._row(self._state["to_do"])
+        return row[0] if row else 0
+
     def _write_publication(self, layout: Layout) -> None:
         self.connection.execute("DELETE FROM state.publication")
         for position, table in enumerate(layout.instruments):
             shown = publication(layout, table, instances=table.repeats or self._has_instances(table))
             self.connection.execute(
-                "INSERT INTO state.publication VALUES ($position, $name, $copy, $typed, $labels, $comments)",
+                "INSERT INTO state.publication VALUES ($position, $name, $raw, $typed, $labels, $comments, $keys)",
                 {
                     "position": position,
                     "name": table.name,
-                    "copy": shown.copy_select,
+                    "raw": shown.raw_select,
                     "typed": shown.typed_select,
                     "labels": shown.label_select,
                     "comments": json.dumps({"": shown.table_comment, **shown.column_comments}),
+                    "keys": json.dumps(shown.keys),
                 },
             )
 
     def _has_instances(self, table: InstrumentTable) -> bool:
-        """Whether the data has instances, whatever the setup says: their rows must stay apart."""
-        return self._row(f"SELECT 1 FROM {qualified('raw', table.name)} WHERE _instance <> '' LIMIT 1") is not None
+        """Whether the data has or had instances, whatever the setup says: their rows must stay apart."""
+        return any(
+            self._row(f"SELECT 1 FROM {qualified(schema, table.name)} WHERE _instance <> '' LIMIT 1") is not None
+            for schema in ("raw", "history")
+        )
+
+    def rows(self, layout: Layout) -> int:
+        """How many rows all instruments have together."""
+        counts = (self._row(f"SELECT count(*) FROM {qualified('raw', table.name)}") for table in layout.instruments)
+        return sum(int(count[0]) for count in counts if count)
 
     def redcap_version(self) -> str | None:
         """The version REDCap gave when the structure was last read."""
@@ -336,6 +570,9 @@ class Mirror:
     def _row(self, query: str) -> tuple[Any, ...] | None:
         return self.connection.execute(query).fetchone()
 
+    def _row_with(self, query: str, values: Mapping[str, object]) -> tuple[Any, ...] | None:
+        return self.connection.execute(query, values).fetchone()
+
     def _tables(self, schema: str) -> list[str]:
         found = self.connection.execute(
             "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = $schema",
@@ -359,5 +596,24 @@ def open_mirror(
     """The project's working file, created if it is not there, locked against every other process."""
     with open_writer(path, staging=staging, memory_limit=memory_limit) as connection:
         connection.execute(statements("catalog")["create_catalog"])
-        connection.execute(statements("state")["create_state"])
+        connection.execute(statements("catalog")["create_record_changes"])
+        state = statements("state")
+        connection.execute(state["create_state"])
+        _check_format(connection, path)
         yield Mirror(connection, project)
+
+
+def _check_format(connection: Connection, path: Path) -> None:
+    """Name a new file; refuse one that an earlier version of the warehouse made."""
+    state = statements("state")
+    made = connection.execute(state["is_made"]).fetchone()
+    old = connection.execute(state["is_old"]).fetchone()
+    if made is None and not (old and old[0]):
+        values = {"identity": uuid.uuid4().hex, "format": FORMAT}
+        connection.execute(state["make_identity"], values)
+    elif made is None or made[1] != FORMAT:
+        raise WarehouseUnreadable(
+            path=path,
+            reason="another version of redcap-warehouse made it. Move it away, and the next load begins a new one; "
+            "what is published of the project is replaced then",
+        )

@@ -30,13 +30,16 @@ from pipelines.warehouse.connection import (
     reason_of,
 )
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.layout import KEYS, VERSION, redcap_name
 from pipelines.warehouse.quoting import identifier, literal, qualified
 from pipelines.warehouse.sql import statements
 
 # Every load may rewrite these; they hold one project's present state.
 REPLACED = ("projects", *STRUCTURE_TABLES, "records", "invalid_values", "sync_runs")
 # Rows of these are written once, by one run; a run that was published need not be copied again.
-APPENDED = ("dictionary_changes", "record_changes", "sync_chunks")
+APPENDED = ("dictionary_changes", "sync_chunks")
+# What stands in schema _publish for each project.
+BOOKS = ("instruments", "runs", "sources", "cell_changes", "first_rows", "first_columns")
 
 
 # How a load ends that readers may see; an incomplete one lacks only records it names.
@@ -151,26 +154,69 @@ def _take_up(connection: Connection, projects: Sequence[str]) -> int:
 
 
 class _ProjectPublish:
-    """One project's part of a publish."""
+    """One project's part of a publish: what its runs did since it was last published.
+
+    A table of `<project>_history` holds every version of an instrument's rows; those without an end are today's, and
+    the other schemas are views of them. So a publish writes what changed, however large the project.
+    """
 
     def __init__(self, connection: Connection, project: str) -> None:
         self.connection = connection
         self.project = project
+        self.catalog = _catalog_name(project)
         self.source = _catalog(project)
+        self.history = f"{project}_history"
+        self.record_id_field = ""
+        self.tables: dict[tuple[str, str], list[str]] = {}
 
     def run(self) -> int:
-        """Bring the published project to its working file; returns how many instruments were copied."""
-        for suffix in ("", "_labels", "_raw"):
+        """Bring the published project to its working file; returns how many instruments were written."""
+        self._begin_anew_if_other()
+        row = self.connection.execute(f"SELECT record_id_field FROM {self.source}.redcap.projects").fetchone()
+        self.record_id_field = row[0] if row else ""
+        for suffix in ("", "_labels", "_raw", "_history"):
             self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(self.project + suffix)}")
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE new_runs AS SELECT run_id FROM {self.source}.redcap.sync_runs "
+            "WHERE run_id NOT IN (SELECT run_id FROM _publish.runs WHERE project = $project)",
+            {"project": self.project},
+        )
         self._copy_catalog()
+        self.tables = self._tables(self.catalog, "raw", "history") | self._tables("warehouse", self.history)
         shown = self.connection.execute(
-            "SELECT instrument, copy_select, typed_select, label_select, comments, changed_run "
+            "SELECT instrument, raw_select, typed_select, label_select, comments, keys, changed_run "
             f"FROM {self.source}.state.publication JOIN {self.source}.state.instruments USING (instrument) "
             "ORDER BY position"
         ).fetchall()
         before = self._bookkept()
-        self._drop([name for name in before if name not in {row[0] for row in shown}])
-        return sum(self._show(before.get(row[0]), *row) for row in shown)
+        for name in [name for name in before if name not in {row[0] for row in shown}]:
+            self._retire(name)
+        written = sum(self._show(before.get(row[0]), *row) for row in shown)
+        self._define_as_of()
+        self.connection.execute(
+            "INSERT INTO _publish.runs SELECT $project, run_id FROM new_runs", {"project": self.project}
+        )
+        self.connection.execute("DROP TABLE new_runs")
+        return written
+
+    def _begin_anew_if_other(self) -> None:
+        """A working file that was begun anew knows nothing of what was published of the old one."""
+        values = {"project": self.project}
+        row = self.connection.execute(f"SELECT identity FROM {self.source}.state.identity").fetchone()
+        known = self.connection.execute(
+            "SELECT identity FROM _publish.sources WHERE project = $project", values
+        ).fetchone()
+        if row == known:
+            return
+        for suffix in ("", "_labels", "_raw", "_history"):
+            self.connection.execute(f"DROP SCHEMA IF EXISTS {identifier(self.project + suffix)} CASCADE")
+        for table in (*REPLACED, *APPENDED, "audit_log"):
+            self.connection.execute(f"DELETE FROM {qualified('redcap', table)} WHERE project = $project", values)
+        for table in BOOKS:
+            self.connection.execute(f"DELETE FROM {qualified('_publish', table)} WHERE project = $project", values)
+        self.connection.execute(
+            "INSERT INTO _publish.sources VALUES ($project, $identity)", {**values, "identity": row[0] if row else None}
+        )
 
     def _copy_catalog(self) -> None:
         values = {"project": self.project}
@@ -181,10 +227,19 @@ class _ProjectPublish:
         for table in APPENDED:
             target, origin = qualified("redcap", table), f"{self.source}.redcap.{identifier(table)}"
             self.connection.execute(
-                f"INSERT INTO {target} BY NAME SELECT * FROM {origin} WHERE run_id NOT IN "
-                f"(SELECT run_id FROM {target} WHERE project = $project AND run_id IS NOT NULL)",
-                values,
+                f"INSERT INTO {target} BY NAME SELECT * FROM {origin} WHERE run_id IN (SELECT run_id FROM new_runs)"
             )
+        self.connection.execute(
+            f"INSERT INTO _publish.cell_changes SELECT * FROM {self.source}.redcap.record_changes "
+            "WHERE run_id IN (SELECT run_id FROM new_runs)"
+        )
+        # Every load reads the log again from a little before the last one: those rows take the place of the old.
+        log = f"{self.source}.redcap.audit_log"
+        since = f"(SELECT min(timestamp) FROM {log} WHERE run_id IN (SELECT run_id FROM new_runs))"
+        self.connection.execute(
+            f"DELETE FROM redcap.audit_log WHERE project = $project AND timestamp >= {since}", values
+        )
+        self.connection.execute(f"INSERT INTO redcap.audit_log BY NAME SELECT * FROM {log} WHERE timestamp >= {since}")
 
     def _bookkept(self) -> dict[str, tuple[str, str]]:
         found = self.connection.execute(
@@ -193,12 +248,12 @@ class _ProjectPublish:
         ).fetchall()
         return {name: (run, definition) for name, run, definition in found}
 
-    def _drop(self, instruments: Sequence[str]) -> None:
-        for name in instruments:
-            for suffix in ("", "_labels"):
-                self.connection.execute(f"DROP VIEW IF EXISTS {qualified(self.project + suffix, name)}")
-            self.connection.execute(f"DROP TABLE IF EXISTS {qualified(self.project + '_raw', name)}")
-            self._forget(name)
+    def _retire(self, name: str) -> None:
+        """An instrument that REDCap no longer has: its views go, its history stays."""
+        for suffix in ("", "_labels", "_raw"):
+            self.connection.execute(f"DROP VIEW IF EXISTS {qualified(self.project + suffix, name)}")
+        self._write_versions(name, {})
+        self._forget(name)
 
     def _forget(self, instrument: str) -> None:
         self.connection.execute(
@@ -210,36 +265,133 @@ class _ProjectPublish:
         self,
         before: tuple[str, str] | None,
         name: str,
-        copy: str,
+        raw: str,
         typed: str,
         labels: str,
         comments: str,
+        keys: str,
         changed_run: str,
     ) -> int:
-        """Copy the instrument's rows and make its views, each only where something changed."""
-        definition = hashlib.sha256(json.dumps([copy, typed, labels, comments]).encode()).hexdigest()
+        """Take up the instrument's versions and make its views, each only where something changed."""
+        definition = hashlib.sha256(json.dumps([raw, typed, labels, comments]).encode()).hexdigest()
         if before == (changed_run, definition):
             return 0
-        raw = qualified(self.project + "_raw", name)
-        origin = f"{self.source}.raw.{identifier(name)}"
-        if before is not None and before[1] == definition:
-            # Emptied rather than made anew: making comments costs more than copying rows.
-            self.connection.execute(f"DELETE FROM {raw}")
-            self.connection.execute(f"INSERT INTO {raw} {copy} FROM {origin}")
-        else:
-            self.connection.execute(f"CREATE OR REPLACE TABLE {raw} AS {copy} FROM {origin}")
-            # Its columns are told of in the two views; a third time would cost as much as copying the rows.
-            self._comment("TABLE", raw, {"": json.loads(comments)[""]})
-            for schema, select in ((self.project, typed), (f"{self.project}_labels", labels)):
-                view = qualified(schema, name)
-                self.connection.execute(f"CREATE OR REPLACE VIEW {view} AS {select} FROM {raw}")
-                self._comment("VIEW", view, json.loads(comments))
+        self._write_versions(name, json.loads(keys))
+        if before is None or before[1] != definition:
+            told = json.loads(comments)
+            # Columns are told of in the views analysts use most; a third time would cost as much as the rows.
+            for suffix, select, texts in (("_raw", raw, {"": told[""]}), ("", typed, told), ("_labels", labels, told)):
+                view = qualified(self.project + suffix, name)
+                self.connection.execute(
+                    f"CREATE OR REPLACE VIEW {view} AS {select} FROM {qualified(self.history, name)} "
+                    "WHERE _valid_to IS NULL"
+                )
+                self._comment("VIEW", view, texts)
         self._forget(name)
         self.connection.execute(
             "INSERT INTO _publish.instruments VALUES ($project, $name, $run, $definition)",
             {"project": self.project, "name": name, "run": changed_run, "definition": definition},
         )
         return 1
+
+    def _write_versions(self, name: str, keys: Mapping[str, str]) -> None:
+        """Bring the instrument's versions up to date: ends of those that ended, and the new ones."""
+        target = qualified(self.history, name)
+        published = self.tables.get((self.history, name), [])
+        today, ever = self.tables.get(("raw", name), []), self.tables.get(("history", name), [])
+        columns = [
+            (column, shown)
+            for column in dict.fromkeys([*today, *ever])
+            if column not in (*VERSION, "_valid_to", "_closed_run")
+            and ((shown := self._name(name, column, keys)) in published or column not in KEYS or column in keys)
+        ]
+        open_rows = self._select("raw", name, columns, today, "NULL::TIMESTAMP")
+        ended_rows = self._select("history", name, columns, ever, "_valid_to")
+        if not published:
+            self._keep_first(name, columns, today, ever)
+            parts = [part for part, there in ((open_rows, today), (ended_rows, ever)) if there]
+            self.connection.execute(f"CREATE TABLE {target} AS {' UNION ALL '.join(parts)}")
+            return
+        for _, shown in columns:
+            if shown not in published:
+                self.connection.execute(f"ALTER TABLE {target} ADD COLUMN {identifier(shown)} VARCHAR")
+        new = "(SELECT run_id FROM new_runs)"
+        alike = " AND ".join(
+            f"p.{identifier(shown)} IS NOT DISTINCT FROM nullif(h.{column}, '')"
+            for column, shown in columns
+            if column in KEYS
+        )
+        self.connection.execute(
+            f"UPDATE {target} AS p SET _valid_to = h._valid_to FROM {self.source}.history.{identifier(name)} h "
+            f"WHERE h._closed_run IN {new} AND h._run_id NOT IN {new} AND p._valid_to IS NULL AND {alike}"
+        )
+        self.connection.execute(
+            f"INSERT INTO {target} BY NAME {ended_rows} WHERE _closed_run IN {new} AND _run_id IN {new}"
+        )
+        if today:
+            self.connection.execute(f"INSERT INTO {target} BY NAME {open_rows} WHERE _run_id IN {new}")
+
+    def _keep_first(
+        self, name: str, columns: Sequence[tuple[str, str]], today: Sequence[str], ever: Sequence[str]
+    ) -> None:
+        """The rows of the project's first load, from which on its changes are told."""
+        cells = [(column, shown) for column, shown in columns if column not in KEYS]
+        values = {"project": self.project, "instrument": name}
+        parts = []
+        for schema, present in (("raw", today), ("history", ever)):
+            listed = ", ".join(identifier(column) if column in present else "NULL" for column, _ in cells)
+            if present:
+                parts.append(
+                    "SELECT $project, $instrument, _record, nullif(_event, ''), nullif(_instance, ''), "
+                    f"[{listed}]::VARCHAR[], _valid_from, _run_id FROM {self.source}.{schema}.{identifier(name)} "
+                    f"WHERE _run_id IN ({self._first_runs()})"
+                )
+        self.connection.execute(f"INSERT INTO _publish.first_rows {' UNION ALL '.join(parts)}", values)
+        self.connection.execute(
+            "INSERT INTO _publish.first_columns VALUES ($project, $instrument, $fields)",
+            {**values, "fields": [shown for _, shown in cells]},
+        )
+
+    def _first_runs(self) -> str:
+        """The runs up to the first that came to its end; SQL."""
+        runs = f"{self.source}.redcap.sync_runs"
+        return (
+            f"SELECT run_id FROM {runs} WHERE started_at <= "
+            f"(SELECT min(started_at) FROM {runs} WHERE outcome IN ('ok', 'incomplete'))"
+        )
+
+    def _select(
+        self, schema: str, name: str, columns: Sequence[tuple[str, str]], present: Sequence[str], valid_to: str
+    ) -> str:
+        """Rows of a working table, with the columns readers know."""
+        shown = [
+            f"{_cell(column) if column in present else 'NULL::VARCHAR'} AS {identifier(shown)}"
+            for column, shown in columns
+        ]
+        versions = ["_valid_from", f"{valid_to} AS _valid_to", "_run_id"]
+        return f"SELECT {', '.join([*shown, *versions])} FROM {self.source}.{schema}.{identifier(name)}"
+
+    def _name(self, instrument: str, column: str, keys: Mapping[str, str]) -> str:
+        """What readers know a working column as."""
+        return keys.get(column) or redcap_name(self.record_id_field, instrument, column)
+
+    def _tables(self, catalog: str, *schemas: str) -> dict[tuple[str, str], list[str]]:
+        """The columns of every table of some schemas, asked for at once: each question costs as much as its answer."""
+        found = self.connection.execute(
+            "SELECT schema_name, table_name, list(column_name ORDER BY column_index) FROM duckdb_columns() "
+            "WHERE database_name = $catalog AND list_contains($schemas::VARCHAR[], schema_name) GROUP BY ALL",
+            {"catalog": catalog, "schemas": list(schemas)},
+        ).fetchall()
+        return {(schema, table): columns for schema, table, columns in found}
+
+    def _define_as_of(self) -> None:
+        """`FROM <project>_history.as_of('instrument', time)`: the rows readers found at some time (UTC), verbatim."""
+        before, behind = literal(f'FROM {identifier(self.history)}."'), literal('"')
+        self.connection.execute(
+            f"CREATE OR REPLACE MACRO {qualified(self.history, 'as_of')}(instrument, ts) AS TABLE "
+            f"SELECT * FROM query({before} || instrument || {behind}) "
+            "WHERE _valid_from <= ts AND (_valid_to IS NULL OR _valid_to > ts)"
+        )
 
     def _comment(self, kind: str, target: str, comments: dict[str, str]) -> None:
         places = [
@@ -250,7 +402,16 @@ class _ProjectPublish:
 
 
 def _catalog(project: str) -> str:
-    return identifier(f"work:{project}")
+    return identifier(_catalog_name(project))
+
+
+def _catalog_name(project: str) -> str:
+    return f"work:{project}"
+
+
+def _cell(column: str) -> str:
+    """A working cell as readers see it: only keys are blank instead of NULL there."""
+    return f"nullif({column}, '')" if column in KEYS else identifier(column)
 
 
 def _sync_to_disk(path: Path) -> None:

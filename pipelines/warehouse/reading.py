@@ -5,6 +5,7 @@ Nothing here writes. Loading is mirror.py's business, publishing publish.py's.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines.errors import NotLoadedYet, QueryRefused, WarehouseBusy
+from pipelines.errors import NotLoadedYet, QueryRefused, UnknownRecord, WarehouseBusy
 from pipelines.warehouse.connection import Connection, open_reader
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.sql import statements
@@ -52,6 +53,44 @@ class Standing:
     loading: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One id a record has had; times are UTC."""
+
+    record: str = dataclasses.field(repr=False)
+    first_seen: datetime
+    last_changed: datetime
+    deleted_at: datetime | None
+    renamed_to: str | None = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CellChange:
+    """One row of redcap.record_changes; times are UTC."""
+
+    detected_at: datetime
+    changed_at: datetime | None
+    changed_by: str | None = dataclasses.field(repr=False)
+    origin: str
+    change: str
+    record: str = dataclasses.field(repr=False)
+    event: str | None
+    instrument: str | None
+    instance: str | None
+    field: str
+    old_value: str | None = dataclasses.field(repr=False)
+    new_value: str | None = dataclasses.field(repr=False)
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What is known of one record: its names and every changed cell, the earliest first."""
+
+    names: tuple[Name, ...]
+    changes: tuple[CellChange, ...] = dataclasses.field(repr=False)
+
+
 @contextmanager
 def open_published(folder: WarehouseFolder) -> Iterator[Connection]:
     """A read-only connection to the published warehouse."""
@@ -69,6 +108,19 @@ def query(connection: Connection, statement: str) -> Answer:
         return Answer(columns, connection.fetchall() if columns else [])
     except duckdb.Error as problem:
         raise QueryRefused(str(problem)) from None
+
+
+def life(folder: WarehouseFolder, project: str, record: str) -> Life:
+    """What happened to a record under all the names it had; raises UnknownRecord where the warehouse never had it."""
+    sql = statements("reading")
+    with open_published(folder) as connection:
+        found = connection.execute(sql["names"], {"project": project, "record": record}).fetchall()
+        names = tuple(Name(*row) for row in found)
+        if not names:
+            raise UnknownRecord(project=project)
+        values = {"project": project, "records": [name.record for name in names]}
+        changes = connection.execute(sql["life"], values).fetchall()
+    return Life(names, tuple(CellChange(*row) for row in changes))
 
 
 def standings(folder: WarehouseFolder, projects: Sequence[str]) -> list[Standing]:

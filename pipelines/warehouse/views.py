@@ -28,7 +28,9 @@ class Publication:
     """One instrument's three faces, and what its columns mean."""
 
     instrument: str
-    copy_select: str
+    keys: dict[str, str]
+    """The key columns readers see, from their names in the working file to REDCap's."""
+    raw_select: str
     typed_select: str
     label_select: str
     table_comment: str
@@ -40,7 +42,8 @@ def publication(layout: Layout, table: InstrumentTable, *, instances: bool) -> P
     keys = _keys(layout, table, instances)
     return Publication(
         instrument=table.name,
-        copy_select=_select([(f"nullif({identifier(work)}, '')", name) for work, name in keys], table, _verbatim),
+        keys=dict(keys),
+        raw_select=_select([(identifier(name), name) for _, name in keys], table, _verbatim),
         typed_select=_select([_typed_key(name, table) for _, name in keys], table, _typed),
         label_select=_select([_typed_key(name, table) for _, name in keys], table, _Labels(layout).of),
         table_comment=table.label,

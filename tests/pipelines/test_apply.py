@@ -44,8 +44,8 @@ record_id | age | race___1 | race___2 | base_complete | note  | other_complete
 
 def test_an_instrument_has_a_row_only_where_it_holds_data(mirror, tmp_path):
     touched = load(mirror, tmp_path, structure(CLASSIC), 1, FIRST)
-    assert rows(mirror, "SELECT * FROM raw.base") == [("1", "", "", "40", "1", "0", "2")]
-    assert rows(mirror, "SELECT * FROM raw.other") == [("2", "", "", "hello", "0")]
+    assert rows(mirror, "SELECT * EXCLUDE (_valid_from, _run_id) FROM raw.base") == [("1", "", "", "40", "1", "0", "2")]
+    assert rows(mirror, "SELECT * EXCLUDE (_valid_from, _run_id) FROM raw.other") == [("2", "", "", "hello", "0")]
     assert touched.inserted == 2
     # Record 3 holds nothing but its id: it is known, and has no row in any instrument.
     assert rows(mirror, "SELECT record FROM redcap.records ORDER BY record") == [("1",), ("2",), ("3",)]
@@ -67,7 +67,7 @@ def test_the_same_answer_again_writes_nothing(mirror, tmp_path):
     load(mirror, tmp_path, structure(CLASSIC), 1, FIRST)
     touched = load(mirror, tmp_path, structure(CLASSIC), 2, FIRST)
     assert (touched.inserted, touched.updated, touched.deleted, touched.unchanged) == (0, 0, 0, 2)
-    assert rows(mirror, "SELECT count(*) FROM redcap.record_changes") == [(0,)]
+    assert rows(mirror, "SELECT DISTINCT run_id FROM redcap.record_changes") == [("run1",)]
     assert rows(mirror, "SELECT DISTINCT changed_run FROM state.instruments") == [("run1",)]
 
 
@@ -87,7 +87,8 @@ def test_every_changed_cell_leaves_a_trace(mirror, tmp_path):
     assert (touched.inserted, touched.updated, touched.deleted) == (1, 1, 1)
     changes = rows(
         mirror,
-        "SELECT record, instrument, field, old_value, new_value, change FROM redcap.record_changes ORDER BY ALL",
+        "SELECT record, instrument, field, old_value, new_value, change FROM redcap.record_changes "
+        "WHERE run_id = 'run2' ORDER BY ALL",
     )
     assert changes == [
         ("1", "base", "age", "40", "41", "update"),
@@ -204,10 +205,13 @@ def test_deleted_records_leave_the_tables_and_keep_a_tombstone(mirror, tmp_path)
     described = structure(CLASSIC)
     load(mirror, tmp_path, described, 1, FIRST)
     layout = make_layout(described, columns_of(FIRST))
-    assert mirror.bury(["2"], layout, stamp(2)) == 1
+    assert mirror.depart(["2"], layout, stamp(2)).rows == 1
     assert rows(mirror, "SELECT count(*) FROM raw.other") == [(0,)]
     assert rows(mirror, "SELECT record FROM redcap.records WHERE deleted_at IS NOT NULL") == [("2",)]
-    assert rows(mirror, "SELECT field, old_value, new_value, change FROM redcap.record_changes ORDER BY ALL") == [
+    assert rows(
+        mirror,
+        "SELECT field, old_value, new_value, change FROM redcap.record_changes WHERE run_id = 'run2' ORDER BY ALL",
+    ) == [
         ("note", "hello", None, "delete"),
         ("other_complete", "0", None, "delete"),
     ]
@@ -216,7 +220,7 @@ def test_deleted_records_leave_the_tables_and_keep_a_tombstone(mirror, tmp_path)
 def test_a_deleted_record_that_comes_back_is_alive_again(mirror, tmp_path):
     described = structure(CLASSIC)
     load(mirror, tmp_path, described, 1, FIRST)
-    mirror.bury(["2"], make_layout(described, columns_of(FIRST)), stamp(2))
+    mirror.depart(["2"], make_layout(described, columns_of(FIRST)), stamp(2))
     load(mirror, tmp_path, described, 3, FIRST)
     assert rows(mirror, "SELECT record FROM redcap.records WHERE deleted_at IS NOT NULL") == []
     assert rows(mirror, "SELECT _record, note FROM raw.other") == [("2", "hello")]
@@ -226,7 +230,13 @@ def test_new_columns_come_and_old_ones_go_with_the_dictionary(mirror, tmp_path):
     load(mirror, tmp_path, structure(CLASSIC), 1, FIRST)
     changed = [*CLASSIC[:1], field("weight", "base", validation="number"), *CLASSIC[2:]]
     load(mirror, tmp_path, structure(changed), 2, FIRST.replace("age", "weight"))
-    assert mirror._columns("raw", "base")[3:] == ["weight", "race___1", "race___2", "base_complete"]
+    assert mirror._columns("raw", "base")[3:-2] == ["weight", "race___1", "race___2", "base_complete"]
+    # What stood in the column that went is noted as gone, and stays in the history.
+    changes = (
+        "SELECT record, old_value, new_value, change FROM redcap.record_changes WHERE field = 'age' AND run_id = 'run2'"
+    )
+    assert rows(mirror, changes) == [("1", "40", None, "delete")]
+    assert rows(mirror, "SELECT _record, age, _run_id, _closed_run FROM history.base") == [("1", "40", "run1", "run2")]
     drift = rows(mirror, "SELECT change, kind, name FROM redcap.dictionary_changes ORDER BY ALL")
     assert drift == [("added", "field", "weight"), ("removed", "field", "age")]
 

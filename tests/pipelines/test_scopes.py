@@ -84,7 +84,7 @@ def fetched(site):
     load = Load(config, config.project("study"), run_id="run", sleep=lambda seconds: None)
     with load.mirror() as mirror, load.client() as client:
         plan, _ = load.structure(client, mirror)
-        return plan, list(load.fetch(client, plan, plan.records, "chunk"))
+        return plan, list(load.fetch(client, plan, plan.batch(0, 1), "chunk"))
 
 
 def narrowly(items):
@@ -94,7 +94,7 @@ def narrowly(items):
 def test_narrow_requests_bring_what_one_request_for_everything_would(site):
     handle = site.study("longitudinal", RECORDS)
     plan, items = fetched(site)
-    assert len(plan.fetch.narrow) > 1
+    assert len(plan.errands[0].fetch.narrow) > 1
     assert sum(len(chunk.records) for chunk in narrowly(items)) > RECORDS * 0.8
     assert sorted(r for chunk in items for r in chunk.records) == sorted(handle.records())
     site.night()
@@ -118,7 +118,7 @@ def test_a_value_where_the_setup_has_no_place_for_it_is_loaded_and_reported(site
     record, event_id, name = undesignated(site.simulator.url, handle)
     record.slots[event_id, "", 0][name] = "7"
     plan, _ = fetched(site)
-    assert [r for r, due in zip(plan.records, plan.due, strict=True) if not due] == [record.id]
+    assert [r for r, due in zip(plan.errands[0].records, plan.errands[0].due, strict=True) if not due] == [record.id]
     site.night()
     assert published(site, "study") == expected(site.simulator.url, handle.token)
     assert (record.id, "contradicts the project's setup") in site.rows(
@@ -132,7 +132,7 @@ def test_where_undesignated_values_cannot_be_looked_for_everything_is_asked_whol
     # The census and one record for its columns come first.
     site.simulator.faults.add(kind, content="record", nth=3, times=times)
     plan, items = fetched(site)
-    assert not any(plan.due)
+    assert not any(plan.errands[0].due)
     assert not narrowly(items)
     assert sorted(r for chunk in items for r in chunk.records) == sorted(handle.records())
 
@@ -143,7 +143,7 @@ def test_no_fault_of_a_narrow_answer_loses_a_record(site, kind, nth):
     handle = site.study("longitudinal", RECORDS)
     site.simulator.faults.add(kind, content="record", nth=nth - 12, times=2)
     plan, items = fetched(site)
-    assert plan.fetch.narrow
+    assert plan.errands[0].fetch.narrow
     assert not [item for item in items if isinstance(item, Quarantined)]
     assert sorted(r for chunk in items for r in chunk.records) == sorted(handle.records())
 
@@ -156,6 +156,6 @@ def test_a_record_deleted_between_the_census_and_the_fetch_has_vanished(site):
     with load.mirror() as mirror, load.client() as client:
         plan, _ = load.structure(client, mirror)
         handle.delete(gone)
-        tally = load.apply(mirror, plan, load.fetch(client, plan, plan.records, "chunk"))
+        tally = load.apply(mirror, plan, load.fetch(client, plan, plan.batch(0, 1), "chunk"))
     assert tally.vanished == [gone]
     assert tally.loaded == RECORDS - 1

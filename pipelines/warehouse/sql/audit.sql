@@ -8,11 +8,17 @@ SELECT records_in_redcap,
 FROM redcap.sync_runs WHERE project = $project ORDER BY started_at DESC LIMIT 1;
 
 -- published_instruments --
-SELECT table_name FROM duckdb_tables()
-WHERE database_name = current_database() AND schema_name = $schema ORDER BY table_oid;
+SELECT view_name FROM duckdb_views()
+WHERE database_name = current_database() AND schema_name = $schema ORDER BY view_oid;
 
 -- invalid_by_field --
 SELECT instrument, field, reason, count(*) FROM redcap.invalid_values GROUP BY ALL ORDER BY count(*) DESC, instrument, field;
+
+-- last_changes --
+SELECT coalesce(instrument, 'the record itself'), change, count(DISTINCT record), count(*)
+FROM redcap.record_changes
+WHERE run_id = (SELECT run_id FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1)
+GROUP BY ALL ORDER BY count(*) DESC, 1, 2;
 
 -- instruments --
 SELECT instrument FROM state.publication ORDER BY position;

@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS redcap.projects (
     record_autonumbering_enabled BOOLEAN, in_production BOOLEAN, creation_time VARCHAR,
     production_time VARCHAR, missing_data_codes VARCHAR, secondary_unique_field VARCHAR,
     project_notes VARCHAR, redcap_version VARCHAR, not_readable VARCHAR[], hidden_fields VARCHAR[],
-    records BIGINT, last_run_id VARCHAR, last_loaded_at TIMESTAMP
+    records BIGINT, rows BIGINT, last_run_id VARCHAR, last_loaded_at TIMESTAMP
 );
 CREATE TABLE IF NOT EXISTS redcap.data_dictionary (
     project VARCHAR NOT NULL, position INTEGER, field_name VARCHAR, form_name VARCHAR,
@@ -69,19 +69,20 @@ CREATE TABLE IF NOT EXISTS redcap.records (
     project VARCHAR NOT NULL, record VARCHAR NOT NULL, first_seen TIMESTAMP, last_changed TIMESTAMP,
     deleted_at TIMESTAMP, renamed_to VARCHAR
 );
-CREATE TABLE IF NOT EXISTS redcap.record_changes (
-    project VARCHAR NOT NULL, record VARCHAR, event VARCHAR, instrument VARCHAR, instance VARCHAR,
-    field VARCHAR, old_value VARCHAR, new_value VARCHAR, change VARCHAR, detected_at TIMESTAMP,
-    run_id VARCHAR, origin VARCHAR, changed_by VARCHAR, changed_at TIMESTAMP
-);
 CREATE TABLE IF NOT EXISTS redcap.invalid_values (
     project VARCHAR NOT NULL, record VARCHAR, event VARCHAR, instrument VARCHAR, instance VARCHAR,
     field VARCHAR, value VARCHAR, expected VARCHAR, reason VARCHAR, run_id VARCHAR
 );
+-- REDCap's own log as far as the token may read it; times are the server's. Where the warehouse does not hold all of a
+-- project, details are only the names of the fields, because they would quote what is left out.
+CREATE TABLE IF NOT EXISTS redcap.audit_log (
+    project VARCHAR NOT NULL, timestamp TIMESTAMP, username VARCHAR, action VARCHAR, details VARCHAR, record VARCHAR,
+    run_id VARCHAR
+);
 CREATE TABLE IF NOT EXISTS redcap.sync_runs (
     project VARCHAR NOT NULL, run_id VARCHAR NOT NULL, mode VARCHAR, started_at TIMESTAMP,
     finished_at TIMESTAMP, outcome VARCHAR, records_in_redcap BIGINT, records_loaded BIGINT,
-    records_deleted BIGINT, records_quarantined BIGINT, rows_inserted BIGINT, rows_updated BIGINT,
+    records_added BIGINT, records_changed BIGINT, records_unchanged BIGINT, records_deleted BIGINT, records_renamed BIGINT, records_quarantined BIGINT, rows_inserted BIGINT, rows_updated BIGINT,
     rows_deleted BIGINT, rows_unchanged BIGINT, cells BIGINT, invalid_values BIGINT, chunks INTEGER,
     requests BIGINT, bytes BIGINT, seconds DOUBLE, watermark_from TIMESTAMP, watermark_to TIMESTAMP,
     redcap_version VARCHAR, message VARCHAR
@@ -89,4 +90,13 @@ CREATE TABLE IF NOT EXISTS redcap.sync_runs (
 CREATE TABLE IF NOT EXISTS redcap.sync_chunks (
     project VARCHAR NOT NULL, run_id VARCHAR NOT NULL, chunk INTEGER, asked BIGINT, returned BIGINT,
     rows BIGINT, bytes BIGINT, seconds DOUBLE, attempts INTEGER, outcome VARCHAR, message VARCHAR
+);
+
+-- create_record_changes --
+-- Every changed cell since a project was first loaded; a table of a working file, a view with the first load in it of
+-- the published one.
+CREATE TABLE IF NOT EXISTS redcap.record_changes (
+    project VARCHAR NOT NULL, record VARCHAR, event VARCHAR, instrument VARCHAR, instance VARCHAR,
+    field VARCHAR, old_value VARCHAR, new_value VARCHAR, change VARCHAR, detected_at TIMESTAMP,
+    run_id VARCHAR, origin VARCHAR, changed_by VARCHAR, changed_at TIMESTAMP
 );

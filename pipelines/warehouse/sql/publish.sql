@@ -5,3 +5,29 @@ CREATE SCHEMA IF NOT EXISTS _publish;
 CREATE TABLE IF NOT EXISTS _publish.instruments (
     project VARCHAR, instrument VARCHAR, changed_run VARCHAR, definition VARCHAR
 );
+CREATE TABLE IF NOT EXISTS _publish.runs (project VARCHAR, run_id VARCHAR);
+CREATE TABLE IF NOT EXISTS _publish.sources (project VARCHAR, identity VARCHAR);
+-- Changes since each project's first load, as its working file has them.
+CREATE TABLE IF NOT EXISTS _publish.cell_changes (
+    project VARCHAR NOT NULL, record VARCHAR, event VARCHAR, instrument VARCHAR, instance VARCHAR,
+    field VARCHAR, old_value VARCHAR, new_value VARCHAR, change VARCHAR, detected_at TIMESTAMP,
+    run_id VARCHAR, origin VARCHAR, changed_by VARCHAR, changed_at TIMESTAMP
+);
+-- The rows of each project's first load. A row for each of their cells would take three times as long as all the load.
+CREATE TABLE IF NOT EXISTS _publish.first_rows (
+    project VARCHAR, instrument VARCHAR, record VARCHAR, event VARCHAR, instance VARCHAR, values VARCHAR[],
+    detected_at TIMESTAMP, run_id VARCHAR
+);
+CREATE TABLE IF NOT EXISTS _publish.first_columns (project VARCHAR, instrument VARCHAR, fields VARCHAR[]);
+CREATE OR REPLACE VIEW redcap.record_changes AS
+SELECT * FROM (
+    SELECT r.project, r.record, r.event, r.instrument, r.instance, unnest(c.fields) AS field, NULL::VARCHAR AS old_value,
+           unnest(r.values) AS new_value, 'insert' AS change, r.detected_at, r.run_id, 'redcap' AS origin,
+           NULL::VARCHAR AS changed_by, NULL::TIMESTAMP AS changed_at
+    FROM _publish.first_rows r JOIN _publish.first_columns c USING (project, instrument)
+)
+WHERE new_value IS NOT NULL
+UNION ALL
+SELECT * FROM _publish.cell_changes;
+COMMENT ON VIEW redcap.record_changes IS
+'Every changed cell of every record, the first load included: replayed from the first, they give what is there.';

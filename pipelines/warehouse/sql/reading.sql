@@ -6,7 +6,7 @@ last AS (SELECT * FROM runs ORDER BY started_at DESC LIMIT 1),
 good AS (SELECT * FROM runs WHERE outcome = 'ok' ORDER BY started_at DESC LIMIT 1)
 SELECT last.run_id AS last_run, last.outcome AS last_outcome, last.started_at AS last_started, last.message,
        good.finished_at AS last_good, good.watermark_to AS watermark, p.records,
-       (good.rows_inserted + good.rows_updated + good.rows_unchanged) AS rows,
+       p.rows,
        (SELECT count(*) FROM redcap.record_changes WHERE project = $project AND run_id = last.run_id) AS changes,
        (SELECT count(*) FROM redcap.invalid_values WHERE project = $project) AS invalid_values,
        coalesce(last.records_quarantined, 0) AS quarantined,
@@ -15,3 +15,24 @@ SELECT last.run_id AS last_run, last.outcome AS last_outcome, last.started_at AS
 FROM last
 LEFT JOIN good ON true
 LEFT JOIN (SELECT * FROM redcap.projects WHERE project = $project) p ON true;
+
+-- names --
+-- Every id a record has had.
+WITH RECURSIVE chain (record) AS (
+    SELECT $record::VARCHAR
+    UNION
+    SELECT CASE WHEN r.record = c.record THEN r.renamed_to ELSE r.record END
+    FROM chain c JOIN redcap.records r ON r.record = c.record OR r.renamed_to = c.record
+    WHERE r.project = $project AND r.renamed_to IS NOT NULL
+)
+SELECT chain.record, r.first_seen, r.last_changed, r.deleted_at, r.renamed_to
+FROM chain JOIN redcap.records r ON r.project = $project AND r.record = chain.record
+ORDER BY r.first_seen, r.deleted_at NULLS LAST;
+
+-- life --
+-- Every changed cell of some records, in the order it was found; of one load, by row.
+SELECT detected_at, changed_at, changed_by, origin, change, record, event, instrument, instance, field, old_value,
+       new_value, run_id
+FROM redcap.record_changes
+WHERE project = $project AND list_contains($records::VARCHAR[], record)
+ORDER BY detected_at, change <> 'rename', record, event NULLS FIRST, instrument, try_cast(instance AS INTEGER), field;

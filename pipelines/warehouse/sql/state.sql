@@ -2,22 +2,73 @@
 
 -- create_state --
 CREATE SCHEMA IF NOT EXISTS raw;
+CREATE SCHEMA IF NOT EXISTS history;
 CREATE SCHEMA IF NOT EXISTS state;
+-- Which file this is: what is published of another one has to be published anew.
+CREATE TABLE IF NOT EXISTS state.identity (identity VARCHAR, format INTEGER);
 -- One row: how far the mirror is known to be whole, on REDCap's clock (UTC).
 CREATE TABLE IF NOT EXISTS state.watermark (upto TIMESTAMP, run_id VARCHAR);
+-- One row: every record that is not to do is in the mirror as it was then or later, on REDCap's clock (UTC).
+CREATE TABLE IF NOT EXISTS state.frontier (upto TIMESTAMP);
+-- Records that have to be read before the mirror is whole; what lands leaves the list in the same transaction.
+CREATE TABLE IF NOT EXISTS state.todo (record VARCHAR);
+-- The records of the last census, each with a digest of where it had rows and of its data access group.
+CREATE TABLE IF NOT EXISTS state.census (record VARCHAR, seen VARCHAR);
+-- When everything was to be read again, on REDCap's clock, and whether all of that has come.
+CREATE TABLE IF NOT EXISTS state.refresh (upto TIMESTAMP, finished BOOLEAN);
+-- How far REDCap's wall clock is ahead of UTC, learned from its own log.
+CREATE TABLE IF NOT EXISTS state.clock (offset_seconds INTEGER, learned_at TIMESTAMP);
+-- What REDCap's log says of the records this load looks at; times are UTC where they could be told.
+CREATE TABLE IF NOT EXISTS state.logged (
+    record VARCHAR, what VARCHAR, columns VARCHAR[], instance VARCHAR, event_label VARCHAR, username VARCHAR,
+    changed_at TIMESTAMP
+);
 -- The columns the token could see last time, in REDCap's order.
 CREATE TABLE IF NOT EXISTS state.visible_columns (position INTEGER, name VARCHAR);
--- When each instrument's rows or columns last changed, so that publishing copies only what did.
-CREATE TABLE IF NOT EXISTS state.instruments (instrument VARCHAR, changed_run VARCHAR, changed_at TIMESTAMP);
+-- When each instrument's rows or columns last changed, so that publishing copies only what did; what decides its
+-- cells; and whether all records' cells have to be read again, because that changed.
+CREATE TABLE IF NOT EXISTS state.instruments (
+    instrument VARCHAR, changed_run VARCHAR, changed_at TIMESTAMP, definition JSON, stale BOOLEAN
+);
 -- How each instrument is shown to analysts: statements made when the structure was read.
 CREATE TABLE IF NOT EXISTS state.publication (
-    position INTEGER, instrument VARCHAR, copy_select VARCHAR, typed_select VARCHAR, label_select VARCHAR,
-    comments JSON
+    position INTEGER, instrument VARCHAR, raw_select VARCHAR, typed_select VARCHAR, label_select VARCHAR,
+    comments JSON, keys JSON
 );
--- What the server taught us about itself: the next night starts from here.
 -- The structure in the form it is compared in, for drift.
 CREATE TABLE IF NOT EXISTS state.structure (described VARCHAR);
+-- What the server taught us about itself: the next night starts from here.
 CREATE TABLE IF NOT EXISTS state.chunking (records INTEGER, learned_at TIMESTAMP);
+
+-- is_made --
+SELECT identity, format FROM state.identity;
+
+-- is_old --
+-- Whether the file is older than its identity.
+SELECT count(*) > 0 FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'raw';
+
+-- make_identity --
+INSERT INTO state.identity VALUES ($identity, $format);
+
+-- read_frontier --
+SELECT upto FROM state.frontier;
+
+-- read_instruments --
+SELECT instrument, definition, stale FROM state.instruments;
+
+-- read_refresh --
+-- When the last refresh that was completed began, and whether one is under way.
+SELECT max(upto) FILTER (finished), coalesce(bool_or(NOT finished), false) FROM state.refresh;
+
+-- any_ended --
+SELECT 1 FROM redcap.sync_runs WHERE outcome IN ('ok', 'incomplete') LIMIT 1;
+
+-- read_clock --
+SELECT offset_seconds FROM state.clock;
+
+-- write_clock --
+DELETE FROM state.clock;
+INSERT INTO state.clock VALUES ($offset_seconds, $now);
 
 -- read_watermark --
 SELECT upto FROM state.watermark;
@@ -59,8 +110,9 @@ WHERE run_id = $run_id;
 -- total_run --
 -- What the run did, summed from its chunk ledger and from the rows it touched.
 UPDATE redcap.sync_runs
-SET records_in_redcap = $records_in_redcap, records_loaded = $records_loaded, records_deleted = $records_deleted,
-    records_quarantined = $records_quarantined, rows_inserted = $rows_inserted, rows_updated = $rows_updated,
+SET records_in_redcap = $records_in_redcap, records_loaded = $records_loaded, records_added = $records_added,
+    records_changed = $records_changed, records_unchanged = $records_unchanged, records_deleted = $records_deleted,
+    records_renamed = $records_renamed, records_quarantined = $records_quarantined, rows_inserted = $rows_inserted, rows_updated = $rows_updated,
     rows_deleted = $rows_deleted, rows_unchanged = $rows_unchanged, cells = $cells,
     invalid_values = (SELECT count(*) FROM redcap.invalid_values), chunks = $chunks,
     watermark_to = $watermark_to, redcap_version = $redcap_version
@@ -75,6 +127,72 @@ DELETE FROM redcap.sync_chunks WHERE run_id = $run_id;
 
 -- last_run --
 SELECT run_id, outcome, started_at, finished_at FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1;
+
+-- otherwise_seen --
+-- Records that are new, or have rows elsewhere or another data access group than in the last census.
+SELECT record FROM census_now ANTI JOIN state.census USING (record, seen);
+
+-- keep_census --
+DELETE FROM state.census WHERE (record, seen) NOT IN (SELECT record, seen FROM census_now);
+INSERT INTO state.census SELECT record, seen FROM census_now ANTI JOIN state.census USING (record, seen);
+
+-- keep_todo --
+-- What is to do: what was before, and what is new, as far as REDCap still has it.
+DELETE FROM state.todo WHERE record NOT IN (SELECT record FROM census_now);
+INSERT INTO state.todo
+SELECT record FROM census_now SEMI JOIN (SELECT unnest($records::VARCHAR[]) AS record) USING (record)
+EXCEPT SELECT record FROM state.todo;
+
+-- read_todo --
+SELECT record FROM census_now SEMI JOIN state.todo USING (record) ORDER BY n;
+
+-- move_frontier --
+DELETE FROM state.frontier;
+INSERT INTO state.frontier VALUES ($upto);
+
+-- begin_refresh --
+INSERT INTO state.refresh VALUES ($upto, false);
+
+-- end_refresh --
+-- The rest of the table is of no use any more.
+DELETE FROM state.refresh WHERE upto < (SELECT max(upto) FROM state.refresh);
+UPDATE state.refresh SET finished = true;
+
+-- landed --
+DELETE FROM state.todo WHERE record IN (SELECT unnest($records::VARCHAR[]));
+
+-- to_do --
+SELECT count(*) FROM state.todo;
+
+-- records_of --
+SELECT count(*) FILTER (first_seen = $now), count(*) FILTER (first_seen < $now)
+FROM redcap.records WHERE deleted_at IS NULL AND last_changed = $now;
+
+-- sign_changes --
+-- Who made a change and when, where REDCap's log names the record and the field; the latest who did.
+UPDATE redcap.record_changes AS c SET changed_by = signed.username, changed_at = signed.changed_at
+FROM (
+    WITH labels AS (
+        SELECT e.unique_event_name, e.event_name || ' (Arm ' || e.arm_num || ': ' || a.name || ')' AS label
+        FROM redcap.events e LEFT JOIN redcap.arms a USING (arm_num)
+    )
+    SELECT mine.row, max(l.changed_at) AS changed_at,
+           arg_max(l.username, coalesce(l.changed_at, TIMESTAMP '1970-01-01')) AS username
+    FROM (
+        SELECT rowid AS row, record, event, coalesce(instance, '1') AS instance, field, change
+        FROM redcap.record_changes WHERE run_id = $run_id AND origin = 'redcap' AND changed_by IS NULL
+    ) mine
+    JOIN state.logged l ON l.record = mine.record
+    LEFT JOIN labels ON labels.unique_event_name = mine.event
+    WHERE (l.what = 'deleted' AND mine.change = 'delete')
+       OR (l.what = 'renamed' AND mine.change = 'rename')
+       OR (l.what = 'group' AND mine.field = 'redcap_data_access_group')
+       OR (l.what = 'saved' AND list_contains(l.columns, mine.field) AND coalesce(l.instance, '1') = mine.instance
+           AND (l.event_label IS NULL OR labels.label IS NULL OR l.event_label = labels.label
+                OR l.event_label NOT IN (SELECT label FROM labels WHERE label IS NOT NULL)))
+    GROUP BY mine.row
+) signed
+WHERE c.rowid = signed.row AND c.run_id = $run_id;
 
 -- known_records --
 -- Records the mirror holds and has not seen deleted.

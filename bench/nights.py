@@ -1,0 +1,110 @@
+"""Incremental nights beside a full load: cost should follow what changed, not the size of the project."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from bench.full_load import simulated
+from bench.measure import Cost, run, table
+from redcap_source import RedcapClient, Token
+
+SHARES = (0.0, 0.001, 0.01, 0.1)
+FIELD = "systolic"
+
+
+def nights(records: int) -> str:
+    """A full load, then nights in which some share of the records changed."""
+    costs: dict[str, Cost] = {}
+    with simulated("longitudinal", records) as (url, token), tempfile.TemporaryDirectory() as folder:
+        costs["full load"] = night(url, token, folder)
+        for turn, share in enumerate(SHARES, 1):
+            change(url, token, share, turn)
+            costs[f"{share:.1%} of the records changed"] = night(url, token, folder)
+        nothing = last_run(folder, 1)
+    title = f"Nights, longitudinal and sparse, {records:,} records"
+    ledger = ", ".join(f"{name} {value}" for name, value in nothing.items())
+    return f"{table(title, costs, 'full load')}\nthe night without changes: {ledger}"
+
+
+def thirty_nights(records: int, count: int = 30, share: float = 0.01) -> str:
+    """How the working file grows over many nights, beside a fresh copy of what is in it."""
+    sizes = []
+    with simulated("longitudinal", records) as (url, token), tempfile.TemporaryDirectory() as folder:
+        work = Path(folder) / "warehouse" / "work" / "study.duckdb"
+        for turn in range(count + 1):
+            night(url, token, folder)
+            sizes.append(work.stat().st_size)
+            change(url, token, share, turn + 1)
+        needed = compact_size(work, Path(folder) / "compact.duckdb")
+    grown = sizes[-1] / needed
+    return (
+        f"{count} nights, {share:.0%} of {records:,} records changed in each\n"
+        f"working file: {sizes[0] / 1e6:.1f} MB after the first load, {sizes[-1] / 1e6:.1f} MB after the last night; "
+        f"its content written afresh takes {needed / 1e6:.1f} MB: {grown:.2f} ×"
+    )
+
+
+def night(url: str, token: str, folder: str) -> Cost:
+    """One load as a user runs it."""
+    import sys
+
+    return run([sys.executable, "-m", "bench.contestants", "ours", url, folder], {"BENCH_TOKEN": token})
+
+
+def change(url: str, token: str, share: float, turn: int) -> None:
+    """A day later on the server, some records have another blood pressure."""
+    control(url, "clock/advance", {"seconds": 86_400})
+    with RedcapClient(url, Token(token)) as client:
+        rows = json.loads(_export(client))
+        ids = list(dict.fromkeys(row["record_id"] for row in rows))
+        wanted = set(ids[turn :: max(1, round(1 / share))]) if share else set()
+        edited = [
+            {**row, FIELD: str(90 + (int(row[FIELD]) + turn) % 60)}
+            for row in rows
+            if row["record_id"] in wanted and row[FIELD]
+        ]
+        for part in _parts(edited, 2000):
+            client.import_records(part)
+
+
+def _export(client: RedcapClient) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "export.json"
+        client.export_records_to(path, format="json", fields=["record_id", FIELD])
+        return path.read_text()
+
+
+def _parts(rows: list[dict[str, str]], size: int) -> Iterator[list[dict[str, str]]]:
+    for first in range(0, len(rows), size):
+        yield rows[first : first + size]
+
+
+def control(url: str, command: str, asked: dict[str, object]) -> None:
+    """Tell the simulator something that is no part of REDCap."""
+    place = url.removesuffix("api/") + f"_simulator/{command}"
+    urllib.request.urlopen(urllib.request.Request(place, json.dumps(asked).encode(), method="POST")).close()
+
+
+def last_run(folder: str, back: int) -> dict[str, object]:
+    """What the ledger says of the run after so many others."""
+    with duckdb.connect(str(Path(folder) / "warehouse" / "warehouse.duckdb"), read_only=True) as connection:
+        shown = ("mode", "records_loaded", "rows_inserted", "rows_updated", "requests", "seconds")
+        row = connection.execute(
+            f"SELECT {', '.join(shown)} FROM redcap.sync_runs ORDER BY started_at LIMIT 1 OFFSET {back}"
+        ).fetchone()
+    return dict(zip(shown, row or (), strict=True))
+
+
+def compact_size(source: Path, fresh: Path) -> int:
+    """How large a file is when its content is written into a new one."""
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{source}' AS old (READ_ONLY)")
+        connection.execute(f"ATTACH '{fresh}' AS fresh (STORAGE_VERSION 'v1.5.0')")
+        connection.execute("COPY FROM DATABASE old TO fresh")
+    return fresh.stat().st_size

@@ -1,0 +1,62 @@
+-- Telling a rename from a deletion and an arrival, and putting it on record.
+
+-- come --
+-- Records that were not there when a load last ended well, and those REDCap's log says were renamed.
+CREATE OR REPLACE TEMP TABLE come AS
+WITH good AS (SELECT max(started_at) AS at FROM redcap.sync_runs WHERE outcome IN ('ok', 'incomplete'))
+SELECT record, record IN (SELECT record FROM state.logged WHERE what = 'renamed') AS logged
+FROM redcap.records, good
+WHERE deleted_at IS NULL AND record NOT IN (SELECT record FROM gone)
+  AND (first_seen > good.at OR (last_changed > good.at AND record IN (SELECT record FROM state.logged WHERE what = 'renamed')));
+
+-- make_cells --
+CREATE OR REPLACE TEMP TABLE departing_cells (
+    kind VARCHAR, record VARCHAR, instrument VARCHAR, event VARCHAR, instance VARCHAR, field VARCHAR, value VARCHAR
+);
+
+-- pairs --
+-- Each old id with its new one: the best match of both, and no other as good.
+WITH totals AS (SELECT kind, record, count(*) AS cells FROM departing_cells GROUP BY ALL),
+alike AS (
+    SELECT g.record AS old, c.record AS new, count(*) AS cells
+    FROM departing_cells g JOIN departing_cells c USING (instrument, event, instance, field, value)
+    WHERE g.kind = 'gone' AND c.kind = 'come' GROUP BY ALL
+),
+scored AS (
+    SELECT a.old, a.new, a.cells / greatest(o.cells, n.cells) AS share, n.cells AS size, come.logged
+    FROM alike a
+    JOIN totals o ON o.kind = 'gone' AND o.record = a.old
+    JOIN totals n ON n.kind = 'come' AND n.record = a.new
+    JOIN come ON come.record = a.new
+),
+ranked AS (
+    SELECT *, max(share) OVER (PARTITION BY old) AS best_of_old, max(share) OVER (PARTITION BY new) AS best_of_new
+    FROM scored
+),
+best AS (
+    SELECT *, count(*) OVER (PARTITION BY old) AS olds, count(*) OVER (PARTITION BY new) AS news
+    FROM ranked WHERE share = best_of_old AND share = best_of_new
+)
+SELECT old, new FROM best
+WHERE olds = 1 AND news = 1 AND ((logged AND share >= 0.5) OR (share = 1 AND size >= 3));
+
+-- forget_arrivals --
+-- What was noted of the new ids since a load last ended well is told again, as changes of the old ones.
+DELETE FROM redcap.record_changes
+WHERE record IN (SELECT new FROM renamed) AND run_id IN (
+    SELECT run_id FROM redcap.sync_runs
+    WHERE started_at > (SELECT max(started_at) FROM redcap.sync_runs WHERE outcome IN ('ok', 'incomplete'))
+);
+
+-- note_renames --
+INSERT INTO redcap.record_changes
+SELECT $project, new, NULL, NULL, NULL, $field, old, new, 'rename', $now, $run_id, 'redcap', NULL, NULL FROM renamed;
+
+-- inherit --
+UPDATE redcap.records AS r SET first_seen = o.first_seen
+FROM renamed JOIN (SELECT record, first_seen FROM redcap.records) o ON o.record = renamed.old
+WHERE r.record = renamed.new;
+
+-- move_records --
+UPDATE redcap.records AS r SET deleted_at = $now, last_changed = $now, renamed_to = renamed.new
+FROM renamed WHERE r.record = renamed.old;

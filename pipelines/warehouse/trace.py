@@ -1,0 +1,112 @@
+"""Nothing is lost when rows change: what a row was is kept as a version of it, and each changed cell is noted.
+
+Versions that ended lie in schema `history` of the working file, one table an instrument, beside the rows of today in
+schema `raw`. Which rows change is the business of apply.py and mirror.py; all this happens in their transactions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pipelines.warehouse.connection import Connection
+from pipelines.warehouse.quoting import identifier, literal, qualified
+
+# How `record_changes` tells what happened to a row; SQL.
+INSERT, UPDATE, DELETE = "'insert'", "'update'", "'delete'"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStamp:
+    """Which load is writing, for every row that says so."""
+
+    project: str
+    run_id: str
+    now: datetime
+    hash_key: str = field(default="", repr=False)
+    """What identifiers are hashed with, where the project's configuration asks for that."""
+    baseline: bool = False
+    """Whether the project was never loaded to the end: what is there then is where its history begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One column of an instrument, before and after; both as SQL, over the rows given with it."""
+
+    field: str
+    """REDCap's name."""
+    old: str
+    new: str
+
+
+def close_versions(connection: Connection, instrument: str, rows: str, stamp: RunStamp) -> None:
+    """Keep rows that are about to be replaced or removed; `rows` is a query of the columns of the raw table.
+
+    What this very run wrote was never shown to anyone, so it is no version; nor is what came before a first load ended.
+    """
+    if stamp.baseline:
+        return
+    connection.execute(
+        f"INSERT INTO {qualified('history', instrument)} BY NAME "
+        f"SELECT *, $now AS _valid_to, $run_id AS _closed_run FROM ({rows}) WHERE _run_id <> $run_id",
+        {"now": stamp.now, "run_id": stamp.run_id},
+    )
+
+
+def note_cells(
+    connection: Connection,
+    instrument: str,
+    cells: Sequence[Cell],
+    rows: str,
+    stamp: RunStamp,
+    *,
+    change: str,
+    keys: str = "",
+) -> None:
+    """A row of record_changes for each cell that differs.
+
+    `rows` is what stands behind FROM, `keys` the alias (with its dot) of what has the keys in it; `change` is SQL.
+    Of a first load nothing is noted: its rows themselves say what came, and publishing shows them as changes.
+    """
+    if stamp.baseline or not cells:
+        return
+    names, olds, news = (
+        ", ".join(part) for part in zip(*((literal(c.field), c.old, c.new) for c in cells), strict=True)
+    )
+    connection.execute(
+        f"""
+        INSERT INTO redcap.record_changes
+        SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), field, old, new, change,
+               $now, $run_id, 'redcap', NULL, NULL
+        FROM (
+            SELECT {keys}_record, {keys}_event, {keys}_instance, {change} AS change, unnest([{names}]) AS field,
+                   unnest([{olds}]::VARCHAR[]) AS old, unnest([{news}]::VARCHAR[]) AS new
+            FROM {rows}
+        )
+        WHERE old IS DISTINCT FROM new
+        """,
+        {
+            "project": stamp.project,
+            "instrument": instrument,
+            "now": stamp.now,
+            "run_id": stamp.run_id,
+        },
+    )
+
+
+def mark_changed(connection: Connection, instrument: str, stamp: RunStamp) -> None:
+    """The instrument's rows are not what they were; publishing looks at it."""
+    connection.execute(
+        "UPDATE state.instruments SET changed_run = $run_id, changed_at = $now WHERE instrument = $instrument",
+        {"run_id": stamp.run_id, "now": stamp.now, "instrument": instrument},
+    )
+
+
+def cells_of(shown: Sequence[tuple[str, str]], old: str | None, new: str | None) -> list[Cell]:
+    """The cells of an instrument's columns; `old` and `new` name the side of a join, None where there is nothing."""
+
+    def side(alias: str | None, name: str) -> str:
+        return "NULL" if alias is None else f"{alias}.{identifier(name)}"
+
+    return [Cell(answer, side(old, name), side(new, name)) for name, answer in shown]

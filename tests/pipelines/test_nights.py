@@ -1,0 +1,218 @@
+"""Nights after the first: what is read again, what is remembered, and what may not go wrong."""
+
+import pytest
+
+from pipelines.errors import LoadRefused
+from redcap_source.errors import RedcapError
+from redcap_source.simulator import Simulator
+from tests.pipelines.conftest import Site
+from tests.pipelines.oracle import expected
+from tests.pipelines.test_sync import published
+
+
+def next_day(site, hours=24):
+    """Let a day pass on the server, so that yesterday's log rows are out of reach."""
+    site.simulator.clock.advance(hours=hours)
+
+
+def changes(site, report):
+    return site.rows(
+        "SELECT record, field, old_value, new_value, change FROM redcap.record_changes "
+        f"WHERE run_id = '{report.run_id}' ORDER BY ALL"
+    )
+
+
+def whole(site, name="study"):
+    """Whether readers find what a fresh export holds."""
+    return published(site, name) == expected(site.simulator.url, site.handles[name].token)
+
+
+def test_a_night_reads_only_what_changed(site):
+    handle = site.study("classic", 40)
+    assert site.night().mode == "full"
+    next_day(site)
+    first, second, third, *_ = handle.records()
+    handle.save(first, {"town": "Neuland"})
+    handle.delete(second)
+    handle.save("new-1", {"town": "Erstort"})
+    report = site.night()
+    assert report.mode == "incremental"
+    assert (report.records_loaded, report.records_added, report.records_changed, report.records_deleted) == (2, 1, 1, 1)
+    assert whole(site)
+    assert third in handle.records()
+
+
+def test_a_night_without_changes_asks_little_and_writes_nothing(site):
+    site.study("longitudinal", 30)
+    site.night()
+    next_day(site)
+    structure = 14
+    report = site.night()
+    assert report.mode == "incremental"
+    assert report.requests <= 6 + structure
+    assert (report.records_loaded, report.rows_inserted, report.rows_updated, report.rows_deleted) == (0, 0, 0, 0)
+    assert changes(site, report) == []
+    assert whole(site)
+
+
+def test_what_is_entered_while_a_load_runs_comes_the_next_night(site):
+    handle = site.study("classic", 30)
+    record = handle.records()[2]
+    site.simulator.before_request(lambda: handle.save(record, {"town": "Unterwegs"}), content="record", nth=4)
+    site.night()
+    report = site.night()
+    assert report.mode == "incremental"
+    assert whole(site)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Chicago", "Asia/Kolkata", "Pacific/Kiritimati"])
+def test_the_servers_wall_clock_is_learned(tmp_path, monkeypatch, zone):
+    with Simulator(time_zone=zone) as simulator:
+        check_the_wall_clock_is_learned(Site(simulator, tmp_path, monkeypatch))
+
+
+def check_the_wall_clock_is_learned(site):
+    handle = site.study("classic", 30)
+    site.night()
+    next_day(site)
+    site.night()
+    next_day(site)
+    handle.save(handle.records()[4], {"town": "Neuland"})
+    report = site.night()
+    assert (report.mode, report.records_loaded) == ("incremental", 1)
+    assert whole(site)
+
+
+def test_without_the_log_the_dates_and_the_census_find_what_changed(site):
+    handle = site.study("classic", 30)
+    handle.set_rights(logging=0)
+    site.night()
+    next_day(site, 48)
+    first, second, *_ = handle.records()
+    handle.save(first, {"town": "Neuland"})
+    handle.delete(second)
+    report = site.night()
+    assert (report.mode, report.records_changed, report.records_deleted) == ("incremental", 1, 1)
+    assert whole(site)
+    assert "log" in site.rows("SELECT not_readable FROM redcap.projects")[0][0]
+
+
+def test_changes_say_who_made_them_where_the_log_does(site):
+    handle = site.study("classic", 30)
+    site.night()
+    next_day(site)
+    record = handle.records()[0]
+    handle.save(record, {"town": "Neuland"})
+    report = site.night()
+    found = site.rows(
+        f"SELECT field, changed_by, changed_at FROM redcap.record_changes WHERE run_id = '{report.run_id}'"
+    )
+    assert [(field, bool(by), bool(at)) for field, by, at in found] == [("town", True, True)]
+    assert site.rows("SELECT count(*) > 0 FROM redcap.audit_log WHERE record = '" + record + "'") == [(True,)]
+
+
+def test_a_rename_keeps_the_history(site):
+    handle = site.study("classic", 30)
+    site.night()
+    next_day(site)
+    old = handle.records()[0]
+    handle.rename(old, "moved-1")
+    handle.save("moved-1", {"town": "Neuland"})
+    report = site.night()
+    assert (report.records_renamed, report.records_deleted) == (1, 0)
+    assert ("moved-1", "study_id", old, "moved-1", "rename") in [
+        (record, "study_id", before, after, change) for record, _, before, after, change in changes(site, report)
+    ]
+    assert [field for _, field, _, _, change in changes(site, report) if change != "rename"] == ["town"]
+    assert site.rows(f"SELECT renamed_to FROM redcap.records WHERE record = '{old}'") == [("moved-1",)]
+    assert whole(site)
+
+
+def test_a_renamed_record_is_known_by_its_data_where_the_log_is_closed(site):
+    handle = site.study("classic", 30)
+    handle.set_rights(logging=0)
+    site.night()
+    next_day(site)
+    handle.rename(handle.records()[0], "moved-1")
+    report = site.night()
+    assert (report.records_renamed, report.records_deleted) == (1, 0)
+    assert whole(site)
+
+
+def test_history_shows_any_night(site):
+    handle = site.study("classic", 12)
+    record = handle.records()[0]
+    towns = []
+    for town in ("Erstort", "Zweitort", "Drittort"):
+        handle.save(record, {"town": town})
+        report = site.night()
+        towns.append((town, report.run_id))
+        next_day(site)
+    instrument = site.rows("SELECT form_name FROM redcap.data_dictionary WHERE field_name = 'town'")[0][0]
+    id_field = site.rows("SELECT record_id_field FROM redcap.projects")[0][0]
+    for town, run in towns:
+        ended = site.rows(f"SELECT finished_at FROM redcap.sync_runs WHERE run_id = '{run}'")[0][0]
+        found = site.rows(
+            f"SELECT town FROM study_history.as_of('{instrument}', TIMESTAMP '{ended}') WHERE {id_field} = '{record}'"
+        )
+        assert found == [(town,)]
+
+
+def test_a_new_field_is_read_for_every_record_and_nothing_else_is(site):
+    handle = site.study("classic", 30)
+    site.night()
+    next_day(site)
+    instrument = site.rows("SELECT instrument_name FROM redcap.instruments ORDER BY position")[0][0]
+    handle.add_field({"field_name": "brand_new", "form_name": instrument, "field_type": "text", "field_label": "New"})
+    handle.save(handle.records()[3], {"brand_new": "here"})
+    report = site.night()
+    assert report.mode == "incremental"
+    assert report.records_loaded == 1
+    assert report.requests < 30
+    assert whole(site)
+
+
+def test_what_a_removed_field_held_stays_in_the_history(site):
+    handle = site.study("classic", 30)
+    handle.save(handle.records()[0], {"town": "Altort"})
+    site.night()
+    next_day(site)
+    handle.remove_field("town")
+    report = site.night()
+    assert whole(site)
+    assert (handle.records()[0], "town", "Altort", None, "delete") in changes(site, report)
+    instrument = site.rows("SELECT DISTINCT instrument FROM redcap.record_changes WHERE field = 'town'")[0][0]
+    assert ("Altort",) in site.rows(f"SELECT town FROM study_history.{instrument} WHERE _valid_to IS NOT NULL")
+
+
+def test_a_load_that_died_goes_on_where_it_stopped(site, monkeypatch):
+    handle = site.study("classic", 400)
+    monkeypatch.setattr("pipelines.sync.BATCH_BYTES", 1)
+    site.simulator.faults.add("reset", content="record", nth=6, times=50)
+    with pytest.raises(RedcapError):
+        site.night()
+    site.simulator.faults.clear()
+    report = site.night()
+    assert 0 < report.records_loaded < len(handle.records())
+    assert whole(site)
+
+
+def test_the_weekly_refresh_reads_everything(site):
+    site.study("classic", 20)
+    site.night()
+    next_day(site, 24 * 7)
+    assert site.night().mode == "full"
+    next_day(site)
+    assert site.night().mode == "incremental"
+
+
+def test_a_suddenly_smaller_project_is_refused(site):
+    handle = site.study("classic", 40)
+    site.night()
+    for record in handle.records()[:30]:
+        handle.delete(record)
+    with pytest.raises(LoadRefused, match="--allow-deletions"):
+        site.night()
+    report = site.night(allow_deletions=True)
+    assert report.records_deleted == 30
+    assert whole(site)
