@@ -24,8 +24,6 @@ from functools import cache
 
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
-from redcap_source.changes import RecordChange, record_changes
-from redcap_source.clock import ServerClock
 
 from pipelines.config import Config, ProjectConfig
 from pipelines.errors import ConfigError, LoadRefused, LoadSuperseded, WarehouseBusy, WarehouseError
@@ -61,6 +59,8 @@ from pipelines.warehouse.proof import csv_header, open_prover
 from pipelines.warehouse.trace import RunStamp
 from pipelines.worklist import Evidence, as_utc, gather, refresh_is_due, stamp, told
 from redcap_source import Calls, Pace, RedcapClient, errors, model
+from redcap_source.changes import RecordChange, record_changes
+from redcap_source.clock import ServerClock
 
 log = logging.getLogger("redcap_warehouse")
 
@@ -358,7 +358,7 @@ class Load:
             vanished = tuple(set(known).difference(census.records))
             self._check_deletions(len(vanished), len(known), len(census.records))
             self.progress.step("changes")
-            evidence = self._evidence(client, structure, yesterday, upto)
+            evidence = self._evidence(client, structure, layout, yesterday, upto)
             if evidence is not None and not evidence.readable:
                 structure = replace(structure, not_readable=(*structure.not_readable, "log"))
             # From here to the end of the load the mirror is between two nights, and no publish may take it up.
@@ -613,7 +613,12 @@ class Load:
         return census
 
     def _evidence(
-        self, client: RedcapClient, structure: Structure, yesterday: Yesterday, upto: datetime | None
+        self,
+        client: RedcapClient,
+        structure: Structure,
+        layout: Layout,
+        yesterday: Yesterday,
+        upto: datetime | None,
     ) -> Evidence | None:
         """What REDCap says changed; None where its clock is not known, so that nothing can be asked by time."""
         if upto is None:
@@ -623,6 +628,7 @@ class Load:
         return gather(
             client,
             record_id_field=structure.record_id_field,
+            columns=layout.answer_columns,
             since=since,
             upto=upto,
             offset_before=yesterday.offset,
@@ -646,7 +652,11 @@ class Load:
         # Where some values are left out of the warehouse, the log must not bring them in.
         whole = self.project.identifiers == "keep" and self.project.include is None and self.project.exclude is None
         mirror.keep_log(
-            [_logged_row(row, structure.record_id_field, whole=whole) for row in evidence.rows],
+            [
+                _logged_row(row, at, structure.record_id_field, whole=whole)
+                for row in evidence.rows
+                if (at := stamp(row))
+            ],
             [_logged_change(change, evidence.clock) for change in evidence.logged],
             evidence.begin,
             self.stamp.run_id,
@@ -879,12 +889,12 @@ def _told(problem: BaseException) -> str:
     return "Interrupted." if isinstance(problem, KeyboardInterrupt) else f"{type(problem).__name__}."
 
 
-def _logged_row(row: model.LogRow, record_id_field: str, *, whole: bool) -> LoggedRow:
+def _logged_row(row: model.LogRow, at: datetime, record_id_field: str, *, whole: bool) -> LoggedRow:
     columns = (
         () if whole else [name for c in record_changes((row,), record_id_field=record_id_field) for name in c.columns]
     )
     return LoggedRow(
-        timestamp=stamp(row),
+        timestamp=at,
         username=row.username or "",
         action=row.action or "",
         details=told(row.details, columns, whole=whole),
@@ -900,7 +910,7 @@ def _logged_change(change: RecordChange, clock: ServerClock) -> LoggedChange:
         instance=change.instance,
         event_label=change.event_label,
         username=change.username,
-        changed_at=clock.to_utc(change.at),
+        changed_at=None if change.at is None else clock.to_utc(change.at),
     )
 
 

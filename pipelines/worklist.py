@@ -8,14 +8,13 @@ looked at again; what comes back as it was is not written.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from redcap_source.clock import ServerClock, offset_seen
-
 from pipelines.extract import ABOUT_THE_REQUEST
 from redcap_source import RedcapClient, changes, errors, model
+from redcap_source.clock import ServerClock, offset_seen
 
 log = logging.getLogger("redcap_warehouse")
 
@@ -45,6 +44,7 @@ def gather(
     client: RedcapClient,
     *,
     record_id_field: str,
+    columns: Collection[str],
     since: datetime | None,
     upto: datetime,
     offset_before: timedelta | None,
@@ -54,22 +54,23 @@ def gather(
     """Ask both sources for what changed since a moment (UTC), or `upto` where nothing was loaded before.
 
     With `everything` the range of dates is not asked, as all records are read anyway; the log still tells who made
-    the changes.
+    the changes. `columns` are those of a flat export, so that no other word of the log is taken for one.
     """
     begun = since if since is not None and upto - since <= LONGEST else upto
-    clock = ServerClock(offset_before=offset_before, offset_now=None, zone=zone)
+    clock = ServerClock(offset_before, zone=zone)
     begin = clock.window_begin(begun)
     rows, readable = _log(client, begin, upto)
-    seen = offset_seen(rows or (), client.server_date) if client.server_date is not None else None
-    clock = ServerClock(offset_before=offset_before, offset_now=seen, zone=zone)
+    answered = client.server_date or upto
+    clock = ServerClock(offset_before, offset_seen(rows or (), answered), zone, seen_at=answered)
     narrower = clock.window_begin(begun)
     if narrower < begin:
         # The clock turned out to be set back further than was thought: what lies between was not asked for.
         rows, readable = _log(client, narrower, upto)
     begin = narrower
-    logged = changes.record_changes(rows or (), record_id_field=record_id_field)
-    logged = tuple(change for change in logged if change.at >= begin)
-    whole_log = rows is not None or not readable
+    logged = changes.record_changes(rows or (), record_id_field=record_id_field, known=columns)
+    logged = tuple(change for change in logged if change.at is None or change.at >= begin)
+    # A row that is about a record nobody can name could be about any.
+    whole_log = not changes.unread(rows, record_id_field=record_id_field) if rows is not None else not readable
     ids = None if everything or begun != since or not whole_log else _by_date(client, record_id_field, begin)
     changed = None if ids is None else ids | frozenset(changes.changed_records(logged))
     return Evidence(changed, rows, logged, readable, begin, clock)
@@ -82,7 +83,7 @@ def _log(client: RedcapClient, begin: datetime, upto: datetime) -> tuple[tuple[m
         for start, end in _slices(begin, upto):
             # Whether the edges belong to a range is not documented: a minute more is asked for, and cut off here.
             rows = client.log(begin=start - timedelta(minutes=1), end=end and end + timedelta(minutes=1))
-            found[:0] = [row for row in rows if start < stamp(row) and (end is None or stamp(row) <= end)]
+            found[:0] = [row for row in rows if _within(stamp(row), start, end)]
     except (errors.MissingRight, errors.RequestRefused):
         return None, False
     except ABOUT_THE_REQUEST as problem:
@@ -99,9 +100,16 @@ def _slices(begin: datetime, upto: datetime) -> Iterator[tuple[datetime, datetim
     yield begin, None
 
 
-def stamp(row: model.LogRow) -> datetime:
-    """When a row of the log was written, on the server's wall clock."""
-    return datetime.fromisoformat(row.timestamp)
+def _within(moment: datetime | None, start: datetime, end: datetime | None) -> bool:
+    return moment is None or (start < moment and (end is None or moment <= end))
+
+
+def stamp(row: model.LogRow) -> datetime | None:
+    """When a row of the log was written, on the server's wall clock; None where that cannot be read."""
+    try:
+        return datetime.fromisoformat(row.timestamp)
+    except ValueError:
+        return None
 
 
 def _by_date(client: RedcapClient, record_id_field: str, begin: datetime) -> frozenset[str] | None:

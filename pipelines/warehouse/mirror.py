@@ -140,12 +140,12 @@ class Mirror:
     def begin_run(self, run_id: str, mode: str, now: datetime) -> datetime:
         """Enter the run in the ledger; a run that never ended is marked as killed.
 
-        Returns the time the run is stamped with: now, or just after the run before where this machine's clock was set
-        back, so that runs stand in the order they were made.
+        Returns the time the run is stamped with: now, or just after the last run's end where this machine's clock was
+        set back, so that runs stand in the order they were made and never overlap.
         """
         with self.transaction():
             self.connection.execute("DELETE FROM redcap.sync_runs WHERE run_id = $id", {"id": run_id})
-            last = self._row("SELECT max(started_at) FROM redcap.sync_runs")
+            last = self._row("SELECT greatest(max(started_at), max(finished_at)) FROM redcap.sync_runs")
             if last is not None and last[0] is not None:
                 now = max(now, last[0] + timedelta(microseconds=1))
             self.connection.execute(self._state["abandon_running"], {"now": now, "run_id": run_id})

@@ -103,7 +103,7 @@ WHERE outcome = 'running' AND run_id <> $run_id;
 
 -- end_run --
 UPDATE redcap.sync_runs
-SET finished_at = $finished_at, outcome = $outcome, message = $message, requests = $requests, bytes = $bytes,
+SET finished_at = greatest($finished_at, started_at), outcome = $outcome, message = $message, requests = $requests, bytes = $bytes,
     seconds = $seconds
 WHERE run_id = $run_id;
 
@@ -187,7 +187,7 @@ FROM (
     WHERE (l.what = 'deleted' AND mine.change = 'delete')
        OR (l.what = 'renamed' AND mine.change = 'rename')
        OR (l.what = 'group' AND mine.field = 'redcap_data_access_group')
-       OR (l.what = 'saved' AND list_contains(l.columns, mine.field) AND coalesce(l.instance, '1') = mine.instance
+       OR (l.what IN ('saved', 'randomized') AND list_contains(l.columns, mine.field) AND coalesce(l.instance, '1') = mine.instance
            AND (l.event_label IS NULL OR labels.label IS NULL OR l.event_label = labels.label
                 OR l.event_label NOT IN (SELECT label FROM labels WHERE label IS NOT NULL)))
     GROUP BY mine.row
