@@ -1,0 +1,121 @@
+"""REDCap's clock, learned from its own evidence, and the times to ask it about.
+
+The log is stamped in the server's local time, in whole minutes and without a zone; nothing in the API names the zone.
+But every answer carries a `Date` header in UTC, and the calls we have just made stand at the top of the log: the two
+tell the offset. This computer's clock is never asked.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from redcap_source.model import LogRow
+
+# A clock set back repeats an hour (REDCap's stamps do not say which of the two is meant); the rest is for stamps
+# without seconds, for rows written a moment after their change, and because bounds may or may not include themselves.
+OVERLAP = timedelta(minutes=65)
+WESTERNMOST, EASTERNMOST = timedelta(hours=-12), timedelta(hours=14)
+
+# Offsets in use are whole quarters of an hour.
+_QUARTER = timedelta(minutes=15)
+# The row was written before the answer; it may seem older by the seconds its stamp lacks and by slow calls, and
+# younger only where the sender of the header has another clock than the writer of the log.
+_OLDEST, _YOUNGEST = timedelta(minutes=5), timedelta(minutes=-1)
+# No zone ever moved by more than a day, so a later change cannot overtake a moment more than a day old.
+_LONGEST_MOVE = timedelta(hours=26)
+_HOUR = timedelta(hours=1)
+
+
+def offset_seen(entries: Iterable[LogRow], answered_at: datetime, *, username: str | None = None) -> timedelta | None:
+    """How far the server's local time is ahead of UTC, by the newest row of an API call; None if none tells.
+
+    Only for logs read moments after other calls of ours; `answered_at` is the `Date` of the log's answer (naive: UTC).
+    With `username` only that user's rows count. A row that is not ours but older either tells nothing or an offset
+    that is too small, which makes `window_begin` earlier: slower, not wrong.
+    """
+    stamps = [
+        stamp for entry in entries if _is_api_call(entry, username) and (stamp := stamp_of(entry.timestamp)) is not None
+    ]
+    if not stamps:
+        return None
+    ahead = max(stamps) - _naive_utc(answered_at)
+    offset = -((-(ahead + _YOUNGEST)) // _QUARTER) * _QUARTER
+    in_use = WESTERNMOST <= offset <= EASTERNMOST
+    return offset if in_use and offset - ahead <= _OLDEST else None
+
+
+def _is_api_call(entry: LogRow, username: str | None) -> bool:
+    """Exports and design calls over the API; REDCap translates an action's words but not the `(API)`."""
+    about_no_record = not entry.record
+    own = username is None or (entry.username or "").casefold() == username.casefold()
+    action, details = (entry.action or "").strip(), (entry.details or "").strip()
+    return own and about_no_record and (action.endswith("(API)") or details.endswith("(API)"))
+
+
+def stamp_of(text: str) -> datetime | None:
+    """A time of the log, server-local and in whole minutes; None if it cannot be read."""
+    try:
+        return datetime.fromisoformat(text.strip()).replace(second=0, microsecond=0, tzinfo=None)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerClock:
+    """What is known of a server's local time.
+
+    `offset_before` was seen by an earlier run, about when the window to ask for begins; `offset_now` by this one, at
+    the UTC moment `seen_at`. `zone` is the configured IANA name. Any of them may be unknown.
+    """
+
+    offset_before: timedelta | None = None
+    offset_now: timedelta | None = None
+    zone: str | None = None
+    seen_at: datetime | None = None
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the server's own time is not that of the configured zone, which is then wrong."""
+        if self.zone is None or self.offset_now is None or self.seen_at is None:
+            return False
+        seen_at = _naive_utc(self.seen_at)
+        # Seen within minutes of a change of the clock, either offset is right.
+        possible = {_offset_at(self.zone, seen_at + aside) for aside in (-_QUARTER, timedelta(0), _QUARTER)}
+        return self.offset_now not in possible
+
+    def window_begin(self, since_utc: datetime) -> datetime:
+        """The local time from which to ask: whatever changed at `since_utc` or later is stamped then or after.
+
+        That holds whatever clocks were set forward or back in between, and by however wide a margin the configured
+        zone is contradicted: the westernmost of all that is known counts, and the whole world's if nothing is known.
+        """
+        since = _naive_utc(since_utc)
+        known = [offset for offset in (self.offset_before, self.offset_now) if offset is not None]
+        if self.zone is not None:
+            known.append(_lowest_offset(self.zone, since))
+        return (since + min(known, default=WESTERNMOST) - OVERLAP).replace(second=0, microsecond=0)
+
+    def to_utc(self, local: datetime) -> datetime | None:
+        """A stamp of the log in naive UTC; None if the server's offset is unknown.
+
+        The configured zone decides, unless the server contradicts it; of a repeated hour the first is meant. Without
+        a zone the present offset serves, which is an hour off for stamps from before the clock was last set.
+        """
+        plain = local.replace(tzinfo=None)
+        if self.zone is not None and not self.contradicted:
+            return plain.replace(tzinfo=ZoneInfo(self.zone), fold=0).astimezone(UTC).replace(tzinfo=None)
+        return None if self.offset_now is None else plain - self.offset_now
+
+
+def _lowest_offset(zone: str, since: datetime) -> timedelta:
+    hours = range(_LONGEST_MOVE // _HOUR + 1)
+    return min(_offset_at(zone, since + hour * _HOUR) for hour in hours)
+
+
+def _offset_at(zone: str, moment: datetime) -> timedelta:
+    return moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
+
+
+def _naive_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
