@@ -34,6 +34,15 @@ def private_files() -> Iterator[None]:
         os.umask(before)
 
 
+def sync_to_disk(path: Path) -> None:
+    """Have the system write a file or folder through to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def private_folder(path: Path) -> Path:
     """The folder, created for its owner only if it is not there."""
     path.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -7,6 +7,7 @@ go on from. Fetching is extract.py's business, showing the mirror to readers pub
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,12 +16,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from pipelines.errors import WarehouseUnreadable
 from pipelines.structure import Structure
 from pipelines.warehouse import catalog
 from pipelines.warehouse.apply import Staged, Touched, apply_chunks
 from pipelines.warehouse.census import Census
-from pipelines.warehouse.connection import Connection, open_writer
+from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, rewrite
+from pipelines.warehouse.connection import (
+    WORKING_STORAGE_VERSION,
+    Connection,
+    open_writer,
+    reason_of,
+    sync_to_disk,
+)
 from pipelines.warehouse.departure import Departures, bury, find_renames, rename
 from pipelines.warehouse.layout import (
     KEYS,
@@ -36,8 +46,12 @@ from pipelines.warehouse.sql import statements
 from pipelines.warehouse.trace import DELETE, Cell, RunStamp, close_versions, note_cells
 from pipelines.warehouse.views import publication
 
+log = logging.getLogger("redcap_warehouse")
+
 # What a working file of this version looks like; another is not read.
 FORMAT = 1
+# Where it keeps how large it was when it was last written afresh.
+FRESH = "state.fresh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -593,14 +607,37 @@ class Mirror:
 def open_mirror(
     path: Path, project: str, *, staging: Path | None = None, memory_limit: str = "256MB"
 ) -> Iterator[Mirror]:
-    """The project's working file, created if it is not there, locked against every other process."""
+    """The project's working file, created if it is not there, locked against every other process.
+
+    When it is closed, a file that has grown far beyond its content is written afresh.
+    """
+    grown = path.with_name(f".{path.name}.fresh")
+    grown.unlink(missing_ok=True)
     with open_writer(path, staging=staging, memory_limit=memory_limit) as connection:
         connection.execute(statements("catalog")["create_catalog"])
         connection.execute(statements("catalog")["create_record_changes"])
         state = statements("state")
         connection.execute(state["create_state"])
         _check_format(connection, path)
-        yield Mirror(connection, project)
+        mirror = Mirror(connection, project)
+        if (known := fresh_size(connection, FRESH)) is None and mirror.yesterday().ended:
+            note_fresh(connection, FRESH, path.stat().st_size)
+        yield mirror
+    if has_grown(path.stat().st_size, known):
+        _write_afresh(path, grown, project, memory_limit)
+
+
+def _write_afresh(path: Path, grown: Path, project: str, memory_limit: str) -> None:
+    """Put a smaller file with the same content in the place of this one; where that fails, this one serves as well."""
+    try:
+        rewrite(path, grown, storage_version=WORKING_STORAGE_VERSION, memory_limit=memory_limit)
+        with open_writer(grown) as connection:
+            note_fresh(connection, FRESH, grown.stat().st_size)
+        grown.replace(path)
+        sync_to_disk(path.parent)
+    except (duckdb.Error, OSError, WarehouseUnreadable) as problem:
+        grown.unlink(missing_ok=True)
+        log.warning("%s: the working file could not be written afresh: %s", project, reason_of(problem))
 
 
 def _check_format(connection: Connection, path: Path) -> None:

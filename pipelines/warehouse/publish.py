@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from pipelines.errors import LoadUnfinished, WarehouseUnreadable
 from pipelines.warehouse.catalog import STRUCTURE_TABLES
+from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, rewrite
 from pipelines.warehouse.connection import (
     STORAGE_VERSION,
     Connection,
@@ -28,6 +29,7 @@ from pipelines.warehouse.connection import (
     private_files,
     private_folder,
     reason_of,
+    sync_to_disk,
 )
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.layout import KEYS, VERSION, redcap_name
@@ -38,6 +40,8 @@ from pipelines.warehouse.sql import statements
 REPLACED = ("projects", *STRUCTURE_TABLES, "records", "invalid_values", "sync_runs")
 # Rows of these are written once, by one run; a run that was published need not be copied again.
 APPENDED = ("dictionary_changes", "sync_chunks")
+# Where the published file keeps how large it was when it was last written afresh.
+FRESH = "_publish.fresh"
 # What stands in schema _publish for each project.
 BOOKS = ("instruments", "runs", "sources", "cell_changes", "first_rows", "first_columns")
 
@@ -93,18 +97,32 @@ def publish(folder: WarehouseFolder, *, memory_limit: str = "256MB") -> Publishe
 
 def _publish(folder: WarehouseFolder, waiting: Mapping[str, str], memory_limit: str) -> Published:
     fresh = folder.path / f".publishing-{os.getpid()}.duckdb"
+    rewritten = False
     with private_files():
         if folder.database.exists():
-            shutil.copyfile(folder.database, fresh)
+            rewritten = _copy(folder.database, fresh, memory_limit)
         with _open(fresh, folder, list(waiting), memory_limit) as (connection, projects):
             copied = _take_up(connection, projects)
-        _sync_to_disk(fresh)
+            if rewritten or fresh_size(connection, FRESH) is None:
+                note_fresh(connection, FRESH, fresh.stat().st_size)
+        sync_to_disk(fresh)
         size = fresh.stat().st_size
         fresh.replace(folder.database)
-        _sync_to_disk(folder.path)
+        sync_to_disk(folder.path)
     for project in projects:
         folder.taken_up(project, waiting[project])
     return Published(tuple(projects), copied, size)
+
+
+def _copy(database: Path, fresh: Path, memory_limit: str) -> bool:
+    """The published file under another name, as it is or, where it has grown, written afresh; says whether it was."""
+    with open_reader(database) as connection:
+        known = fresh_size(connection, FRESH)
+    if not has_grown(database.stat().st_size, known):
+        shutil.copyfile(database, fresh)
+        return False
+    rewrite(database, fresh, storage_version=STORAGE_VERSION, memory_limit=memory_limit)
+    return True
 
 
 @contextmanager
@@ -412,14 +430,6 @@ def _catalog_name(project: str) -> str:
 def _cell(column: str) -> str:
     """A working cell as readers see it: only keys are blank instead of NULL there."""
     return f"nullif({column}, '')" if column in KEYS else identifier(column)
-
-
-def _sync_to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _sweep(folder: WarehouseFolder) -> None:

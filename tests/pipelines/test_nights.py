@@ -216,3 +216,20 @@ def test_a_suddenly_smaller_project_is_refused(site):
     report = site.night(allow_deletions=True)
     assert report.records_deleted == 30
     assert whole(site)
+
+
+def test_a_working_file_that_has_grown_is_written_afresh(site, monkeypatch):
+    monkeypatch.setattr("pipelines.warehouse.compaction.SMALLEST", 0)
+    monkeypatch.setattr("pipelines.warehouse.compaction.GROWN", 1.05)
+    handle = site.study("classic", 300)
+    sizes = []
+    for turn in range(6):
+        for record in handle.records()[turn::2]:
+            handle.save(record, {"town": f"Ort {turn} " + "x" * 200})
+        site.night()
+        sizes.append(site.warehouse.mirror("study").stat().st_size)
+        assert whole(site)
+        next_day(site)
+    assert any(later < earlier for earlier, later in zip(sizes, sizes[1:], strict=False))
+    assert not list(site.warehouse.work.glob(".*fresh*"))
+    assert site.warehouse.mirror("study").stat().st_mode & 0o077 == 0

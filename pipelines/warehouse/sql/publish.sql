@@ -5,6 +5,7 @@ CREATE SCHEMA IF NOT EXISTS _publish;
 CREATE TABLE IF NOT EXISTS _publish.instruments (
     project VARCHAR, instrument VARCHAR, changed_run VARCHAR, definition VARCHAR
 );
+CREATE TABLE IF NOT EXISTS _publish.fresh (bytes BIGINT);
 CREATE TABLE IF NOT EXISTS _publish.runs (project VARCHAR, run_id VARCHAR);
 CREATE TABLE IF NOT EXISTS _publish.sources (project VARCHAR, identity VARCHAR);
 -- Changes since each project's first load, as its working file has them.

@@ -6,6 +6,8 @@ CREATE SCHEMA IF NOT EXISTS history;
 CREATE SCHEMA IF NOT EXISTS state;
 -- Which file this is: what is published of another one has to be published anew.
 CREATE TABLE IF NOT EXISTS state.identity (identity VARCHAR, format INTEGER);
+-- One row: how large the file was when it was last written afresh.
+CREATE TABLE IF NOT EXISTS state.fresh (bytes BIGINT);
 -- One row: how far the mirror is known to be whole, on REDCap's clock (UTC).
 CREATE TABLE IF NOT EXISTS state.watermark (upto TIMESTAMP, run_id VARCHAR);
 -- One row: every record that is not to do is in the mirror as it was then or later, on REDCap's clock (UTC).

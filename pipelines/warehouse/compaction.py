@@ -1,0 +1,59 @@
+"""DuckDB files never shrink: rewriting one that has grown far beyond what it held when it was last fresh.
+
+Rows that are replaced leave holes, which a night of small changes fills only in part. A rewrite costs as much as the
+file is large, so it waits until the file has grown by a share of itself.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import duckdb
+
+from pipelines.warehouse.connection import Connection, private_files, private_folder, sync_to_disk
+from pipelines.warehouse.quoting import literal
+
+# How much a file may grow before it is rewritten, and the size below which it is not worth it.
+GROWN = 1.35
+SMALLEST = 4_000_000
+
+
+def has_grown(size: int, fresh: int | None) -> bool:
+    """Whether a file of this many bytes should be rewritten, having had so many when it was last fresh."""
+    return fresh is not None and size > max(SMALLEST, fresh * GROWN)
+
+
+def rewrite(source: Path, target: Path, *, storage_version: str, memory_limit: str) -> None:
+    """Everything in one file, written into a new one; what is commented stays so."""
+    target.unlink(missing_ok=True)
+    spill = target.with_name(f"{target.name}.spill")
+    try:
+        _copy(source, target, spill, storage_version, memory_limit)
+    finally:
+        shutil.rmtree(spill, ignore_errors=True)
+    sync_to_disk(target)
+
+
+def _copy(source: Path, target: Path, spill: Path, storage_version: str, memory_limit: str) -> None:
+    with private_files(), duckdb.connect() as connection:
+        connection.execute(f"SET temp_directory = {literal(str(private_folder(spill)))}")
+        connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+        connection.execute("SET threads = 1")
+        connection.execute("SET preserve_insertion_order = false")
+        connection.execute(f"ATTACH {literal(str(source))} AS grown (READ_ONLY)")
+        connection.execute(f"ATTACH {literal(str(target))} AS fresh (STORAGE_VERSION {literal(storage_version)})")
+        connection.execute("COPY FROM DATABASE grown TO fresh")
+        connection.execute("CHECKPOINT fresh")
+
+
+def fresh_size(connection: Connection, table: str) -> int | None:
+    """How many bytes the file had when it was last fresh, by the table that keeps it; None if it never was noted."""
+    row = connection.execute(f"SELECT bytes FROM {table}").fetchone()
+    return int(row[0]) if row else None
+
+
+def note_fresh(connection: Connection, table: str, size: int) -> None:
+    """Remember how many bytes the file has now that it is fresh."""
+    connection.execute(f"DELETE FROM {table}")
+    connection.execute(f"INSERT INTO {table} VALUES ($bytes)", {"bytes": size})
