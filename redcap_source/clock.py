@@ -17,32 +17,37 @@ from redcap_source.model import LogRow
 OVERLAP = timedelta(minutes=65)
 WESTERNMOST, EASTERNMOST = timedelta(hours=-12), timedelta(hours=14)
 
-# Offsets in use are whole quarters of an hour.
-_QUARTER = timedelta(minutes=15)
+_QUARTER, _HALF_HOUR, _HOUR = timedelta(minutes=15), timedelta(minutes=30), timedelta(hours=1)
+# Offsets in use are whole or half hours but for Nepal, Eucla and the Chatham Islands.
+_UNEVEN = frozenset(hours * _HOUR + 3 * _QUARTER for hours in (5, 8, 12, 13))
 # The row was written before the answer; it may seem older by the seconds its stamp lacks and by slow calls, and
 # younger only where the sender of the header has another clock than the writer of the log.
 _OLDEST, _YOUNGEST = timedelta(minutes=5), timedelta(minutes=-1)
 # No zone ever moved by more than a day, so a later change cannot overtake a moment more than a day old.
 _LONGEST_MOVE = timedelta(hours=26)
-_HOUR = timedelta(hours=1)
 
 
 def offset_seen(entries: Iterable[LogRow], answered_at: datetime, *, username: str | None = None) -> timedelta | None:
     """How far the server's local time is ahead of UTC, by the newest row of an API call; None if none tells.
 
-    Only for logs read moments after other calls of ours; `answered_at` is the `Date` of the log's answer (naive: UTC).
-    With `username` only that user's rows count. A row that is not ours but older either tells nothing or an offset
-    that is too small, which makes `window_begin` earlier: slower, not wrong.
+    Only for logs read moments after other calls of ours, newest row first as they come; `answered_at` is the `Date`
+    of the log's answer (naive: UTC). With `username` only that user's rows count. A row that is older after all
+    either tells nothing or an offset that is too small, which makes `window_begin` earlier: slower, not wrong.
     """
-    stamps = [
-        stamp for entry in entries if _is_api_call(entry, username) and (stamp := stamp_of(entry.timestamp)) is not None
-    ]
-    if not stamps:
+    ours = (stamp_of(entry.timestamp) for entry in entries if _is_api_call(entry, username))
+    # In the hour that autumn repeats the newest row does not have the latest stamp, so their order counts.
+    newest = next((stamp for stamp in ours if stamp is not None), None)
+    if newest is None:
         return None
-    ahead = max(stamps) - _naive_utc(answered_at)
+    ahead = newest - _naive_utc(answered_at)
     offset = -((-(ahead + _YOUNGEST)) // _QUARTER) * _QUARTER
-    in_use = WESTERNMOST <= offset <= EASTERNMOST
-    return offset if in_use and offset - ahead <= _OLDEST else None
+    return offset if _is_in_use(offset) and offset - ahead <= _OLDEST else None
+
+
+def _is_in_use(offset: timedelta) -> bool:
+    if offset % _HALF_HOUR:
+        return offset in _UNEVEN
+    return WESTERNMOST <= offset <= EASTERNMOST
 
 
 def _is_api_call(entry: LogRow, username: str | None) -> bool:
