@@ -276,9 +276,11 @@ class Shown:
 class Published:
     """The published warehouse, as far as proposals for one project need it."""
 
-    def __init__(self, connection: Connection, project: str) -> None:
+    def __init__(self, connection: Connection, project: str, as_of: datetime | None = None) -> None:
+        """`as_of` (UTC) looks at the rows readers found then; the dictionary is always today's."""
         self._connection = connection
         self._project = project
+        self._as_of = as_of
         self._sql = statements("writeback")
 
     def shown(self) -> Shown | None:
@@ -297,21 +299,30 @@ class Published:
 
     def rows(self, instrument: str, records: Sequence[str]) -> dict[Key, dict[str, str]]:
         """The rows of an instrument of some records, verbatim, by their keys; a blank is ''."""
-        return _by_key(
-            self._connection.execute(
-                f"SELECT * FROM {qualified(f'{self._project}_raw', instrument)} "
-                f"WHERE {identifier(self._record_column(instrument))} IN (SELECT unnest($records::VARCHAR[]))",
-                {"records": list(dict.fromkeys(records))},
-            )
+        names = self.columns(instrument)
+        if not names:
+            return {}
+        answer = self._connection.execute(
+            f"SELECT * FROM {self._table(instrument)} "
+            f"WHERE {identifier(names[0])} IN (SELECT unnest($records::VARCHAR[]))",
+            {"records": list(dict.fromkeys(records))},
         )
+        return _by_key(answer, names[0])
 
-    def _record_column(self, instrument: str) -> str:
-        (name,) = self._connection.execute(
+    def _table(self, instrument: str) -> str:
+        if self._as_of is None:
+            return qualified(f"{self._project}_raw", instrument)
+        macro = qualified(f"{self._project}_history", "as_of")
+        return f"{macro}({literal(instrument)}, TIMESTAMP {literal(self._as_of.isoformat(sep=' '))})"
+
+    def columns(self, instrument: str) -> list[str]:
+        """The columns of an instrument's table, the record id first."""
+        found = self._connection.execute(
             "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database() "
-            "AND schema_name = $schema AND table_name = $table ORDER BY column_index LIMIT 1",
+            "AND schema_name = $schema AND table_name = $table ORDER BY column_index",
             {"schema": f"{self._project}_raw", "table": instrument},
-        ).fetchone() or ("",)
-        return str(name)
+        ).fetchall()
+        return [name for (name,) in found]
 
     def misfits(self, instrument: str) -> frozenset[tuple[str, str, str, str]]:
         """Cells that the typed table shows as empty though they hold something: record, event, instance, field."""
@@ -329,13 +340,12 @@ class Published:
             raise QueryRefused(str(problem)) from None
 
 
-def _by_key(answer: Connection) -> dict[Key, dict[str, str]]:
+def _by_key(answer: Connection, record: str) -> dict[Key, dict[str, str]]:
     names = [column[0] for column in answer.description or ()]
     rows = [
         {name: "" if value is None else str(value) for name, value in zip(names, row, strict=True)}
         for row in answer.fetchall()
     ]
-    record = names[0]
     return {(row[record], row.get(EVENT, ""), row.get(REPEAT_INSTANCE, "")): row for row in rows}
 
 

@@ -1,0 +1,52 @@
+"""Write-back: cleaned values return to REDCap, compared before, read back after, and accounted for.
+
+    from pipelines.writeback import WritebackOptions, apply_writeback, plan_writeback, propose_frame
+
+    propose_frame(config, project, frame, Wanted(batch="weights", author="rw", reason="kg, not lb"))
+    plan = plan_writeback(config, project)           # nothing is sent
+    outcome = apply_writeback(config, project)       # counts only; the cells are in schema writeback
+
+values.py     spelling, and when two spellings are one value
+rules.py      what may be written where
+decide.py     write, already there, conflict or invalid
+batches.py    requests, and how a refused one is split
+offers.py     reading files and frames as proposals
+live.py       reading exactly the cells in question
+propose.py    storing proposals
+shell.py      plan, apply, revert
+"""
+
+from pipelines.writeback.decide import Counts
+from pipelines.writeback.offers import Blanks
+from pipelines.writeback.propose import Proposed, Wanted, propose_file, propose_frame, propose_query, propose_rows
+from pipelines.writeback.refusals import NotProposed, WritebackRefused, WritebackStopped
+from pipelines.writeback.shell import (
+    Outcome,
+    Plan,
+    WritebackOptions,
+    apply_writeback,
+    plan_writeback,
+    revert_writeback,
+    show,
+)
+
+__all__ = [
+    "Blanks",
+    "Counts",
+    "NotProposed",
+    "Outcome",
+    "Plan",
+    "Proposed",
+    "Wanted",
+    "WritebackOptions",
+    "WritebackRefused",
+    "WritebackStopped",
+    "apply_writeback",
+    "plan_writeback",
+    "propose_file",
+    "propose_frame",
+    "propose_query",
+    "propose_rows",
+    "revert_writeback",
+    "show",
+]

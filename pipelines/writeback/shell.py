@@ -26,11 +26,13 @@ from pipelines.structure import Structure, read_structure
 from pipelines.sync import Load, Now, Sleep, new_run_id, utc_now
 from pipelines.warehouse.apply import Staged, apply_chunks
 from pipelines.warehouse.connection import private_folder
+from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.journal import Journal, Settlement, columns_in_step, hidden_fields, is_published
 from pipelines.warehouse.layout import Layout, make_layout, unexpected_columns
 from pipelines.warehouse.mirror import Mirror
 from pipelines.warehouse.proof import open_prover
 from pipelines.warehouse.proposals import Cell, Decision, Entry, Proposal, Status
+from pipelines.warehouse.publish import publish
 from pipelines.writeback.batches import (
     Parcel,
     Splitting,
@@ -161,6 +163,51 @@ def apply_writeback(
         return desk.apply()
 
 
+def revert_writeback(
+    config: Config,
+    project: ProjectConfig,
+    batch: str,
+    *,
+    apply: bool = False,
+    author: str = "",
+    options: WritebackOptions | None = None,
+    run_id: str | None = None,
+    now: Now = utc_now,
+    sleep: Sleep = time.sleep,
+    step: Step = no_step,
+) -> Plan | Outcome:
+    """Undo what a batch wrote, through the same gate: a cell that somebody changed since is a conflict and stays.
+
+    The inverse proposals are a batch of their own, which is made when it is first asked for, be it to plan or to apply.
+    """
+    work = Writeback(
+        config,
+        project,
+        run_id=run_id or new_run_id(now),
+        options=replace(options or WritebackOptions(), batch=reverse_name(batch)),
+        now=now,
+        sleep=sleep,
+        step=step,
+    )
+    with work.opened() as desk:
+        desk.propose_reverse(batch, author)
+        return desk.apply() if apply else desk.plan()
+
+
+def reverse_name(batch: str) -> str:
+    """The name of the batch that undoes another."""
+    return f"revert {batch}"
+
+
+def show(config: Config, project: ProjectConfig, done: Plan | Outcome) -> bool:
+    """Publish what a run did, where the load it builds on is published too; whether it did."""
+    if not done.to_publish:
+        return False
+    folder = WarehouseFolder(config.warehouse)
+    folder.loaded(project.name, done.run_id)
+    return project.name in publish(folder, memory_limit=config.memory_limit).projects
+
+
 class Writeback:
     """One run: what it was asked for, and how its files and its client are opened."""
 
@@ -245,6 +292,7 @@ class Desk:
         self.journal = journal
         self.client = client
         self.run_id = work.load.stamp.run_id
+        self._stamp = work.load.stamp
         self._began = time.monotonic()
         self._request = 0
         self._tally = _Tally()
@@ -275,9 +323,29 @@ class Desk:
             decided=tuple(decided),
         )
 
+    def propose_reverse(self, batch: str, author: str) -> None:
+        """Enter what undoes a batch, unless that was done before."""
+        known = [row.batch for row in self.journal.batches()]
+        name = reverse_name(batch)
+        if name in known:
+            return
+        cells = self.journal.reverting(batch) if batch in known else []
+        if not cells:
+            what = "wrote nothing that could be undone" if batch in known else "is not known"
+            raise WritebackRefused(
+                project=self.project.name,
+                seen=f"the batch {batch} {what}.",
+                if_meant="writeback.batches lists all batches and what became of them.",
+            )
+        proposals = [
+            Proposal(0, name, cell, after, before, f"revert of {batch}", author) for cell, after, before in cells
+        ]
+        with self.mirror.transaction():
+            self.journal.add(proposals, batch=name, author=author, source="revert", now=self.work.now(), reverts=batch)
+
     def apply(self) -> Outcome:
         """The whole write-back, entered in the ledger as a run of its own."""
-        self.mirror.begin_run(self.run_id, MODE, self.work.now())
+        self._stamp = replace(self._stamp, now=self.mirror.begin_run(self.run_id, MODE, self.work.now()))
         try:
             outcome = self._apply()
         except BaseException as problem:
@@ -540,7 +608,6 @@ class Desk:
     def _account(self, known: _Known, settled: Sequence[Settlement], records: Collection[str]) -> None:
         """What became of cells, and their records as they are now, in one transaction."""
         now = self.work.now()
-        stamp = replace(self.work.load.stamp, now=now)
         self.work.step("fetch")
         staged = self._fetched(known, records)
         brought = [record for chunk in staged for record in chunk.records]
@@ -549,7 +616,7 @@ class Desk:
         with self.mirror.transaction():
             self.journal.settle(settled, now)
             if staged:
-                touched = apply_chunks(self.mirror.connection, known.layout, staged, stamp)
+                touched = apply_chunks(self.mirror.connection, known.layout, staged, self._stamp)
                 self._tally.rows_changed += touched.inserted + touched.updated + touched.deleted
                 self.journal.bring_in(self.run_id, now, brought, calculated)
             self.journal.total()

@@ -69,9 +69,16 @@ def number(text: str) -> Decimal | None:
     return found if found.is_finite() else None
 
 
+class NotGiven:
+    """In place of what a row of Python leaves out; None in a column that is given says that the cell is blank."""
+
+
+NOT_GIVEN = NotGiven()
+
+
 def is_missing(value: Any) -> bool:
     """Whether a cell of a frame or of SQL holds nothing: None, NaN, NaT, NA."""
-    if value is None:
+    if value is None or value is NOT_GIVEN:
         return True
     differs = value != value
     return differs is True or type(value).__name__ in ("NAType", "NaTType")

@@ -156,7 +156,12 @@ JOIN (
     SELECT record, max(batch) AS batch FROM writeback.journal
     WHERE run_id = $run_id AND status = 'confirmed' GROUP BY record
 ) w USING (record)
-WHERE c.run_id = $run_id AND c.origin = 'redcap' AND c.detected_at = $now
+WHERE c.run_id = $run_id AND c.origin = 'redcap'
+  AND NOT EXISTS (
+      SELECT 1 FROM writeback.journal f
+      WHERE f.run_id = $run_id AND f.status = 'followed' AND f.record = c.record AND f.field = c.field
+        AND f.event IS NOT DISTINCT FROM c.event AND f.instance IS NOT DISTINCT FROM c.instance
+  )
   AND (list_contains($calculated::VARCHAR[], c.field)
        OR (c.field = c.instrument || '_complete' AND c.old_value IS NULL AND c.new_value = '0'));
 

@@ -1,0 +1,248 @@
+"""The commands propose, writeback and revert; cli.py takes them up with `register(app)`.
+
+They call and show, as all commands do; the work is in pipelines.writeback. What is printed are counts and reasons; the
+values stand in schema writeback of the published warehouse.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pipelines.config import Config, ProjectConfig
+    from pipelines.warehouse.proposals import Refused
+    from pipelines.writeback import Outcome, Plan, Proposed
+    from pipelines.writeback.decide import Counts
+
+ProjectArgument = Annotated[str, typer.Argument(help="The project's name in projects.yaml.")]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="The projects.yaml to use [default: $REDCAP_WAREHOUSE_CONFIG or ./projects.yaml]."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+ApplyOption = Annotated[bool, typer.Option("--apply", help="Send it. Without this nothing is sent.")]
+MaxCellsOption = Annotated[
+    int | None, typer.Option("--max-cells", min=0, help="Cells that may be written [default: from projects.yaml].")
+]
+AuthorOption = Annotated[str | None, typer.Option("--author", help="Who proposes [default: your user name].")]
+SHOWN_REFUSALS = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    commands: list[Callable[..., None]] = [propose, writeback, revert]
+    for command in commands:
+        app.command()(command)
+
+
+def propose(
+    project: ProjectArgument,
+    file: Annotated[
+        Path,
+        typer.Argument(help="A .csv or .parquet file, or a .sql file with a query over the published warehouse."),
+    ],
+    batch: Annotated[
+        str | None, typer.Option("--batch", help="Name of the batch [default: a new one, named by the time].")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for rows that do not say it.")] = "",
+    author: AuthorOption = None,
+    instrument: Annotated[
+        str | None, typer.Option("--instrument", help="Instrument of an edited table [default: by its columns].")
+    ] = None,
+    clear_blanks: Annotated[
+        bool, typer.Option("--clear-blanks", help="A blank in an edited table erases what REDCap has.")
+    ] = False,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option("--as-of", help="When the cleaner looked, in UTC [default: the night that is published now]."),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Offer corrected values for REDCap. Nothing is sent: `writeback` plans and applies them.
+
+    The file has one cell a row (record, event, instance, field, seen_value, new_value, clear, reason) or is an edited
+    copy of an instrument's table, of which the cells that differ are taken. Rows that cannot be read are refused one
+    by one; the others are kept. The exit code is 0 only if no row was refused.
+    """
+    from pipelines.writeback import Blanks, Wanted, propose_file
+
+    configured, chosen = _project(config, project)
+    blanks = Blanks.CLEAR if clear_blanks else Blanks.LEAVE
+    wanted = Wanted(batch, author or _me(), reason, instrument, blanks, as_of)
+    proposed = propose_file(configured, chosen, file, wanted)
+    if as_json:
+        _print_json(asdict(proposed))
+    else:
+        _show_proposed(proposed)
+    if proposed.refused:
+        raise typer.Exit(1)
+
+
+def writeback(
+    project: ProjectArgument,
+    apply: ApplyOption = False,
+    batch: Annotated[str | None, typer.Option("--batch", help="Only this batch [default: all open ones].")] = None,
+    max_cells: MaxCellsOption = None,
+    new_records: Annotated[
+        bool, typer.Option("--new-records", help="Records that REDCap does not have may be made.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Plan what would be written to REDCap, or with --apply write it.
+
+    Each proposed cell is compared with REDCap as it is now: it is written only if it still holds what the cleaner saw.
+    What was written is read back. With --apply the exit code is 0 only if every proposal is in REDCap afterwards.
+    """
+    from pipelines.writeback import WritebackOptions, apply_writeback, plan_writeback, show
+
+    configured, chosen = _project(config, project)
+    options = WritebackOptions(batch=batch, max_cells=max_cells, new_records=True if new_records else None)
+    act = apply_writeback if apply else plan_writeback
+    done = act(configured, chosen, options=options)
+    _report(done, published=show(configured, chosen, done), as_json=as_json)
+
+
+def revert(
+    project: ProjectArgument,
+    batch: Annotated[str, typer.Argument(help="The batch to undo.")],
+    apply: ApplyOption = False,
+    max_cells: MaxCellsOption = None,
+    author: AuthorOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Plan how a batch's changes would be undone, or with --apply undo them.
+
+    A cell that somebody changed since is a conflict, and stays as it is.
+    """
+    from pipelines.writeback import WritebackOptions, revert_writeback, show
+
+    configured, chosen = _project(config, project)
+    done = revert_writeback(
+        configured,
+        chosen,
+        batch,
+        apply=apply,
+        author=author or _me(),
+        options=WritebackOptions(max_cells=max_cells),
+    )
+    _report(done, published=show(configured, chosen, done), as_json=as_json)
+
+
+def _project(path: Path | None, name: str) -> tuple[Config, ProjectConfig]:
+    from pipelines.config import load_config
+
+    configured = load_config(path)
+    return configured, configured.project(name)
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        return f"user {os.getuid()}" if hasattr(os, "getuid") else ""
+
+
+def _report(done: Plan | Outcome, *, published: bool, as_json: bool) -> None:
+    from pipelines.writeback import Outcome
+
+    document = _document(done)
+    if as_json:
+        _print_json({**document, "applied": isinstance(done, Outcome), "published": published})
+    elif isinstance(done, Outcome):
+        _show_outcome(done)
+    else:
+        _show_plan(done)
+    if isinstance(done, Outcome) and not done.complete:
+        raise typer.Exit(1)
+
+
+def _document(done: Plan | Outcome) -> dict[str, Any]:
+    """A run as plain values; the decided cells themselves are data and stay out."""
+    from dataclasses import fields
+
+    document: dict[str, Any] = {f.name: getattr(done, f.name) for f in fields(done) if f.name != "decided"}
+    document["counts"] = asdict(done.counts)
+    return document
+
+
+def _show_proposed(proposed: Proposed) -> None:
+    typer.echo(
+        f"{proposed.project}: {proposed.accepted} cells proposed from {proposed.rows} rows"
+        + (f", {proposed.left} left as they are" if proposed.left else "")
+        + (f", {len(proposed.refused)} rows refused" if proposed.refused else "")
+        + "."
+    )
+    _show_refusals(proposed.refused)
+    for batch in proposed.batches:
+        typer.echo(f'Plan it with: redcap-warehouse writeback {proposed.project} --batch "{batch}"')
+
+
+def _show_refusals(refused: tuple[Refused, ...]) -> None:
+    for one in refused[:SHOWN_REFUSALS]:
+        typer.echo(f"  row {one.row}: {one.why}", err=True)
+    if len(refused) > SHOWN_REFUSALS:
+        typer.echo(f"  … and {len(refused) - SHOWN_REFUSALS} more rows; --json lists them all", err=True)
+
+
+def _show_plan(plan: Plan) -> None:
+    _show_counts(plan.project, plan.counts, ("would be written", "already there", "conflicts", "invalid"))
+    if plan.counts.write:
+        typer.echo(f"{plan.records} records would be written. Nothing was sent; --apply sends it.")
+    if plan.unsettled:
+        typer.echo(f"{plan.unsettled} cells of an earlier run are not settled; --apply looks at them first.")
+    if plan.refusal:
+        typer.echo(f"--apply would be refused. {plan.refusal}", err=True)
+    _say_where(plan.batches)
+
+
+def _show_outcome(outcome: Outcome) -> None:
+    counts = outcome.counts
+    typer.echo(
+        f"{outcome.project}: {outcome.sent} cells sent, {outcome.confirmed} confirmed, {outcome.failed} refused by "
+        f"REDCap, {outcome.not_confirmed} not confirmed; {counts.already_there} were there already, "
+        f"{counts.conflict} conflicts, {counts.invalid} invalid."
+    )
+    if outcome.settled:
+        typer.echo(f"{outcome.settled} cells of an earlier run were settled first.")
+    _show_reasons(counts.reasons)
+    _show_reasons(outcome.messages)
+    _say_where(outcome.batches)
+
+
+def _show_counts(project: str, counts: Counts, words: tuple[str, str, str, str]) -> None:
+    numbers = (counts.write, counts.already_there, counts.conflict, counts.invalid)
+    told = ", ".join(f"{number} {word}" for number, word in zip(numbers, words, strict=True))
+    typer.echo(f"{project}: {counts.total} cells proposed: {told}.")
+    _show_reasons(counts.reasons)
+    _show_reasons(counts.warnings)
+
+
+def _show_reasons(reasons: Mapping[str, int]) -> None:
+    for reason, number in reasons.items():
+        typer.echo(f"  {number:>6}  {reason}")
+
+
+def _say_where(batches: tuple[str, ...]) -> None:
+    if batches:
+        typer.echo(
+            "Cell by cell: redcap-warehouse sql \"SELECT * FROM writeback.proposals WHERE batch = '…'\" "
+            "(and writeback.journal for what was sent)."
+        )
+
+
+def _print_json(document: object) -> None:
+    typer.echo(json.dumps(document, indent=2, default=str))
