@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from redcap_source import RedcapClient, Token, clock
@@ -132,6 +132,7 @@ thorough = settings(deadline=None, database=None, max_examples=300)
 
 @thorough
 @given(st.sampled_from(ODD_ZONES), moments())
+@example("Antarctica/Troll", (datetime(2024, 10, 27, 0, 50), datetime(2024, 10, 27, 1, 5), datetime(2024, 10, 28)))
 def test_the_configured_zone_alone_misses_nothing(zone, when):
     since, event, _ = when
     assert stamp(zone, event) >= ServerClock(zone=zone).window_begin(since)
