@@ -218,7 +218,7 @@ def demo(
     ] = Path("demo"),
     records: Annotated[int, typer.Option("--records", min=1, help="Records of each study.")] = 150,
 ) -> None:
-    """Load three simulated studies through the nightly Dagster job and show what came of it."""
+    """Two nights of three simulated studies through the Dagster job, a day between them, and what came of it."""
     from pipelines.demo import run_demo
 
     run_demo(folder, records)

@@ -11,10 +11,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -23,7 +24,10 @@ from pipelines.console import answer_table, show_standings, stdout
 from pipelines.errors import ConfigError, WarehouseError
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.reading import open_published, query, standings
-from redcap_source.simulator import STUDIES, Simulator, make_study
+from redcap_source.simulator import STUDIES, ProjectHandle, Simulator, make_study
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 KINDS = ("classic", "longitudinal", "repeating")
 # The simulated studies are seeded, so every demo shows the same figures.
@@ -71,33 +75,120 @@ TOUR = (
 )
 
 
+# The second night, as readers see it.
+NEXT_DAY = (
+    Stop(
+        "What did the second night read, and what did it find? A night costs what changed.",
+        "SELECT project, mode, records_in_redcap AS in_redcap, records_loaded AS read, records_added AS new,\n"
+        "       records_changed AS changed, records_deleted AS deleted, records_renamed AS renamed, requests\n"
+        "FROM redcap.sync_runs QUALIFY row_number() OVER (PARTITION BY project ORDER BY started_at DESC) = 1\n"
+        "ORDER BY project",
+    ),
+    Stop(
+        "Which values changed, from what to what, and who changed them?",
+        "SELECT record, field, old_value AS before, new_value AS after, change, changed_by AS by, changed_at AS at\n"
+        "FROM redcap.record_changes\n"
+        "WHERE project = 'heart_study' AND change IN ('update', 'rename')\n"
+        "  AND run_id = (SELECT last_run_id FROM redcap.projects WHERE project = 'heart_study')\n"
+        "ORDER BY record, field LIMIT 8",
+    ),
+    Stop(
+        "What became of the records that are gone?",
+        "SELECT record, deleted_at IS NOT NULL AS gone, renamed_to, first_seen FROM redcap.records\n"
+        "WHERE project = 'heart_study' AND deleted_at IS NOT NULL",
+    ),
+    Stop(
+        "What did the first night show? Every version of every row is kept.",
+        "SELECT record_id, town FROM heart_study_history.as_of('enrolment',\n"
+        "  (SELECT min(finished_at) FROM redcap.sync_runs WHERE project = 'heart_study'))\n"
+        "WHERE record_id IN ('3', '4', '5') ORDER BY record_id",
+    ),
+    Stop(
+        "And what changed in the study itself?",
+        "SELECT project, change, kind, name FROM redcap.dictionary_changes ORDER BY ALL",
+    ),
+)
+
+
 def run_demo(folder: Path, records: int) -> None:
-    """Load the studies through the nightly job and show the tour; a second demo begins anew."""
-    from pipelines.jobs import nightly_instance, run_nightly
+    """Two nights of the studies through the nightly job, a working day between them, and a tour of what came of it.
+
+    A second demo begins anew.
+    """
+    from pipelines.jobs import nightly_instance
 
     console = stdout()
     began = time.monotonic()
-    with studies(folder, records) as config:
+    with studies(folder, records) as institution, nightly_instance(folder / "dagster") as instance:
+        config = institution.config
         console.print(
             f"A simulated REDCap with {len(config.projects)} studies runs on this machine. "
             "The nightly Dagster job loads them, one run a project:",
             soft_wrap=True,
         )
-        with nightly_instance(folder / "dagster") as instance:
-            for project in config.projects:
-                started = time.monotonic()
-                if failures := run_nightly(config, project, instance):
-                    raise WarehouseError(" ".join(failures))
-                console.print(f"  {project}: loaded in {time.monotonic() - started:.1f} s")
-    console.print()
-    warehouse = WarehouseFolder(config.warehouse)
-    show_standings(standings(warehouse, list(config.projects)))
-    _tour(console, warehouse)
+        _night(console, config, instance)
+        console.print()
+        warehouse = WarehouseFolder(config.warehouse)
+        show_standings(standings(warehouse, list(config.projects)))
+        _tour(console, warehouse, TOUR)
+        console.print()
+        console.print("The next day", style="bold underline")
+        console.print(f"People work in REDCap: {work_a_day(institution)}. The job runs again:", soft_wrap=True)
+        _night(console, config, instance)
+        _tour(console, warehouse, NEXT_DAY)
     _what_next(console, config, time.monotonic() - began)
 
 
+def _night(console: Console, config: Config, instance: DagsterInstance) -> None:
+    from pipelines.jobs import run_nightly
+
+    for project in config.projects:
+        started = time.monotonic()
+        if failures := run_nightly(config, project, instance):
+            raise WarehouseError(" ".join(failures))
+        console.print(f"  {project}: loaded in {time.monotonic() - started:.1f} s")
+
+
+def work_a_day(institution: Institution) -> str:
+    """A day passes in which people enter, correct, delete and rename; told in a few words."""
+    institution.simulator.clock.advance(days=1)
+    heart = institution.handles[STUDIES["classic"].demo_name]
+    trial = institution.handles[STUDIES["longitudinal"].demo_name]
+    asthma = institution.handles[STUDIES["repeating"].demo_name]
+    heart.save("3", {"town": "Springfield", "zip": "02139"})
+    heart.save("4", {"town": "Shelbyville"})
+    heart.save("new-1", {"first_name": "Ada", "town": "Capital City"})
+    heart.delete("2")
+    heart.rename("5", "5-moved")
+    heart.add_field(
+        {
+            "field_name": "cycles",
+            "form_name": "enrolment",
+            "field_type": "yesno",
+            "field_label": "Cycles to work?",
+        }
+    )
+    heart.save("3", {"cycles": "1"})
+    event = next(row.unique_name for row in trial.project.events)
+    trial.save(trial.records()[0], {"initials": "XY"}, event=event)
+    asthma.save(asthma.records()[0], {"height": "171"})
+    return (
+        "three records of the heart study are corrected or new, one is deleted, one gets another id, the study gains a "
+        "field; one value each changes in the others"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Institution:
+    """The demo's REDCap and the configuration that points at it."""
+
+    config: Config
+    simulator: Simulator
+    handles: Mapping[str, ProjectHandle]
+
+
 @contextmanager
-def studies(folder: Path, records: int, *, fresh: bool = True) -> Iterator[Config]:
+def studies(folder: Path, records: int, *, fresh: bool = True) -> Iterator[Institution]:
     """The simulator with the demo's studies, a projects.yaml that points at it, tokens in the environment."""
     if fresh:
         _start_anew(folder)
@@ -118,7 +209,7 @@ def studies(folder: Path, records: int, *, fresh: bool = True) -> Iterator[Confi
             lines.append(f"  {name}: {{server: simulator, token: {{env: {variable}}}}}")
         path = folder / "projects.yaml"
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        yield load_config(path)
+        yield Institution(load_config(path), simulator, handles)
 
 
 def _warehouse_of(folder: Path) -> Path:
@@ -140,9 +231,9 @@ def _start_anew(folder: Path) -> None:
     mark.touch(mode=0o600)
 
 
-def _tour(console: Console, warehouse: WarehouseFolder) -> None:
+def _tour(console: Console, warehouse: WarehouseFolder, stops: Sequence[Stop]) -> None:
     with open_published(warehouse) as connection:
-        for stop in TOUR:
+        for stop in stops:
             console.print()
             console.print(stop.question, style="bold", soft_wrap=True)
             console.print(stop.sql, style="cyan", markup=False, highlight=False)
@@ -168,11 +259,11 @@ def serve_ui() -> None:
     folder = Path("demo")
     from pipelines.jobs import nightly_instance
 
-    with studies(folder, DEV_RECORDS, fresh=not (_warehouse_of(folder) / ".demo").exists()) as config:
+    with studies(folder, DEV_RECORDS, fresh=not (_warehouse_of(folder) / ".demo").exists()) as institution:
         with nightly_instance(folder / "dagster"):
             pass  # makes the folder's dagster.yaml
         environment = os.environ | {
-            "REDCAP_WAREHOUSE_CONFIG": str(config.path),
+            "REDCAP_WAREHOUSE_CONFIG": str(institution.config.path),
             "DAGSTER_HOME": str((folder / "dagster").absolute()),
         }
         command = [str(Path(sys.executable).parent / "dagster"), "dev", "--host", "127.0.0.1"]

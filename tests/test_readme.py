@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.cli import app
 from pipelines.config import load_config
-from pipelines.demo import TOUR, studies
+from pipelines.demo import NEXT_DAY, TOUR, studies, work_a_day
 from pipelines.sync import load_project
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.publish import publish
@@ -19,13 +19,17 @@ QUERIES = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory):
-    """The demo's studies, loaded and published."""
+    """The demo's studies after two nights."""
     folder = tmp_path_factory.mktemp("readme") / "demo"
-    with studies(folder, 12) as config:
-        for project in config.projects.values():
-            load_project(config, project)
+    with studies(folder, 12) as institution:
+        config = institution.config
+        for night in (1, 2):
+            if night == 2:
+                work_a_day(institution)
+            for project in config.projects.values():
+                load_project(config, project)
+            publish(WarehouseFolder(config.warehouse))
         published = WarehouseFolder(config.warehouse)
-        publish(published)
     with duckdb.connect(str(published.database), read_only=True) as connection:
         yield connection
 
@@ -35,7 +39,7 @@ def test_the_readmes_queries_run(warehouse, query):
     warehouse.execute(query).fetchall()
 
 
-@pytest.mark.parametrize("stop", TOUR, ids=range(len(TOUR)))
+@pytest.mark.parametrize("stop", [*TOUR, *NEXT_DAY], ids=range(len(TOUR) + len(NEXT_DAY)))
 def test_every_stop_of_the_demos_tour_shows_something(warehouse, stop):
     assert warehouse.execute(stop.sql).fetchall()
 
