@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli_writeback import register
 from pipelines.errors import ConfigError, WarehouseError
 
 if TYPE_CHECKING:
@@ -222,6 +223,9 @@ def demo(
     from pipelines.demo import run_demo
 
     run_demo(folder, records)
+
+
+register(app)
 
 
 def main() -> None:

@@ -203,7 +203,10 @@ def test_no_token_and_no_value_is_left_outside_the_warehouses_tables(workplace):
                 assert not [name for name in names if name and name.encode() in content], path
 
 
-@pytest.mark.parametrize("command", [[], ["sync"], ["status"], ["sql"], ["simulate"], ["demo"]])
+@pytest.mark.parametrize(
+    "command",
+    [[], ["sync"], ["status"], ["sql"], ["simulate"], ["demo"], ["history"], ["propose"], ["writeback"], ["revert"]],
+)
 def test_every_command_has_help(tmp_path, command):
     result = run(*command, "--help", cwd=tmp_path)
     assert result.returncode == 0

@@ -164,6 +164,7 @@ def _attach(connection: Connection, folder: WarehouseFolder, project: str) -> bo
 def _take_up(connection: Connection, projects: Sequence[str]) -> int:
     connection.execute(statements("catalog")["create_catalog"])
     connection.execute(statements("publish")["create_bookkeeping"])
+    connection.execute(statements("writeback")["create_writeback"])
     connection.execute("BEGIN TRANSACTION")
     copied = sum(_ProjectPublish(connection, project).run() for project in projects)
     connection.execute("COMMIT")
@@ -230,6 +231,8 @@ class _ProjectPublish:
             self.connection.execute(f"DROP SCHEMA IF EXISTS {identifier(self.project + suffix)} CASCADE")
         for table in (*REPLACED, *APPENDED, "audit_log"):
             self.connection.execute(f"DELETE FROM {qualified('redcap', table)} WHERE project = $project", values)
+        for table in ("batches", "proposals", "journal"):
+            self.connection.execute(f"DELETE FROM {qualified('writeback', table)} WHERE project = $project", values)
         for table in BOOKS:
             self.connection.execute(f"DELETE FROM {qualified('_publish', table)} WHERE project = $project", values)
         self.connection.execute(
@@ -251,6 +254,7 @@ class _ProjectPublish:
             f"INSERT INTO _publish.cell_changes SELECT * FROM {self.source}.redcap.record_changes "
             "WHERE run_id IN (SELECT run_id FROM new_runs)"
         )
+        self._copy_writeback()
         # Every load reads the log again from a little before the last one: those rows take the place of the old.
         log = f"{self.source}.redcap.audit_log"
         since = f"(SELECT min(timestamp) FROM {log} WHERE run_id IN (SELECT run_id FROM new_runs))"
@@ -258,6 +262,16 @@ class _ProjectPublish:
             f"DELETE FROM redcap.audit_log WHERE project = $project AND timestamp >= {since}", values
         )
         self.connection.execute(f"INSERT INTO redcap.audit_log BY NAME SELECT * FROM {log} WHERE timestamp >= {since}")
+
+    def _copy_writeback(self) -> None:
+        """What was proposed and sent back to REDCap, where anything was."""
+        present = self._tables(self.catalog, "writeback")
+        for schema, table in present:
+            target = qualified(schema, table)
+            self.connection.execute(f"DELETE FROM {target} WHERE project = $project", {"project": self.project})
+            self.connection.execute(
+                f"INSERT INTO {target} BY NAME SELECT * FROM {self.source}.{schema}.{identifier(table)}"
+            )
 
     def _bookkept(self) -> dict[str, tuple[str, str]]:
         found = self.connection.execute(
