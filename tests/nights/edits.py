@@ -13,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import count
-
-from hypothesis import strategies as st
+from random import Random
 
 from redcap_source.simulator import Project, ProjectHandle, SimulatorError
 from redcap_source.simulator.dictionary import Field
@@ -42,7 +41,7 @@ told ~ text ~ ~ In their words
 FORMS = ("base", "visit", "diary")
 KINDS = ("classic", "longitudinal", "repeating")
 IDS = ("1", "2", "3", "4", "10", "A-1", "x y", "7é")
-WORDS = st.sampled_from(("", " two words", ', "quoted"', "\nsecond line", "é’漢", "<b>x</b>", "{[]}", "NULL", "0"))
+WORDS = ("", " two words", ', "quoted"', "\nsecond line", "é’漢", "<b>x</b>", "{[]}", "NULL", "0")
 ROW_KEYS = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
 Act = tuple[str, Callable[[], object]]
 
@@ -91,7 +90,7 @@ class People:
         """The project as it is now."""
         return self.handle.project
 
-    def draw_act(self, draw) -> Act:
+    def draw_act(self, chance: Random) -> Act:
         """One thing that someone does: its name, and a way to do it."""
         data = ["enter"] * 4 + ["respond", "send"]
         if self.handle.records():
@@ -99,45 +98,45 @@ class People:
         structure = ["add_field", "change_field", "remove_field", "options", "upload", "move_field", "repeat"]
         if self.project.is_longitudinal:
             structure += ["map_forms", "name_event"]
-        names = data if draw(st.integers(0, 3)) else structure
-        name, act = getattr(self, draw(st.sampled_from(names)))(draw)
+        names = data if chance.randint(0, 3) else structure
+        name, act = getattr(self, chance.choice(names))(chance)
         return name, act
 
     # --- data -------------------------------------------------------------------------------------------------
 
-    def text(self, draw) -> str:
+    def text(self, chance: Random) -> str:
         """A text that no cell has had before."""
-        return f"{CANARY}{next(self.numbers)}{draw(WORDS)}"
+        return f"{CANARY}{next(self.numbers)}{chance.choice(WORDS)}"
 
-    def values(self, draw, form: str, *, blank: bool = True) -> dict[str, str]:
+    def values(self, chance: Random, form: str, *, blank: bool = True) -> dict[str, str]:
         """New values of some fields of an instrument."""
         found = {}
         for column in self.project.dictionary.columns:
             known = self.project.dictionary.by_name.get(column.field)
-            if column.form != form or column.field == self.project.dictionary.record_id or not draw(st.booleans()):
+            if column.form != form or column.field == self.project.dictionary.record_id or not chance.randint(0, 1):
                 continue
             if column.kind == "checkbox":
-                found[column.name] = draw(st.sampled_from("01"))
+                found[column.name] = chance.choice("01")
             elif column.kind == "status":
-                found[column.name] = draw(st.sampled_from("012"))
+                found[column.name] = chance.choice("012")
             elif known is None or known.is_calculated or known.field_type == "file":
                 continue
             elif known.choices:
-                found[column.name] = draw(st.sampled_from([*known.choices, *[""] * blank]))
+                found[column.name] = chance.choice([*known.choices, *[""] * blank])
             elif known.validation in ("integer", "number"):
-                found[column.name] = str(draw(st.integers(0, 99)))
+                found[column.name] = str(chance.randint(0, 99))
             elif known.validation == "date_ymd":
-                found[column.name] = f"2024-01-{draw(st.integers(1, 28)):02d}"
+                found[column.name] = f"2024-01-{chance.randint(1, 28):02d}"
             else:
-                found[column.name] = "" if blank and draw(st.integers(0, 4)) == 0 else self.text(draw)
+                found[column.name] = "" if blank and chance.randint(0, 4) == 0 else self.text(chance)
         return found
 
-    def place(self, draw) -> tuple[str | None, str, int | None]:
+    def place(self, chance: Random) -> tuple[str | None, str, int | None]:
         """An event, an instrument that lives there, and an instance."""
         events = {event.unique_name: event.event_id for event in self.project.events_in_order()}
         places = [(name, form) for name, number in events.items() for form in self.project.forms_at(number)]
-        event, form = draw(st.sampled_from(places or [(next(iter(events)), "base")]))
-        instance = self.project.slot_of(events[event], form, 1)[2] and draw(st.integers(1, 3))
+        event, form = chance.choice(places or [(next(iter(events)), "base")])
+        instance = self.project.slot_of(events[event], form, 1)[2] and chance.randint(1, 3)
         return (event if self.project.is_longitudinal else None), form, instance or None
 
     def known(self, record: str) -> None:
@@ -151,27 +150,27 @@ class People:
             self.handle.save(record, values, event, form, instance)
         self.known(record)
 
-    def enter(self, draw) -> Act:
+    def enter(self, chance: Random) -> Act:
         """Someone fills in a form."""
-        record, (event, form, instance) = draw(st.sampled_from(IDS)), self.place(draw)
-        values = self.values(draw, form)
+        record, (event, form, instance) = chance.choice(IDS), self.place(chance)
+        values = self.values(chance, form)
 
         def act() -> None:
             self._save(record, values, event, form, instance)
 
         return f"enter {record} {event} {form} {instance} {values}", act
 
-    def respond(self, draw) -> Act:
+    def respond(self, chance: Random) -> Act:
         """A participant answers the survey; a new text makes sure that something differs."""
-        record, (event, form, instance) = draw(st.sampled_from(IDS)), self.place(draw)
+        record, (event, form, instance) = chance.choice(IDS), self.place(chance)
         texts = [
             column.name
             for column in self.project.dictionary.columns
             if column.form == "diary" and column.kind == "value" and self._takes_text(column.field)
         ]
         if form != "diary" or not texts:
-            return self.enter(draw)
-        values, complete = {texts[0]: self.text(draw)}, draw(st.booleans())
+            return self.enter(chance)
+        values, complete = {texts[0]: self.text(chance)}, chance.randint(0, 1)
 
         def act() -> None:
             self.handle.respond(record, "diary", values, event, instance, complete=complete)
@@ -183,12 +182,12 @@ class People:
         known = self.project.dictionary.by_name[name]
         return known.field_type in ("text", "notes") and not known.validation
 
-    def send(self, draw) -> Act:
+    def send(self, chance: Random) -> Act:
         """Another program imports some records."""
         rows = []
-        for record in draw(st.lists(st.sampled_from(IDS), min_size=1, max_size=3, unique=True)):
-            event, form, instance = self.place(draw)
-            row = {self.project.dictionary.record_id: record, **self.values(draw, form)}
+        for record in chance.sample(IDS, chance.randint(1, 3)):
+            event, form, instance = self.place(chance)
+            row = {self.project.dictionary.record_id: record, **self.values(chance, form)}
             if event:
                 row[ROW_KEYS[0]] = event
             if instance:
@@ -196,7 +195,7 @@ class People:
                 slot = self.project.slot_of(found.event_id, form, instance)
                 row |= {ROW_KEYS[1]: slot[1], ROW_KEYS[2]: str(instance)}
             rows.append(row)
-        how = draw(st.sampled_from(("normal", "overwrite")))
+        how = chance.choice(("normal", "overwrite"))
 
         def act() -> None:
             self.call("record", data=json.dumps(rows), overwriteBehavior=how)
@@ -214,9 +213,9 @@ class People:
         except urllib.error.HTTPError as refused:
             refused.close()
 
-    def delete(self, draw) -> Act:
+    def delete(self, chance: Random) -> Act:
         """A record is deleted."""
-        record = draw(st.sampled_from(self.handle.records()))
+        record = chance.choice(self.handle.records())
 
         def act() -> None:
             self.handle.delete(record)
@@ -224,10 +223,10 @@ class People:
 
         return f"delete {record}", act
 
-    def recreate(self, draw) -> Act:
+    def recreate(self, chance: Random) -> Act:
         """A record is deleted, and its id given to someone else."""
-        record, (event, form, instance) = draw(st.sampled_from(self.handle.records())), self.place(draw)
-        values = self.values(draw, form)
+        record, (event, form, instance) = chance.choice(self.handle.records()), self.place(chance)
+        values = self.values(chance, form)
 
         def act() -> None:
             self.handle.delete(record)
@@ -242,17 +241,17 @@ class People:
         # To one without the log, an id that was there last night and is there now is the same record.
         self.only_logged |= new in self.last_night
 
-    def rename(self, draw) -> Act:
+    def rename(self, chance: Random) -> Act:
         """A record gets another id."""
-        old = draw(st.sampled_from(self.handle.records()))
-        new = draw(st.sampled_from([free for free in (*IDS, "101", "102") if free not in self.handle.records()]))
+        old = chance.choice(self.handle.records())
+        new = chance.choice([free for free in (*IDS, "101", "102") if free not in self.handle.records()])
         return f"rename {old} to {new}", partial(self._rename, old, new)
 
-    def swap(self, draw) -> Act:
+    def swap(self, chance: Random) -> Act:
         """Two records change their ids, by way of a third."""
         if len(self.handle.records()) < 2:
-            return self.rename(draw)
-        one, other = draw(st.permutations(self.handle.records()))[:2]
+            return self.rename(chance)
+        one, other = chance.sample(self.handle.records(), 2)
 
         def act() -> None:
             for old, new in ((one, "between"), (other, one), ("between", other)):
@@ -260,10 +259,10 @@ class People:
 
         return f"swap {one} and {other}", act
 
-    def wipe(self, draw) -> Act:
+    def wipe(self, chance: Random) -> Act:
         """An instrument, an event or an instance is emptied."""
-        record, (event, form, instance) = draw(st.sampled_from(self.handle.records())), self.place(draw)
-        whole = self.project.is_longitudinal and draw(st.integers(0, 2)) == 0
+        record, (event, form, instance) = chance.choice(self.handle.records()), self.place(chance)
+        whole = self.project.is_longitudinal and chance.randint(0, 2) == 0
 
         def act() -> None:
             self.handle.wipe(record, None if whole else form, event, instance)
@@ -272,9 +271,9 @@ class People:
 
         return f"wipe {record} {event} {'everything' if whole else form} {instance}", act
 
-    def group(self, draw) -> Act:
+    def group(self, chance: Random) -> Act:
         """A record moves to another data access group, or out of any."""
-        record, group = draw(st.sampled_from(self.handle.records())), draw(st.sampled_from(("", "north", "south")))
+        record, group = chance.choice(self.handle.records()), chance.choice(("", "north", "south"))
         return f"group {record} {group!r}", partial(self.handle.assign_dag, record, group)
 
     # --- structure --------------------------------------------------------------------------------------------
@@ -282,14 +281,14 @@ class People:
     def _fields(self) -> list[str]:
         return [f.field_name for f in self.project.dictionary.fields[1:]]
 
-    def add_field(self, draw) -> Act:
+    def add_field(self, chance: Random) -> Act:
         """A new field, now and then on a new instrument; sometimes one that was there before, with its values."""
-        kind = draw(st.sampled_from(("text", "notes", "radio", "checkbox", "yesno", "calc")))
+        kind = chance.choice(("text", "notes", "radio", "checkbox", "yesno", "calc"))
         again = [name for name in ("word", "age", "tags", "note", "mood") if name not in self._fields()]
-        name = draw(st.sampled_from([*again, f"f{next(self.field_numbers)}"]))
+        name = chance.choice([*again, f"f{next(self.field_numbers)}"])
         row = {
             "field_name": name,
-            "form_name": draw(st.sampled_from((*self.project.dictionary.forms, "extra"))),
+            "form_name": chance.choice((*self.project.dictionary.forms, "extra")),
             "field_type": kind,
             "field_label": f"{name} ({kind})",
             "select_choices_or_calculations": {"radio": "1, A | 2, B", "checkbox": "1, A | b, B", "calc": "1 + 1"}.get(
@@ -298,41 +297,39 @@ class People:
         }
         return f"add field {row}", partial(self.handle.add_field, row)
 
-    def remove_field(self, draw) -> Act:
+    def remove_field(self, chance: Random) -> Act:
         """A field goes, never the last of all."""
         if len(self._fields()) < 3:
-            return self.add_field(draw)
-        name = draw(st.sampled_from(self._fields()))
+            return self.add_field(chance)
+        name = chance.choice(self._fields())
         return f"remove field {name}", partial(self.handle.remove_field, name)
 
-    def change_field(self, draw) -> Act:
+    def change_field(self, chance: Random) -> Act:
         """A field gets another label, type, validation, identifier mark or instrument."""
-        name = draw(st.sampled_from(self._fields()))
-        changes = draw(
-            st.sampled_from(
-                (
-                    {"field_label": self.text(draw).replace(CANARY, "label")},
-                    {"field_type": "text", "text_validation_type_or_show_slider_number": ""},
-                    {"field_type": "text", "text_validation_type_or_show_slider_number": "number"},
-                    {"field_type": "radio", "select_choices_or_calculations": "1, First | 3, Third"},
-                    {"field_type": "checkbox", "select_choices_or_calculations": "1, First | 3, Third"},
-                    {"field_type": "yesno", "select_choices_or_calculations": ""},
-                    {"field_type": "descriptive"},
-                    {"identifier": "y"},
-                )
+        name = chance.choice(self._fields())
+        changes = chance.choice(
+            (
+                {"field_label": self.text(chance).replace(CANARY, "label")},
+                {"field_type": "text", "text_validation_type_or_show_slider_number": ""},
+                {"field_type": "text", "text_validation_type_or_show_slider_number": "number"},
+                {"field_type": "radio", "select_choices_or_calculations": "1, First | 3, Third"},
+                {"field_type": "checkbox", "select_choices_or_calculations": "1, First | 3, Third"},
+                {"field_type": "yesno", "select_choices_or_calculations": ""},
+                {"field_type": "descriptive"},
+                {"identifier": "y"},
             )
         )
         return f"change field {name} {changes}", partial(self.handle.change_field, name, **changes)
 
-    def options(self, draw) -> Act:
+    def options(self, chance: Random) -> Act:
         """Options of a choice field are removed, added or put in another order."""
         with_options = [
             f.field_name for f in self.project.dictionary.fields[1:] if f.field_type in ("checkbox", "radio")
         ]
         if not with_options:
-            return self.add_field(draw)
-        name = draw(st.sampled_from(with_options))
-        codes = draw(st.lists(st.sampled_from(("1", "2", "-3", "b", "B")), min_size=1, max_size=4, unique=True))
+            return self.add_field(chance)
+        name = chance.choice(with_options)
+        codes = chance.sample(("1", "2", "-3", "b", "B"), chance.randint(1, 4))
         text = " | ".join(f"{code}, Option {code}" for code in codes)
         return f"options of {name}: {text}", partial(
             self.handle.change_field, name, select_choices_or_calculations=text
@@ -344,45 +341,45 @@ class People:
         ordered = [f for form in forms for f in fields if f.form_name == form]
         self.call("metadata", data=json.dumps([asdict(f) for f in ordered]))
 
-    def upload(self, draw) -> Act:
+    def upload(self, chance: Random) -> Act:
         """All fields but the record id in another order."""
-        names = draw(st.permutations(self._fields()))
+        names = chance.sample(self._fields(), len(self._fields()))
         fields = [self.project.dictionary.fields[0], *(self.project.dictionary.by_name[name] for name in names)]
         return f"upload dictionary {names}", partial(self._upload, fields)
 
-    def move_field(self, draw) -> Act:
+    def move_field(self, chance: Random) -> Act:
         """A field goes to another instrument, now and then a new one; its values go along."""
-        name = draw(st.sampled_from(self._fields()))
-        form = draw(st.sampled_from((*self.project.dictionary.forms, "moved")))
+        name = chance.choice(self._fields())
+        form = chance.choice((*self.project.dictionary.forms, "moved"))
         fields = [replace(f, form_name=form) if f.field_name == name else f for f in self.project.dictionary.fields]
         return f"move field {name} to {form}", partial(self._upload, fields)
 
-    def map_forms(self, draw) -> Act:
+    def map_forms(self, chance: Random) -> Act:
         """Another program designates instruments to events anew; values of others stay, undesignated."""
         rows = [
             {"arm_num": str(event.arm), "unique_event_name": event.unique_name, "form": form}
             for event in self.project.events
             for form in self.project.dictionary.forms
-            if draw(st.integers(0, 3))
+            if chance.randint(0, 3)
         ]
         return f"map {[(r['unique_event_name'], r['form']) for r in rows]}", partial(
             self.call, "formEventMapping", action="import", data=json.dumps(rows)
         )
 
-    def name_event(self, draw) -> Act:
+    def name_event(self, chance: Random) -> Act:
         """An event gets another label, and with it another unique name."""
-        event = self.project.event_named(draw(st.sampled_from([e.unique_name for e in self.project.events])))
+        event = self.project.event_named(chance.choice([e.unique_name for e in self.project.events]))
         row = {
-            "event_name": draw(st.sampled_from(("Start", "Later", "Visit 2", "Ende"))),
+            "event_name": chance.choice(("Start", "Later", "Visit 2", "Ende")),
             "arm_num": str(event.arm),
             "unique_event_name": event.unique_name,
         }
         return f"name event {row}", partial(self.call, "event", action="import", data=json.dumps([row]))
 
-    def repeat(self, draw) -> Act:
+    def repeat(self, chance: Random) -> Act:
         """An instrument begins to repeat; what it holds becomes the first instance."""
-        event = self.project.event_named(draw(st.sampled_from([e.unique_name for e in self.project.events])))
-        form = draw(st.sampled_from(self.project.dictionary.forms))
+        event = self.project.event_named(chance.choice([e.unique_name for e in self.project.events]))
+        form = chance.choice(self.project.dictionary.forms)
         names = {e.event_id: e.unique_name for e in self.project.events}
         rows = [{"event_name": names[e], "form_name": f} for e, f in self.project.repeating_forms]
         rows += [{"event_name": names[e], "form_name": ""} for e in self.project.repeating_events]

@@ -6,7 +6,6 @@ history at some moment, and by replaying `record_changes` from nothing.
 """
 
 import json
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
@@ -17,6 +16,7 @@ import duckdb
 
 State = dict[tuple[str, str, str, str], dict[str, str]]
 KEYS = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
+VERSION = ("_valid_from", "_valid_to", "_run_id")
 
 
 class Disagreement(AssertionError):
@@ -238,3 +238,16 @@ def of_records(state: State) -> dict[tuple[str, str], dict[tuple[str, str], dict
     for (record, event, instrument, instance), cells in state.items():
         found.setdefault((record, instrument), {})[event, instance] = cells
     return found
+
+
+def between(what: str, found: State, before: State, after: State) -> None:
+    """Refuse a state that has something of a record's instrument which was there neither before nor after an edit."""
+    told, old, new = of_records(found), of_records(before), of_records(after)
+    for key in told.keys() | old.keys() | new.keys():
+        if told.get(key) not in (old.get(key), new.get(key)):
+            raise Disagreement(f"{what}: {key} is {told.get(key)}, neither {old.get(key)} nor {new.get(key)}")
+
+
+def of_record(state: State, record: str) -> State:
+    """What a state says of one record, whatever its id."""
+    return {("", *key[1:]): cells for key, cells in state.items() if key[0] == record}

@@ -1,4 +1,8 @@
-"""What is known to be missing in the product, so that the rest can be looked at; this file goes when nothing is left."""
+"""What is known to be missing in the product, so that the rest can be looked at; goes when nothing is left."""
 
-# A computer whose clock is set back: `finished_at` is not kept in order, so the history of a night cannot be asked for.
+# A computer whose clock is set back: `finished_at` is not kept in order, so a night's history cannot be asked for.
 CLIENT_CLOCK_SET_BACK = False
+# The two errands of a night that reads some instruments anew and some records whole both number chunks from 1.
+CHUNKS_NUMBERED_ONCE = False
+# A census that came without some records deletes them, and so does a token that was put into a data access group.
+ABSENCE_IS_CONFIRMED = False

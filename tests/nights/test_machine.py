@@ -9,7 +9,7 @@ before. `make test` looks for half a minute; `FUZZ_EXAMPLES=2000 pytest tests/ni
 import os
 import tempfile
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from redcap_source.simulator import Behaviour, Simulator
 from tests.nights import oracle, pending
 from tests.nights.edits import KINDS, People, small_study
 from tests.nights.oracle import Disagreement
-from tests.nights.place import NAME, Clocks, Place
+from tests.nights.place import NAME, Clocks, Place, check_renames
 
 ZONES = ("America/Chicago", "Europe/Amsterdam", "Asia/Kathmandu", "Pacific/Auckland", "UTC")
 # A Tuesday, and the nights of 2025 in which Chicago, Amsterdam and Auckland set their clocks, an hour before.
@@ -34,14 +34,22 @@ STEPS = (*(timedelta(seconds=s) for s in (1, 59, 600, 3000, 3600, 22_000)), *(ti
 # What goes wrong at some request; `answer` is text that no REDCap sends.
 FAULTS = (
     "500", "502", "503", "504", "reset", "truncate", "truncate_line", "html", "empty", "slow", "drop_records", "hang",
-    "memory", "php_warning", "answer",
+    "memory", "drop_records", "drop_records", "php_warning", "answer",
 )  # fmt: skip
 CONTENTS = (
     None, "record", "record", "log", "version", "project", "metadata", "exportFieldNames", "instrument", "event", "arm",
     "formEventMapping", "repeatingFormsEvents", "user", "userRole", "dag",
 )  # fmt: skip
 BODIES = (b"null", b"{}", b'{"error":"no"}', b"ERROR: no", b"[", b"\xff\xfe", b"<br />Warning", b'[{"a":1}]')
+RIGHTS = (
+    ("logging", 0), ("logging", 1), ("logging", 0), ("logging", 1), ("user_rights", 0), ("user_rights", 1),
+    ("design", 0), ("design", 1), ("data_access_groups", 0), ("data_access_groups", 1), ("forms_export", 1),
+    ("forms_export", 2), ("forms_export", 3), ("dag", ""), ("dag", "north"),
+)  # fmt: skip
 FULL_RIGHTS = {"logging": 1, "user_rights": 1, "design": 1, "data_access_groups": 1, "forms_export": 1, "dag": ""}
+
+# Shrinks like any other value, and its draws are not printed one by one.
+CHANCES = st.randoms(use_true_random=False)
 
 
 class Nights(RuleBasedStateMachine):
@@ -75,6 +83,7 @@ class Nights(RuleBasedStateMachine):
         self.people = People(handle, simulator.url, handle.add_user("importer"))
         self.rights = dict(FULL_RIGHTS)
         self.untouched = False
+        self.calm = True
         note(f"{kind} in {zone}, {behaviour}")
 
     def teardown(self):
@@ -92,11 +101,11 @@ class Nights(RuleBasedStateMachine):
 
     # --- what people, clocks and administrators do -------------------------------------------------------------
 
-    @rule(data=st.data())
-    def edit(self, data):
+    @rule(acts=st.integers(1, 4), chance=CHANCES)
+    def edit(self, acts, chance):
         """A day's work."""
-        for _ in range(data.draw(st.integers(1, 4))):
-            name, act = self.people.draw_act(data.draw)
+        for _ in range(acts):
+            name, act = self.people.draw_act(chance)
             note(f"{self.place.simulator.clock.local()} {name}")
             act()
             self.untouched = False
@@ -114,12 +123,10 @@ class Nights(RuleBasedStateMachine):
         off = timedelta(hours=off)
         self.place.clocks.client_off = off if pending.CLIENT_CLOCK_SET_BACK else max(self.place.clocks.client_off, off)
 
-    @rule(data=st.data())
-    def change_right(self, data):
+    @rule(right=st.sampled_from(RIGHTS))
+    def change_right(self, right):
         """The token's user gets other rights, or another data access group."""
-        right = data.draw(st.sampled_from(("logging", "logging", "user_rights", "design", "forms_export", "dag")))
-        choices = {"forms_export": (1, 1, 2, 3), "dag": ("", "", "north")}.get(right, (0, 1))
-        self.change_rights({right: data.draw(st.sampled_from(choices))})
+        self.change_rights(dict([right]))
 
     def change_rights(self, rights):
         """Give the token's user these rights."""
@@ -141,7 +148,7 @@ class Nights(RuleBasedStateMachine):
         """A load has come to its end undisturbed."""
         self.people.last_night = frozenset(self.people.handle.records())
         self.people.only_logged = False
-        self.untouched = True
+        self.untouched = self.calm = True
 
     @rule()
     def quiet_night(self):
@@ -161,31 +168,37 @@ class Nights(RuleBasedStateMachine):
         report = self.place.good_night(self.people.now_known, **options)
         if untouched and (report.rows_inserted or report.rows_updated or report.rows_deleted):
             raise Disagreement(f"nothing had happened, and the night wrote something: {report}")
+        if self.calm and len(self.place.nights) > 1:
+            with self.place.shown() as shown:
+                check_renames(shown, *self.place.nights[-2:])
         self.good()
 
-    def last_ids(self):
-        """The records of the last good night."""
-        return set(self.place.nights[-1].people) if self.place.nights else set()
-
     def must_refuse(self, truth):
-        """Whether going on would take much away that may still be there."""
-        return False
+        """Whether going on would take away what may still be there."""
+        before = self.place.nights[-1] if self.place.nights else None
+        if before is None or not before.seen:
+            return False
+        gone = before.seen - truth.ids
+        out_of_sight = gone & frozenset(self.people.handle.records()) if pending.ABSENCE_IS_CONFIRMED else ()
+        share = len(gone) / len(before.seen)
+        return bool(not truth.ids or out_of_sight or (len(gone) > 2 and share > self.place.config.deletion_limit))
 
     def may_refuse(self, truth):
         """Whether something is less than it was."""
         narrowed = self.rights["forms_export"] != 1 or self.rights["dag"]
-        return bool(narrowed or self.last_ids() - truth.ids)
+        return bool(narrowed or (self.place.nights and self.place.nights[-1].seen - truth.ids))
 
     @rule(
         kind=st.sampled_from(FAULTS),
         content=st.sampled_from(CONTENTS),
         nth=st.integers(1, 6),
         times=st.sampled_from((1, 1, 3, 8, None)),
+        every=st.integers(1, 9),
         body=st.sampled_from(BODIES),
     )
-    def faulty_night(self, kind, content, nth, times, body):
+    def faulty_night(self, kind, content, nth, times, every, body):
         """A night in which some requests go wrong."""
-        if kind == "drop_records" and not self.rights["logging"]:
+        if kind == "drop_records" and not (self.rights["logging"] and pending.ABSENCE_IS_CONFIRMED):
             # Without the log there is nothing beside the answer that lost records.
             return
         options = self.attempt()
@@ -193,12 +206,19 @@ class Nights(RuleBasedStateMachine):
             f"{self.place.simulator.clock.local()} night {options} with {kind} at {content} {nth} times {times} {body}"
         )
         self.place.simulator.faults.add(
-            kind, content=content, nth=nth, times=times, seconds=0.001, body=body, content_type="application/json"
+            kind,
+            content=content,
+            nth=nth,
+            times=times,
+            seconds=0.001,
+            body=body,
+            every=every,
+            content_type="application/json",
         )
         problem = self.place.failed_night(**options)
         self.place.simulator.faults.clear()
         note(f"failed: {problem}")
-        self.untouched = False
+        self.untouched = self.calm = False
         if problem is None:
             self.after_trouble()
 
@@ -215,10 +235,10 @@ class Nights(RuleBasedStateMachine):
             yesterday = self.place.nights[-1].state if self.place.nights else {}
             self.place.check_torn(yesterday, truth.state)
 
-    @rule(data=st.data(), content=st.sampled_from((None, "record", "record", "log", "user")), nth=st.integers(1, 8))
-    def torn_night(self, data, content, nth):
+    @rule(chance=CHANCES, content=st.sampled_from((None, "record", "record", "log", "user")), nth=st.integers(1, 8))
+    def torn_night(self, chance, content, nth):
         """A night in whose middle somebody works on."""
-        name, act = self.people.draw_act(data.draw)
+        name, act = self.people.draw_act(chance)
         before = self.place.fresh()
         options = self.attempt()
         note(f"{self.place.simulator.clock.local()} night {options}; before request {nth} of {content}: {name}")
@@ -228,7 +248,7 @@ class Nights(RuleBasedStateMachine):
         struck = not waiting
         waiting.clear()
         note(f"struck: {struck}, failed: {problem}")
-        self.untouched = False
+        self.untouched = self.calm = False
         if problem is not None and not struck and not self.may_refuse(before):
             raise problem
         if problem is None:
