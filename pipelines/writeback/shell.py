@@ -544,8 +544,6 @@ class Desk:
                     for cell in splitting.give_up():
                         splitting.guilty[cell.proposal.number] = "not sent: REDCap refused everything before it"
             except errors.TooLarge:
-                if len(cells) == 1:
-                    raise
                 splitting.was_refused((), "too large a request")
             else:
                 splitting.went_through()
@@ -563,9 +561,7 @@ class Desk:
                     row_text(import_rows(known.rulebook, left)), overwrite="overwrite" if clears else "normal"
                 )
             except (errors.OutcomeUnknown, errors.Transient) as problem:
-                if isinstance(problem, errors.TooLarge) or (
-                    isinstance(problem, errors.OutcomeUnknown) and isinstance(problem.reason, errors.TooLarge)
-                ):
+                if len(cells) > 1 and _is_too_large(problem):
                     raise errors.TooLarge(problem.asked, status=problem.status) from None
                 if attempt == TRIES:
                     raise
@@ -690,6 +686,9 @@ class _Tally:
 
     def add(self, settled: Sequence[Settlement]) -> None:
         for one in settled:
+            if not one.closes:
+                # It goes back among the proposals, and is counted when it is sent again.
+                continue
             self.by_status[one.status] = self.by_status.get(one.status, 0) + 1
             if one.message:
                 told = without(one.message, one.after)
@@ -781,6 +780,11 @@ def _records(decided: Sequence[Decided]) -> int:
 
 def _batch_names(proposals: Sequence[Proposal]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(proposal.batch for proposal in proposals))
+
+
+def _is_too_large(problem: errors.RedcapError) -> bool:
+    reason = problem.reason if isinstance(problem, errors.OutcomeUnknown) else problem
+    return isinstance(reason, errors.TooLarge)
 
 
 def _kind(problem: Exception) -> str:

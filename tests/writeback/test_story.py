@@ -40,7 +40,9 @@ def tell(template: Template, folder, monkeypatch, seed: int) -> Story:
         before = values(story.handle)
         story.propose(chance.choice([1, 8, 25]))
         story.run(
-            typing=chance.choice([0.0, 0.3, 0.7]), faults=chance.choice([0.0, 0.5]), kills=chance.choice([0.0, 0.6])
+            typing=chance.choice([0.0, 0.5, 0.9]),
+            faults=chance.choice([0.0, 0.5, 0.9]),
+            kills=chance.choice([0.0, 0.9]),
         )
         story.check_people_win()
         story.check_written()
@@ -73,7 +75,7 @@ def check_revert(story: Story) -> None:
     if not any(status == "confirmed" for *_, status in undone):
         return
     outcome = story.site.revert()
-    assert outcome.confirmed + outcome.counts.already_there == len(expected)
+    assert outcome.confirmed == len(expected)
     for spot, old in expected.items():
         assert story.alike(spot, story.held(spot), old)
     story.wanted = dict(expected)
@@ -82,7 +84,7 @@ def check_revert(story: Story) -> None:
     assert story.site.revert().sent == 0
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_whatever_happens_redcap_journal_and_warehouse_agree(repeating, tmp_path, monkeypatch, seed):
     tell(repeating, tmp_path, monkeypatch, seed)
 

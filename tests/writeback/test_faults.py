@@ -1,0 +1,117 @@
+"""Each way in which a server or a network fails, at each request: recovered, or one clear error and nothing lost."""
+
+import pytest
+
+from pipelines.errors import WarehouseError
+
+from .conftest import row
+
+# Goes as soon as Mirror.finish calls journal.attribute.
+UNSIGNED = pytest.mark.xfail(strict=True, reason="loads do not look yet at what an unfinished write-back sent")
+KINDS = ("500", "502", "504", "reset", "truncate", "html", "empty", "memory", "php_warning")
+
+
+@pytest.mark.parametrize("after_work", [False, True], ids=["refused", "lost"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_import_whose_answer_fails_is_settled_by_looking(site, study, kind, after_work):
+    site.propose([row("1", "weight", "60.5"), row("2", "remarks", None, clear=True)])
+    site.simulator.faults.add(kind, content="record", action="import", after_work=after_work)
+    outcome = site.apply()
+    assert (outcome.confirmed, outcome.complete) == (2, True)
+    assert (study.value("1", "weight"), study.value("2", "remarks")) == ("60.5", "")
+    assert [entry[5] for entry in site.journal()] == ["confirmed"] * 2
+    # Where it had come through, it is not sent again; the parcel that erases is a request of its own.
+    carried_out = after_work or kind in ("truncate", "php_warning")
+    assert site.imports() == (2 if carried_out else 3)
+    written = [change[:2] for change in site.changes() if change[4] == "writeback"]
+    assert written == [("1", "weight"), ("2", "remarks")]
+
+
+@pytest.mark.parametrize("kind", ["502", "reset"])
+def test_a_server_that_stays_away_leaves_the_cells_intended_and_the_next_run_finishes(site, study, kind):
+    site.propose([row("1", "weight", "60.5"), row("2", "weight", "61.5")])
+    site.simulator.faults.add(kind, content="record", action="import", times=None)
+    with pytest.raises(WarehouseError, match="it is not known whether they arrived") as stopped:
+        site.apply()
+    assert "Of 2 cells" in str(stopped.value)
+    assert [entry[5] for entry in site.journal()] == ["intended"] * 2
+    assert site.plan().unsettled == 2
+    site.simulator.faults.clear()
+    outcome = site.apply()
+    assert (outcome.settled, outcome.confirmed, outcome.complete) == (2, 2, True)
+    assert sorted(entry[5] for entry in site.journal()) == ["confirmed"] * 2 + ["failed"] * 2
+
+
+def test_an_import_that_came_through_after_all_is_found_by_the_next_run(site, study):
+    site.propose([row("1", "weight", "60.5")])
+    site.simulator.faults.add("502", content="record", action="import", after_work=True)
+    site.simulator.faults.add("502", content="record", action="export", nth=3, times=None)
+    with pytest.raises(WarehouseError):
+        site.apply()
+    site.simulator.faults.clear()
+    sent = site.imports()
+    outcome = site.apply()
+    assert (outcome.sent, outcome.settled, site.imports()) == (0, 1, sent)
+    assert site.journal() == [("1", "weight", "80.0", "60.5", "60.5", "confirmed")]
+    assert [change[4] for change in site.changes() if change[1] == "weight"] == ["writeback"]
+
+
+def test_a_person_who_typed_before_a_lost_request_was_looked_at_wins(site, study):
+    site.propose([row("1", "weight", "60.5"), row("2", "weight", "61.5")])
+    site.simulator.faults.add("502", content="record", action="import", times=None)
+    with pytest.raises(WarehouseError):
+        site.apply()
+    site.simulator.faults.clear()
+    study.save("1", {"weight": "99.9"})
+    outcome = site.apply()
+    assert (outcome.confirmed, outcome.not_confirmed) == (1, 1)
+    assert outcome.messages == {"REDCap holds another value than was sent": 1}
+    assert (study.value("1", "weight"), study.value("2", "weight")) == ("99.9", "61.5")
+
+
+@UNSIGNED
+def test_the_load_after_a_run_that_died_tells_its_cells_as_ours(site, study):
+    """Where the next night comes before the next write-back, the night finds what was written."""
+    site.propose([row("1", "weight", "60.5")])
+    site.simulator.faults.add("502", content="record", action="import", after_work=True)
+    site.simulator.faults.add("502", content="record", action="export", nth=3, times=None)
+    with pytest.raises(WarehouseError):
+        site.apply()
+    site.simulator.faults.clear()
+    site.night()
+    assert [change[4] for change in site.changes() if change[1] == "weight"] == ["writeback"]
+    assert site.apply().confirmed == 1
+    site.night()
+    assert [change[4] for change in site.changes() if change[1] == "weight"] == ["writeback"]
+
+
+def test_an_answer_that_lacks_records_is_never_taken_for_blank_cells(site, study):
+    site.propose([row(record, "remarks", f"new {record}", seen_value=None) for record in study.records()])
+    typed = {record: f"old {record}" for record in study.records()}
+    for record, text in typed.items():
+        study.save(record, {"remarks": text})
+    for times in (1, 2, None):
+        site.simulator.faults.add("drop_records", content="record", action="export", times=times, every=2)
+        assert site.apply().confirmed == 0
+        site.simulator.faults.clear()
+    assert site.imports() == 0
+    assert {record: study.value(record, "remarks") for record in typed} == typed
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+def test_a_read_that_fails_once_is_asked_again(site, study, nth):
+    site.propose([row("1", "weight", "60.5")])
+    site.simulator.faults.add("truncate", content="record", action="export", nth=nth)
+    assert site.apply().confirmed == 1
+    assert [change[4] for change in site.changes() if change[1] == "weight"] == ["writeback"]
+
+
+@UNSIGNED
+def test_records_that_cannot_be_fetched_after_writing_wait_for_the_next_night(site, study):
+    site.propose([row("1", "weight", "60.5")])
+    site.simulator.faults.add("504", content="record", action="export", nth=4, times=None)
+    outcome = site.apply()
+    assert (outcome.confirmed, outcome.rows_changed) == (1, 0)
+    site.simulator.faults.clear()
+    site.night()
+    assert [change[4] for change in site.changes() if change[1] == "weight"] == ["writeback"]
