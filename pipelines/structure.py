@@ -14,6 +14,7 @@ from redcap_source import RedcapClient, errors, model
 
 T = TypeVar("T")
 
+DATA_ACCESS_GROUPS = "data access groups"
 # Exporting it takes the right to design the project, which a token for loading seldom has.
 REPEATING_SETUP = "repeating setup"
 
@@ -49,6 +50,11 @@ class Structure:
         return REPEATING_SETUP in self.not_readable and self.project.has_repeating_instruments_or_events is not False
 
     @property
+    def may_have_groups(self) -> bool:
+        """Whether the project has data access groups, or the token may not read whether it has."""
+        return bool(self.data_access_groups) or DATA_ACCESS_GROUPS in self.not_readable
+
+    @property
     def longitudinal(self) -> bool:
         """Whether rows carry an event."""
         return bool(self.project.is_longitudinal)
@@ -74,7 +80,7 @@ def read_structure(client: RedcapClient, version: str) -> Structure:
         users=optional.read("users", client.users),
         user_roles=optional.read("user roles", client.user_roles),
         user_role_assignments=optional.read("user role assignments", client.user_role_assignments),
-        data_access_groups=optional.read("data access groups", client.data_access_groups),
+        data_access_groups=optional.read(DATA_ACCESS_GROUPS, client.data_access_groups),
         data_access_group_assignments=optional.read(
             "data access group assignments", client.data_access_group_assignments
         ),

@@ -16,7 +16,7 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -59,13 +59,17 @@ from pipelines.warehouse.proof import csv_header, open_prover
 from pipelines.warehouse.trace import RunStamp
 from pipelines.worklist import Evidence, as_utc, gather, refresh_is_due, stamp, told
 from redcap_source import Calls, Pace, RedcapClient, errors, model
-from redcap_source.changes import RecordChange, record_changes
+from redcap_source.changes import Happening, RecordChange, record_changes
 from redcap_source.clock import ServerClock
+from redcap_source.options import RecordOptions
 
 log = logging.getLogger("redcap_warehouse")
 
 # A transaction's rows stay in memory until it commits, so it is bounded by what was staged, not by the project.
 BATCH_BYTES = 32_000_000
+# Records that are asked for by name in one request, and at most; more that are missing at once are refused or meant.
+ASKED_BY_NAME = 500
+MOST_BY_NAME = 5000
 # From this share of a project's records on, a sparse project is asked for scope by scope.
 NARROW_SHARE = 0.2
 
@@ -350,22 +354,31 @@ class Load:
         self.progress.step("census")
         private_folder(self.staging)
         with open_prover(self.staging) as prover:
-            census = self._census(client, prover, structure)
+            everything = self._reads_everything(yesterday, upto)
+            cover = () if everything else mirror.cover()
+            events = {event.unique_event_name for event in structure.events}
+            census = self._census(client, prover, structure, cover if events.issuperset(cover) else ())
+            if everything:
+                # Servers are known to lose records without a word; two answers seldom lose the same ones.
+                first, census = census, self._census(client, prover, structure)
+                census = census.with_more(_only_in(first.records, census.records))
             columns = self._answer_columns(client, structure, census.records)
             layout = make_layout(structure, columns, hash_identifiers=self.project.identifiers == "hash")
             self._check_visible(layout, yesterday)
-            known = mirror.known_records()
-            vanished = tuple(set(known).difference(census.records))
-            self._check_deletions(len(vanished), len(known), len(census.records))
             self.progress.step("changes")
-            evidence = self._evidence(client, structure, layout, yesterday, upto)
+            evidence = self._evidence(client, structure, layout, yesterday, upto, everything=everything)
+            changed = evidence.changed if evidence is not None else None
+            known = mirror.known_records()
+            census = self._completed(client, prover, structure, census, known, changed)
+            vanished = tuple(_only_in(known, census.records))
+            self._check_group(layout, structure, yesterday, _unexplained(vanished, evidence))
+            self._check_deletions(len(vanished), len(known), len(census.records))
             if evidence is not None and not evidence.readable:
                 structure = replace(structure, not_readable=(*structure.not_readable, "log"))
             # From here to the end of the load the mirror is between two nights, and no publish may take it up.
             self.folder.withdraw(self.project.name)
             drift = mirror.write_structure(structure, layout, self.stamp)
             self._keep_log(mirror, structure, evidence)
-            changed = evidence.changed if evidence is not None else None
             frontier = upto if self._moves_on(yesterday) else None
             todo = mirror.plan(census, changed or (), everything=changed is None, upto=frontier)
             stale = mirror.stale_instruments() if yesterday.frontier is not None else ()
@@ -488,7 +501,7 @@ class Load:
             return
         errand = plan.errands[batch[0].errand]
         staged = [Staged(tuple(map(errand.fetch.answer, c.parts)), c.records, c.left) for c in batch]
-        entries = [_entry(chunk) for chunk in batch]
+        entries = [_entry(chunk, number) for number, chunk in enumerate(batch, tally.chunks + 1)]
         tally.touched += mirror.apply(plan.layout, staged, entries, self.stamp, instruments=errand.instruments)
         if errand.instruments is None:
             tally.loaded += sum(len(chunk.records) for chunk in batch)
@@ -584,6 +597,31 @@ class Load:
                 if_meant="Ask for the rights back, or run with --allow-narrower to give these columns up.",
             )
 
+    def _check_group(
+        self, layout: Layout, structure: Structure, yesterday: Yesterday, unexplained: Collection[str] | None
+    ) -> None:
+        """Whether the token was put into a data access group, so that it no longer sees the other groups' records.
+
+        REDCap does not say so; but to a token in a group it shows no column of them, and mostly no list either.
+        """
+        if self.options.allow_narrower or layout.data_access_groups or not structure.may_have_groups:
+            return
+        if yesterday.in_group is False:
+            seen = "the token may have been put into a data access group: it saw them last time, and does no longer."
+        elif unexplained and not self.options.allow_deletions:
+            seen = (
+                f"{len(unexplained)} records are out of sight, and the log knows of no deletion: the token may have "
+                "been put into another data access group."
+            )
+        else:
+            return
+        raise LoadRefused(
+            project=self.project.name,
+            seen=seen,
+            kept="No record was deleted here and the published data is as it was.",
+            if_meant="Take the token's user out of the group, or run with --allow-narrower to give up what it hides.",
+        )
+
     def _check_deletions(self, deleted: int, known: int, census: int) -> None:
         limit = self.config.deletion_limit
         if not deleted or self.options.allow_deletions or known == 0:
@@ -601,14 +639,22 @@ class Load:
 
     # -- small -----------------------------------------------------------------------------------------------
 
-    def _census(self, client: RedcapClient, prover: Connection, structure: Structure) -> Census:
-        """Every record of the project, and in a longitudinal one the events in which it has rows."""
+    def _census(
+        self, client: RedcapClient, prover: Connection, structure: Structure, events: Sequence[str] = ()
+    ) -> Census:
+        """Every record of the project, and in a longitudinal one the events in which it has rows.
+
+        A longitudinal project answers with a row for each of them; with `events` only those are asked for.
+        """
         path = self.staging / "census.json"
+        options: RecordOptions = {"fields": (structure.record_id_field,), "export_data_access_groups": True}
+        if events:
+            options["events"] = tuple(events)
         with private_files():
-            client.export_records_to(
-                path, format="json", fields=(structure.record_id_field,), export_data_access_groups=True
-            )
-        census = read_census(prover, path, structure.record_id_field, longitudinal=structure.longitudinal)
+            client.export_records_to(path, format="json", **options)
+        census = read_census(
+            prover, path, structure.record_id_field, longitudinal=structure.longitudinal, whole=not events
+        )
         path.unlink()
         return census
 
@@ -619,12 +665,13 @@ class Load:
         layout: Layout,
         yesterday: Yesterday,
         upto: datetime | None,
+        *,
+        everything: bool,
     ) -> Evidence | None:
         """What REDCap says changed; None where its clock is not known, so that nothing can be asked by time."""
         if upto is None:
             return None
         since = self.options.since or yesterday.frontier
-        due = refresh_is_due(yesterday.refreshed, upto, self.project.full_refresh_every)
         return gather(
             client,
             record_id_field=structure.record_id_field,
@@ -633,11 +680,16 @@ class Load:
             upto=upto,
             offset_before=yesterday.offset,
             zone=self.project.server.time_zone,
-            # One that was begun goes on from the list of what is still to do.
-            everything=yesterday.frontier is None
-            or self.options.full
-            or (due and not yesterday.refreshing and self.options.since is None),
+            everything=everything,
         )
+
+    def _reads_everything(self, yesterday: Yesterday, upto: datetime | None) -> bool:
+        """Whether the night reads every record, whatever REDCap says changed."""
+        if yesterday.frontier is None or upto is None or self.options.full:
+            return True
+        due = refresh_is_due(yesterday.refreshed, upto, self.project.full_refresh_every)
+        # One that was begun goes on from the list of what is still to do.
+        return due and not yesterday.refreshing and self.options.since is None
 
     def _moves_on(self, yesterday: Yesterday) -> bool:
         """Whether all that happened up to now is looked at, so that the next load can begin from here."""
@@ -662,6 +714,29 @@ class Load:
             self.stamp.run_id,
         )
 
+    def _completed(
+        self,
+        client: RedcapClient,
+        prover: Connection,
+        structure: Structure,
+        census: Census,
+        known: Sequence[str],
+        changed: Collection[str] | None,
+    ) -> Census:
+        """The census, with records that it lacks and REDCap has: it may have been asked of some events, or lost them.
+
+        Those that were known or changed are asked for by name. What does not come then is gone.
+        """
+        doubtful = _only_in(dict.fromkeys((*known, *(changed or ()))), census.records)
+        if not census.whole and (changed is None or len(doubtful) > MOST_BY_NAME):
+            census = self._census(client, prover, structure)
+            doubtful = _only_in(doubtful, census.records)
+        found: list[str] = []
+        for first in range(0, min(len(doubtful), MOST_BY_NAME), ASKED_BY_NAME):
+            part = doubtful[first : first + ASKED_BY_NAME]
+            found += client.record_ids(structure.record_id_field, records=part)
+        return census.with_more(_only_in(found, census.records))
+
     def _errands(
         self,
         client: RedcapClient,
@@ -675,6 +750,10 @@ class Load:
         """What to fetch: changed records whole, and of all others the instruments that mean something else now."""
         selection = select(structure, self.project)
         errands = []
+        if not census.whole and len(todo) >= len(census.records) * NARROW_SHARE:
+            # So many that it pays to know where they have rows.
+            census = self._census(client, prover, structure)
+            todo = [record for record in census.records if record in set(todo)]
         if todo:
             fetch = self._fetch_plan(structure, layout, selection, census, len(todo))
             dues = dict(zip(census.records, self._due(client, prover, fetch, census), strict=True))
@@ -694,7 +773,7 @@ class Load:
         rows = {event.unique_event_name: 0 for event in structure.events} | census.rows
         known = len(rows) == len(structure.events)
         # What narrow requests do not see is looked for in the whole project, which does not pay for a few records.
-        many = records >= len(census.records) * NARROW_SHARE
+        many = census.whole and records >= len(census.records) * NARROW_SHARE
         return FetchPlan(
             project=self.project.name,
             record_id_field=structure.record_id_field,
@@ -717,7 +796,9 @@ class Load:
             log.warning("%s: everything is asked for whole, because %s", self.project.name, _told(problem))
             return nowhere
         due = due_in(prover, [scope.events for scope in fetch.narrow])
-        return tuple(0 if record in strays else bits for record, bits in zip(census.records, due, strict=True))
+        # Of records that the census itself lacked it is not known where they have rows.
+        padded = (*due, *nowhere[len(due) :])
+        return tuple(0 if record in strays else bits for record, bits in zip(census.records, padded, strict=True))
 
     def _with_strays(self, client: RedcapClient, prover: Connection, fetch: FetchPlan) -> frozenset[str]:
         """Records with values in events that the values' instruments are not designated for."""
@@ -847,9 +928,9 @@ def _batch_report(batch: int, items: Sequence[Fetched]) -> BatchReport:
     )
 
 
-def _entry(chunk: Chunk) -> ChunkEntry:
+def _entry(chunk: Chunk, number: int) -> ChunkEntry:
     return ChunkEntry(
-        chunk=chunk.number,
+        chunk=number,
         asked=chunk.asked,
         returned=len(chunk.records),
         rows=chunk.rows,
@@ -872,6 +953,22 @@ def _structure_report(structure: Structure, layout: Layout, drift: tuple[Drift, 
         not_readable=structure.not_readable,
         hidden_fields=layout.hidden_fields,
     )
+
+
+def _only_in(some: Iterable[str], others: Collection[str]) -> list[str]:
+    known = set(others)
+    return [record for record in some if record not in known]
+
+
+def _unexplained(vanished: Collection[str], evidence: Evidence | None) -> tuple[str, ...] | None:
+    """Records that are gone without REDCap's log saying that they were deleted; None where the log may not be read."""
+    if evidence is None or evidence.rows is None:
+        return None
+    told = {change.record for change in evidence.logged if change.what is Happening.DELETED}
+    renamed = sum(change.what is Happening.RENAMED for change in evidence.logged)
+    silent = tuple(record for record in vanished if record not in told)
+    # A renamed record leaves its old id without a word.
+    return silent if len(silent) > renamed else ()
 
 
 def _quarantine_message(quarantined: Sequence[Quarantined]) -> str:

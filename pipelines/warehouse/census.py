@@ -6,7 +6,7 @@ Fetching it is sync.py's business.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -16,6 +16,12 @@ from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.layout import DATA_ACCESS_GROUP, EVENT
 from pipelines.warehouse.proof import check_json_closed
 from pipelines.warehouse.quoting import identifier, literal
+
+# From so many rows on, and so many for each record, it pays to ask for a few events only.
+MANY_ROWS = 20_000
+ROWS_A_RECORD = 3
+# More events than this together would be no narrower.
+MOST_EVENTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +33,22 @@ class Census:
     """For each record a digest of where it has rows and of its data access group: other than last time, it changed."""
     rows: dict[str, int]
     """How many rows each event has; of a classic project, nothing."""
+    whole: bool = True
+    """Whether all events were asked for, or only some in which each record is expected."""
+    cover: tuple[str, ...] = ()
+    """A few events in which every record has a row, where asking for these alone spares much; else none."""
+
+    def with_more(self, records: Sequence[str]) -> Census:
+        """The same with records that were found otherwise; nothing is known of where they have rows."""
+        return replace(self, records=(*self.records, *records), seen=(*self.seen, *("" for _ in records)))
 
 
-def read_census(connection: Connection, path: Path, record_id_field: str, *, longitudinal: bool) -> Census:
+def read_census(
+    connection: Connection, path: Path, record_id_field: str, *, longitudinal: bool, whole: bool = True
+) -> Census:
     """Read the answer to a request for the record ids, which must be JSON: a list that is cut does not close.
 
-    The rows stay on the connection for `due_in`.
+    `whole` says whether it was asked of all events. The rows stay on the connection for `due_in`.
     """
     check_json_closed(path)
     event = identifier(EVENT) if longitudinal else "NULL::VARCHAR"
@@ -54,7 +70,29 @@ def read_census(connection: Connection, path: Path, record_id_field: str, *, lon
     rows = connection.execute("SELECT event, count(*) FROM census WHERE event IS NOT NULL GROUP BY event").fetchall()
     if any(not record for record, _ in found):
         raise ChunkNotProven(reason=f"a row came without {record_id_field}")
-    return Census(tuple(record for record, _ in found), tuple(seen for _, seen in found), dict(rows))
+    census = Census(tuple(record for record, _ in found), tuple(seen for _, seen in found), dict(rows), whole)
+    many = sum(census.rows.values())
+    if not whole or many < MANY_ROWS or many < len(census.records) * ROWS_A_RECORD:
+        return census
+    return replace(census, cover=_cover(connection))
+
+
+def _cover(connection: Connection) -> tuple[str, ...]:
+    """A few events in which every record of the census has a row, or none."""
+    connection.execute("CREATE OR REPLACE TEMP TABLE covered (record VARCHAR)")
+    cover: list[str] = []
+    while len(cover) <= MOST_EVENTS:
+        best = connection.execute(
+            "SELECT event FROM census ANTI JOIN covered USING (record) GROUP BY event "
+            "ORDER BY count(DISTINCT record) DESC, event LIMIT 1"
+        ).fetchone()
+        if best is None:
+            return tuple(cover)
+        cover.append(best[0])
+        connection.execute(
+            "INSERT INTO covered SELECT DISTINCT record FROM census WHERE event = $event", {"event": best[0]}
+        )
+    return ()
 
 
 def due_in(connection: Connection, scopes: Sequence[Collection[str]]) -> tuple[int, ...]:

@@ -33,6 +33,7 @@ from pipelines.warehouse.connection import (
 )
 from pipelines.warehouse.departure import Departures, bury, find_renames, rename
 from pipelines.warehouse.layout import (
+    DATA_ACCESS_GROUP,
     KEYS,
     VERSION,
     InstrumentTable,
@@ -84,6 +85,8 @@ class Yesterday:
     """When the last reading of everything that was completed began."""
     refreshing: bool
     """Whether a reading of everything was begun and is not completed."""
+    in_group: bool | None
+    """Whether the token was in a data access group, or there were none: it did not see whose record is whose."""
     ended: bool
     """Whether any load ever came to its end."""
     offset: timedelta | None
@@ -132,10 +135,12 @@ class Mirror:
         frontier = self._row(self._state["read_frontier"])
         refreshed, refreshing = self._row(self._state["read_refresh"]) or (None, False)
         clock = self._row(self._state["read_clock"])
+        names = tuple(name for (name,) in columns)
         return Yesterday(
             project_id=known[0],
             record_id_field=known[1],
-            visible_columns=tuple(name for (name,) in columns),
+            visible_columns=names,
+            in_group=DATA_ACCESS_GROUP not in names if names else None,
             watermark=watermark[0] if watermark else None,
             chunk_records=chunking[0] if chunking else None,
             frontier=frontier[0] if frontier else None,
@@ -387,11 +392,9 @@ class Mirror:
                 "unnest($seen::VARCHAR[])",
                 {"records": list(census.records), "seen": list(census.seen)},
             )
-            otherwise = [record for (record,) in self.connection.execute(self._state["otherwise_seen"]).fetchall()]
+            otherwise = self._otherwise_seen(census)
             wanted = census.records if everything else {*changed, *otherwise}
             self.connection.execute(self._state["keep_todo"], {"records": list(wanted)})
-            if otherwise or not census.records:
-                self.connection.execute(self._state["keep_census"])
             if everything and upto is not None:
                 self.connection.execute(self._state["begin_refresh"], {"upto": upto})
             if upto is not None:
@@ -399,6 +402,27 @@ class Mirror:
             todo = self.connection.execute(self._state["read_todo"]).fetchall()
             self.connection.execute("DROP TABLE census_now")
         return tuple(record for (record,) in todo)
+
+    def _otherwise_seen(self, census: Census) -> list[str]:
+        """Records that are new or stand otherwise in the census than in the last; it is kept for the next."""
+        if census.whole:
+            found = self.connection.execute(self._state["otherwise_seen"]).fetchall()
+            if found or len(census.records) != self._count("SELECT count(*) FROM state.census"):
+                self.connection.execute(self._state["keep_census"])
+            if census.cover != self.cover():
+                self.connection.execute(self._state["clear_cover"])
+                self.connection.execute(self._state["write_cover"], {"events": list(census.cover)})
+        else:
+            found = self.connection.execute(self._state["otherwise_seen_briefly"]).fetchall()
+            if self._count(self._state["new_briefly"]) or len(census.records) != self._count(
+                "SELECT count(*) FROM state.census"
+            ):
+                self.connection.execute(self._state["keep_census_briefly"])
+        return [record for (record,) in found]
+
+    def cover(self) -> tuple[str, ...]:
+        """A few events in which every record had a row when all events were asked for; none where that does not pay."""
+        return tuple(event for (event,) in self.connection.execute(self._state["read_cover"]).fetchall())
 
     def keep_clock(self, offset: timedelta, now: datetime) -> None:
         """Remember how far REDCap's wall clock is ahead of UTC."""
@@ -580,6 +604,10 @@ class Mirror:
             self.connection.execute("ROLLBACK")
             raise
         self.connection.execute("COMMIT")
+
+    def _count(self, query: str) -> int:
+        row = self._row(query)
+        return int(row[0]) if row else 0
 
     def _row(self, query: str) -> tuple[Any, ...] | None:
         return self.connection.execute(query).fetchone()

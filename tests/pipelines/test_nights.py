@@ -1,5 +1,7 @@
 """Nights after the first: what is read again, what is remembered, and what may not go wrong."""
 
+from itertools import pairwise
+
 import pytest
 
 from pipelines.errors import LoadRefused
@@ -230,6 +232,66 @@ def test_a_working_file_that_has_grown_is_written_afresh(site, monkeypatch):
         sizes.append(site.warehouse.mirror("study").stat().st_size)
         assert whole(site)
         next_day(site)
-    assert any(later < earlier for earlier, later in zip(sizes, sizes[1:], strict=False))
+    assert any(later < earlier for earlier, later in pairwise(sizes))
     assert not list(site.warehouse.work.glob(".*fresh*"))
     assert site.warehouse.mirror("study").stat().st_mode & 0o077 == 0
+
+
+def test_a_large_longitudinal_project_is_counted_by_a_few_events(site, monkeypatch):
+    monkeypatch.setattr("pipelines.warehouse.census.MANY_ROWS", 10)
+    handle = site.study("longitudinal", 30)
+    site.night()
+    assert handle.project.is_longitudinal
+    asked = []
+    for turn in range(3):
+        next_day(site)
+        first, second, third, *_ = handle.records()
+        site.simulator.requests.clear()
+        match turn:
+            case 0:
+                handle.delete(first)
+            case 1:
+                # It has rows in no event that the short census asks for.
+                handle.save("only-late", {"vital_signs_date": "2025-01-01"}, event="visit_7_arm_1")
+            case 2:
+                handle.assign_dag(second, "elsewhere")
+                handle.rename(third, "moved-1")
+        report = site.night()
+        assert report.mode == "incremental"
+        assert report.records_in_redcap == len(handle.records())
+        assert whole(site)
+        asked.append(report)
+    # The last night looks back an hour before the one before, and reads that one's record again.
+    assert [report.records_loaded for report in asked] == [0, 1, 3]
+    assert asked[2].records_renamed == 1
+
+
+def test_a_census_that_lost_records_deletes_none(site):
+    handle = site.study("classic", 12)
+    site.night()
+    site.simulator.faults.add("drop_records", content="record", nth=1, times=1, every=5)
+    report = site.night()
+    assert (report.records_deleted, report.records_in_redcap) == (0, 12)
+    assert len(handle.records()) == 12
+    assert whole(site)
+
+
+def test_a_first_census_that_lost_records_is_made_up_for(site):
+    site.study("classic", 12)
+    site.simulator.faults.add("drop_records", content="record", nth=1, times=1, every=5)
+    assert site.night().records_loaded == 12
+    assert whole(site)
+
+
+def test_a_token_put_into_a_group_deletes_nothing(site):
+    handle = site.study("classic", 12)
+    handle.add_dag("south")
+    for record in handle.records()[:-1]:
+        handle.assign_dag(record, "south")
+    site.night()
+    handle.set_rights(dag="south")
+    with pytest.raises(LoadRefused, match="data access group"):
+        site.night()
+    assert site.rows("SELECT count(*) FROM redcap.records WHERE deleted_at IS NULL") == [(12,)]
+    assert site.night(allow_narrower=True).records_deleted == 1
+    assert whole(site)

@@ -14,8 +14,11 @@ CREATE TABLE IF NOT EXISTS state.watermark (upto TIMESTAMP, run_id VARCHAR);
 CREATE TABLE IF NOT EXISTS state.frontier (upto TIMESTAMP);
 -- Records that have to be read before the mirror is whole; what lands leaves the list in the same transaction.
 CREATE TABLE IF NOT EXISTS state.todo (record VARCHAR);
--- The records of the last census, each with a digest of where it had rows and of its data access group.
-CREATE TABLE IF NOT EXISTS state.census (record VARCHAR, seen VARCHAR);
+-- The records of the last census, each with a digest of where it had rows and of its data access group: in all events
+-- (`seen`), or in the few that were asked for (`briefly`).
+CREATE TABLE IF NOT EXISTS state.census (record VARCHAR, seen VARCHAR, briefly VARCHAR);
+-- The events in which every record is expected to have a row.
+CREATE TABLE IF NOT EXISTS state.cover (event VARCHAR);
 -- When everything was to be read again, on REDCap's clock, and whether all of that has come.
 CREATE TABLE IF NOT EXISTS state.refresh (upto TIMESTAMP, finished BOOLEAN);
 -- How far REDCap's wall clock is ahead of UTC, learned from its own log.
@@ -132,11 +135,38 @@ SELECT run_id, outcome, started_at, finished_at FROM redcap.sync_runs ORDER BY s
 
 -- otherwise_seen --
 -- Records that are new, or have rows elsewhere or another data access group than in the last census.
-SELECT record FROM census_now ANTI JOIN state.census USING (record, seen);
+SELECT record FROM census_now ANTI JOIN state.census USING (record, seen)
+UNION
+SELECT record FROM census_now ANTI JOIN (SELECT record FROM redcap.records WHERE deleted_at IS NULL) USING (record);
 
 -- keep_census --
-DELETE FROM state.census WHERE (record, seen) NOT IN (SELECT record, seen FROM census_now);
-INSERT INTO state.census SELECT record, seen FROM census_now ANTI JOIN state.census USING (record, seen);
+DELETE FROM state.census;
+INSERT INTO state.census SELECT record, seen, NULL FROM census_now;
+
+-- otherwise_seen_briefly --
+-- The same where only some events were asked for; a record never looked at in this way tells nothing yet.
+SELECT record FROM census_now n JOIN state.census c USING (record) WHERE c.briefly <> n.seen
+UNION
+SELECT record FROM census_now ANTI JOIN (SELECT record FROM redcap.records WHERE deleted_at IS NULL) USING (record);
+
+-- new_briefly --
+SELECT count(*) FROM (SELECT record, seen FROM census_now EXCEPT SELECT record, briefly FROM state.census);
+
+-- keep_census_briefly --
+CREATE OR REPLACE TEMP TABLE census_next AS
+SELECT n.record, c.seen, n.seen AS briefly FROM census_now n LEFT JOIN state.census c USING (record);
+DELETE FROM state.census;
+INSERT INTO state.census SELECT * FROM census_next;
+DROP TABLE census_next;
+
+-- read_cover --
+SELECT event FROM state.cover;
+
+-- clear_cover --
+DELETE FROM state.cover;
+
+-- write_cover --
+INSERT INTO state.cover SELECT unnest($events::VARCHAR[]);
 
 -- keep_todo --
 -- What is to do: what was before, and what is new, as far as REDCap still has it.
