@@ -96,11 +96,19 @@ class People:
         if self.handle.records():
             data += ["delete", "rename", "swap", "wipe", "wipe", "group", "recreate"]
         structure = ["add_field", "change_field", "remove_field", "options", "upload", "move_field", "repeat"]
+        structure += ["missing_codes", "survey", "delete_group"]
         if self.project.is_longitudinal:
-            structure += ["map_forms", "name_event"]
+            structure += ["map_forms", "name_event", "delete_event"]
+            data += ["leave_arm"] * bool(self.handle.records())
         names = data if chance.randint(0, 3) else structure
         name, act = getattr(self, chance.choice(names))(chance)
-        return name, act
+
+        def done() -> None:
+            act()
+            for record in self.now_known.keys() - set(self.handle.records()):
+                del self.now_known[record]
+
+        return name, done
 
     # --- data -------------------------------------------------------------------------------------------------
 
@@ -217,11 +225,13 @@ class People:
         """A record is deleted."""
         record = chance.choice(self.handle.records())
 
-        def act() -> None:
-            self.handle.delete(record)
-            self.now_known.pop(record, None)
+        return f"delete {record}", partial(self.handle.delete, record)
 
-        return f"delete {record}", act
+    def leave_arm(self, chance: Random) -> Act:
+        """A record is deleted from one arm only."""
+        record, arm = chance.choice(self.handle.records()), chance.choice("12")
+        asked = {"action": "delete", "records[0]": record, "arm": arm}
+        return f"delete {record} from arm {arm}", partial(self.call, "record", **asked)
 
     def recreate(self, chance: Random) -> Act:
         """A record is deleted, and its id given to someone else."""
@@ -264,11 +274,7 @@ class People:
         record, (event, form, instance) = chance.choice(self.handle.records()), self.place(chance)
         whole = self.project.is_longitudinal and chance.randint(0, 2) == 0
 
-        def act() -> None:
-            self.handle.wipe(record, None if whole else form, event, instance)
-            if record not in self.project.records:
-                self.now_known.pop(record, None)
-
+        act = partial(self.handle.wipe, record, None if whole else form, event, instance)
         return f"wipe {record} {event} {'everything' if whole else form} {instance}", act
 
     def group(self, chance: Random) -> Act:
@@ -386,3 +392,26 @@ class People:
         if event.event_id not in self.project.repeating_events:
             rows.append({"event_name": event.unique_name, "form_name": form})
         return f"repeat {rows}", partial(self.call, "repeatingFormsEvents", data=json.dumps(rows))
+
+    def delete_event(self, chance: Random) -> Act:
+        """An event goes with all its data, of which no record's log tells."""
+        names = [event.unique_name for event in self.project.events]
+        if len(names) < 2:
+            return self.name_event(chance)
+        name = chance.choice(names)
+        return f"delete event {name}", partial(self.call, "event", action="delete", **{"events[0]": name})
+
+    def missing_codes(self, chance: Random) -> Act:
+        """The project gets other missing data codes, which are options of every checkbox too."""
+        codes = chance.choice(("", "-9, Unknown", "-9, Unknown | 2, Refused"))
+        return f"missing codes {codes!r}", partial(self.project.set_missing_codes, codes)
+
+    def survey(self, chance: Random) -> Act:
+        """An instrument becomes a survey, or no longer is one."""
+        form = chance.choice(self.project.dictionary.forms)
+        return f"survey {form}", partial(self.project.surveys.symmetric_difference_update, {form})
+
+    def delete_group(self, chance: Random) -> Act:
+        """A data access group goes, and its records are in none."""
+        name = chance.choice(("north", "south"))
+        return f"delete group {name}", partial(self.call, "dag", action="delete", **{"dags[0]": name})

@@ -127,6 +127,10 @@ class Shown:
         )
         return sorted(row["table_name"] for row in found)
 
+    def count(self, suffix: str, table: str) -> int:
+        """How many rows an instrument has in one of the project's schemas."""
+        return len(self.rows(f'SELECT 1 AS one FROM "{self._project}{suffix}"."{table}"'))
+
     def raw(self) -> State:
         """What `<project>_raw` shows."""
         schema = f"{self._project}_raw"

@@ -4,5 +4,3 @@
 CLIENT_CLOCK_SET_BACK = False
 # The two errands of a night that reads some instruments anew and some records whole both number chunks from 1.
 CHUNKS_NUMBERED_ONCE = False
-# A census that came without some records deletes them, and so does a token that was put into a data access group.
-ABSENCE_IS_CONFIRMED = False

@@ -4,6 +4,7 @@ What people do to the project is edits.py's; the machine that puts it all in a r
 """
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -150,6 +151,7 @@ class Place:
             oracle.agree("published", shown.raw(), truth.state)
             self._check_rest(shown, truth.state)
             _check_records(shown, truth, self.nights[-1] if self.nights else None, people)
+            _check_counts(shown, truth)
             [run] = shown.rows("SELECT * FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1")
             if run["outcome"] != "ok" or run["records_in_redcap"] != len(truth.ids):
                 raise Disagreement(f"the ledger tells of the last night: {run}")
@@ -167,6 +169,18 @@ class Place:
         for number, night in enumerate(self.nights, start=1):
             oracle.agree(f"as of night {number} of {len(self.nights)}", shown.as_of(night.finished), night.state)
         _check_ledger(shown)
+
+
+def _check_counts(shown: oracle.Shown, truth: oracle.Fresh) -> None:
+    """Every way of showing the rows shows as many, and the catalog counts them right."""
+    rows: Counter[str] = Counter(key[2] for key in truth.state)
+    for suffix in ("", "_labels", "_raw"):
+        for name in shown.tables(suffix):
+            if (found := shown.count(suffix, name)) != rows[name]:
+                raise Disagreement(f"{NAME}{suffix}.{name} shows {found} rows, not {rows[name]}")
+    [project] = shown.redcap("projects")
+    if (project["records"], project["rows"]) != (len(truth.ids), rows.total()):
+        raise Disagreement(f"redcap.projects counts {project['records']} records, {project['rows']} rows")
 
 
 def _check_ledger(shown: oracle.Shown) -> None:

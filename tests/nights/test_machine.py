@@ -179,7 +179,7 @@ class Nights(RuleBasedStateMachine):
         if before is None or not before.seen:
             return False
         gone = before.seen - truth.ids
-        out_of_sight = gone & frozenset(self.people.handle.records()) if pending.ABSENCE_IS_CONFIRMED else ()
+        out_of_sight = gone & frozenset(self.people.handle.records())
         share = len(gone) / len(before.seen)
         return bool(not truth.ids or out_of_sight or (len(gone) > 2 and share > self.place.config.deletion_limit))
 
@@ -198,7 +198,7 @@ class Nights(RuleBasedStateMachine):
     )
     def faulty_night(self, kind, content, nth, times, every, body):
         """A night in which some requests go wrong."""
-        if kind == "drop_records" and not (self.rights["logging"] and pending.ABSENCE_IS_CONFIRMED):
+        if kind == "drop_records" and not self.rights["logging"]:
             # Without the log there is nothing beside the answer that lost records.
             return
         options = self.attempt()
