@@ -12,14 +12,15 @@ It imports nothing else of this package, so that it can disagree with the client
 from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.edits import ProjectHandle
 from redcap_source.simulator.errors import SimulatorError
-from redcap_source.simulator.faults import Fault, Faults
+from redcap_source.simulator.faults import Fault, Faults, parse_fault
 from redcap_source.simulator.load import load_project
-from redcap_source.simulator.project import Project
+from redcap_source.simulator.project import Allocation, Project
 from redcap_source.simulator.simulator import Simulator
 from redcap_source.simulator.studies import STUDIES, make_study
 
 __all__ = [
     "STUDIES",
+    "Allocation",
     "Behaviour",
     "Fault",
     "Faults",
@@ -29,4 +30,5 @@ __all__ = [
     "SimulatorError",
     "load_project",
     "make_study",
+    "parse_fault",
 ]

@@ -161,6 +161,7 @@ def _log_table(call: Call) -> Table:
         record=parameters.text("record"),
         begin=log_minute(parameters.text("beginTime"), is_end=False),
         end=log_minute(parameters.text("endTime"), is_end=True),
+        inclusive=(call.behaviour.log_begin_inclusive, call.behaviour.log_end_inclusive),
     )
     group = project.users[call.username].group or _group_asked(call)
     if group:

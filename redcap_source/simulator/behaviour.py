@@ -32,17 +32,29 @@ class Behaviour:
     date_range_sees_dag_moves: bool = False
     # Whether a request for the record id alone also returns the instances of repeating instruments.
     id_only_instances: bool = False
+    # The edges of a log request are unrecorded: minutes equal to either count, unless switched.
+    log_begin_inclusive: bool = True
+    log_end_inclusive: bool = True
     # Servers before 12 or 13 had no `record` key in the log.
     log_has_record: bool = True
     # Old servers, and those with scheduling, list day offsets of events.
     event_offsets: bool = False
     # Form rights are 128, 129, 130 … since 15.6.
     form_right_codes: Literal["plain", "since_15_6"] = "plain"
+    # Rights in the role export have been recorded as texts, in the user export as numbers.
+    role_values: Literal["text", "number"] = "text"
+    # What an import does that nobody has recorded: values for calculated fields, instruments the user may only read,
+    # and the limits, required fields and @READONLY that REDCap minds at the screen.
+    import_calculated: Literal["ignore", "refuse"] = "ignore"
+    import_checks_form_rights: bool = False
+    import_checks_limits: bool = False
     # Warnings before the body of a new project's token have been seen.
     noisy_project_creation: bool = False
     # Exports of more cells than this fail for want of memory; 0 is no limit.
     max_cells: int = 0
     # Bodies longer than this are cut by PHP and answered with an empty error; 0 is no limit.
     max_body_bytes: int = 0
-    # What happens past `rate_limit` requests a minute: an HTML page until `reset_ban()`. 0 is no limit.
+    # What happens past `rate_limit` requests a minute: an HTML page until `reset_ban()`, or, as proxies do, a 429
+    # until the minute is over. 0 is no limit.
     rate_limit: int = 0
+    rate_limit_answer: Literal["ban", "429"] = "ban"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 
@@ -17,23 +16,35 @@ from redcap_source.simulator.selection import value_at
 _TAG = re.compile(r"@CALC(TEXT|DATE)\s*\((.*)\)\s*$", re.IGNORECASE | re.DOTALL)
 
 
-def recalculated(
-    project: Project, record: Record, touched: list[Slot], now: datetime
-) -> Iterator[tuple[Slot, Mapping[str, str]]]:
-    """New values of calculated fields in the slots that a change may have moved."""
+def recalculated(project: Project, record: Record, touched: list[Slot], now: datetime) -> dict[Slot, dict[str, str]]:
+    """New values of calculated fields in the slots that a change may have moved, also where one calls for another."""
     fields = project.dictionary.calculated
-    if not fields:
-        return
+    found: dict[Slot, dict[str, str]] = {}
+    # Each round reaches at least one field further along any chain; a circle never settles, so it is left.
+    for _ in range(len(fields)):
+        moved = _round(project, record, touched, now)
+        if not moved:
+            break
+        for slot, values in moved.items():
+            found.setdefault(slot, {}).update(values)
+            record = record.with_slot(slot, {**record.slots[slot], **values})
+        touched = [*touched, *moved]
+    return found
+
+
+def _round(project: Project, record: Record, touched: list[Slot], now: datetime) -> dict[Slot, dict[str, str]]:
+    """What one pass over all calculations changes."""
+    moved: dict[Slot, dict[str, str]] = {}
     for slot in record.slots:
         forms = frozenset(project.forms_in(slot))
-        values: dict[str, str] = {}
-        for field in fields:
-            if field.form_name in forms and _concerned(project, field, slot, touched):
-                result = _result(project, record.with_slot(slot, {**record.slots[slot], **values}), slot, field, now)
-                if result is not None:
-                    values[field.field_name] = result
-        if values:
-            yield slot, values
+        for field in project.dictionary.calculated:
+            if field.form_name not in forms or not _concerned(project, field, slot, touched):
+                continue
+            seen = record.with_slot(slot, {**record.slots[slot], **moved.get(slot, {})})
+            result = _result(project, seen, slot, field, now)
+            if result is not None and result != seen.slots[slot].get(field.field_name, ""):
+                moved.setdefault(slot, {})[field.field_name] = result
+    return moved
 
 
 def _concerned(project: Project, field: Field, slot: Slot, touched: list[Slot]) -> bool:

@@ -9,7 +9,8 @@ from redcap_source.simulator import saving
 from redcap_source.simulator.dictionary import Field, fields_from_rows
 from redcap_source.simulator.errors import Refusal, SimulatorError
 from redcap_source.simulator.imports import ImportOptions, apply_plan, plan_import
-from redcap_source.simulator.project import Event, Group, Project, Randomization, Report
+from redcap_source.simulator.log import PAGE_VIEW
+from redcap_source.simulator.project import Allocation, Event, Group, Project, Randomization, Report
 from redcap_source.simulator.records import Record, Slot
 from redcap_source.simulator.saving import By
 from redcap_source.simulator.site import Site
@@ -184,17 +185,46 @@ class ProjectHandle:
             fields = [replace(f, **changes) if f.field_name == name else f for f in self.project.dictionary.fields]
             self._redesign(fields, "Edit project field", f"field_name = '{name}'", user)
 
-    def add_report(self, number: int, title: str, fields: Sequence[str], logic: str = "") -> None:
-        """Save a report of these fields, limited by logic."""
-        self.project.reports[number] = Report(title, tuple(fields), logic)
+    def add_report(
+        self,
+        number: int,
+        title: str,
+        fields: Sequence[str],
+        logic: str = "",
+        *,
+        events: Sequence[str] = (),
+        groups: Sequence[str] = (),
+        order: Sequence[str] = (),
+        **options: bool,
+    ) -> None:
+        """Save a report of these fields, limited by logic, events and groups.
+
+        `order` names fields, those that fall with a minus before them; the options are the switches of `Report`.
+        """
+        ways = tuple((name.removeprefix("-"), name.startswith("-")) for name in order)
+        limits = {"events": tuple(events), "groups": tuple(groups), "order": ways}
+        self.project.reports[number] = Report(title, tuple(fields), logic, **limits, **options)  # type: ignore[arg-type]
 
     def add_randomization(
-        self, number: int, target_field: str, allocations: Sequence[str], event: str | None = None
+        self,
+        number: int,
+        target_field: str,
+        allocations: Sequence[str | Allocation],
+        event: str | None = None,
+        *,
+        strata: Sequence[str] = (),
+        is_concealed: bool = False,
     ) -> None:
-        """Set up a randomization that hands out these allocations one after the other."""
+        """Set up a randomization that hands out these allocations one after the other, within each stratum."""
         self.project.settings["randomization_enabled"] = 1
         place = self._event(event).event_id
-        self.project.randomizations[number] = Randomization(target_field, place, tuple(allocations))
+        table = tuple(Allocation(line) if isinstance(line, str) else line for line in allocations)
+        self.project.randomizations[number] = Randomization(target_field, place, table, tuple(strata), is_concealed)
+
+    def open_page(self, page: str, user: str = NURSE) -> None:
+        """Look at a page of the project; the log keeps page views apart from everything else."""
+        address = f"{self.site.url.removesuffix('api/')}{page.lstrip('/')}"
+        self.project.log.add(self._by(user).row("page_view", PAGE_VIEW, address))
 
     def add_dag(self, name: str) -> None:
         """Make a data access group, if it is new."""

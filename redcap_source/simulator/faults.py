@@ -6,7 +6,7 @@ Deciding which fault strikes is here; doing it on the wire is server.py's part.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Literal, get_args
@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from redcap_source.simulator.errors import SimulatorError
 
 FaultKind = Literal[
-    "500", "502", "503", "504", "reset", "truncate", "truncate_line", "html", "empty", "slow", "ban",
+    "429", "500", "502", "503", "504", "reset", "truncate", "truncate_line", "html", "empty", "slow", "ban",
     "drop_records", "hang", "memory", "php_warning", "answer",
 ]  # fmt: skip
 KINDS: tuple[str, ...] = get_args(FaultKind)
@@ -52,6 +52,37 @@ class Fault:
             raise SimulatorError(f"There is no fault '{self.kind}'; choose from {', '.join(KINDS)}.")
 
 
+def parse_fault(text: str) -> Fault:
+    """A fault as one writes it on a command line: a kind, then options: `502,content=record,nth=3,times=2`.
+
+    `times=all` strikes again and again. SimulatorError names what cannot be read.
+    """
+    kind, *options = (part.strip() for part in text.split(","))
+    given: dict[str, object] = {}
+    for option in options:
+        name, sign, value = option.partition("=")
+        if not sign or name not in _READERS:
+            raise SimulatorError(f"There is no option '{option}' of a fault; known are {', '.join(_READERS)}.")
+        try:
+            given[name] = _READERS[name](value)
+        except ValueError as error:
+            raise SimulatorError(f"The fault's option {name} cannot be '{value}'.") from error
+    return Fault(kind, **given)  # type: ignore[arg-type]
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise ValueError(text)
+    return text.lower() in ("true", "1")
+
+
+_READERS: Mapping[str, Callable[[str], object]] = {
+    "content": str, "action": str, "project": str, "nth": int, "probability": float, "after_work": _switch,
+    "times": lambda text: None if text == "all" else int(text), "share": float, "wrong_length": _switch,
+    "seconds": float, "every": int, "status": int, "body": str.encode, "content_type": str,
+}  # fmt: skip
+
+
 @dataclass
 class _Armed:
     fault: Fault
@@ -66,6 +97,8 @@ class Faults:
     chance: Callable[[], float] = field(default_factory=lambda: random.Random(1).random)  # noqa: S311
     _armed: list[_Armed] = field(default_factory=list)
     _banned: bool = False
+    # How many coming requests are told to slow down.
+    _too_fast: int = 0
     _lock: Lock = field(default_factory=Lock)
 
     def add(self, fault: Fault | FaultKind, **options: object) -> Fault:
@@ -80,7 +113,7 @@ class Faults:
         """Disarm everything and lift the ban."""
         with self._lock:
             self._armed.clear()
-            self._banned = False
+            self._banned, self._too_fast = False, 0
 
     def reset_ban(self) -> None:
         """Let the banned client in again, as an administrator would."""
@@ -92,11 +125,19 @@ class Faults:
         with self._lock:
             self._banned = True
 
+    def slow_down(self) -> None:
+        """Answer the next request with a 429."""
+        with self._lock:
+            self._too_fast += 1
+
     def strike(self, project: str, content: str, action: str) -> Fault | None:
         """The fault that strikes this request, if one does."""
         with self._lock:
             if self._banned:
                 return Fault("ban", times=None)
+            if self._too_fast:
+                self._too_fast -= 1
+                return Fault("429")
             for armed in self._armed:
                 if _matches(armed.fault, project, content, action) and self._goes_off(armed):
                     self._banned = self._banned or armed.fault.kind == "ban"
@@ -131,6 +172,7 @@ HTML_PAGES = {
         "<!DOCTYPE html>\n<html><body>Your IP address has been banned: too many requests. "
         "You cannot use REDCap.</body></html>",
     ),
+    "429": (429, "<html><head><title>429 Too Many Requests</title></head><body>Slow down</body></html>"),
     "502": (502, "<html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>"),
     "503": (503, "<html><head><title>503 Service Unavailable</title></head><body>Busy</body></html>"),
     "504": (504, "<html><head><title>504 Gateway Time-out</title></head><body>Time-out</body></html>"),

@@ -8,9 +8,11 @@ from redcap_source.simulator.call import Answer, Call, text_answer
 from redcap_source.simulator.dictionary import Field
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.formats import Row, Table
+from redcap_source.simulator.imports import LOCKED_FORM, LOCKED_RECORD
 from redcap_source.simulator.project import Folder, RepositoryFile, StoredFile
 from redcap_source.simulator.record_writes import NO_IMPORT, event_of
 from redcap_source.simulator.records import Record, Slot
+from redcap_source.simulator.rights import NO_EXPORT_RIGHT, exportable_columns
 from redcap_source.simulator.saving import save
 
 NO_FILE = "There is no file to download for this record"
@@ -31,12 +33,27 @@ def export_file(call: Call) -> Answer:
     """content=file&action=export: the bytes, with the name inside the content type."""
     call.require("api_export", "You do not have API Export privileges")
     place = _place(call)
+    _refuse_withheld(call, place)
     number = place.stored()
     stored = call.project.files.get(int(number)) if number.isdecimal() else None
     if stored is None:
         raise Refusal(NO_FILE)
     call.note("export", "Download uploaded document (API) ", f"{place.field.field_name}", place.record.id)
     return _download(stored)
+
+
+def _refuse_withheld(call: Call, place: _Place) -> None:
+    # What an export of records would leave out is not handed out as a file either.
+    columns = call.project.dictionary.columns_by_field[place.field.field_name]
+    if not exportable_columns(call.project.dictionary, call.project.rights_of(call.username), columns):
+        raise Refusal(NO_EXPORT_RIGHT, 403)
+
+
+def _refuse_locked(place: _Place) -> None:
+    if place.record.is_locked:
+        raise Refusal(LOCKED_RECORD)
+    if (place.slot, place.field.form_name) in place.record.locks:
+        raise Refusal(LOCKED_FORM)
 
 
 def _download(stored: StoredFile) -> Answer:
@@ -55,6 +72,7 @@ def import_file(call: Call) -> Answer:
     upload = call.parameters.uploads.get("file")
     if upload is None:
         raise Refusal("No file was uploaded")
+    _refuse_locked(place)
     number = call.project.next_file_id()
     call.project.files[number] = StoredFile(upload.name, upload.content, upload.mime_type)
     save(call.project, place.record.id, [(place.slot, {place.field.field_name: str(number)})], call.by(""))
@@ -67,6 +85,7 @@ def delete_file(call: Call) -> Answer:
     place = _place(call)
     if not place.stored():
         raise Refusal("There is no file to delete for this record")
+    _refuse_locked(place)
     save(call.project, place.record.id, [(place.slot, {place.field.field_name: ""})], call.by(""))
     return text_answer("", call.return_format)
 
@@ -95,7 +114,7 @@ def list_repository(call: Call) -> Answer:
     rows: list[Row] = [
         {"folder_id": number, "name": known.name}
         for number, known in call.project.folders.items()
-        if known.parent == folder
+        if known.parent == folder and _may_enter(call, known)
     ]
     rows += [
         {"doc_id": number, "name": known.file.name}
@@ -111,12 +130,25 @@ def _folder(call: Call) -> int:
     text = call.parameters.text("folder_id").strip()
     if not text:
         return 0
-    if not text.isdecimal() or int(text) not in call.project.folders:
+    if not text.isdecimal() or not _is_open(call, int(text)):
         raise Refusal(
             f"The File Repository folder folder_id={text} does not exist or else you do not have permission to that "
             "folder because it is DAG-restricted or Role-restricted."
         )
     return int(text)
+
+
+def _is_open(call: Call, number: int) -> bool:
+    """Whether a folder is there and the user may enter it and every folder above it; the top is open."""
+    folder = call.project.folders.get(number)
+    return number == 0 or (folder is not None and _may_enter(call, folder) and _is_open(call, folder.parent))
+
+
+def _may_enter(call: Call, folder: Folder) -> bool:
+    # Users outside all groups and roles are the people who manage the project.
+    user = call.project.user(call.username)
+    group_fits = not folder.group or user.group in ("", folder.group)
+    return group_fits and (not folder.role or user.role in ("", folder.role))
 
 
 def create_folder(call: Call) -> Answer:
@@ -130,8 +162,25 @@ def create_folder(call: Call) -> Answer:
     if any(folder.name == name and folder.parent == parent for folder in call.project.folders.values()):
         raise Refusal(f"A folder named '{name}' already exists there")
     number = max(call.project.folders, default=100) + 1
-    call.project.folders[number] = Folder(name, parent)
+    call.project.folders[number] = Folder(name, parent, _group_meant(call), _role_meant(call))
     return call.table(Table(("folder_id",), [{"folder_id": number}], root="items"))
+
+
+def _group_meant(call: Call) -> str:
+    text, groups = call.parameters.text("dag_id").strip(), call.project.groups.values()
+    found = next((group.unique_name for group in groups if text == str(group.group_id)), "")
+    if text and not found:
+        raise Refusal(f"The data access group dag_id={text} does not exist")
+    return found
+
+
+def _role_meant(call: Call) -> str:
+    # Roles have no numbers in any export; they are counted as they were made.
+    text, names = call.parameters.text("role_id").strip(), list(call.project.roles)
+    found = next((name for at, name in enumerate(names, start=1) if text in (str(at), name)), "")
+    if text and not found:
+        raise Refusal(f"The user role role_id={text} does not exist")
+    return found
 
 
 def export_document(call: Call) -> Answer:
@@ -163,6 +212,7 @@ def delete_document(call: Call) -> Answer:
 
 def _document(call: Call) -> int:
     text = call.parameters.text("doc_id")
-    if not text.isdecimal() or int(text) not in call.project.repository:
+    known = call.project.repository.get(int(text)) if text.isdecimal() else None
+    if known is None or not _is_open(call, known.folder):
         raise Refusal(f"The File Repository file doc_id={text} does not exist")
     return int(text)

@@ -89,6 +89,7 @@ class Sheet:
         self.project = project
         self.style = style
         self.behaviour = behaviour
+        self._boxes = frozenset(f.field_name for f in project.dictionary.fields if f.field_type == "checkbox")
         self.with_groups = style.groups and bool(project.groups) and not selection.group
         self.with_surveys = style.survey_fields and bool(project.surveys)
         self.keys = self._keys(selection)
@@ -178,15 +179,21 @@ class Sheet:
         if column.kind == "file":
             return self._file_name
         if self.style.label:
-            return _looked_up(self._labels(column))
+            combined = self.style.combine_checkboxes and column.field in self._boxes
+            looked_up = _each_looked_up if combined else _looked_up
+            return self._folding(looked_up(self._labels(column)))
         field = self.project.dictionary.by_name.get(column.field)
         numeric = field is not None and (field.field_type == "calc" or field.validation.startswith("number"))
         if numeric and self.style.decimal in (".", ","):
             old = "," if self.style.decimal == "." else "."
             return lambda value: value.replace(old, self.style.decimal)
-        if self.style.folds_lines:
-            return lambda value: value.replace("\r\n", "\n").replace("\n", " ")
-        return None
+        return self._folding(None)
+
+    def _folding(self, change: Change | None) -> Change | None:
+        if not self.style.folds_lines:
+            return change
+        shown = change or str
+        return lambda value: shown(value).replace("\r\n", "\n").replace("\n", " ")
 
     def _labels(self, column: Column) -> dict[str, str]:
         dictionary = self.project.dictionary
@@ -233,6 +240,10 @@ def hashed(record: str) -> str:
 
 def _looked_up(labels: Mapping[str, str]) -> Change | None:
     return (lambda value: labels.get(value, value)) if labels else None
+
+
+def _each_looked_up(labels: Mapping[str, str]) -> Change:
+    return lambda value: ",".join(labels.get(code, code) for code in value.split(","))
 
 
 class _Writer:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.dictionary import Column
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.parameters import Parameters
 from redcap_source.simulator.project import Event, Project
 from redcap_source.simulator.records import Record, Slot
 from redcap_source.simulator.saving import By, assign_group, save
-from redcap_source.simulator.validation import complaint, stored_form
+from redcap_source.simulator.validation import complaint, limit_complaint, stored_form
 
 Row = Mapping[str, str]
 GROUP = "redcap_data_access_group"
@@ -40,14 +41,20 @@ class ImportOptions:
     overwrite: bool = False
     date_format: str = "YMD"
     auto_number: bool = False
+    refuses_calculated: bool = False
+    checks_form_rights: bool = False
+    checks_limits: bool = False
 
     @staticmethod
-    def of(parameters: Parameters) -> ImportOptions:
-        """Read the switches from a request."""
+    def of(parameters: Parameters, behaviour: Behaviour) -> ImportOptions:
+        """Read the switches from a request, and those that are the server's own."""
         return ImportOptions(
             overwrite=parameters.text("overwriteBehavior") == "overwrite",
             date_format=parameters.text("dateFormat", "YMD").upper() or "YMD",
             auto_number=parameters.flag("forceAutoNumber"),
+            refuses_calculated=behaviour.import_calculated == "refuse",
+            checks_form_rights=behaviour.import_checks_form_rights,
+            checks_limits=behaviour.import_checks_limits,
         )
 
 
@@ -58,6 +65,8 @@ class Plan:
     records: dict[str, dict[Slot, dict[str, str]]] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
     errors: list[tuple[str, str, str, str]] = field(default_factory=list)
+    # The records that the errors are about; an error may show an id together with its event.
+    failed: set[str] = field(default_factory=set)
 
     def refuse_if_wrong(self) -> None:
         """Refuse with one quoted line per wrong cell."""
@@ -134,8 +143,9 @@ class _Checker:
         self._take(record_id, record, slot, cells)
         self._take_group(record_id, row)
 
-    def _complain(self, record_id: str, name: str, value: str, message: str) -> None:
-        self.plan.errors.append((record_id, name, value, message))
+    def _complain(self, record_id: str, name: str, value: str, message: str, shown: str = "") -> None:
+        self.plan.failed.add(record_id)
+        self.plan.errors.append((shown or record_id, name, value, message))
 
     def _event(self, row: Row, record_id: str) -> Event | None:
         project = self._project
@@ -158,7 +168,7 @@ class _Checker:
             if column is None or column.kind == "file" or name == dictionary.record_id:
                 continue
             field_row = dictionary.by_name.get(column.field)
-            if field_row is not None and field_row.is_calculated:
+            if field_row is not None and field_row.is_calculated and not self._options.refuses_calculated:
                 continue
             found[column] = value
         return found
@@ -196,7 +206,10 @@ class _Checker:
         for column, value in cells.items():
             message = self._problem(column, value, slot, record)
             if message is not None:
-                self._complain(record_id, column.name, value, message)
+                # Of a lock REDCap says in which event it is.
+                at_event = message == LOCKED_FORM and self._project.is_longitudinal
+                event = f" ({self._project.event(slot[0]).unique_name})" if at_event else ""
+                self._complain(record_id, column.name, value, message, f"{record_id}{event}")
                 continue
             stored[column.name] = self._stored(column, value)
 
@@ -210,11 +223,22 @@ class _Checker:
         place = self._place_problem(column, value, slot)
         if place is not None:
             return place
-        if record is not None and ((0, "", 0), "") in record.locks:
+        field_row = self._project.dictionary.by_name.get(column.field)
+        if field_row is not None and field_row.is_calculated:
+            return f"The field {column.name} is calculated; its value cannot be imported."
+        if record is not None and record.is_locked:
             return LOCKED_RECORD
         if record is not None and (slot, column.form) in record.locks:
             return LOCKED_FORM
+        if self._options.checks_form_rights and not self._rights.may_edit(column.form):
+            return f"You do not have edit rights to the instrument of the field {column.name}."
+        if self._options.checks_limits and (message := self._limit(column, self._stored(column, value))) is not None:
+            return message
         return complaint(self._project.dictionary, column, self._stored(column, value)) if value else None
+
+    def _limit(self, column: Column, value: str) -> str | None:
+        field_row = self._project.dictionary.by_name.get(column.field)
+        return limit_complaint(field_row, value) if field_row is not None else None
 
     def _place_problem(self, column: Column, value: str, slot: Slot) -> str | None:
         project, (event_id, instrument, _) = self._project, slot

@@ -14,6 +14,7 @@ Kind = Literal["export", "manage", "user", "record_add", "record_edit", "record_
 # What a row says about data, for dateRange.
 Effect = Literal["none", "data", "rename", "group"]
 MINUTE = len("2024-01-01 10:00")
+PAGE_VIEW = "Page View"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,12 @@ class Log:
         """Write a row."""
         self.rows.append(row)
 
-    def relabel(self, old: str, new: str) -> None:
-        """Let the rows of a renamed record follow it."""
-        self.rows = [replace(row, record=new) if row.record == old else row for row in self.rows]
+    def relabel(self, old: str, new: str, events: frozenset[str] | None = None) -> None:
+        """Let the rows of a renamed record follow it: all, or those about events that are named like these."""
+        endings = ("",) if events is None else tuple(f" ({event})" for event in events)
+        self.rows = [
+            replace(row, record=new) if row.record == old and row.action.endswith(endings) else row for row in self.rows
+        ]
 
     def erase_content(self, record: str) -> None:
         """Blank the details of a record deleted together with its logging."""
@@ -66,16 +70,19 @@ class Log:
             and (not end or row.at < end or (before and row.at == end))
         }
 
-    def select(self, *, logtype: str, user: str, record: str, begin: str, end: str) -> list[LogRow]:
-        """The rows a log request names, newest first; times are minutes and count themselves."""
+    def select(
+        self, *, logtype: str, user: str, record: str, begin: str, end: str, inclusive: tuple[bool, bool] = (True, True)
+    ) -> list[LogRow]:
+        """The rows a log request names, newest first; times are minutes."""
+        after, before = inclusive
         return [
             row
             for row in reversed(self.rows)
             if _is_of_type(row.kind, logtype)
             and (not user or row.user == user)
             and (not record or row.record == record)
-            and (not begin or row.at[:MINUTE] >= begin)
-            and (not end or row.at[:MINUTE] <= end)
+            and (not begin or row.at[:MINUTE] > begin or (after and row.at[:MINUTE] == begin))
+            and (not end or row.at[:MINUTE] < end or (before and row.at[:MINUTE] == end))
         ]
 
 

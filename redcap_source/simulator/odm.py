@@ -284,9 +284,31 @@ def _role(name: str, role: Element) -> Role:
 def _reports(variables: Element) -> dict[int, Report]:
     found = {}
     for number, report in enumerate(variables.iter(f"{REDCAP}Reports"), start=1):
-        fields = tuple(name for name in report.get("redcap_reports_fields", "").split(",") if name)
-        found[number] = Report(report.get("title", ""), fields, report.get("advanced_logic", ""))
+        found[number] = _report(report)
     return found
+
+
+def _report(report: Element) -> Report:
+    def names(attribute: str) -> tuple[str, ...]:
+        return tuple(name for name in report.get(attribute, "").split(",") if name)
+
+    def is_on(attribute: str) -> bool:
+        return report.get(attribute) == "1"
+
+    order = ((report.get(f"orderby_field{at}", ""), report.get(f"orderby_sort{at}") == "DESC") for at in (1, 2, 3))
+    return Report(
+        title=report.get("title", ""),
+        fields=names("redcap_reports_fields"),
+        logic=report.get("advanced_logic", ""),
+        whole_records=report.get("filter_type") == "RECORD",
+        events=names("redcap_reports_filter_events"),
+        groups=names("redcap_reports_filter_dags"),
+        order=tuple((name, falls) for name, falls in order if name),
+        shows_groups=is_on("output_dags"),
+        shows_survey_fields=is_on("output_survey_fields"),
+        combines_checkboxes=is_on("combine_checkbox_values"),
+        folds_lines=is_on("remove_line_breaks_in_values"),
+    )
 
 
 class _Reader:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from redcap_source.simulator.dictionary import STATUS_LABELS, Column, Field
+from redcap_source.simulator.flat import hashed
 from redcap_source.simulator.formats import XML_HEAD, xml_escaped
-from redcap_source.simulator.project import Event, Project
+from redcap_source.simulator.project import Event, Project, Report
 from redcap_source.simulator.records import Record, Slot, Values
 
 _TYPES = {"notes": "textarea", "dropdown": "select"}
@@ -31,7 +32,16 @@ Rows = Iterable[tuple[Record, list[tuple[Slot, Values]]]]
 
 
 def odm_text(
-    project: Project, rows: Rows, columns: tuple[Column, ...], *, version: str, now: datetime, groups: bool, files: bool
+    project: Project,
+    rows: Rows,
+    columns: tuple[Column, ...],
+    *,
+    version: str,
+    now: datetime,
+    groups: bool,
+    files: bool,
+    surveys: bool,
+    hides_record_id: bool,
 ) -> Iterator[bytes]:
     """The XML in pieces: metadata, then subject by subject."""
     oid = "".join(letter for letter in project.title.title() if letter.isalnum()) or "Project"
@@ -39,7 +49,7 @@ def odm_text(
     yield _head(project, oid, at, version).encode()
     yield _metadata(project, oid).encode()
     opened = False
-    clinical = _Clinical(project, columns, groups=groups, files=files)
+    clinical = _Clinical(project, columns, groups=groups, files=files, surveys=surveys, hides_record_id=hides_record_id)
     for record, slots in rows:
         if not opened:
             yield f'<ClinicalData StudyOID="Project.{oid}" MetaDataVersionOID="Metadata.{oid}">\n'.encode()
@@ -106,7 +116,28 @@ def _people(project: Project) -> str:
         forms = (form for form in project.dictionary.forms if form in project.surveys)
         surveys = "".join(f'<redcap:Surveys form_name="{form}"/>' for form in forms)
         text += f"\t<redcap:SurveysGroup>{surveys}</redcap:SurveysGroup>\n"
+    if project.reports:
+        reports = "".join(_report(project.reports[number]) for number in sorted(project.reports))
+        text += f"\t<redcap:ReportsGroup>{reports}</redcap:ReportsGroup>\n"
     return text
+
+
+def _report(report: Report) -> str:
+    facts: dict[str, object] = {
+        "title": report.title,
+        "combine_checkbox_values": int(report.combines_checkboxes),
+        "output_dags": int(report.shows_groups),
+        "output_survey_fields": int(report.shows_survey_fields),
+        "remove_line_breaks_in_values": int(report.folds_lines),
+        "advanced_logic": report.logic,
+        "filter_type": "RECORD" if report.whole_records else "EVENT",
+        "redcap_reports_fields": ",".join(report.fields),
+        "redcap_reports_filter_events": ",".join(report.events),
+        "redcap_reports_filter_dags": ",".join(report.groups),
+    }
+    for at, (name, falls) in enumerate(report.order, start=1):
+        facts |= {f"orderby_field{at}": name, f"orderby_sort{at}": "DESC" if falls else "ASC"}
+    return f"<redcap:Reports{_attributes(facts)}/>"
 
 
 def _metadata(project: Project, oid: str) -> str:
@@ -252,8 +283,20 @@ def _code_list(name: str, variable: str, choices: dict[str, str], extra: str = "
 class _Clinical:
     """Writes subjects."""
 
-    def __init__(self, project: Project, columns: tuple[Column, ...], *, groups: bool, files: bool) -> None:
+    def __init__(
+        self,
+        project: Project,
+        columns: tuple[Column, ...],
+        *,
+        groups: bool,
+        files: bool,
+        surveys: bool,
+        hides_record_id: bool,
+    ) -> None:
         self._project = project
+        # A form's time stamp comes with its fields.
+        self._stamped = frozenset(column.form for column in columns) if surveys else frozenset()
+        self._shown: Callable[[str], str] = hashed if hides_record_id else str
         self._columns = columns
         self._groups = groups
         self._files = files
@@ -261,8 +304,8 @@ class _Clinical:
     def subject(self, record: Record, slots: list[tuple[Slot, Values]]) -> str:
         """One record."""
         body = "".join(self._slot(record, slot, values, first=at == 0) for at, (slot, values) in enumerate(slots))
-        key = self._project.dictionary.record_id
-        return f'\t<SubjectData SubjectKey="{_text(record.id)}" redcap:RecordIdField="{key}">{body}</SubjectData>\n'
+        key, name = self._project.dictionary.record_id, _text(self._shown(record.id))
+        return f'\t<SubjectData SubjectKey="{name}" redcap:RecordIdField="{key}">{body}</SubjectData>\n'
 
     def _slot(self, record: Record, slot: Slot, values: Values, *, first: bool) -> str:
         event_id, instrument, instance = slot
@@ -284,16 +327,16 @@ class _Clinical:
             return [slot[1]]
         named = self._project.dictionary.column_named
         held = {named[name].form for name in values if name in named}
-        held |= {name.removesuffix("_timestamp") for name in values if name.endswith("_timestamp")}
+        held |= {form for form in self._stamped if f"{form}_timestamp" in values}
         # A row without any data is told by its record id, on the first instrument that could hold some.
         possible = self._project.forms_in(slot)
         return [form for form in self._project.dictionary.forms if form in held] or list(possible[:1])
 
     def _form(self, record: Record, form: str, key: int, values: Values, *, first: bool) -> str:
-        items = [_item_data(self._project.dictionary.record_id, record.id)]
+        items = [_item_data(self._project.dictionary.record_id, self._shown(record.id))]
         if first and self._groups and record.group:
             items.append(_item_data("redcap_data_access_group", record.group))
-        stamp = values.get(f"{form}_timestamp")
+        stamp = values.get(f"{form}_timestamp") if form in self._stamped else None
         if stamp:
             items.append(_item_data(f"{form}_timestamp", stamp))
         for column in self._columns:

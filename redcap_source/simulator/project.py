@@ -62,10 +62,12 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of the file repository; parent 0 is the top."""
+    """A folder of the file repository; parent 0 is the top. Its group and its role keep others out."""
 
     name: str
     parent: int = 0
+    group: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,20 +80,45 @@ class RepositoryFile:
 
 @dataclass(frozen=True)
 class Report:
-    """A saved report: the fields it shows and the logic that limits it."""
+    """A saved report: what it shows, what limits it, and how it is ordered."""
 
     title: str
     fields: tuple[str, ...]
     logic: str = ""
+    # Whether one row that fits brings all rows of its record.
+    whole_records: bool = False
+    # Only these events and data access groups; none are all.
+    events: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    # Fields and whether they fall, most important first; rows that tie keep REDCap's order.
+    order: tuple[tuple[str, bool], ...] = ()
+    shows_groups: bool = False
+    shows_survey_fields: bool = False
+    combines_checkboxes: bool = False
+    folds_lines: bool = True
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """One line of an allocation table."""
+
+    group: str
+    # The randomization number where all may see the group, the group itself where it is concealed.
+    alternative: str = ""
+    # The values of the strata it is meant for.
+    stratum: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Randomization:
-    """A simple randomization: the field it fills, and what goes to whom next."""
+    """A randomization: the field it fills, what must be known before, and what is left to hand out."""
 
     target_field: str
     target_event: int = 0
-    allocations: tuple[str, ...] = ("1", "2")
+    allocations: tuple[Allocation, ...] = ()
+    # Fields whose values choose the part of the table.
+    strata: tuple[str, ...] = ()
+    is_concealed: bool = False
 
 
 @dataclass

@@ -118,7 +118,9 @@ def _xml(call: Call, parameters: Parameters, *, files: bool, with_records: bool 
         selection.columns,
         version=call.site.version,
         now=now,
-        groups=parameters.flag("exportDataAccessGroups"),
+        groups=parameters.flag("exportDataAccessGroups") and not selection.group,
         files=files,
+        surveys=parameters.flag("exportSurveyFields"),
+        hides_record_id=selection.hides_record_id,
     )
     return Answer(pieces, 200, CONTENT_TYPES["xml"])

@@ -10,10 +10,12 @@ from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.faults import OUT_OF_MEMORY
 from redcap_source.simulator.flat import Style, flat_text
 from redcap_source.simulator.formats import CONTENT_TYPES
+from redcap_source.simulator.names import NaturalKey, natural_key
 from redcap_source.simulator.numbering import next_name
 from redcap_source.simulator.parameters import Parameters
+from redcap_source.simulator.project import Project, Report
 from redcap_source.simulator.project_answers import export_odm
-from redcap_source.simulator.selection import Selection, in_order, selection_of
+from redcap_source.simulator.selection import Found, Selection, in_order, selection_of
 
 EXPORT = "Data export (API) "
 
@@ -52,15 +54,52 @@ def export_report(call: Call) -> Answer:
     report = call.project.reports.get(int(number)) if number.isdecimal() else None
     if report is None:
         raise Refusal(f'The value of the parameter "report_id" is not valid: {number}')
-    pairs = [(f"fields[{at}]", name) for at, name in enumerate(report.fields)]
+    known = call.project.dictionary.columns_by_field
+    # A report outlives the fields it names.
+    shown = tuple(name for name in report.fields if name in known)
+    pairs = [(f"fields[{at}]", name) for at, name in enumerate(shown)]
+    pairs += [(f"events[{at}]", name) for at, name in enumerate(report.events) if call.project.event_named(name)]
+    switches = {
+        "exportDataAccessGroups": report.shows_groups,
+        "exportSurveyFields": report.shows_survey_fields,
+        "combineCheckboxOptions": report.combines_checkboxes,
+    }
+    pairs += [(name, "true") for name, is_on in switches.items() if is_on]
     names = ("rawOrLabel", "rawOrLabelHeaders", "exportCheckboxLabel", "csvDelimiter", "decimalCharacter")
     pairs += [(name, call.parameters.text(name)) for name in names if name in call.parameters]
     asked = Parameters([*pairs, ("filterLogic", report.logic)])
     now = call.clock.now().astimezone(call.clock.zone)
-    selection = in_order(selection_of(call.project, call.username, asked, call.behaviour, now), report.fields)
-    style = replace(Style.of(asked), format=call.format, folds_lines=True)
+    selection = in_order(selection_of(call.project, call.username, asked, call.behaviour, now), shown)
+    selection = _limited(call.project, selection, report)
+    style = replace(Style.of(asked), format=call.format, folds_lines=report.folds_lines)
     call.note("export", EXPORT, f"report_id: {number}, export_format: {call.format.upper()}")
     return Answer(flat_text(call.project, selection, style, call.behaviour), 200, CONTENT_TYPES[call.format])
+
+
+def _limited(project: Project, selection: Selection, report: Report) -> Selection:
+    """What a report says beyond an export: its groups, whole records, its order."""
+    test = selection.row_test
+    if test is not None and report.whole_records:
+        selection = replace(selection, row_test=lambda record, _: any(test(record, slot) for slot in record.slots))
+    if report.groups:
+        records = map(project.records.get, selection.record_ids)
+        ids = tuple(record.id for record in records if record is not None and record.group in report.groups)
+        selection = replace(selection, record_ids=ids)
+    if report.order:
+        selection = replace(selection, arranged=lambda rows: _arranged(project, rows, report))
+    return selection
+
+
+def _arranged(project: Project, rows: list[Found], report: Report) -> list[Found]:
+    # Sorting is stable, so the least important field goes first.
+    for name, falls in reversed(report.order):
+        rows = sorted(rows, key=lambda row: _rank(project, row, name), reverse=falls)
+    return rows
+
+
+def _rank(project: Project, row: Found, name: str) -> NaturalKey:
+    record, _, values = row
+    return natural_key(record.id if name == project.dictionary.record_id else values.get(name, ""))
 
 
 def next_record_name(call: Call) -> Answer:

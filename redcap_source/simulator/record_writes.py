@@ -11,7 +11,7 @@ from redcap_source.simulator.imports import ImportOptions, Plan, apply_plan, pla
 from redcap_source.simulator.numbering import next_name
 from redcap_source.simulator.odm_import import rows_of_odm
 from redcap_source.simulator.payload import flat_rows, rows_of, texts
-from redcap_source.simulator.project import Event
+from redcap_source.simulator.project import Event, Randomization
 from redcap_source.simulator.records import Record, Slot
 from redcap_source.simulator.saving import By, delete, rename, save, wipe
 
@@ -24,7 +24,7 @@ NO_RANDOMIZE = "You do not have Randomize privileges"
 def import_records(call: Call) -> Answer:
     """content=record with data: all or nothing, unless it runs in the background."""
     call.require("api_import", NO_IMPORT)
-    options = ImportOptions.of(call.parameters)
+    options = ImportOptions.of(call.parameters, call.behaviour)
     rows = _rows(call)
     rows, pairs = _numbered(call, rows, options)
     plan = plan_import(call.project, rows, call.username, options)
@@ -57,10 +57,9 @@ def _numbered(
 
 def _in_background(call: Call, plan: Plan) -> Answer:
     # Records that fail are left out; the others are saved in the name of the system.
-    failed = {error[0] for error in plan.errors}
     kept = Plan(
-        {record: slots for record, slots in plan.records.items() if record not in failed},
-        {record: group for record, group in plan.groups.items() if record not in failed},
+        {record: slots for record, slots in plan.records.items() if record not in plan.failed},
+        {record: group for record, group in plan.groups.items() if record not in plan.failed},
     )
     by = By(f"SYSTEM ({call.username})", call.clock, " (API)")
     call.project.guests.setdefault(by.user, call.project.user(call.username))
@@ -196,7 +195,8 @@ def rename_record(call: Call) -> Answer:
 def _split(call: Call, record: Record, arm: int, new: str) -> None:
     # Renaming in one arm leaves what the record holds in the others under its old id.
     others = record.without_slots(lambda slot: _arm_of(call, slot) == arm)
-    rename(call.project, record.id, new, call.by())
+    labels = frozenset(call.project.event_label(event) for event in call.project.events if event.arm == arm)
+    rename(call.project, record.id, new, call.by(), labels if others.slots else None)
     renamed = call.project.records.get(new)
     if others.slots and renamed is not None:
         call.project.records.put(others)
@@ -212,20 +212,31 @@ def randomize(call: Call) -> Answer:
     if setup is None:
         raise Refusal(f'The value of the parameter "randomization_id" is not valid: {number}')
     record = project.records.get(record_id)
-    if record is None:
+    if record is None or not _exists(call, record_id, None):
         raise Refusal(f'The record "{record_id}" does not exist')
-    event_id = setup.target_event or project.events_in_order()[0].event_id
-    slot = (event_id, "", 0)
+    slot = (setup.target_event or project.events_in_order()[0].event_id, "", 0)
     if record.slots.get(slot, {}).get(setup.target_field):
         raise Refusal(f'The record "{record_id}" has already been randomized')
-    if not setup.allocations:
+    stratum = _stratum(record, slot, setup)
+    line = next((line for line in setup.allocations if line.stratum == stratum), None)
+    if line is None:
         raise Refusal("There are no allocations left")
-    group, *left = setup.allocations
+    left = list(setup.allocations)
+    left.remove(line)
     project.randomizations[int(number)] = replace(setup, allocations=tuple(left))
-    save(project, record_id, [(slot, {setup.target_field: group})], call.by(""))
+    save(project, record_id, [(slot, {setup.target_field: line.group})], call.by(""))
     project.log.add(call.by().row("record_edit", f"Randomize Record {record_id}", "Randomize record", record_id))
+    alternative = "*" if setup.is_concealed else line.alternative
     shown: dict[str, str | int] = {
-        "randomization_id": int(number), "record": record_id, "target_field": group,
-        "target_field_alt": "*" if call.parameters.flag("returnAlt") else "",
+        "randomization_id": int(number), "record": record_id, "target_field": line.group,
+        "target_field_alt": alternative if call.parameters.flag("returnAlt") else "",
     }  # fmt: skip
     return call.object(shown)
+
+
+def _stratum(record: Record, slot: Slot, setup: Randomization) -> tuple[str, ...]:
+    values = record.slots.get(slot, {})
+    blank = [name for name in setup.strata if not values.get(name)]
+    if blank:
+        raise Refusal(f'The record "{record.id}" cannot be randomized: no value for {", ".join(blank)}')
+    return tuple(values[name] for name in setup.strata)

@@ -28,6 +28,11 @@ class Record:
     # Locked instruments by slot; a slot of event id 0 locks the whole record.
     locks: frozenset[tuple[Slot, str]] = frozenset()
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether the record is locked as a whole."""
+        return ((0, "", 0), "") in self.locks
+
     def with_slot(self, slot: Slot, values: Values) -> Record:
         """The record with these values in one slot."""
         return replace(self, slots={**self.slots, slot: values})

@@ -122,9 +122,10 @@ def _calculate(project: Project, record_id: str, touched: list[Slot], by: By) ->
     if record is None:
         return
     auto = replace(by, way=" (import)") if by.way == " (import)" else replace(by, way="")
-    for slot, values in recalculated(project, record, touched, by.clock.now().astimezone(by.clock.zone)):
-        before = record.slots.get(slot, {})
+    for slot, values in recalculated(project, record, touched, by.clock.now().astimezone(by.clock.zone)).items():
+        before = record.slots[slot]
         different = _differences(before, values)
+        different |= _implied_status(project, before, different)
         if different:
             record = record.with_slot(slot, _merged(before, different))
             project.records.put(record)
@@ -157,14 +158,14 @@ def delete(project: Project, record_id: str, arm: int | None, by: By, *, erase_l
     project.log.add(by.row("record_delete", f"Delete record{by.way} {record_id}", details, record_id))
 
 
-def rename(project: Project, old: str, new: str, by: By) -> None:
-    """Give a record another id; its log follows it."""
+def rename(project: Project, old: str, new: str, by: By, events: frozenset[str] | None = None) -> None:
+    """Give a record another id; its log follows it, or what the log says of these events."""
     record = project.records.get(old)
     if record is None:
         return
     project.records.remove(old)
     project.records.put(replace(record, id=new))
-    project.log.relabel(old, new)
+    project.log.relabel(old, new, events)
     details = f"{project.dictionary.record_id} = '{new}'"
     project.log.add(by.row("record_edit", f"Update record{by.way} {new}", details, new, "rename"))
 
@@ -180,7 +181,8 @@ def wipe(project: Project, record_id: str, slots: Iterable[Slot], forms: frozens
         left = {name: value for name, value in values.items() if name not in gone}
         keeps_row = forms is not None and not slot[1] and (bool(left) or slot[2] == 0)
         emptied = record.with_slot(slot, left) if left or keeps_row else record.without_slots(slot.__eq__)
-        project.records.put(emptied)
+        # Whoever has nothing left in any event is no record: exports, counts and new names all pass it over.
+        project.records.put(emptied) if emptied.slots else project.records.remove(record_id)
         action = f"Update record{by.way} {record_id}{event_suffix(project, slot)}"
         shown = dict.fromkeys(gone, "") or {project.dictionary.record_id: record_id}
         details = details_of(shown, checkbox_codes(project, shown), slot[2])

@@ -22,6 +22,7 @@ from redcap_source.simulator.rights import exportable_columns
 
 NO_VALUES: Values = {}
 RowTest = Callable[[Record, Slot], bool]
+Found = tuple[Record, Slot, Values]
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,18 @@ class Selection:
     # All columns of the project: then every stored row has something to say.
     is_whole: bool
     id_only_instances: bool
+    # Puts the rows of all records into another order, as reports may.
+    arranged: Callable[[list[Found]], list[Found]] | None = None
 
     def rows(self, project: Project) -> Iterator[tuple[Record, list[tuple[Slot, Values]]]]:
         """The selected rows of each selected record that has any, in REDCap's order."""
+        if self.arranged is None:
+            yield from self._rows(project)
+            return
+        found = [(record, slot, values) for record, rows in self._rows(project) for slot, values in rows]
+        yield from ((record, [(slot, values)]) for record, slot, values in self.arranged(found))
+
+    def _rows(self, project: Project) -> Iterator[tuple[Record, list[tuple[Slot, Values]]]]:
         wanted = frozenset(column.name for column in self.columns)
         for record_id in self.record_ids:
             record = project.records.get(record_id)

@@ -6,12 +6,13 @@ import json
 import secrets
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
 from redcap_source.simulator.errors import SimulatorError
+from redcap_source.simulator.faults import parse_fault
 from redcap_source.simulator.load import load_project
 from redcap_source.simulator.simulator import Simulator
 from redcap_source.simulator.studies import make_study
@@ -25,9 +26,14 @@ def serve(
     port: int,
     as_json: bool,
     out: TextIO,
+    faults: Iterable[str] = (),
 ) -> None:
-    """Serve files (name, path) and made-up studies (name, kind, records); say where, then wait for the end."""
-    simulator = Simulator(port=port, super_token=super_token or secrets.token_hex(32).upper())
+    """Serve files (name, path) and made-up studies (name, kind, records); say where, then wait for the end.
+
+    `faults` are armed from the start, each as `parse_fault` reads it.
+    """
+    armed = [parse_fault(text) for text in faults]
+    simulator = Simulator(port=port, super_token=super_token or secrets.token_hex(32).upper(), faults=armed)
     _add_all(simulator, loads, studies, tokens)
     done = threading.Event()
     previous = {number: signal.signal(number, _setter(done)) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -29,7 +29,7 @@ from redcap_source.simulator.parameters import Parameters
 HTML = "text/html; charset=UTF-8"
 CONTROL_PATH = "/_simulator/"
 # What a struck request counts as; a connection that was lost has no status.
-_STATUSES = {"500": 500, "memory": 500, "502": 502, "503": 503, "504": 504, "reset": 0, "hang": 0}
+_STATUSES = {"429": 429, "500": 500, "memory": 500, "502": 502, "503": 503, "504": 504, "reset": 0, "hang": 0}
 NOT_FOUND = (
     '<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n'
     "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from http.server import ThreadingHTTPServer
@@ -53,12 +53,18 @@ class Simulator:
         behaviour: Behaviour | None = None,
         gzip: bool = False,
         latency: tuple[float, float] = (0.0, 0.0),
+        faults: Iterable[Fault] = (),
     ) -> None:
-        """`latency` is seconds a request and microseconds a cell, to imitate a real server's pace."""
+        """`latency` is seconds a request and microseconds a cell, to imitate a real server's pace.
+
+        `faults` are armed from the first request on.
+        """
         if super_token is not None and len(super_token) != 64:
             raise SimulatorError("A super token has 64 characters.")
         self.clock = Clock(time_zone, clock)
         self.faults = Faults()
+        for fault in faults:
+            self.faults.add(fault)
         self.requests: list[Request] = []
         # Mistakes of the simulator's own; leaving the `with` block raises them.
         self.failures: list[Exception] = []
@@ -251,7 +257,7 @@ class Simulator:
         while (now - self._recent[0]).total_seconds() > 60:
             self._recent.popleft()
         if len(self._recent) > limit:
-            self.faults.ban()
+            self.faults.ban() if self.behaviour.rate_limit_answer == "ban" else self.faults.slow_down()
 
 
 def _prefixed(prefix: bytes, answer: Answer) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from redcap_source.simulator.dictionary import Dictionary, Field
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.log import LogRow
 from redcap_source.simulator.project import (
+    Allocation,
     Event,
     Folder,
     Group,
@@ -30,7 +31,7 @@ from redcap_source.simulator.records import Record, RecordStore, Slot
 from redcap_source.simulator.site import Site
 from redcap_source.simulator.users import Role, User
 
-FORMAT = "redcap-simulator-1"
+FORMAT = "redcap-simulator-2"
 
 
 def save_state(site: Site, path: Path) -> None:
@@ -109,6 +110,16 @@ def _record(state: Mapping[str, Any]) -> Record:
     return Record(state["id"], slots, state["group"], locks)
 
 
+def _report(state: Mapping[str, Any]) -> Report:
+    lists = {name: tuple(state[name]) for name in ("fields", "events", "groups")}
+    return Report(**{**state, **lists, "order": tuple((name, falls) for name, falls in state["order"])})
+
+
+def _randomization(state: Mapping[str, Any]) -> Randomization:
+    table = tuple(Allocation(**{**line, "stratum": tuple(line["stratum"])}) for line in state["allocations"])
+    return Randomization(**{**state, "strata": tuple(state["strata"]), "allocations": table})
+
+
 def project_from_state(state: Mapping[str, Any]) -> Project:
     """The project that a state describes."""
     dictionary = Dictionary(
@@ -135,10 +146,7 @@ def project_from_state(state: Mapping[str, Any]) -> Project:
         name=state["name"],
         api_user=state["api_user"],
     )
-    project.reports = {n: Report(r["title"], tuple(r["fields"]), r["logic"]) for n, r in state["reports"]}
-    project.randomizations = {
-        n: Randomization(r["target_field"], r["target_event"], tuple(r["allocations"]))
-        for n, r in state["randomizations"]
-    }
+    project.reports = {number: _report(report) for number, report in state["reports"]}
+    project.randomizations = {number: _randomization(setup) for number, setup in state["randomizations"]}
     project.log.rows = [LogRow(*row) for row in state["log"]]
     return project

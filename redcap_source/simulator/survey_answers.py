@@ -10,6 +10,7 @@ from redcap_source.simulator.formats import Row, Table
 from redcap_source.simulator.project import Event
 from redcap_source.simulator.record_writes import event_of
 from redcap_source.simulator.records import Record
+from redcap_source.simulator.rights import exportable_columns
 
 _CODE = "ABCDEFGHJKLMNPRTWXY346789"
 
@@ -78,7 +79,9 @@ def participant_list(call: Call) -> Answer:
         "email", "email_occurrence", "identifier", "record", "invitation_sent_status", "invitation_send_time",
         "response_status", "survey_access_code", "survey_link",
     )  # fmt: skip
-    rows = [_participant(call, record, instrument, event) for record in call.project.records]
+    group = call.project.user(call.username).group
+    seen = (record for record in call.project.records if not group or record.group == group)
+    rows = [_participant(call, record, instrument, event) for record in seen]
     return call.table(Table(keys, rows, root="items"))
 
 
@@ -110,6 +113,9 @@ def pdf(call: Call) -> Answer:
     if "record" in call.parameters and call.parameters.text("record"):
         _record(call)
     everything = "allRecords" in call.parameters or "allrecords" in call.parameters
+    if everything or call.parameters.text("record"):
+        # Raises for users who may export nothing.
+        exportable_columns(call.project.dictionary, call.project.rights_of(call.username), ())
     words = f"{call.project.title} {instrument} {'all records' if everything else call.parameters.text('record')}"
     # A real server announces its PDFs as HTML.
     return Answer(_page(words), 200, "text/html; charset=UTF-8")

@@ -59,14 +59,15 @@ def form_rights(project: Project, rights: Rights, behaviour: Behaviour) -> dict[
 
 
 def roles(project: Project, behaviour: Behaviour) -> Table:
-    """The user roles; their rights are texts."""
+    """The user roles and their rights."""
     names = _right_names(project)
     keys = ["unique_role_name", "role_label", *names, "forms", "forms_export"]
     rows: list[Row] = []
     for role in project.roles.values():
         rights = Rights(role.rights, role.forms, role.forms_export)
-        texts = {right: str(role.rights.get(right, 0)) for right in names}
-        row: dict[str, object] = {"unique_role_name": role.unique_name, "role_label": role.label, **texts}
+        shown = str if behaviour.role_values == "text" else int
+        values = {right: shown(role.rights.get(right, 0)) for right in names}
+        row: dict[str, object] = {"unique_role_name": role.unique_name, "role_label": role.label, **values}
         rows.append({**row, **form_rights(project, rights, behaviour)})  # type: ignore[dict-item]
     return Table(keys, rows, root="userRoles", csv_end="")
 

@@ -61,6 +61,11 @@ class Rights:
         """Whether the user has a right."""
         return self.everything or self.rights.get(right, 0) > 0
 
+    def may_edit(self, form: str) -> bool:
+        """Whether the user may change an instrument's data: codes 1 and 3, or since 15.6 those from 130 on."""
+        right = self.forms.get(form, 1 if self.everything else 0)
+        return right in (1, 3) or (right >= 128 and bool(right & 2))
+
     def export_level(self, form: str) -> int:
         """How much of an instrument the user may export."""
         return self.forms_export.get(form, FULL_EXPORT if self.everything else NO_EXPORT)

@@ -69,6 +69,30 @@ def _complaint(field: Field, options: Mapping[str, str], value: str) -> str | No
     return None
 
 
+def limit_complaint(field: Field, value: str) -> str | None:
+    """What the screen would say against a value that the API takes: limits, a required blank, a read-only field."""
+    if "@READONLY" in field.field_annotation.upper():
+        return f"The field {field.field_name} is read-only."
+    if not value:
+        return f"The field {field.field_name} is required." if field.required_field else None
+    number = _ordered(field, value)
+    for bound, sign in ((field.text_validation_min, 1), (field.text_validation_max, -1)):
+        limit = _ordered(field, bound)
+        if number is not None and limit is not None and (number > limit) - (number < limit) == -sign:
+            return f"The value is outside the range of {field.field_name}."
+    return None
+
+
+def _ordered(field: Field, value: str) -> tuple[float, str] | None:
+    """What a value is compared by; None for what has no order, and for limits such as `today`."""
+    if field.validation.startswith(("date", "time")):
+        return (0.0, value) if value[:1].isdigit() else None
+    try:
+        return (float(value.replace(",", ".")), "")
+    except ValueError:
+        return None
+
+
 def matches(validation: str, value: str) -> bool:
     """Whether a text fits a validation type; unknown types take anything."""
     pattern = _COMPILED.get(_FLAVOUR.sub("", validation))

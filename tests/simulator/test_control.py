@@ -37,6 +37,15 @@ def test_faults_clock_latency_and_rights(simulator, asker):
     assert [row["status"] for row in command(simulator, "requests")] == [502, 200, 403]
 
 
+def test_answers_of_participants_and_page_views_come_from_outside_too(simulator, asker):
+    ask = asker(classic({"id": "1"}))
+    command(simulator, "edit", project="project", do="respond", record="1", instrument="visit", values={"seen": "1"})
+    command(simulator, "edit", project="project", do="open_page", page="index.php?pid=1", user="kim")
+    assert ask.csv(content="record", exportSurveyFields="true")[0]["visit_timestamp"]
+    [view] = ask.json(content="log", logtype="page_view")
+    assert (view["username"], view["action"], view["record"]) == ("kim", "Page View", "")
+
+
 def test_edits_now_and_before_a_coming_request(simulator, asker):
     ask = asker(classic({"id": "1", "age": "1"}))
     command(simulator, "edit", project="project", do="save", record="1", values={"age": "2"}, user="kim")
@@ -90,7 +99,9 @@ def test_a_saved_state_is_the_same_server(tmp_path, kind):
 def test_a_project_xml_makes_an_equal_project(simulator):
     for kind in ("classic", "longitudinal", "repeating"):
         source = Asker(simulator.url, simulator.add_project(make_study(kind, records=10), name=kind))
-        xml = source(content="project_xml", exportFiles="true", exportDataAccessGroups="true")
+        xml = source(
+            content="project_xml", exportFiles="true", exportDataAccessGroups="true", exportSurveyFields="true"
+        )
         from_xml = Simulator(super_token="S" * 64)
         with from_xml:
             body = {"token": "S" * 64, "content": "project", "format": "json", "odm": xml}

@@ -6,7 +6,7 @@ import urllib.error
 
 import pytest
 
-from redcap_source.simulator import Behaviour, Fault, Simulator, SimulatorError
+from redcap_source.simulator import Behaviour, Fault, Simulator, SimulatorError, parse_fault
 from tests.simulator.conftest import Asker
 from tests.simulator.grids import classic
 
@@ -16,6 +16,7 @@ ROWS = [{"id": str(number), "age": str(number)} for number in range(1, 31)]
 @pytest.mark.parametrize(
     ("kind", "status", "start"),
     [
+        ("429", 429, "<html>"),
         ("500", 500, '{"error"'),
         ("502", 502, "<html>"),
         ("503", 503, "<html>"),
@@ -124,6 +125,51 @@ def test_too_many_requests_a_minute_are_a_ban(asker, simulator):
     simulator.behaviour = Behaviour(rate_limit=5)
     answers = [ask(content="version") for _ in range(7)]
     assert answers[:5] == ["14.7.3"] * 5 and "banned" in answers[5] and "banned" in answers[6]
+
+
+def test_too_many_requests_a_minute_may_be_told_to_slow_down(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.behaviour = Behaviour(rate_limit=3, rate_limit_answer="429")
+    assert [ask.raw(content="version")[0] for _ in range(5)] == [200, 200, 200, 429, 429]
+    simulator.behaviour = Behaviour()
+    assert ask.raw(content="version")[0] == 200
+
+
+def test_faults_can_be_armed_from_the_start():
+    with Simulator(faults=[Fault("502", content="version"), Fault("503", nth=2)]) as simulator:
+        ask = Asker(simulator.url, simulator.add_project(classic(*ROWS), name="x"))
+        assert [ask.raw(content="version")[0] for _ in range(4)] == [502, 200, 503, 200]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("502", Fault("502")),
+        ("504, content=record, action=import, after_work=true", Fault("504", "record", "import", after_work=True)),
+        ("drop_records,every=5,times=all", Fault("drop_records", every=5, times=None)),
+        ("slow,seconds=0.5,probability=0.1,nth=3,times=2", Fault("slow", seconds=0.5, probability=0.1, nth=3, times=2)),
+        ("truncate,share=0.9,wrong_length=1", Fault("truncate", share=0.9, wrong_length=True)),
+        ("answer,status=418,body=tea,content_type=text/plain", Fault("answer", status=418, body=b"tea",
+                                                                     content_type="text/plain")),
+    ],
+)  # fmt: skip
+def test_faults_can_be_written_down(text, fault):
+    assert parse_fault(text) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("flood", "no fault 'flood'"),
+        ("502,often", "no option 'often'"),
+        ("502,colour=red", "no option 'colour=red'"),
+        ("502,nth=two", "nth cannot be 'two'"),
+        ("502,after_work=maybe", "after_work cannot be 'maybe'"),
+    ],
+)
+def test_a_fault_that_cannot_be_read_is_named(text, sentence):
+    with pytest.raises(SimulatorError, match=sentence):
+        parse_fault(text)
 
 
 def test_too_big_an_export_runs_out_of_memory(asker, simulator):

@@ -3,17 +3,20 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from redcap_source.simulator import Simulator, make_study
+from redcap_source.simulator import Behaviour, Simulator, make_study
 from tests.simulator.conftest import Asker
 from tests.simulator.grids import classic, repeating
 
 BAD_FORMAT = (
     "The value you provided could not be validated because it does not follow the expected format. Please try again."
 )
+LOCKED_FORM = "This field is located on a form that is locked. You must first unlock this form for this record."
+LOCKED_RECORD = "This record has been locked at the record level. No value within this record can be modified."
 CATEGORY = "The value is not a valid category for {}"
 
 
@@ -219,11 +222,23 @@ def test_locked_forms_and_records_refuse(asker):
     ask.project.lock_record("1", instrument="basics")
     ask.project.lock_record("2")
     body = send(ask, [{"id": "1", "age": "5"}, {"id": "2", "age": "5"}, {"id": "1", "note": "free"}])[1]
-    assert [line[3] for line in problems(body)] == [
-        "This field is located on a form that is locked. You must first unlock this form for this record.",
-        "This record has been locked at the record level. No value within this record can be modified.",
-    ]
+    assert [(line[0], line[3]) for line in problems(body)] == [("1", LOCKED_FORM), ("2", LOCKED_RECORD)]
     assert send(ask, [{"id": "1", "note": "free"}])[0] == 200
+    ask.project.unlock_record("1")
+    assert send(ask, [{"id": "1", "age": "5"}])[0] == 200
+
+
+def test_a_lock_in_an_event_names_the_event(asker):
+    ask = asker(repeating())
+    ask.project.lock_record("1", instrument="visit", event="start_arm_1", instance=2)
+    rows = [
+        {"id": "1", "redcap_event_name": "start_arm_1", "redcap_repeat_instrument": "visit",
+         "redcap_repeat_instance": instance, "note": "x"}
+        for instance in ("1", "2")
+    ]  # fmt: skip
+    assert problems(send(ask, rows)[1]) == [["1 (start_arm_1)", "note", "x", LOCKED_FORM]]
+    assert json.loads(send(ask, rows, backgroundProcess="true")[1]) == {"success": True}
+    assert ask.project.value("1", "note", instance=1) == ""
 
 
 def test_the_secondary_unique_field_is_unique(asker):
@@ -259,6 +274,31 @@ def test_imports_are_logged_by_what_changed():
         ("Create record (API) 2", "id = '2', kg = '2.0', basics_complete = '0'"),
         ("Update record (API) 1", "age = '6', sex = '1', basics_complete = '0'"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "row", "message"),
+    [
+        (Behaviour(import_calculated="refuse"), {"twice": "4"}, "is calculated"),
+        (Behaviour(import_checks_form_rights=True), {"note": "x"}, "edit rights"),
+        (Behaviour(import_checks_limits=True), {"age": "121"}, "outside the range"),
+        (Behaviour(import_checks_limits=True), {"born": "1899-12-31"}, "outside the range"),
+        (Behaviour(import_checks_limits=True), {"note": "x"}, "read-only"),
+    ],
+)
+def test_what_the_api_passes_over_can_be_minded(asker, simulator, behaviour, row, message):
+    ask = asker(classic({"id": "1"}))
+    ask.project.change_field("age", text_validation_min="0", text_validation_max="120")
+    ask.project.change_field("born", text_validation_min="1900-01-01", text_validation_max="today")
+    ask.project.change_field("note", field_annotation="@READONLY")
+    ask.project.set_rights()
+    user = ask.project.project.users["api_user"]
+    ask.project.project.users["api_user"] = replace(user, forms={"basics": 1, "visit": 2})
+    assert send(ask, [{"id": "1", **row}])[:2] == (200, '{"count":1}')
+    simulator.behaviour = behaviour
+    [line] = problems(send(ask, [{"id": "1", **row}])[1])
+    assert message in line[3]
+    assert send(ask, [{"id": "1", "age": "120", "born": "1900-01-01"}])[0] == 200
 
 
 def test_deleting_needs_every_record_to_be_there(asker):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from redcap_source.simulator import Simulator
+from redcap_source.simulator import Behaviour, Simulator
 from tests.simulator.conftest import Asker
 from tests.simulator.grids import classic, repeating
 
@@ -139,6 +139,24 @@ def test_a_survey_is_answered_in_its_own_words(frozen):
     assert before["details"] == "seen = '1', visit_complete = '0'"
     rows = ask.csv(content="record", records="2", exportSurveyFields="true")
     assert rows[1]["visit_timestamp"] == "2024-07-01 12:00:30"
+
+
+def test_the_edges_of_a_log_request_can_be_left_out(frozen):
+    ask = asker_for(frozen, classic({"id": "1"}))
+    ask.project.save("1", {"age": "5"})
+    minute = {"logtype": "record_edit", "beginTime": "2024-07-01 12:00", "endTime": "2024-07-01 12:00"}
+    assert len(ask.json(content="log", **minute)) == 1
+    for behaviour in (Behaviour(log_begin_inclusive=False), Behaviour(log_end_inclusive=False)):
+        frozen.behaviour = behaviour
+        assert ask.json(content="log", **minute) == []
+
+
+def test_page_views_are_a_log_of_their_own(frozen):
+    ask = asker_for(frozen, classic({"id": "1"}))
+    ask.project.open_page("DataEntry/record_home.php?pid=1&id=1", user="kim")
+    assert "Page View" not in {row["action"] for row in ask.json(content="log")}
+    [view] = ask.json(content="log", logtype="page_view")
+    assert view["details"].endswith("/DataEntry/record_home.php?pid=1&id=1") and view["username"] == "kim"
 
 
 def test_a_user_in_a_group_sees_the_log_of_its_records_only(frozen):

@@ -111,7 +111,7 @@ def _record(project: Project, slot: Slot, record: str, seed: int) -> Record:
         values["site_query"] = chance.choice(("1", "2", "3"))
     made = Record(record, {slot: values})
     now = datetime(2025, 1, 1, tzinfo=UTC)
-    for _, results in recalculated(project, made, [slot], now):
+    for _, results in recalculated(project, made, [slot], now).items():
         values |= {name: value for name, value in results.items() if value}
     return Record(record, {slot: _in_order(project, values)})
 
