@@ -103,7 +103,8 @@ def counts(decided: Sequence[Decided]) -> Counts:
 
 def reconcile(rule: Rule, seen: str, live: str, new: str) -> Decision:
     """What to do about one cell: write it only if REDCap still holds what the cleaning saw."""
-    held, looked_at, wanted = (canonical(rule.kind, rule.validation, text) for text in (live, seen, new))
+    kind, validation = rule.kind, rule.validation
+    held, looked_at, wanted = (canonical(kind, validation, text) for text in (live, seen, new))
     if held == wanted:
         return Decision.ALREADY_THERE
     return Decision.WRITE if held == looked_at else Decision.CONFLICT
@@ -118,7 +119,8 @@ def place_of(rulebook: Rulebook, proposal: Proposal, rule: Rule) -> Place:
 
 def is_new(proposal: Proposal) -> bool:
     """Whether the cell is in an instance that is yet to be made."""
-    return NEW.fullmatch(proposal.cell.instance) is not None
+    instance = proposal.cell.instance
+    return instance.startswith("new") and NEW.fullmatch(instance) is not None
 
 
 def sift(rulebook: Rulebook, proposals: Sequence[Proposal]) -> tuple[list[Decided], list[Decided]]:
@@ -134,9 +136,9 @@ def sift(rulebook: Rulebook, proposals: Sequence[Proposal]) -> tuple[list[Decide
             nowhere = Place(cell.record, cell.event, "", cell.instance)
             invalid.append(Decided(proposal, nowhere, cell.field, Decision.INVALID, why or Why.UNKNOWN_FIELD))
             continue
-        full = replace(proposal, cell=replace(proposal.cell, instrument=rule.instrument))
-        place = place_of(rulebook, full, rule)
-        open_ones.append(Decided(full, place, rule.column, Decision.WRITE))
+        if proposal.cell.instrument != rule.instrument:
+            proposal = replace(proposal, cell=replace(proposal.cell, instrument=rule.instrument))
+        open_ones.append(Decided(proposal, place_of(rulebook, proposal, rule), rule.column, Decision.WRITE))
     return open_ones, invalid
 
 
@@ -189,29 +191,24 @@ def _numbered(sifted: Sequence[Decided], live: Live) -> dict[Place, Place]:
 
 
 def _decided(rulebook: Rulebook, item: Decided, place: Place, live: Live, today: date, new_records: bool) -> Decided:
-    rule = rulebook.rules[item.column]
+    rule, proposal = rulebook.rules[item.column], item.proposal
     held = live.value(place, item.column)
-    item = replace(item, place=place, live=held)
-    why = _absent(item, live, new_records)
+    why = _absent(proposal, place, item.column, live, new_records)
     if why is not None:
-        return replace(item, decision=Decision.INVALID, why=why)
-    decision = reconcile(rule, item.proposal.seen, held, item.proposal.new)
-    return replace(
-        item,
-        decision=decision,
-        why=Why.CHANGED if decision is Decision.CONFLICT else None,
-        warning=rulebook.warning(rule, item.proposal.new, today) if decision is Decision.WRITE else None,
-    )
+        return Decided(proposal, place, item.column, Decision.INVALID, why, live=held)
+    decision = reconcile(rule, proposal.seen, held, proposal.new)
+    why = Why.CHANGED if decision is Decision.CONFLICT else None
+    warning = rulebook.warning(rule, proposal.new, today) if decision is Decision.WRITE else None
+    return Decided(proposal, place, item.column, decision, why, warning, held)
 
 
-def _absent(item: Decided, live: Live, new_records: bool) -> Why | None:
+def _absent(proposal: Proposal, place: Place, column: str, live: Live, new_records: bool) -> Why | None:
     """What is missing in REDCap for the cell to be written."""
-    cell = item.proposal.cell
-    if item.column in live.hidden:
+    if column in live.hidden:
         return Why.HIDDEN
-    if cell.record not in live.records:
+    if place.record not in live.records:
         return None if new_records else Why.UNKNOWN_RECORD
-    if cell.instance and not is_new(item.proposal) and item.place not in live.rows:
+    if place.instance and place not in live.rows and not is_new(proposal):
         # Writing to it would create it; most likely somebody deleted it.
         return Why.UNKNOWN_INSTANCE
     return None

@@ -281,7 +281,8 @@ def _with_seen(wish: _Wish, seen: Seen) -> Proposal:
     proposal, rule = wish.proposal, wish.rule
     if rule is None:
         return proposal
-    cell = proposal.cell
+    cell = proposal.cell if proposal.cell.instrument else replace(proposal.cell, instrument=rule.instrument)
+    proposal = replace(proposal, cell=cell)
     row = seen.get((rule.instrument, (cell.record, cell.event, cell.instance)), {})
     published = row.get(rule.column, "")
     if wish.seen_given and not looks_alike(rule.kind, rule.validation, proposal.seen, published):

@@ -19,6 +19,8 @@ from redcap_source import dictionary, model
 from redcap_source.dictionary import ValueKind
 
 NEW = re.compile(r"new([-:]\w{1,40})?")
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+_NUMBERED = re.compile(r"[1-9]\d{0,5}", re.ASCII)
 
 
 class Why(StrEnum):
@@ -74,6 +76,9 @@ class Rule:
     kind: ValueKind
     field: model.Field | None
     """None for the status of a form, which no dictionary lists."""
+    codes: frozenset[str] | None = None
+    """The choices there are; None where the field has none, or only the server knows them."""
+    tags: frozenset[str] = frozenset()
 
     @property
     def base(self) -> str:
@@ -116,12 +121,18 @@ def column_rules(
         kind = dictionary.value_kind(field)
         # Descriptive fields have no column; they are listed so that the refusal can say what they are.
         for column in columns or [field.field_name]:
-            rules[column] = Rule(column, field.form_name, kind, field)
+            rules[column] = Rule(column, field.form_name, kind, field, _codes(field), dictionary.action_tags(field))
     rules.pop(fields[0].field_name, None)
     for instrument in instruments:
         column = dictionary.complete_column(instrument)
         rules[column] = Rule(column, instrument, ValueKind.STATUS, None)
     return rules
+
+
+def _codes(field: model.Field) -> frozenset[str] | None:
+    if field.field_type not in ("radio", "dropdown", "yesno", "truefalse"):
+        return None
+    return frozenset(choice.code for choice in dictionary.choices(field))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +190,7 @@ class Rulebook:
                 return Why.DESCRIPTIVE
             if dictionary.is_calculated(field):
                 return Why.CALCULATED
-            if any(tag.startswith("@READONLY") for tag in dictionary.action_tags(field)):
+            if any(tag.startswith("@READONLY") for tag in rule.tags):
                 return Why.READ_ONLY
         if rule.instrument not in self.loaded:
             return Why.NOT_LOADED
@@ -210,8 +221,8 @@ class Rulebook:
             return Why.NOT_REPEATING if cell.instance else None
         if not cell.instance:
             return Why.NO_INSTANCE
-        number_given = re.fullmatch(r"[1-9]\d{0,5}", cell.instance, re.ASCII)
-        return None if number_given or NEW.fullmatch(cell.instance) else Why.BAD_INSTANCE
+        known = _NUMBERED.fullmatch(cell.instance) or NEW.fullmatch(cell.instance)
+        return None if known else Why.BAD_INSTANCE
 
     def is_repeating(self, event: str, instrument: str) -> bool:
         """Whether rows of the instrument are told apart by an instance there."""
@@ -229,35 +240,37 @@ class Rulebook:
             if value == "":
                 return Why.STATUS_BLANK
             return None if value in ("0", "1", "2") else Why.BAD_CHOICE
-        if value == "" or rule.field is None:
+        if value == "":
             return None
-        return value_refusal(rule.field, rule.kind, value, self.missing)
+        return value_refusal(rule, value, self.missing)
 
     def warning(self, rule: Rule, value: str, today: date) -> Why | None:
         """Whether a value is outside the field's range; REDCap takes such values, so it is said and not refused."""
         field = rule.field
         if field is None or value == "" or value in self.missing:
             return None
+        if not (field.text_validation_min or field.text_validation_max):
+            return None
         if _beyond(rule, value, field.text_validation_min, today, below=True):
             return Why.BELOW
         return Why.ABOVE if _beyond(rule, value, field.text_validation_max, today, below=False) else None
 
 
-def value_refusal(field: model.Field, kind: ValueKind, value: str, missing: Collection[str] = ()) -> Why | None:
+def value_refusal(rule: Rule, value: str, missing: Collection[str] = ()) -> Why | None:
     """Why REDCap would not take a value that is not blank; None where it would, or where only REDCap can tell."""
-    if re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]", value):
+    if rule.field is None or _NO_TEXT.search(value):
         return Why.BAD_TEXT
-    if kind is ValueKind.CHECKBOX:
+    if rule.kind is ValueKind.CHECKBOX:
         return None if value in ("0", "1") else Why.BAD_CHOICE
-    if value in missing and "@NOMISSING" not in dictionary.action_tags(field):
+    if value in missing and "@NOMISSING" not in rule.tags:
         return None
-    if field.field_type in ("radio", "dropdown", "yesno", "truefalse"):
-        return None if value in {choice.code for choice in dictionary.choices(field)} else Why.BAD_CHOICE
-    if kind is ValueKind.SLIDER:
+    if rule.codes is not None:
+        return None if value in rule.codes else Why.BAD_CHOICE
+    if rule.kind is ValueKind.SLIDER:
         return None if re.fullmatch(r"-?[0-9]+", value) else Why.BAD_FORMAT
-    if not dictionary.passes_validation(field, value):
+    if not dictionary.passes_validation(rule.field, value):
         return Why.BAD_FORMAT
-    return Why.NO_SUCH_DATE if kind in DATES and not _is_date(kind, value) else None
+    return Why.NO_SUCH_DATE if rule.kind in DATES and not _is_date(rule.kind, value) else None
 
 
 def _is_date(kind: ValueKind, value: str) -> bool:

@@ -46,7 +46,7 @@ from pipelines.writeback.batches import (
 from pipelines.writeback.decide import Counts, Decided, Live, Place, counts, decide, sift
 from pipelines.writeback.live import read_live
 from pipelines.writeback.refusals import WritebackRefused, WritebackStopped
-from pipelines.writeback.rules import Allowed, Rule, Rulebook, make_rulebook
+from pipelines.writeback.rules import Allowed, Rule, Rulebook, Why, make_rulebook
 from pipelines.writeback.values import came_through, canonical
 from redcap_source import Calls, RedcapClient, dictionary, errors
 
@@ -56,6 +56,8 @@ MODE = "writeback"
 # A request whose answer was lost is sent again so often, each time after looking at what arrived.
 TRIES = 3
 FIRST_WAIT = 2.0
+# A look at REDCap that is older than so many seconds is not believed any more when a request is about to leave.
+LOOK_HOLDS = 5.0
 # Of so few records a large share is everyday work.
 FEW_RECORDS = 5
 
@@ -294,6 +296,7 @@ class Desk:
         self.run_id = work.load.stamp.run_id
         self._stamp = work.load.stamp
         self._began = time.monotonic()
+        self._looked = float("-inf")
         self._request = 0
         self._tally = _Tally()
 
@@ -365,9 +368,12 @@ class Desk:
         final: dict[int, Decided] = {item.proposal.number: item for item in decided}
         for batch in in_batches([item for item in decided if item.writes]):
             self.work.step("look")
-            again = self._decided(known, [item.proposal for item in batch])
+            self._looked = time.monotonic()
+            again = self._looked_at(known, batch)
             final |= {item.proposal.number: item for item in again}
-            self._write(known, [item for item in again if item.writes])
+            changed = self._write(known, [item for item in again if item.writes])
+            for number in changed:
+                final[number] = replace(final[number], decision=Decision.CONFLICT, why=Why.CHANGED)
         names = _batch_names(proposals)
         self.work.step("rule")
         with self.mirror.transaction():
@@ -445,16 +451,18 @@ class Desk:
 
     def _decided(self, known: _Known, proposals: Sequence[Proposal]) -> list[Decided]:
         sifted, invalid = sift(known.rulebook, proposals)
-        live = read_live(self.client, known.rulebook, sifted, self.work.load.staging)
+        return sorted([*self._looked_at(known, sifted), *invalid], key=lambda item: item.proposal.number)
+
+    def _looked_at(self, known: _Known, cells: Sequence[Decided]) -> list[Decided]:
+        """The decisions by what REDCap holds now."""
         allowed = self.work.options.new_records
-        decided = decide(
+        return decide(
             known.rulebook,
-            sifted,
-            live,
+            cells,
+            read_live(self.client, known.rulebook, cells, self.work.load.staging),
             today=self.work.now().date(),
             new_records=self.project.writeback.new_records if allowed is None else allowed,
         )
-        return sorted([*decided, *invalid], key=lambda item: item.proposal.number)
 
     # -- guards ------------------------------------------------------------------------------------------------
 
@@ -505,24 +513,27 @@ class Desk:
 
     # -- sending -----------------------------------------------------------------------------------------------
 
-    def _write(self, known: _Known, batch: Sequence[Decided]) -> None:
-        """Send a batch, look at what came of it, and bring its records into the warehouse."""
+    def _write(self, known: _Known, batch: Sequence[Decided]) -> set[int]:
+        """Send a batch, look at what came of it, and bring its records into the warehouse.
+
+        Returns the proposals that were not sent after all, because somebody changed their cells at the last moment.
+        """
         sent: list[Decided] = []
-        guilty: dict[int, str] = {}
+        came = _Course()
         stopped: Exception | None = None
         for parcel in parcels(known.rulebook, batch):
-            splitting = Splitting(parcel.cells)
             self._note_intended(known, parcel)
             sent += parcel.cells
             try:
-                self._send(known, parcel, splitting)
+                self._send(known, parcel, came)
             except (WarehouseError, errors.RedcapError) as problem:
                 stopped = problem
-            guilty |= splitting.guilty
-            if stopped is not None:
                 break
+            # The next one has been waiting for this one.
+            self._looked = float("-inf")
         if sent:
-            self._look_and_account(known, sent, guilty, stopped)
+            self._look_and_account(known, sent, came, stopped)
+        return came.changed
 
     def _note_intended(self, known: _Known, parcel: Parcel) -> None:
         self._request += 1
@@ -532,21 +543,35 @@ class Desk:
             self.journal.intend(entries, self.run_id, self._request, self.work.now())
         self._tally.sent += len(entries)
 
-    def _send(self, known: _Known, parcel: Parcel, splitting: Splitting) -> None:
-        """Send a parcel, split where REDCap refuses some of it; what was refused is in `splitting`."""
-        while cells := splitting.next():
-            self.work.step("send")
-            try:
-                self._deliver(known, cells, clears=parcel.clears)
-            except errors.ImportRejected as refusal:
-                splitting.was_refused(refusal.lines, refusal.said or "refused without a word about the cells")
-                if splitting.hopeless:
-                    for cell in splitting.give_up():
-                        splitting.guilty[cell.proposal.number] = "not sent: REDCap refused everything before it"
-            except errors.TooLarge:
-                splitting.was_refused((), "too large a request")
-            else:
-                splitting.went_through()
+    def _send(self, known: _Known, parcel: Parcel, came: _Course) -> None:
+        """Send a parcel, split where REDCap refuses some of it."""
+        splitting = Splitting(parcel.cells)
+        try:
+            while cells := splitting.next():
+                self.work.step("send")
+                try:
+                    self._deliver(known, self._still_wanted(known, cells, came), clears=parcel.clears)
+                except errors.ImportRejected as refusal:
+                    splitting.was_refused(refusal.lines, refusal.said or "refused without a word about the cells")
+                    if splitting.hopeless:
+                        for cell in splitting.give_up():
+                            splitting.guilty[cell.proposal.number] = "not sent: REDCap refused everything before it"
+                except errors.TooLarge:
+                    splitting.was_refused((), "too large a request")
+                else:
+                    splitting.went_through()
+        finally:
+            came.guilty |= splitting.guilty
+
+    def _still_wanted(self, known: _Known, cells: Sequence[Decided], came: _Course) -> list[Decided]:
+        """The cells without those that somebody changed since they were looked at; asked only if that is long ago."""
+        if time.monotonic() - self._looked <= LOOK_HOLDS:
+            return list(cells)
+        self.work.step("look again")
+        live = self._read_back(known, cells)
+        changed = [cell for cell in cells if not _same_as_before(known.rulebook, cell, live)]
+        came.changed |= {cell.proposal.number for cell in changed}
+        return [cell for cell in cells if cell.proposal.number not in came.changed]
 
     def _deliver(self, known: _Known, cells: Sequence[Decided], *, clears: bool) -> None:
         """One import; where its answer is lost, what arrived is looked at, and only the rest is sent again.
@@ -556,6 +581,8 @@ class Desk:
         """
         left = list(cells)
         for attempt in range(1, TRIES + 1):
+            if not left:
+                return
             try:
                 self.client.import_records(
                     row_text(import_rows(known.rulebook, left)), overwrite="overwrite" if clears else "normal"
@@ -567,11 +594,10 @@ class Desk:
                     raise
                 log.info("%s: the answer to an import was lost; looking at what arrived", self.project.name)
                 self.work.sleep(FIRST_WAIT * 2 ** (attempt - 1))
+                self._looked = float("-inf")
                 self.work.step("look after loss")
                 live = self._read_back(known, left)
                 left = [cell for cell in left if _is_untouched(known.rulebook, cell, live)]
-                if not left:
-                    return
             else:
                 return
 
@@ -581,7 +607,7 @@ class Desk:
     # -- looking and accounting --------------------------------------------------------------------------------
 
     def _look_and_account(
-        self, known: _Known, sent: Sequence[Decided], guilty: Mapping[int, str], stopped: Exception | None
+        self, known: _Known, sent: Sequence[Decided], came: _Course, stopped: Exception | None
     ) -> None:
         """Read a batch's cells back and keep what became of them; then raise what stopped the sending, if anything.
 
@@ -593,7 +619,7 @@ class Desk:
             live = self._read_back(known, sent)
         except (WarehouseError, errors.RedcapError) as problem:
             raise self._stopped(stopped or problem) from None
-        looked = [_settlement(known.rulebook, cell, live, guilty, lost=lost) for cell in sent]
+        looked = [_settlement(known.rulebook, cell, live, came, lost=lost) for cell in sent]
         settled = [one for one in looked if one is not None]
         if stopped is not None and not lost:
             settled = [_not_sent(one, f"not sent: {_kind(stopped)}") for one in settled]
@@ -675,6 +701,16 @@ class Desk:
 
 
 @dataclass(slots=True)
+class _Course:
+    """How the sending of a batch went, by the numbers of the proposals."""
+
+    guilty: dict[int, str] = field(default_factory=dict)
+    """Refused by REDCap, in its own words."""
+    changed: set[int] = field(default_factory=set)
+    """Not sent, because somebody changed the cell at the last moment."""
+
+
+@dataclass(slots=True)
 class _Tally:
     """What a run has done so far."""
 
@@ -699,17 +735,18 @@ class _Tally:
 
 
 NEVER_ARRIVED = "it never arrived in REDCap"
+CHANGED_BEFORE = "not sent: somebody changed it before"
 OTHER_VALUE = "REDCap holds another value than was sent"
 
 
-def _settlement(
-    rulebook: Rulebook, cell: Decided, live: Live, guilty: Mapping[int, str], *, lost: bool
-) -> Settlement | None:
+def _settlement(rulebook: Rulebook, cell: Decided, live: Live, came: _Course, *, lost: bool) -> Settlement | None:
     """What became of a cell that was sent; None while its request may still arrive."""
     number, rule = cell.proposal.number, rulebook.rules[cell.column]
     held = live.value(cell.place, cell.column)
-    if number in guilty:
-        return Settlement(number, Status.FAILED, held, guilty[number])
+    if number in came.guilty:
+        return Settlement(number, Status.FAILED, held, came.guilty[number])
+    if number in came.changed:
+        return Settlement(number, Status.FAILED, held, CHANGED_BEFORE, closes=False)
     if _arrived(rulebook, cell, held):
         return Settlement(number, Status.CONFIRMED, held)
     if _same(rule, held, cell.live):
@@ -742,7 +779,11 @@ def _arrived(rulebook: Rulebook, cell: Decided, held: str) -> bool:
 def _is_untouched(rulebook: Rulebook, cell: Decided, live: Live) -> bool:
     """Whether a cell still holds what it held before it was sent."""
     held = live.value(cell.place, cell.column)
-    return not _arrived(rulebook, cell, held) and _same(rulebook.rules[cell.column], held, cell.live)
+    return not _arrived(rulebook, cell, held) and _same_as_before(rulebook, cell, live)
+
+
+def _same_as_before(rulebook: Rulebook, cell: Decided, live: Live) -> bool:
+    return _same(rulebook.rules[cell.column], live.value(cell.place, cell.column), cell.live)
 
 
 def _same(rule: Rule, one: str, other: str) -> bool:

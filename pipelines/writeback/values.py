@@ -31,6 +31,8 @@ def canonical(kind: ValueKind, validation: str, text: str) -> str:
     """
     if kind is ValueKind.CHECKBOX:
         return text or "0"
+    if not text:
+        return text
     if kind in DATES and (found := re.fullmatch(r"(\d{1,4})-(\d{1,2})-(\d{1,2})(?: (\d{1,2})(:.*))?", text)):
         year, month, day, hour, rest = found.groups()
         clock = f" {int(hour):02d}{rest}" if hour else ""
@@ -41,7 +43,7 @@ def canonical(kind: ValueKind, validation: str, text: str) -> str:
         return f"0{text}"
     if validation == "vmrn" and text.isascii() and text.isdigit():
         return text.zfill(9)
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def came_through(kind: ValueKind, validation: str, sent: str, held: str) -> bool:

@@ -17,7 +17,7 @@ from .conftest import WritebackSite, row, values
 
 Spot = tuple[str, tuple[int, str, int], str]
 """Record, slot and column, as the simulator keeps cells."""
-STEPS = ("bind", "look", "intend", "send", "look after loss", "read back", "fetch", "account", "rule")
+STEPS = ("bind", "look", "intend", "send", "look again", "look after loss", "read back", "fetch", "account", "rule")
 FAULTS = ("500", "502", "504", "reset", "truncate", "html", "empty", "memory")
 
 
@@ -174,8 +174,9 @@ class Story:
         return [(self.chance.choice(STEPS), self.chance.choice([1, 1, 1, 2]))]
 
     def _at(self, name: str, deadly: list[tuple[str, int]], typing: float) -> None:
-        if name in ("look", "send", "look after loss", "read back"):
+        if name in ("look", "send", "look again", "look after loss", "read back"):
             while self.chance.random() < typing:
+                # Between a look and its request nothing can be done; and a lost request is only looked at itself.
                 self.somebody_types(late=name in ("send", "read back"))
         for at, (step, times) in enumerate(deadly):
             if step == name:
