@@ -16,7 +16,15 @@ from keyring.backend import KeyringBackend
 from keyring.backends import fail
 
 from pipelines import config as module
-from pipelines.config import ProjectEntry, ProjectsFile, ServerEntry, TokenEntry, load_config
+from pipelines.config import (
+    ProjectEntry,
+    ProjectsFile,
+    ServerEntry,
+    TokenEntry,
+    WritebackConfig,
+    WritebackEntry,
+    load_config,
+)
 from pipelines.errors import ConfigError
 
 DOC = Path(__file__).parents[2] / "docs" / "howto" / "configure.md"
@@ -166,12 +174,58 @@ def test_the_examples_of_the_howto_work(load, example):
 
 def test_the_howto_names_every_key_and_its_default():
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (.*?) \|$", DOC.read_text(encoding="utf-8"), flags=re.MULTILINE))
-    for model in (ProjectsFile, ServerEntry, ProjectEntry):
+    durations = {"full_refresh_every": "7 days", "max_age": "36 hours"}
+    for model in (ProjectsFile, ServerEntry, ProjectEntry, WritebackEntry):
         for key, field in model.model_fields.items():
             assert key in rows, f"{key} is not in {DOC.name}"
-            default = "7 days" if key == "full_refresh_every" else field.default
+            default = durations.get(key, field.default)
             if isinstance(default, str | int | float) and key != "time_zone":
-                assert rows[key].strip('`"') == str(default), key
+                assert rows[key].strip('`"') == (str(default).lower() if default is False else str(default)), key
+
+
+# --- Write-back ---
+
+
+def test_nothing_may_be_written_back_unless_it_is_named(load):
+    assert load(SHORTEST).project("heart_study").writeback == WritebackConfig()
+    assert load(project("writeback: {}")).project("heart_study").writeback.fields == ()
+
+
+def test_what_may_be_written_back_is_read(load):
+    entry = (
+        "writeback: {fields: [weight, no], instruments: [visits], max_cells: 50, max_record_share: 0.5, "
+        "max_age: 2 days, new_records: yes}"
+    )
+    assert load(project(entry)).project("heart_study").writeback == WritebackConfig(
+        fields=("weight", "no"),
+        instruments=("visits",),
+        max_cells=50,
+        max_record_share=0.5,
+        max_age=timedelta(days=2),
+        new_records=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ("feilds: [weight]", "writeback.feilds is not a known key. Did you mean fields?"),
+        ("fields: weight", "writeback.fields has to be a list"),
+        ("max_cells: -1", "writeback.max_cells has to be at least 0."),
+        ("max_cells: many", "writeback.max_cells has to be a whole number."),
+        ("max_record_share: 2", "writeback.max_record_share has to be at most 1."),
+        ("max_age: soon", "writeback.max_age is not a duration."),
+        ("new_records: perhaps", "writeback.new_records has to be true or false."),
+        ("max_cells: 1, token: {env: A}", "writeback.token does not belong here, but in an entry of projects."),
+    ],
+)
+def test_mistakes_about_write_back_are_told_with_the_remedy(complaint, entry, sentence):
+    assert f"projects.heart_study.{sentence}" in complaint(project(f"writeback: {{{entry}}}"))
+
+
+def test_a_field_to_write_may_be_named_outside_of_write_back_by_mistake(complaint):
+    told = complaint(project("max_cells: 5"))
+    assert "projects.heart_study.max_cells does not belong here, but under writeback." in told
 
 
 # --- Where the file is looked for ---
