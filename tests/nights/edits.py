@@ -19,6 +19,7 @@ from redcap_source.simulator import Project, ProjectHandle, SimulatorError
 from redcap_source.simulator.dictionary import Field
 from redcap_source.simulator.project import Event
 from redcap_source.simulator.studies.grid import dictionary_from
+from tests.nights import pending
 from tests.nights.place import CANARY
 
 GRID = """
@@ -94,7 +95,7 @@ class People:
         """One thing that someone does: its name, and a way to do it."""
         data = ["enter"] * 4 + ["respond", "send"]
         if self.handle.records():
-            data += ["delete", "rename", "swap", "wipe", "wipe", "group", "recreate"]
+            data += ["delete", "rename", "swap", "take_over", "wipe", "wipe", "group", "recreate"]
         structure = ["add_field", "change_field", "remove_field", "options", "upload", "move_field", "repeat"]
         structure += ["missing_codes", "survey", "delete_group"]
         if self.project.is_longitudinal:
@@ -246,6 +247,8 @@ class People:
         return f"recreate {record} {event} {form} {instance} {values}", act
 
     def _rename(self, old: str, new: str) -> None:
+        if new in self.last_night and not pending.RENAMED_ONTO:
+            return
         self.handle.rename(old, new)
         self.now_known[new] = self.now_known.pop(old)
         # To one without the log, an id that was there last night and is there now is the same record.
@@ -268,6 +271,18 @@ class People:
                 self._rename(old, new)
 
         return f"swap {one} and {other}", act
+
+    def take_over(self, chance: Random) -> Act:
+        """A record is deleted, and another gets its id."""
+        if len(self.handle.records()) < 2:
+            return self.rename(chance)
+        old, new = chance.sample(self.handle.records(), 2)
+
+        def act() -> None:
+            self.handle.delete(new)
+            self._rename(old, new)
+
+        return f"{old} takes over the id of {new}, who is deleted", act
 
     def wipe(self, chance: Random) -> Act:
         """An instrument, an event or an instance is emptied."""

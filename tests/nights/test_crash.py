@@ -214,6 +214,7 @@ def check_night(place: Place, twin: Place, people: People) -> None:
     if told := changes(twin) - changes(place):
         raise Disagreement(f"not told where loads were killed: {list(told)[:5]}")
     check_tidy(place)
+    people.last_night = frozenset(people.handle.records())
 
 
 @pytest.mark.parametrize("kind", ["repeating"])
