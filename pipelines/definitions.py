@@ -17,18 +17,19 @@ def definitions() -> dg.Definitions:
 
 
 def make_definitions(config: Config) -> dg.Definitions:
-    """Assets, checks, job and schedule for the projects of a configuration."""
+    """Assets, checks, jobs and schedule for the projects of a configuration."""
     from pipelines.assets import make_assets
     from pipelines.checks import make_checks
-    from pipelines.jobs import make_job
+    from pipelines.jobs import make_job, make_writeback_job
     from pipelines.resources import WarehouseResource
     from pipelines.schedules import make_schedule
+    from pipelines.writeback_assets import make_writeback_assets
 
     job = make_job()
     return dg.Definitions(
-        assets=make_assets(config),
+        assets=[*make_assets(config), *make_writeback_assets(config)],
         asset_checks=make_checks(config),
-        jobs=[job],
+        jobs=[job, make_writeback_job()],
         schedules=[make_schedule(config, job)],
         # A step in a process of its own costs seconds to start; side by side go runs, not steps.
         executor=dg.in_process_executor,

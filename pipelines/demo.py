@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from pipelines.cleaning import PROJECT, demo_mark
 from pipelines.config import Config, load_config
 from pipelines.console import answer_table, show_standings, stdout
 from pipelines.errors import ConfigError, WarehouseError
@@ -110,6 +111,27 @@ NEXT_DAY = (
 )
 
 
+# After cleaned values went back.
+WAY_BACK = (
+    Stop(
+        "What became of each proposal? What somebody changed since it was seen is left alone.",
+        "SELECT record, field, seen_value AS seen, new_value AS proposed, status, decision_reason AS why\n"
+        "FROM writeback.proposals WHERE project = 'heart_study' ORDER BY record",
+    ),
+    Stop(
+        "What was sent? The journal is written before a request leaves, and again when it was read back.",
+        "SELECT record, field, before_value AS before, after_value AS after, status, author, reason\n"
+        "FROM writeback.journal WHERE project = 'heart_study' ORDER BY record",
+    ),
+    Stop(
+        "And both directions in one account:",
+        "SELECT record, field, old_value AS before, new_value AS after, origin, changed_by AS by\n"
+        "FROM redcap.record_changes WHERE project = 'heart_study' AND field = 'town' AND change = 'update'\n"
+        "ORDER BY detected_at, record",
+    ),
+)
+
+
 def run_demo(folder: Path, records: int) -> None:
     """Two nights of the studies through the nightly job, a working day between them, and a tour of what came of it.
 
@@ -136,6 +158,15 @@ def run_demo(folder: Path, records: int) -> None:
         console.print(f"People work in REDCap: {work_a_day(institution)}. The job runs again:", soft_wrap=True)
         _night(console, config, instance)
         _tour(console, warehouse, NEXT_DAY)
+        console.print()
+        console.print("The way back", style="bold underline")
+        console.print(
+            "An asset cleans the towns of the heart study with pandas and proposes them; meanwhile a nurse corrects "
+            "one herself. The job writes back:",
+            soft_wrap=True,
+        )
+        _write_back(console, institution, instance)
+        _tour(console, warehouse, WAY_BACK)
     _what_next(console, config, time.monotonic() - began)
 
 
@@ -149,6 +180,17 @@ def _night(console: Console, config: Config, instance: DagsterInstance) -> None:
         console.print(f"  {project}: loaded in {time.monotonic() - started:.1f} s")
 
 
+def _write_back(console: Console, institution: Institution, instance: DagsterInstance) -> None:
+    from pipelines.jobs import run_writeback
+
+    heart = institution.handles[PROJECT]
+    institution.simulator.before_request(lambda: heart.save("6", {"town": "North Haverbrook"}))
+    started = time.monotonic()
+    if failures := run_writeback(institution.config, PROJECT, instance, apply=True):
+        raise WarehouseError(" ".join(failures))
+    console.print(f"  {PROJECT}: compared, written and read back in {time.monotonic() - started:.1f} s")
+
+
 def work_a_day(institution: Institution) -> str:
     """A day passes in which people enter, correct, delete and rename; told in a few words."""
     institution.simulator.clock.advance(days=1)
@@ -156,7 +198,8 @@ def work_a_day(institution: Institution) -> str:
     trial = institution.handles[STUDIES["longitudinal"].demo_name]
     asthma = institution.handles[STUDIES["repeating"].demo_name]
     heart.save("3", {"town": "Springfield", "zip": "02139"})
-    heart.save("4", {"town": "Shelbyville"})
+    heart.save("4", {"town": " shelbyville"})
+    heart.save("6", {"town": "ogdenville"})
     heart.save("new-1", {"first_name": "Ada", "town": "Capital City"})
     heart.delete("2")
     heart.rename("5", "5-moved")
@@ -173,8 +216,8 @@ def work_a_day(institution: Institution) -> str:
     trial.save(trial.records()[0], {"initials": "XY"}, event=event)
     asthma.save(asthma.records()[0], {"height": "171"})
     return (
-        "three records of the heart study are corrected or new, one is deleted, one gets another id, the study gains a "
-        "field; one value each changes in the others"
+        "in the heart study some records are corrected, one is new, one is deleted, one gets another id, and the study "
+        "gains a field; one value each changes in the others"
     )
 
 
@@ -206,7 +249,8 @@ def studies(folder: Path, records: int, *, fresh: bool = True) -> Iterator[Insti
         for name, handle in handles.items():
             variable = f"REDCAP_TOKEN_{name.upper()}"
             os.environ[variable] = handle.token
-            lines.append(f"  {name}: {{server: simulator, token: {{env: {variable}}}}}")
+            allowed = ", writeback: {fields: [town, zip]}" if name == PROJECT else ""
+            lines.append(f"  {name}: {{server: simulator, token: {{env: {variable}}}{allowed}}}")
         path = folder / "projects.yaml"
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         yield Institution(load_config(path), simulator, handles)
@@ -219,7 +263,7 @@ def _warehouse_of(folder: Path) -> Path:
 def _start_anew(folder: Path) -> None:
     """Remove what an earlier demo made; a warehouse that no demo made is never touched."""
     warehouse = _warehouse_of(folder)
-    mark = warehouse / ".demo"
+    mark = demo_mark(warehouse)
     if warehouse.exists() and not mark.exists() and any(warehouse.iterdir()):
         raise ConfigError(
             f"{warehouse} holds a warehouse that the demo did not make, so it is left alone.",
@@ -259,7 +303,7 @@ def serve_ui() -> None:
     folder = Path("demo")
     from pipelines.jobs import nightly_instance
 
-    with studies(folder, DEV_RECORDS, fresh=not (_warehouse_of(folder) / ".demo").exists()) as institution:
+    with studies(folder, DEV_RECORDS, fresh=not demo_mark(_warehouse_of(folder)).exists()) as institution:
         with nightly_instance(folder / "dagster"):
             pass  # makes the folder's dagster.yaml
         environment = os.environ | {

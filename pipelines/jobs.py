@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,8 +12,10 @@ import dagster as dg
 from pipelines.config import Config
 from pipelines.schedules import run_tags
 from pipelines.warehouse.connection import private_files, private_folder
+from pipelines.writeback_assets import GROUP as WRITEBACK_GROUP
 
 NIGHTLY = "nightly_load"
+WRITEBACK = "write_back"
 
 _INSTANCE = """\
 telemetry: {enabled: false}
@@ -30,9 +32,19 @@ def make_job() -> dg.UnresolvedAssetJobDefinition:
     """All assets of one project, in process: a step costs a tenth of a second so, and seconds otherwise."""
     return dg.define_asset_job(
         NIGHTLY,
-        selection=dg.AssetSelection.all(),
+        selection=dg.AssetSelection.all() - dg.AssetSelection.groups(WRITEBACK_GROUP),
         executor_def=dg.in_process_executor,
         description="The whole night of one REDCap project: structure, records, checks, publish.",
+    )
+
+
+def make_writeback_job() -> dg.UnresolvedAssetJobDefinition:
+    """Open proposals of one project back into REDCap; nobody runs it but people, and it is a dry run unless told."""
+    return dg.define_asset_job(
+        WRITEBACK,
+        selection=dg.AssetSelection.groups(WRITEBACK_GROUP),
+        executor_def=dg.in_process_executor,
+        description="Compare proposed values with REDCap, and with `apply` write them, read them back, journal them.",
     )
 
 
@@ -60,15 +72,27 @@ def _make_storage(instance: dg.DagsterInstance) -> None:
 
 def run_nightly(config: Config, project: str, instance: dg.DagsterInstance) -> list[str]:
     """Run the nightly job for one project in this process; returns what failed, in words, or nothing."""
+    return _run(config, NIGHTLY, project, instance, {})
+
+
+def run_writeback(config: Config, project: str, instance: dg.DagsterInstance, *, apply: bool) -> list[str]:
+    """Run the write-back job for one project in this process; returns what failed, in words, or nothing."""
+    chosen = {"ops": {"redcap__writeback": {"config": {"apply": apply}}}}
+    return _run(config, WRITEBACK, project, instance, chosen)
+
+
+def _run(
+    config: Config, name: str, project: str, instance: dg.DagsterInstance, chosen: Mapping[str, object]
+) -> list[str]:
     from pipelines.definitions import make_definitions
 
-    job = make_definitions(config).resolve_job_def(NIGHTLY)
+    job = make_definitions(config).resolve_job_def(name)
     result = job.execute_in_process(
         partition_key=project,
         instance=instance,
         raise_on_error=False,
         tags=run_tags(config, project),
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **chosen},
     )
     return [] if result.success else _told(result)
 

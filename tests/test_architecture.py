@@ -18,6 +18,7 @@ DOORS = {
     "dagster": (
         "pipelines/definitions.py",
         "pipelines/assets.py",
+        "pipelines/writeback_assets.py",
         "pipelines/checks.py",
         "pipelines/jobs.py",
         "pipelines/resources.py",
@@ -26,7 +27,7 @@ DOORS = {
     ),
     "typer": ("pipelines/cli.py", "pipelines/cli_writeback.py"),
     "rich": ("pipelines/cli.py", "pipelines/console.py", "pipelines/demo.py"),
-    "pandas": ("redcap_source/",),
+    "pandas": ("redcap_source/", "pipelines/cleaning.py"),
 }
 
 

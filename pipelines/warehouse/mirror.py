@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -640,7 +641,9 @@ def open_mirror(
     When it is closed, a file that has grown far beyond its content is written afresh.
     """
     grown = path.with_name(f".{path.name}.fresh")
-    grown.unlink(missing_ok=True)
+    # What a process that was killed while writing afresh left behind.
+    for leftover in path.parent.glob(f"{grown.name}*"):
+        shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink()
     with open_writer(path, staging=staging, memory_limit=memory_limit) as connection:
         connection.execute(statements("catalog")["create_catalog"])
         connection.execute(statements("catalog")["create_record_changes"])

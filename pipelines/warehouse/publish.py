@@ -449,5 +449,8 @@ def _cell(column: str) -> str:
 def _sweep(folder: WarehouseFolder) -> None:
     """Remove what a publish that died left behind; only called while the lock is held."""
     for leftover in folder.path.glob(".publishing-*"):
-        leftover.unlink(missing_ok=True)
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
     shutil.rmtree(folder.work / "publish.spill", ignore_errors=True)

@@ -32,7 +32,7 @@ def specs_of(house):
 def test_a_night_materializes_every_asset_and_publishes(night):
     assert night.result.success
     names = {event.asset_key.path[-1] for event in night.result.get_asset_materialization_events()}
-    assert names == {*STRUCTURE, "records", "record_changes", "published"}
+    assert names == {*STRUCTURE, "records", "record_changes", "published", "writeback"}
     assert night.house.rows("SELECT count(*) FROM study.intake") == [(10,)]
     assert night.house.rows("SELECT outcome, records_loaded FROM redcap.sync_runs") == [("ok", 10)]
 
@@ -71,7 +71,7 @@ def test_nothing_of_the_participants_stays_behind_and_dagster_s_files_are_the_ow
 
 def test_every_asset_is_described_owned_and_of_a_kind(night):
     specs = specs_of(night.house)
-    assert set(specs) == {*STRUCTURE, "records", "record_changes", "published"}
+    assert set(specs) == {*STRUCTURE, "records", "record_changes", "published", "writeback"}
     for spec in specs.values():
         assert spec.description
         assert list(spec.owners) == ["team:data-management"]

@@ -1,13 +1,13 @@
 -- Telling a rename from a deletion and an arrival, and putting it on record.
 
 -- come --
--- Records that were not there when a load last ended well, and those REDCap's log says were renamed.
+-- Records that were never there when a load last ended well. One that was known before, under the same id, is no
+-- candidate, whatever the log says: its own cells would have to go and come in the same moment.
 CREATE OR REPLACE TEMP TABLE come AS
 WITH good AS (SELECT max(started_at) AS at FROM redcap.sync_runs WHERE outcome IN ('ok', 'incomplete'))
 SELECT record, record IN (SELECT record FROM state.logged WHERE what = 'renamed') AS logged
 FROM redcap.records, good
-WHERE deleted_at IS NULL AND record NOT IN (SELECT record FROM gone)
-  AND (first_seen > good.at OR (last_changed > good.at AND record IN (SELECT record FROM state.logged WHERE what = 'renamed')));
+WHERE deleted_at IS NULL AND first_seen > good.at AND record NOT IN (SELECT record FROM gone);
 
 -- make_cells --
 CREATE OR REPLACE TEMP TABLE departing_cells (
