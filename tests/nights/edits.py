@@ -19,7 +19,6 @@ from redcap_source.simulator import Project, ProjectHandle, SimulatorError
 from redcap_source.simulator.dictionary import Field
 from redcap_source.simulator.project import Event
 from redcap_source.simulator.studies.grid import dictionary_from
-from tests.nights import pending
 from tests.nights.place import CANARY
 
 GRID = """
@@ -247,8 +246,6 @@ class People:
         return f"recreate {record} {event} {form} {instance} {values}", act
 
     def _rename(self, old: str, new: str) -> None:
-        if new in self.last_night and not pending.RENAMED_ONTO:
-            return
         self.handle.rename(old, new)
         self.now_known[new] = self.now_known.pop(old)
         # To one without the log, an id that was there last night and is there now is the same record.

@@ -4,5 +4,3 @@
 CLIENT_CLOCK_SET_BACK = False
 # The two errands of a night that reads some instruments anew and some records whole both number chunks from 1.
 CHUNKS_NUMBERED_ONCE = False
-# A record that gets an id which another had last night: its changes cannot be replayed.
-RENAMED_ONTO = False
