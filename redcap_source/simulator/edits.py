@@ -157,8 +157,11 @@ class ProjectHandle:
             stamp = self.site.clock.local() if complete else "[not completed]"
             status = {f"{instrument}_complete": "2" if complete else "0"}
             by = By("[survey respondent]", self.site.clock, noun="Response")
-            saving.save(self.project, record, [(slot, {**values, **status})], by)
-            saving.stamp_survey(self.project, record, slot, instrument, stamp)
+            is_told = saving.save(self.project, record, [(slot, {**values, **status})], by)
+            is_stamped = saving.stamp_survey(self.project, record, slot, instrument, stamp)
+            if is_stamped and not is_told:
+                # The answers were there already, but nobody had given them as a participant.
+                saving.log_answers(self.project, record, slot, status, by)
 
     def add_field(self, row: Mapping[str, str], *, user: str = "designer1") -> None:
         """Add a field given as a dictionary row; it goes to the end of its form."""

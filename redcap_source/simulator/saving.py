@@ -79,6 +79,11 @@ def _differences(before: Values, wanted: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def log_answers(project: Project, record_id: str, slot: Slot, values: Mapping[str, str], by: By) -> None:
+    """Say that answers came which are those that were there already."""
+    _log_save(project, record_id, slot, {name: value for name, value in values.items() if value}, by, is_new=False)
+
+
 def _implied_status(project: Project, before: Values, different: Mapping[str, str]) -> dict[str, str]:
     # The first data on an instrument make it Incomplete.
     named = project.dictionary.column_named
@@ -134,11 +139,18 @@ def _calculate(project: Project, record_id: str, touched: list[Slot], by: By) ->
             project.log.add(auto.row("record_edit", action.replace(") (Auto", ")(Auto"), details, record_id, "data"))
 
 
-def stamp_survey(project: Project, record_id: str, slot: Slot, instrument: str, stamp: str) -> None:
-    """Put the time of a survey's response beside its answers; the log does not mention it."""
+def stamp_survey(project: Project, record_id: str, slot: Slot, instrument: str, stamp: str) -> bool:
+    """Put the time of a survey's response beside its answers. Says whether that is new.
+
+    The log does not mention it: the answers' own row stands for it. Who completed a survey completed it then, whatever
+    is changed in it later.
+    """
     record = project.records.get(record_id)
-    if record is not None:
-        project.records.put(record.with_slot(slot, {**record.slots[slot], f"{instrument}_timestamp": stamp}))
+    name = f"{instrument}_timestamp"
+    if record is None or record.slots[slot].get(name, "[")[:1] != "[" or record.slots[slot].get(name) == stamp:
+        return False
+    project.records.put(record.with_slot(slot, {**record.slots[slot], name: stamp}))
+    return True
 
 
 def delete(project: Project, record_id: str, arm: int | None, by: By, *, erase_log: bool = False) -> None:
@@ -181,10 +193,13 @@ def wipe(project: Project, record_id: str, slots: Iterable[Slot], forms: frozens
         left = {name: value for name, value in values.items() if name not in gone}
         keeps_row = forms is not None and not slot[1] and (bool(left) or slot[2] == 0)
         emptied = record.with_slot(slot, left) if left or keeps_row else record.without_slots(slot.__eq__)
+        if emptied == record:
+            continue
         # Whoever has nothing left in any event is no record: exports, counts and new names all pass it over.
         project.records.put(emptied) if emptied.slots else project.records.remove(record_id)
         action = f"Update record{by.way} {record_id}{event_suffix(project, slot)}"
-        shown = dict.fromkeys(gone, "") or {project.dictionary.record_id: record_id}
+        # An event that held nothing but the record's id gives that up; the id alone with a value would be a rename.
+        shown = gone or {project.dictionary.record_id: ""}
         details = details_of(shown, checkbox_codes(project, shown), slot[2])
         project.log.add(by.row("record_edit", action, details, record_id, "data"))
 

@@ -12,9 +12,8 @@ from tests.simulator.grids import classic, repeating
 def upload(ask, **asked):
     """A request that brings a file, as multipart."""
     fields = {"token": ask.project.token, "format": "json", **asked}
-    parts = [
-        f'--XX\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()
-    ]
+    head = "--XX\r\nContent-Disposition: form-data; name="
+    parts = [f'{head}"{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()]
     parts.append(f'{head}"file"; filename="a.txt"\r\n\r\ncontent\r\n--XX--\r\n')
     headers = {"Content-Type": "multipart/form-data; boundary=XX"}
     request = urllib.request.Request(ask.url, "".join(parts).encode(), headers)
