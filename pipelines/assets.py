@@ -14,7 +14,7 @@ import dagster as dg
 from pydantic import Field
 
 from pipelines.config import Config
-from pipelines.errors import WarehouseBusy
+from pipelines.errors import NotAllPublished, WarehouseBusy
 from pipelines.failures import failing_plainly
 from pipelines.resources import WarehouseResource
 from pipelines.sync import Load, LoadOptions, LoadReport, StructureReport, WorkPlan
@@ -328,7 +328,13 @@ def _published(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
             load = _load(context, warehouse)
             # Only here: until its checks have passed, no other project's publish may take this one along.
             release(load.folder, context.partition_key)
-            result = publish(load.folder, memory_limit=load.config.memory_limit)
+            try:
+                taken = publish(load.folder, memory_limit=load.config.memory_limit).projects
+            except NotAllPublished as problem:
+                if context.partition_key not in problem.published:
+                    raise
+                # Another project's trouble is for its own run to tell.
+                taken = problem.published
             if context.partition_key in load.folder.waiting():
                 raise WarehouseBusy(path=load.folder.mirror(context.partition_key))
             rows = published_rows(load.folder, context.partition_key)
@@ -337,8 +343,7 @@ def _published(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
                 "dagster/partition_row_count": sum(rows.values()),
                 "dagster/uri": str(load.folder.database),
                 "dagster/table_name": f"warehouse.{context.partition_key}",
-                "projects_taken_up": len(result.projects),
-                "instruments_copied": result.instruments_copied,
+                "projects_taken_up": len(taken),
                 "database_bytes": load.folder.database.stat().st_size,
             }
         )

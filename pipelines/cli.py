@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli_writeback import register
-from pipelines.errors import ConfigError, WarehouseError
+from pipelines.errors import ConfigError, NotAllPublished, WarehouseError
 
 if TYPE_CHECKING:
     from pipelines.config import Config, ProjectConfig
@@ -92,6 +92,8 @@ def sync(
     try:
         # Where every load failed there is nothing to take up, and yesterday's file is left as it is.
         published = publish(folder, memory_limit=configured.memory_limit).projects if reports else ()
+    except NotAllPublished as problem:
+        published, failures["publish"] = problem.published, str(problem)
     except WarehouseError as problem:
         failures["publish"] = str(problem)
     if as_json:

@@ -5,6 +5,7 @@ REDCap's own failures are redcap_source.errors. The tree:
     WarehouseError
     ├── ConfigError            projects.yaml or the environment is wrong
     ├── WarehouseBusy          another process is loading or publishing
+    ├── NotAllPublished        some projects could not be shown to readers; the others are
     ├── WarehouseUnreadable    a DuckDB file cannot be opened or written
     ├── NotLoadedYet           nothing has been published
     ├── UnknownRecord          the warehouse never had the record a person asks for
@@ -17,6 +18,7 @@ REDCap's own failures are redcap_source.errors. The tree:
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 
@@ -52,6 +54,19 @@ class WarehouseUnreadable(WarehouseError):
             f"{path} cannot be used: {reason}. The published data is as it was. "
             "Check the folder's owner and rights and the free space on the disk, then try again."
         )
+
+
+class NotAllPublished(WarehouseError):
+    """Working files that could not be taken up into the published database."""
+
+    def __init__(self, *, published: Collection[str], failed: Mapping[str, str]) -> None:
+        told = "; ".join(f"{project}: {reason}" for project, reason in failed.items())
+        others = f" The others are published: {', '.join(published)}." if published else ""
+        super().__init__(
+            f"some projects could not be published, and keep what readers had of them: {told}.{others} Try again; if "
+            "it stays so, move the project's file in the folder work away and load it anew."
+        )
+        self.published = tuple(published)
 
 
 class NotLoadedYet(WarehouseError):

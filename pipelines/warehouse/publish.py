@@ -11,14 +11,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 from filelock import FileLock
 
-from pipelines.errors import LoadUnfinished, WarehouseUnreadable
+from pipelines.errors import LoadUnfinished, NotAllPublished, WarehouseUnreadable
 from pipelines.warehouse.catalog import STRUCTURE_TABLES
 from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, rewrite
 from pipelines.warehouse.connection import (
@@ -57,6 +57,8 @@ class Published:
     projects: tuple[str, ...]
     instruments_copied: int
     bytes: int
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Projects whose working files could not be taken up, with the reason; yesterday's data of them stays."""
 
 
 def release(folder: WarehouseFolder, project: str) -> None:
@@ -79,7 +81,8 @@ def publish(folder: WarehouseFolder, *, memory_limit: str = "256MB") -> Publishe
     """Take up every project loaded since the last publish; with none waiting, do nothing.
 
     Publishing is one at a time across processes. One that had to wait for another usually finds its own work
-    done, so many projects that finish together share a publish.
+    done, so many projects that finish together share a publish. A project whose working file cannot be taken up does
+    not hold the others back: they are published, and then it is told.
     """
     folder.make()
     with FileLock(folder.publish_lock, mode=0o600):
@@ -88,11 +91,14 @@ def publish(folder: WarehouseFolder, *, memory_limit: str = "256MB") -> Publishe
         if not waiting:
             return Published((), 0, 0)
         try:
-            return _publish(folder, waiting, memory_limit)
+            published = _publish(folder, waiting, memory_limit)
         except (OSError, duckdb.Error) as problem:
             raise WarehouseUnreadable(path=folder.database, reason=reason_of(problem)) from None
         finally:
             _sweep(folder)
+    if published.failed:
+        raise NotAllPublished(published=published.projects, failed=published.failed)
+    return published
 
 
 def _publish(folder: WarehouseFolder, waiting: Mapping[str, str], memory_limit: str) -> Published:
@@ -101,17 +107,21 @@ def _publish(folder: WarehouseFolder, waiting: Mapping[str, str], memory_limit: 
     with private_files():
         if folder.database.exists():
             rewritten = _copy(folder.database, fresh, memory_limit)
-        with _open(fresh, folder, list(waiting), memory_limit) as (connection, projects):
-            copied = _take_up(connection, projects)
+        with _open(fresh, folder, list(waiting), memory_limit) as (connection, projects, broken):
+            copied, failed = _take_up(connection, projects)
+            failed |= broken
+            if failed and not set(projects).difference(failed):
+                return Published((), 0, 0, failed)
             if rewritten or fresh_size(connection, FRESH) is None:
                 note_fresh(connection, FRESH, fresh.stat().st_size)
         sync_to_disk(fresh)
         size = fresh.stat().st_size
         fresh.replace(folder.database)
         sync_to_disk(folder.path)
-    for project in projects:
+    done = tuple(project for project in projects if project not in failed)
+    for project in done:
         folder.taken_up(project, waiting[project])
-    return Published(tuple(projects), copied, size)
+    return Published(done, copied, size, failed)
 
 
 def _copy(database: Path, fresh: Path, memory_limit: str) -> bool:
@@ -128,13 +138,17 @@ def _copy(database: Path, fresh: Path, memory_limit: str) -> bool:
 @contextmanager
 def _open(
     fresh: Path, folder: WarehouseFolder, waiting: Sequence[str], memory_limit: str
-) -> Iterator[tuple[Connection, list[str]]]:
-    """The new database with the working files of the waiting projects attached, read-only."""
+) -> Iterator[tuple[Connection, list[str], dict[str, str]]]:
+    """The new database with the working files of the waiting projects attached, read-only; and those that cannot be."""
     connection = duckdb.connect()
     try:
         version = "" if fresh.exists() else f" (STORAGE_VERSION {literal(STORAGE_VERSION)})"
         connection.execute(f"ATTACH {literal(str(fresh))} AS warehouse{version}")
-        projects = [project for project in waiting if _attach(connection, folder, project)]
+        broken: dict[str, str] = {}
+        projects = [project for project in waiting if _attach(connection, folder, project, broken)]
+        # A load that began meanwhile has taken its mark away before it wrote anything.
+        still = folder.waiting()
+        projects = [project for project in projects if project in still]
         connection.execute("USE warehouse")
         spill = private_folder(folder.work / "publish.spill")
         connection.execute(f"SET temp_directory = {literal(str(spill))}")
@@ -145,31 +159,39 @@ def _open(
         # Trying FSST costs more than all the rest of a checkpoint, and codes, dates and numbers gain nothing by it.
         connection.execute("SET disabled_compression_methods = 'fsst'")
         harden(connection, [])
-        yield connection, projects
+        yield connection, projects, broken
     finally:
         connection.close()
 
 
-def _attach(connection: Connection, folder: WarehouseFolder, project: str) -> bool:
-    """Attach a working file; False while its next load is running (that load publishes when it ends)."""
+def _attach(connection: Connection, folder: WarehouseFolder, project: str, broken: dict[str, str]) -> bool:
+    """Attach a working file; False while its next load is running (that load publishes when it ends), or if broken."""
     try:
         connection.execute(f"ATTACH {literal(str(folder.mirror(project)))} AS {_catalog(project)} (READ_ONLY)")
-    except duckdb.IOException as problem:
-        if "onflicting lock" in str(problem):
-            return False
-        raise
+    except duckdb.Error as problem:
+        if "onflicting lock" not in str(problem):
+            broken[project] = reason_of(problem)
+        return False
     return True
 
 
-def _take_up(connection: Connection, projects: Sequence[str]) -> int:
+def _take_up(connection: Connection, projects: Sequence[str]) -> tuple[int, dict[str, str]]:
+    """Each project in a transaction of its own; how many instruments were written, and which projects failed."""
     connection.execute(statements("catalog")["create_catalog"])
     connection.execute(statements("publish")["create_bookkeeping"])
     connection.execute(statements("writeback")["create_writeback"])
-    connection.execute("BEGIN TRANSACTION")
-    copied = sum(_ProjectPublish(connection, project).run() for project in projects)
-    connection.execute("COMMIT")
+    copied, failed = 0, {}
+    for project in projects:
+        connection.execute("BEGIN TRANSACTION")
+        try:
+            copied += _ProjectPublish(connection, project).run()
+            connection.execute("COMMIT")
+        except duckdb.Error as problem:
+            failed[project] = reason_of(problem)
+            with suppress(duckdb.Error):
+                connection.execute("ROLLBACK")
     connection.execute("CHECKPOINT")
-    return copied
+    return copied, failed
 
 
 class _ProjectPublish:

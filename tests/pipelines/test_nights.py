@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from pipelines.errors import LoadRefused
+from pipelines.errors import LoadRefused, NotAllPublished
+from pipelines.warehouse.publish import publish
 from redcap_source.errors import RedcapError
 from redcap_source.simulator import Simulator
 from tests.pipelines.conftest import Site
@@ -295,3 +296,20 @@ def test_a_token_put_into_a_group_deletes_nothing(site):
     assert site.rows("SELECT count(*) FROM redcap.records WHERE deleted_at IS NULL") == [(12,)]
     assert site.night(allow_narrower=True).records_deleted == 1
     assert whole(site)
+
+
+def test_a_project_that_cannot_be_published_does_not_hold_the_others_back(site):
+    for name in ("good", "bad"):
+        site.study("classic", 6, name)
+        site.night(name)
+    before = site.rows("SELECT count(*) FROM bad_raw.enrolment")
+    handle = site.handles["good"]
+    handle.save(handle.records()[0], {"town": "Neuland"})
+    site.load("good")
+    site.load("bad")
+    site.warehouse.mirror("bad").write_bytes(b"no database at all" * 1000)
+    with pytest.raises(NotAllPublished, match=r"bad: .*The others are published: good"):
+        publish(site.warehouse)
+    assert whole(site, "good")
+    assert site.rows("SELECT count(*) FROM bad_raw.enrolment") == before
+    assert site.warehouse.waiting().keys() == {"bad"}
