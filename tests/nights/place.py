@@ -16,7 +16,7 @@ from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.publish import publish
 from redcap_source.errors import RedcapError
 from redcap_source.simulator import Simulator
-from tests.nights import oracle, pending
+from tests.nights import oracle
 from tests.nights.oracle import Disagreement, State
 
 NAME = "study"
@@ -202,7 +202,7 @@ def _check_ledger(shown: oracle.Shown) -> None:
         if chunk["outcome"] == "ok" and chunk["returned"] > chunk["asked"]:
             raise Disagreement(f"a chunk brought more than was asked: {chunk}")
     numbered = [(chunk["run_id"], chunk["chunk"]) for chunk in chunks if chunk["outcome"] == "ok"]
-    if pending.CHUNKS_NUMBERED_ONCE and len(set(numbered)) != len(numbered):
+    if len(set(numbered)) != len(numbered):
         raise Disagreement("a chunk stands twice in sync_chunks")
     changes = shown.rows("SELECT * FROM redcap.record_changes")
     if len({tuple(map(str, row.values())) for row in changes}) != len(changes):

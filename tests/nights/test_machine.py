@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from pipelines.errors import LoadRefused
 from redcap_source.simulator import Behaviour, Simulator
-from tests.nights import oracle, pending
+from tests.nights import oracle
 from tests.nights.edits import KINDS, People, small_study
 from tests.nights.oracle import Disagreement
 from tests.nights.place import NAME, Clocks, Place, check_renames
@@ -118,10 +118,8 @@ class Nights(RuleBasedStateMachine):
     @rule(seconds=st.integers(1, 50), off=st.sampled_from((0, 3, -3, -30)))
     def step_clocks(self, seconds, off):
         """The server's clock is set back a little, this computer's to something else altogether."""
-        if pending.CLIENT_CLOCK_SET_BACK:
-            self.place.clocks.moment -= timedelta(seconds=seconds)
-        off = timedelta(hours=off)
-        self.place.clocks.client_off = off if pending.CLIENT_CLOCK_SET_BACK else max(self.place.clocks.client_off, off)
+        self.place.clocks.moment -= timedelta(seconds=seconds)
+        self.place.clocks.client_off = timedelta(hours=off)
 
     @rule(right=st.sampled_from(RIGHTS))
     def change_right(self, right):
