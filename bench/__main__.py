@@ -7,6 +7,7 @@ import sys
 
 from bench.full_load import NAMES, SimulatorDied, full_load, memory
 from bench.measure import ContestantFailed
+from bench.nights import nights, thirty_nights
 from bench.streaming import streaming
 
 
@@ -23,7 +24,12 @@ def main() -> None:
         print(flush=True)
         print(memory((chosen.records, chosen.records * 4)), flush=True)
         print(flush=True)
-        print(streaming(chosen.records * 2, max(5, chosen.rounds)))
+        print(streaming(chosen.records * 2, max(5, chosen.rounds)), flush=True)
+        print(flush=True)
+        for records in (chosen.records, chosen.records * 10):
+            print(nights(records), flush=True)
+            print(flush=True)
+        print(thirty_nights(chosen.records), flush=True)
     except (SimulatorDied, ContestantFailed) as problem:
         sys.exit(f"{type(problem).__name__}: {problem}")
 
