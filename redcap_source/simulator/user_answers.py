@@ -51,11 +51,12 @@ def _value(rights: Rights, right: str) -> int:
 
 def form_rights(project: Project, rights: Rights, behaviour: Behaviour) -> dict[str, dict[str, int]]:
     """View and export rights by instrument."""
-    default = 1 if rights.everything else 0
-    views = {form: rights.forms.get(form, default) for form in project.dictionary.forms}
+    # As they are stored: in the order in which they were given, also of instruments that are gone.
+    everywhere = dict.fromkeys(project.dictionary.forms, 1) if rights.everything else {}
+    views = {**everywhere, **rights.forms}
     if behaviour.form_right_codes == "since_15_6":
         views = {form: _FORM_CODES.get(right, right) for form, right in views.items()}
-    return {"forms": views, "forms_export": {form: rights.export_level(form) for form in views}}
+    return {"forms": views, "forms_export": {**everywhere, **rights.forms_export}}
 
 
 def roles(project: Project, behaviour: Behaviour) -> Table:

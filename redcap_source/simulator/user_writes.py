@@ -83,7 +83,9 @@ def _form_rights(project: Project, old: Mapping[str, int], row: Row, key: str, w
             raise Refusal(
                 f'The form named "{form}" is incorrect for the {whose} The form does not exist in this project.'
             )
-    return {**old, **{form: int(right) for form, right in given.items() if right.isdecimal()}}
+    # Who is given rights to some instruments has none to the others.
+    others = dict.fromkeys(project.dictionary.forms, 0)
+    return {**others, **old, **{form: int(right) for form, right in given.items() if right.isdecimal()}}
 
 
 def delete_users(call: Call) -> Answer:
