@@ -9,8 +9,9 @@ import pytest
 from pipelines.errors import QueryRefused
 from pipelines.sync import utc_now
 from pipelines.writeback import Blanks, NotProposed, Wanted, propose_file, propose_frame, propose_query, propose_rows
+from redcap_source.simulator import Simulator
 
-from .conftest import row, write_csv
+from .conftest import WritebackSite, row, write_csv
 
 
 def proposals(site):
@@ -19,6 +20,15 @@ def proposals(site):
 
 def why(proposed):
     return [(refused.row, refused.why) for refused in proposed.refused]
+
+
+@pytest.fixture(scope="module")
+def standing(classic, tmp_path_factory):
+    """A loaded study that no test changes."""
+    with Simulator() as simulator, pytest.MonkeyPatch.context() as monkeypatch:
+        site = WritebackSite(simulator, tmp_path_factory.mktemp("standing"), monkeypatch)
+        classic.put_into(site)
+        yield site
 
 
 @pytest.fixture
@@ -117,13 +127,11 @@ def test_rows_may_name_their_own_batch_author_and_reason(site, study):
         ("record_id,weight,canary", "its columns 3 are no fields of examination"),
     ],
 )
-def test_a_file_that_is_neither_format_is_refused_by_the_places_of_its_columns(
-    site, study, tmp_path, offer, columns, why
-):
+def test_a_file_that_is_neither_format_is_refused_by_the_places_of_its_columns(standing, tmp_path, columns, why):
     path = tmp_path / "file.csv"
     path.write_text(f"{columns}\n{','.join('canary' for _ in columns.split(','))}\n")
     with pytest.raises(NotProposed) as refused:
-        offer(path)
+        propose_file(standing.config, standing.project(), path)
     assert why in str(refused.value)
     assert "canary" not in str(refused.value)
 
@@ -266,13 +274,13 @@ def test_a_value_without_a_spelling_refuses_its_row_and_is_not_repeated(site, st
         ("cells.parquet", b"canary", "cannot be read as a parquet file"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_refused(site, study, tmp_path, offer, name, content, why):
+def test_a_file_that_cannot_be_read_is_refused(standing, tmp_path, name, content, why):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(Exception, match=why):
-        offer(path)
+        propose_file(standing.config, standing.project(), path)
     with pytest.raises(NotProposed, match="is not there"):
-        offer(tmp_path / "missing.csv")
+        propose_file(standing.config, standing.project(), tmp_path / "missing.csv")
 
 
 def test_spreadsheets_with_semicolons_and_a_byte_order_mark_are_read(site, study, tmp_path, offer):

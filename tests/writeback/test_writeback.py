@@ -170,12 +170,13 @@ def test_one_bad_cell_is_reported_with_redcaps_own_words_and_the_rest_lands(site
 
 def test_4999_of_5000_land_and_one_is_reported_with_one_request_more(site):
     """The phone numbers of Australia are a validation that only the server knows."""
-    handle = site.study("classic", 1000)
+    handle = site.study("classic", 500)
     site.night()
-    fields = ("town", "remarks", "glucose", "initials", "phone_au")
-    new = {"town": "Vienna", "remarks": "none", "glucose": "99", "initials": "zz", "phone_au": "02 9999 0000"}
-    rows = [row(record, name, new[name]) for record in handle.records() for name in fields]
-    rows[3456]["new_value"] = rows[3456]["new_value"] if rows[3456]["field"] != "phone_au" else "1"
+    new = {
+        "first_name": "A", "last_name": "B", "street": "C", "town": "D", "remarks": "E", "initials": "zz",
+        "glucose": "99", "systolic": "999", "diastolic": "998", "phone_au": "02 9999 0000",
+    }  # fmt: skip
+    rows = [row(record, name, value) for record in handle.records() for name, value in new.items()]
     rows[3459]["new_value"] = "1"
     assert rows[3459]["field"] == "phone_au"
     site.propose(rows)
@@ -187,6 +188,43 @@ def test_4999_of_5000_land_and_one_is_reported_with_one_request_more(site):
     }
     assert site.imports() == 2
     assert site.apply().sent == 0
+
+
+def test_a_refusal_that_names_no_cell_is_found_by_halves(site, study):
+    """Half of what was refused goes through, and so on, until what is left goes through alone."""
+    site.propose([row(record, "remarks", f"new {record}") for record in study.records()])
+    refusal = b'{"error": "The data could not be saved."}'
+    site.simulator.faults.add("answer", content="record", action="import", status=400, body=refusal)
+    outcome = site.apply()
+    assert (outcome.confirmed, outcome.failed) == (len(study.records()), 0)
+    assert site.imports() <= 6
+    site.propose([row(r, "remarks", "newer", seen_value=f"new {r}") for r in ("1", "2")], batch="c")
+    site.simulator.faults.add("answer", content="record", action="import", status=400, body=refusal, times=None)
+    outcome = site.apply()
+    assert (outcome.failed, outcome.messages) == (2, {"The data could not be saved.": 2})
+
+
+@pytest.mark.parametrize(
+    "narrowing",
+    [
+        "identifiers: hash",
+        pytest.param("identifiers: drop", marks=pytest.mark.fuzz),
+        "include: {instruments: [examination]}",
+    ],
+)
+def test_where_the_warehouse_holds_less_only_that_is_written(site, narrowing):
+    handle = site.study()
+    site.allowed["study"] = "{instruments: [enrolment, examination]}, " + narrowing
+    handle.save("1", {"weight": "80.0", "first_name": "Ann"})
+    site.night()
+    site.propose([row("1", "weight", "60.5", seen_value="80.0"), row("1", "first_name", "Anne", seen_value="Ann")])
+    outcome = site.apply()
+    assert (outcome.confirmed, outcome.counts.invalid) == (1, 1)
+    assert (handle.value("1", "weight"), handle.value("1", "first_name")) == ("60.5", "Ann")
+    assert [change[1] for change in site.changes() if change[4] == "writeback"] == ["weight"]
+    known = len(site.changes())
+    site.night()
+    assert len(site.changes()) == known
 
 
 # --- Guards ---
