@@ -16,7 +16,7 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,52 +26,40 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from pipelines.config import Config, ProjectConfig
-from pipelines.errors import ConfigError, LoadRefused, LoadSuperseded, WarehouseBusy, WarehouseError
+from pipelines.errors import ConfigError, LoadSuperseded, WarehouseBusy
 from pipelines.extract import (
-    ABOUT_THE_REQUEST,
     JSON_RECORDS,
     Chunk,
     ChunkSize,
     Fetched,
     Fetcher,
-    FetchPlan,
     Quarantined,
     Vanished,
 )
-from pipelines.scopes import instruments_scope, narrow_scopes, whole_scope
-from pipelines.selection import Selection, narrow, select
+from pipelines.planning import Errand, Planner, only_in, told
+from pipelines.refusals import Guard
+from pipelines.selection import narrow
 from pipelines.structure import Structure, read_structure
 from pipelines.warehouse.apply import Staged, Touched
 from pipelines.warehouse.catalog import Drift
-from pipelines.warehouse.census import Census, due_in, read_census, records_named
-from pipelines.warehouse.connection import Connection, private_files, private_folder
+from pipelines.warehouse.connection import private_files, private_folder
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.layout import (
-    EVENT,
-    REPEAT_INSTANCE,
-    REPEAT_INSTRUMENT,
     Layout,
     make_layout,
-    unexpected_columns,
 )
 from pipelines.warehouse.mirror import ChunkEntry, LoggedChange, LoggedRow, Mirror, Yesterday, open_mirror
-from pipelines.warehouse.proof import csv_header, open_prover
+from pipelines.warehouse.proof import open_prover
 from pipelines.warehouse.trace import RunStamp
-from pipelines.worklist import Evidence, as_utc, gather, refresh_is_due, stamp, told
-from redcap_source import Calls, Pace, RedcapClient, errors, model
-from redcap_source.changes import Happening, RecordChange, record_changes
+from pipelines.worklist import Evidence, as_utc, gather, kept_details, refresh_is_due, stamp, unexplained
+from redcap_source import Calls, Pace, RedcapClient, model
+from redcap_source.changes import RecordChange, record_changes
 from redcap_source.clock import ServerClock
-from redcap_source.options import RecordOptions
 
 log = logging.getLogger("redcap_warehouse")
 
 # A transaction's rows stay in memory until it commits, so it is bounded by what was staged, not by the project.
 BATCH_BYTES = 32_000_000
-# Records that are asked for by name in one request, and at most; more that are missing at once are refused or meant.
-ASKED_BY_NAME = 500
-MOST_BY_NAME = 5000
-# From this share of a project's records on, a sparse project is asked for scope by scope.
-NARROW_SHARE = 0.2
 
 Now = Callable[[], datetime]
 Sleep = Callable[[float], None]
@@ -114,19 +102,6 @@ class StructureReport:
     drift: tuple[Drift, ...]
     not_readable: tuple[str, ...]
     hidden_fields: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """Records to fetch in one way: all there is of them, or some instruments only."""
-
-    fetch: FetchPlan
-    instruments: tuple[str, ...] | None
-    """The instruments that come; None for all."""
-    records: tuple[str, ...] = field(repr=False)
-    """In REDCap's order."""
-    due: tuple[int, ...] = field(repr=False)
-    """For each of them, the narrow scopes in which it has rows, a bit each; without any it is asked for whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +287,7 @@ class Load:
             report = self.finish(mirror, plan, tally)
         except BaseException as problem:
             calls = client.calls if client is not None else Calls()
-            self.end(mirror, "failed", _told(problem), time.monotonic() - began, calls)
+            self.end(mirror, "failed", told(problem), time.monotonic() - began, calls)
             raise
         finally:
             # Answers hold participants' data; nothing of this run needs them any more, however it ended.
@@ -350,29 +325,31 @@ class Load:
         yesterday = mirror.yesterday()
         self.stamp = replace(self.stamp, baseline=not yesterday.ended)
         structure = narrow(read_structure(client, version), self.project)
-        self._check_binding(structure, yesterday)
+        guard = self._guard()
+        guard.check_binding(structure, yesterday)
         self.progress.step("census")
         private_folder(self.staging)
         with open_prover(self.staging) as prover:
             everything = self._reads_everything(yesterday, upto)
             cover = () if everything else mirror.cover()
             events = {event.unique_event_name for event in structure.events}
-            census = self._census(client, prover, structure, cover if events.issuperset(cover) else ())
+            planner = Planner(client, prover, self.staging, self.project, structure)
+            census = planner.census(cover if events.issuperset(cover) else ())
             if everything:
                 # Servers are known to lose records without a word; two answers seldom lose the same ones.
-                first, census = census, self._census(client, prover, structure)
-                census = census.with_more(_only_in(first.records, census.records))
-            columns = self._answer_columns(client, structure, census.records)
+                first, census = census, planner.census()
+                census = census.with_more(only_in(first.records, census.records))
+            columns = planner.answer_columns(census.records)
             layout = make_layout(structure, columns, hash_identifiers=self.project.identifiers == "hash")
-            self._check_visible(layout, yesterday)
+            guard.check_visible(layout, yesterday)
             self.progress.step("changes")
             evidence = self._evidence(client, structure, layout, yesterday, upto, everything=everything)
             changed = evidence.changed if evidence is not None else None
             known = mirror.known_records()
-            census = self._completed(client, prover, structure, census, known, changed)
-            vanished = tuple(_only_in(known, census.records))
-            self._check_group(layout, structure, yesterday, _unexplained(vanished, evidence))
-            self._check_deletions(len(vanished), len(known), len(census.records))
+            census = planner.completed(census, known, changed)
+            vanished = tuple(only_in(known, census.records))
+            guard.check_group(layout, structure, yesterday, unexplained(vanished, evidence))
+            guard.check_deletions(len(vanished), len(known), len(census.records))
             if evidence is not None and not evidence.readable:
                 structure = replace(structure, not_readable=(*structure.not_readable, "log"))
             # From here to the end of the load the mirror is between two nights, and no publish may take it up.
@@ -382,7 +359,7 @@ class Load:
             frontier = upto if self._moves_on(yesterday) else None
             todo = mirror.plan(census, changed or (), everything=changed is None, upto=frontier)
             stale = mirror.stale_instruments() if yesterday.frontier is not None else ()
-            errands = self._errands(client, prover, structure, layout, census, todo, stale)
+            errands = planner.errands(layout, census, todo, stale)
         mode = "full" if changed is None else "incremental"
         mirror.name_mode(self.stamp.run_id, mode)
         plan = WorkPlan(
@@ -561,102 +538,17 @@ class Load:
             **totals,
         )
 
-    # -- refusals: what was seen, what was kept, which flag to use --------------------------------------------
-
-    def _check_binding(self, structure: Structure, yesterday: Yesterday) -> None:
-        found = structure.project.project_id
-        wanted = self.project.project_id if self.project.project_id is not None else yesterday.project_id
-        if found is not None and wanted is not None and found != wanted:
-            raise LoadRefused(
-                project=self.project.name,
-                seen=f"the token belongs to REDCap project {found}, not to {wanted}.",
-                kept="Nothing was read from it and the warehouse is as it was.",
-                if_meant=(
-                    "Check the token; if the study really moved, set project_id in projects.yaml and remove "
-                    f"{self.folder.mirror(self.project.name)} to begin anew."
-                ),
-            )
-        field_name = structure.record_id_field
-        if yesterday.record_id_field not in (None, field_name):
-            raise LoadRefused(
-                project=self.project.name,
-                seen=f"the record-id field is now {field_name}, and was {yesterday.record_id_field}.",
-                kept="Every row is named by it, so nothing was changed.",
-                if_meant=f"If it is right, remove {self.folder.mirror(self.project.name)} to begin anew.",
-            )
-
-    def _check_visible(self, layout: Layout, yesterday: Yesterday) -> None:
-        hidden = set(layout.hidden_fields)
-        lost = [name for name in yesterday.visible_columns if name in hidden]
-        if lost and not self.options.allow_narrower:
-            raise LoadRefused(
-                project=self.project.name,
-                seen=f"the token no longer sees {len(lost)} fields it saw last time ({', '.join(lost[:5])}, …), "
-                "though the dictionary still has them: its export rights were lowered.",
-                kept="Nothing was changed.",
-                if_meant="Ask for the rights back, or run with --allow-narrower to give these columns up.",
-            )
-
-    def _check_group(
-        self, layout: Layout, structure: Structure, yesterday: Yesterday, unexplained: Collection[str] | None
-    ) -> None:
-        """Whether the token was put into a data access group, so that it no longer sees the other groups' records.
-
-        REDCap does not say so; but to a token in a group it shows no column of them, and mostly no list either.
-        """
-        if self.options.allow_narrower or layout.data_access_groups or not structure.may_have_groups:
-            return
-        if yesterday.in_group is False:
-            seen = "the token may have been put into a data access group: it saw them last time, and does no longer."
-        elif unexplained and not self.options.allow_deletions:
-            seen = (
-                f"{len(unexplained)} records are out of sight, and the log knows of no deletion: the token may have "
-                "been put into another data access group."
-            )
-        else:
-            return
-        raise LoadRefused(
-            project=self.project.name,
-            seen=seen,
-            kept="No record was deleted here and the published data is as it was.",
-            if_meant="Take the token's user out of the group, or run with --allow-narrower to give up what it hides.",
-        )
-
-    def _check_deletions(self, deleted: int, known: int, census: int) -> None:
-        limit = self.config.deletion_limit
-        if not deleted or self.options.allow_deletions or known == 0:
-            return
-        # One or two records of a small project are everyday work, whatever their share.
-        if census and (deleted <= 2 or deleted / known <= limit):
-            return
-        raise LoadRefused(
-            project=self.project.name,
-            seen=f"{deleted} of {known} records are no longer in REDCap's answer, more than the {limit:.0%} "
-            "that may go in one night. The token may have been put into a data access group.",
-            kept="No record was deleted here and the published data is as it was.",
-            if_meant="If they were really deleted, run with --allow-deletions.",
-        )
-
     # -- small -----------------------------------------------------------------------------------------------
 
-    def _census(
-        self, client: RedcapClient, prover: Connection, structure: Structure, events: Sequence[str] = ()
-    ) -> Census:
-        """Every record of the project, and in a longitudinal one the events in which it has rows.
-
-        A longitudinal project answers with a row for each of them; with `events` only those are asked for.
-        """
-        path = self.staging / "census.json"
-        options: RecordOptions = {"fields": (structure.record_id_field,), "export_data_access_groups": True}
-        if events:
-            options["events"] = tuple(events)
-        with private_files():
-            client.export_records_to(path, format="json", **options)
-        census = read_census(
-            prover, path, structure.record_id_field, longitudinal=structure.longitudinal, whole=not events
+    def _guard(self) -> Guard:
+        return Guard(
+            project=self.project.name,
+            project_id=self.project.project_id,
+            working_file=self.folder.mirror(self.project.name),
+            deletion_limit=self.config.deletion_limit,
+            allow_deletions=self.options.allow_deletions,
+            allow_narrower=self.options.allow_narrower,
         )
-        path.unlink()
-        return census
 
     def _evidence(
         self,
@@ -712,143 +604,6 @@ class Load:
             [_logged_change(change, evidence.clock) for change in evidence.logged],
             evidence.begin,
             self.stamp.run_id,
-        )
-
-    def _completed(
-        self,
-        client: RedcapClient,
-        prover: Connection,
-        structure: Structure,
-        census: Census,
-        known: Sequence[str],
-        changed: Collection[str] | None,
-    ) -> Census:
-        """The census, with records that it lacks and REDCap has: it may have been asked of some events, or lost them.
-
-        Those that were known or changed are asked for by name. What does not come then is gone.
-        """
-        doubtful = _only_in(dict.fromkeys((*known, *(changed or ()))), census.records)
-        if not census.whole and (changed is None or len(doubtful) > MOST_BY_NAME):
-            census = self._census(client, prover, structure)
-            doubtful = _only_in(doubtful, census.records)
-        found: list[str] = []
-        for first in range(0, min(len(doubtful), MOST_BY_NAME), ASKED_BY_NAME):
-            part = doubtful[first : first + ASKED_BY_NAME]
-            found += client.record_ids(structure.record_id_field, records=part)
-        return census.with_more(_only_in(found, census.records))
-
-    def _errands(
-        self,
-        client: RedcapClient,
-        prover: Connection,
-        structure: Structure,
-        layout: Layout,
-        census: Census,
-        todo: Sequence[str],
-        stale: Sequence[str],
-    ) -> tuple[Errand, ...]:
-        """What to fetch: changed records whole, and of all others the instruments that mean something else now."""
-        selection = select(structure, self.project)
-        errands = []
-        if not census.whole and len(todo) >= len(census.records) * NARROW_SHARE:
-            # So many that it pays to know where they have rows.
-            census = self._census(client, prover, structure)
-            todo = [record for record in census.records if record in set(todo)]
-        if todo:
-            fetch = self._fetch_plan(structure, layout, selection, census, len(todo))
-            dues = dict(zip(census.records, self._due(client, prover, fetch, census), strict=True))
-            errands.append(Errand(fetch, None, tuple(todo), tuple(dues[record] for record in todo)))
-        if stale:
-            rest = set(census.records).difference(todo)
-            others = tuple(record for record in census.records if record in rest)
-            scope = instruments_scope(layout, selection, stale)
-            fetch = FetchPlan(self.project.name, structure.record_id_field, scope)
-            errands.append(Errand(fetch, tuple(stale), others, (0,) * len(others)))
-        return tuple(errands)
-
-    def _fetch_plan(
-        self, structure: Structure, layout: Layout, selection: Selection, census: Census, records: int
-    ) -> FetchPlan:
-        """What to ask for: everything at once, or scope by scope where that spares the server millions of blanks."""
-        rows = {event.unique_event_name: 0 for event in structure.events} | census.rows
-        known = len(rows) == len(structure.events)
-        # What narrow requests do not see is looked for in the whole project, which does not pay for a few records.
-        many = census.whole and records >= len(census.records) * NARROW_SHARE
-        return FetchPlan(
-            project=self.project.name,
-            record_id_field=structure.record_id_field,
-            whole=whole_scope(selection, layout.answer_columns, sum(rows.values())),
-            # An event that the structure does not know would be in no scope.
-            narrow=narrow_scopes(layout, selection, rows) if known and many else (),
-        )
-
-    def _due(self, client: RedcapClient, prover: Connection, fetch: FetchPlan, census: Census) -> tuple[int, ...]:
-        """For each record the narrow scopes in which it has rows; none for one with values where none can be.
-
-        Such values are looked for here, because narrow requests never see them.
-        """
-        nowhere = (0,) * len(census.records)
-        if not fetch.narrow:
-            return nowhere
-        try:
-            strays = self._with_strays(client, prover, fetch)
-        except (*ABOUT_THE_REQUEST, errors.RequestRefused) as problem:
-            log.warning("%s: everything is asked for whole, because %s", self.project.name, _told(problem))
-            return nowhere
-        due = due_in(prover, [scope.events for scope in fetch.narrow])
-        # Of records that the census itself lacked it is not known where they have rows.
-        padded = (*due, *nowhere[len(due) :])
-        return tuple(0 if record in strays else bits for record, bits in zip(census.records, padded, strict=True))
-
-    def _with_strays(self, client: RedcapClient, prover: Connection, fetch: FetchPlan) -> frozenset[str]:
-        """Records with values in events that the values' instruments are not designated for."""
-        strays: frozenset[str] = frozenset()
-        path = self.staging / "elsewhere.json"
-        for elsewhere in (scope.elsewhere for scope in fetch.narrow if scope.elsewhere is not None):
-            with private_files():
-                client.export_records_to(
-                    path, format="json", type="eav", fields=elsewhere.fields, events=elsewhere.events
-                )
-            strays |= records_named(prover, path)
-            path.unlink()
-        return strays
-
-    def _answer_columns(
-        self, client: RedcapClient, structure: Structure, census: Sequence[str]
-    ) -> tuple[str, ...] | None:
-        """The columns of a flat answer as this token gets it, learned from one record's; None without records.
-
-        Nothing else tells: REDCap leaves columns the token may not see out without a word, and which
-        instruments are surveys is not in its structure.
-        """
-        if not census:
-            return None
-        path = self.staging / "header.csv"
-        options = whole_scope(select(structure, self.project)).options()
-        columns: tuple[str, ...] = ()
-        # A record can be deleted between the census and here; then the next one is looked at.
-        for record in census[:3]:
-            with private_files():
-                client.export_records_to(path, format="csv", records=(record,), **options)
-            columns = csv_header(path)
-            path.unlink()
-            if columns:
-                break
-        self._check_columns(structure, columns)
-        return columns
-
-    def _check_columns(self, structure: Structure, columns: Sequence[str]) -> None:
-        needed = [structure.record_id_field] + [EVENT] * structure.longitudinal
-        needed += [REPEAT_INSTRUMENT, REPEAT_INSTANCE] * bool(structure.repeating)
-        missing = [name for name in needed if name not in columns]
-        strange = unexpected_columns(structure, columns)
-        if not missing and not strange:
-            return
-        detail = f"it lacks {', '.join(missing)}" if missing else f"nothing explains {', '.join(strange[:5])}"
-        raise errors.UnexpectedAnswer(
-            errors.Asked(content="record", project=self.project.name),
-            detail=f"The columns of the export do not fit the data dictionary: {detail}. Nothing was changed. "
-            "If someone is editing the dictionary just now, run the load again.",
         )
 
 
@@ -955,35 +710,12 @@ def _structure_report(structure: Structure, layout: Layout, drift: tuple[Drift, 
     )
 
 
-def _only_in(some: Iterable[str], others: Collection[str]) -> list[str]:
-    known = set(others)
-    return [record for record in some if record not in known]
-
-
-def _unexplained(vanished: Collection[str], evidence: Evidence | None) -> tuple[str, ...] | None:
-    """Records that are gone without REDCap's log saying that they were deleted; None where the log may not be read."""
-    if evidence is None or evidence.rows is None:
-        return None
-    told = {change.record for change in evidence.logged if change.what is Happening.DELETED}
-    renamed = sum(change.what is Happening.RENAMED for change in evidence.logged)
-    silent = tuple(record for record in vanished if record not in told)
-    # A renamed record leaves its old id without a word.
-    return silent if len(silent) > renamed else ()
-
-
 def _quarantine_message(quarantined: Sequence[Quarantined]) -> str:
     reasons = ", ".join(dict.fromkeys(item.reason for item in quarantined))
     return (
         f"{len(quarantined)} records could not be had, each asked for alone: {reasons} They keep what they had in the "
         "warehouse and are tried again in the next load; sync_chunks lists them as quarantined."
     )
-
-
-def _told(problem: BaseException) -> str:
-    """What the ledger says of a failure: our own messages whole, of others only their kind, as they may quote data."""
-    if isinstance(problem, WarehouseError | errors.RedcapError):
-        return str(problem)
-    return "Interrupted." if isinstance(problem, KeyboardInterrupt) else f"{type(problem).__name__}."
 
 
 def _logged_row(row: model.LogRow, at: datetime, record_id_field: str, *, whole: bool) -> LoggedRow:
@@ -994,7 +726,7 @@ def _logged_row(row: model.LogRow, at: datetime, record_id_field: str, *, whole:
         timestamp=at,
         username=row.username or "",
         action=row.action or "",
-        details=told(row.details, columns, whole=whole),
+        details=kept_details(row.details, columns, whole=whole),
         record=row.record or None,
     )
 

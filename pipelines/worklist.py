@@ -131,6 +131,17 @@ def as_utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def told(details: str | None, columns: Sequence[str], *, whole: bool) -> str | None:
+def kept_details(details: str | None, columns: Sequence[str], *, whole: bool) -> str | None:
     """A log row's details as they may be kept: as they are, or only the fields where some values are left out."""
     return details if whole else ", ".join(columns) or None
+
+
+def unexplained(vanished: Collection[str], evidence: Evidence | None) -> tuple[str, ...] | None:
+    """Records that are gone without REDCap's log saying that they were deleted; None where the log may not be read."""
+    if evidence is None or evidence.rows is None:
+        return None
+    told = {change.record for change in evidence.logged if change.what is changes.Happening.DELETED}
+    renamed = sum(change.what is changes.Happening.RENAMED for change in evidence.logged)
+    silent = tuple(record for record in vanished if record not in told)
+    # A renamed record leaves its old id without a word.
+    return silent if len(silent) > renamed else ()

@@ -1,0 +1,105 @@
+"""What a load refuses to do, because it would destroy good data if it were a mistake.
+
+Each refusal says what was seen, what was kept, and which flag to use if it is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import LoadRefused
+from pipelines.structure import Structure
+from pipelines.warehouse.layout import Layout
+from pipelines.warehouse.mirror import Yesterday
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What projects.yaml and the person who started the load allow."""
+
+    project: str
+    project_id: int | None
+    """The REDCap project that projects.yaml says it is."""
+    working_file: Path
+    deletion_limit: float
+    allow_deletions: bool
+    allow_narrower: bool
+
+    def check_binding(self, structure: Structure, yesterday: Yesterday) -> None:
+        """Whether the token belongs to the project it belonged to, and its records are named as they were."""
+        found = structure.project.project_id
+        wanted = self.project_id if self.project_id is not None else yesterday.project_id
+        if found is not None and wanted is not None and found != wanted:
+            raise LoadRefused(
+                project=self.project,
+                seen=f"the token belongs to REDCap project {found}, not to {wanted}.",
+                kept="Nothing was read from it and the warehouse is as it was.",
+                if_meant=(
+                    "Check the token; if the study really moved, set project_id in projects.yaml and remove "
+                    f"{self.working_file} to begin anew."
+                ),
+            )
+        field_name = structure.record_id_field
+        if yesterday.record_id_field not in (None, field_name):
+            raise LoadRefused(
+                project=self.project,
+                seen=f"the record-id field is now {field_name}, and was {yesterday.record_id_field}.",
+                kept="Every row is named by it, so nothing was changed.",
+                if_meant=f"If it is right, remove {self.working_file} to begin anew.",
+            )
+
+    def check_visible(self, layout: Layout, yesterday: Yesterday) -> None:
+        """Whether the token sees the fields it saw."""
+        hidden = set(layout.hidden_fields)
+        lost = [name for name in yesterday.visible_columns if name in hidden]
+        if lost and not self.allow_narrower:
+            raise LoadRefused(
+                project=self.project,
+                seen=f"the token no longer sees {len(lost)} fields it saw last time ({', '.join(lost[:5])}, …), "
+                "though the dictionary still has them: its export rights were lowered.",
+                kept="Nothing was changed.",
+                if_meant="Ask for the rights back, or run with --allow-narrower to give these columns up.",
+            )
+
+    def check_group(
+        self, layout: Layout, structure: Structure, yesterday: Yesterday, unexplained: Collection[str] | None
+    ) -> None:
+        """Whether the token was put into a data access group, so that it no longer sees the other groups' records.
+
+        REDCap does not say so; but to a token in a group it shows no column of them, and mostly no list either.
+        """
+        if self.allow_narrower or layout.data_access_groups or not structure.may_have_groups:
+            return
+        if yesterday.in_group is False:
+            seen = "the token may have been put into a data access group: it saw them last time, and does no longer."
+        elif unexplained and not self.allow_deletions:
+            seen = (
+                f"{len(unexplained)} records are out of sight, and the log knows of no deletion: the token may have "
+                "been put into another data access group."
+            )
+        else:
+            return
+        raise LoadRefused(
+            project=self.project,
+            seen=seen,
+            kept="No record was deleted here and the published data is as it was.",
+            if_meant="Take the token's user out of the group, or run with --allow-narrower to give up what it hides.",
+        )
+
+    def check_deletions(self, deleted: int, known: int, census: int) -> None:
+        """Whether so many of the known records may be gone, where REDCap lists so many."""
+        limit = self.deletion_limit
+        if not deleted or self.allow_deletions or known == 0:
+            return
+        # One or two records of a small project are everyday work, whatever their share.
+        if census and (deleted <= 2 or deleted / known <= limit):
+            return
+        raise LoadRefused(
+            project=self.project,
+            seen=f"{deleted} of {known} records are no longer in REDCap's answer, more than the {limit:.0%} "
+            "that may go in one night. The token may have been put into a data access group.",
+            kept="No record was deleted here and the published data is as it was.",
+            if_meant="If they were really deleted, run with --allow-deletions.",
+        )
