@@ -70,7 +70,10 @@ class Journal:
         now: datetime,
         reverts: str | None = None,
     ) -> int:
-        """Enter proposals into a batch, begun with them or earlier; their own numbers are given here. How many."""
+        """Enter proposals into a batch, begun with them or earlier; their own numbers are given here. How many.
+
+        Open ones for the same cells that were found in conflict or invalid are superseded.
+        """
         self._connection.execute(
             self._sql["begin_batch"],
             {
@@ -82,6 +85,9 @@ class Journal:
                 "now": now,
             },
         )
+        cells = _cells([proposal.cell for proposal in proposals])
+        keys = {name: values for name, values in cells.items() if name != "instrument"}
+        self._connection.execute(self._sql["supersede"], keys)
         (last,) = self._connection.execute(self._sql["last_number"]).fetchone() or (0,)
         self._connection.execute(
             self._sql["add_proposals"],
@@ -90,7 +96,7 @@ class Journal:
                 "batch": batch,
                 "now": now,
                 "number": list(range(last + 1, last + 1 + len(proposals))),
-                **_cells([proposal.cell for proposal in proposals]),
+                **cells,
                 "seen": [proposal.seen for proposal in proposals],
                 "new": [proposal.new for proposal in proposals],
                 "reason": [proposal.reason for proposal in proposals],

@@ -41,6 +41,8 @@ class Status(StrEnum):
     ALREADY_THERE = "already there"
     FAILED = "failed"
     NOT_CONFIRMED = "not confirmed"
+    SUPERSEDED = "superseded"
+    """In conflict or invalid, and somebody proposed anew for the cell."""
     FOLLOWED = "followed"
     """Not sent: REDCap changed it by itself, because of what was."""
 

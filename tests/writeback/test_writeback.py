@@ -74,6 +74,23 @@ def test_what_a_person_changed_since_it_was_seen_stays(site, study):
     assert (study.value("1", "weight"), study.value("2", "weight")) == ("99.9", "60.5")
 
 
+def test_who_looks_again_and_proposes_anew_supersedes_the_conflict(site, study):
+    site.propose([row("1", "weight", "60.5")])
+    study.save("1", {"weight": "99.9"})
+    assert site.apply().counts.conflict == 1
+    site.propose([row("1", "weight", "60.5", seen_value="99.9")], batch="again")
+    assert site.apply().complete
+    assert study.value("1", "weight") == "60.5"
+    assert site.work("SELECT status FROM writeback.proposals ORDER BY proposal") == [("superseded",), ("confirmed",)]
+
+
+def test_two_proposals_that_want_different_values_are_decided_by_nobody(site, study):
+    site.propose([row("1", "weight", "60.5")])
+    site.propose([row("1", "weight", "61.5")], batch="c")
+    assert site.apply().counts.reasons == {"the same cell is proposed twice, with different values": 2}
+    assert study.value("1", "weight") == "80.0"
+
+
 def test_an_edit_between_the_plan_and_the_look_before_sending_stays(site, study):
     site.propose([row("1", "weight", "60.5"), row("2", "weight", "61.5")])
 
@@ -367,3 +384,24 @@ def test_a_new_instance_is_made_once_with_a_number_of_its_own(site):
     assert site.work("SELECT max(_instance::INT) FROM raw.exacerbations WHERE _record = '1'") == [(found + 1,)]
     mine = site.work("SELECT field, origin FROM redcap.record_changes WHERE origin = 'writeback' ORDER BY field")
     assert mine == [("exac_drug", "writeback"), ("exac_severity", "writeback")]
+
+
+@pytest.mark.parametrize("at", ["send", "read back", "account"])
+def test_a_run_that_dies_makes_a_new_instance_once(site, at):
+    handle = site.study("repeating", 4)
+    site.night()
+    where = {"event": "baseline_arm_1", "instance": "new"}
+    before = {slot for slot in handle.project.records.get("1").slots if slot[1] == "exacerbations"}
+    site.propose([row("1", "exac_drug", "aspirin", **where), row("1", "exac_severity", "2", **where)])
+
+    def step(name):
+        if name == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        site.apply(step=step)
+    assert site.apply().complete
+    made = {slot for slot in handle.project.records.get("1").slots if slot[1] == "exacerbations"} - before
+    assert len(made) == 1
+    assert handle.value("1", "exac_drug", event="baseline_arm_1", instance=made.pop()[2]) == "aspirin"
+    assert site.apply().sent == 0

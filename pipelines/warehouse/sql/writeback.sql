@@ -34,6 +34,16 @@ INSERT INTO writeback.batches (project, batch, author, source, reverts, created_
 SELECT $project, $batch, $author, $source, $reverts, $now, 0
 WHERE NOT EXISTS (SELECT 1 FROM writeback.batches WHERE batch = $batch);
 
+-- supersede --
+-- Whoever proposes anew for a cell whose proposal could not be written has looked again: the old one is done with.
+UPDATE writeback.proposals AS p SET status = 'superseded'
+FROM (
+    SELECT unnest($record::VARCHAR[]) AS record, unnest($event::VARCHAR[]) AS event,
+           unnest($instance::VARCHAR[]) AS instance, unnest($field::VARCHAR[]) AS field
+) n
+WHERE p.status = 'open' AND p.decision IN ('conflict', 'invalid') AND p.record = n.record
+  AND coalesce(p.event, '') = n.event AND coalesce(p.instance, '') = n.instance AND p.field = n.field;
+
 -- add_proposals --
 INSERT INTO writeback.proposals
 SELECT $project, $batch, number, record, nullif(event, ''), nullif(instrument, ''), nullif(instance, ''), field,
