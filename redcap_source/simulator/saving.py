@@ -36,14 +36,16 @@ class By:
 
 def save(project: Project, record_id: str, changes: Iterable[tuple[Slot, Mapping[str, str]]], by: By) -> bool:
     """Store new values of one record by slot; blank erases. Says whether anything changed."""
-    changed = False
+    changed, is_new = False, record_id not in project.records
     touched: list[Slot] = []
     for slot, values in changes:
         if _save_slot(project, record_id, slot, values, by):
             changed = True
             touched.append(slot)
     if changed:
-        _calculate(project, record_id, touched, by)
+        # A new record may have got a base row that nobody named.
+        record = project.records.get(record_id)
+        _calculate(project, record_id, [*record.slots] if record is not None and is_new else touched, by)
     return changed
 
 

@@ -25,7 +25,7 @@ from redcap_source.simulator.parameters import Parameters
 from redcap_source.simulator.project import Project
 from redcap_source.simulator.server import Back, Inquiry, listen
 from redcap_source.simulator.site import Site
-from redcap_source.simulator.state import project_from_state, read_state, save_state
+from redcap_source.simulator.state import read_state, save_state
 
 
 class Request(NamedTuple):
@@ -146,14 +146,13 @@ class Simulator:
 
     def load_state(self, path: Path) -> None:
         """Take up a saved state in place of the present one; faults, clock and address stay."""
-        state = read_state(path)
+        state, projects = read_state(path)
         self._site.projects.clear()
         self._site.tokens.clear()
         self._handles.clear()
         self._site.version, self._site.super_token = state["version"], state["super_token"]
         self._site.tokens.update({token: (name, user) for token, (name, user) in state["tokens"].items()})
-        for saved in state["projects"]:
-            project = project_from_state(saved)
+        for project in projects:
             self._site.projects[project.name] = project
             owner = (project.name, project.api_user)
             token = next(token for token, known in self._site.tokens.items() if known == owner)

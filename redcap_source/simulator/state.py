@@ -1,6 +1,8 @@
 """Save everything a simulator knows to a file and take it up again.
 
-The file is JSON, gzipped: one object that can be read without this program. Lazily made studies are written out whole.
+The file is lines of JSON, gzipped, that can be read without this program: first everything but the records, then a
+record a line. Lazily made studies are written out whole, a record at a time; taken up again, what is large stays text
+until somebody asks for it.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -32,6 +35,8 @@ from redcap_source.simulator.site import Site
 from redcap_source.simulator.users import Role, User
 
 FORMAT = "redcap-simulator-2"
+# A project of more records than this is kept as lines of text, which need a tenth of the memory.
+MANY = 10_000
 
 
 def save_state(site: Site, path: Path) -> None:
@@ -44,18 +49,37 @@ def save_state(site: Site, path: Path) -> None:
         "projects": [project_state(project) for project in site.projects.values()],
     }
     path.touch(mode=0o600)
-    path.write_bytes(gzip.compress(json.dumps(state, ensure_ascii=False).encode(), compresslevel=3))
+    with gzip.open(path, "wt", compresslevel=3, encoding="utf-8", newline="\n") as file:
+        file.write(_line(state))
+        for number, project in enumerate(site.projects.values()):
+            file.writelines(_line([number, _record_state(record)]) for record in project.records)
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """The state that a file holds."""
+def _line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def read_state(path: Path) -> tuple[dict[str, Any], list[Project]]:
+    """What a file says of the server, and its projects."""
     try:
-        state = json.loads(gzip.decompress(path.read_bytes()))
-    except (OSError, EOFError, ValueError) as error:
+        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
+            state = json.loads(file.readline())
+            if not isinstance(state, dict) or state.get("format") != FORMAT:
+                raise SimulatorError(f"{path} holds the state of another version; save it anew.")
+            found: list[dict[str, str]] = [{} for _ in state["projects"]]
+            for line in file:
+                # The number of the project, then the record, whose id comes first: the line itself is what is kept.
+                number, _, record = line[1:-2].partition(",")
+                found[int(number)][json.JSONDecoder().raw_decode(record, len('{"id":'))[0]] = record
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise SimulatorError(f"{path} holds no simulator state ({error}).") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise SimulatorError(f"{path} holds the state of another version; save it anew.")
-    return state
+    return state, [project_from_state(saved, lines) for saved, lines in zip(state.pop("projects"), found, strict=True)]
+
+
+def _store(lines: Mapping[str, str]) -> RecordStore:
+    if len(lines) <= MANY:
+        return RecordStore(_record(json.loads(line)) for line in lines.values())
+    return RecordStore(makes=lambda record: _record(json.loads(lines[record])), makeable=lines)
 
 
 def project_state(project: Project) -> dict[str, Any]:
@@ -82,7 +106,6 @@ def project_state(project: Project) -> dict[str, Any]:
         "files": [[number, *_file_state(stored)] for number, stored in project.files.items()],
         "folders": [[number, asdict(folder)] for number, folder in project.folders.items()],
         "repository": [[n, document.folder, *_file_state(document.file)] for n, document in project.repository.items()],
-        "records": [_record_state(record) for record in project.records],
         "log": [[getattr(row, field.name) for field in fields(LogRow)] for row in project.log],
     }
 
@@ -120,8 +143,8 @@ def _randomization(state: Mapping[str, Any]) -> Randomization:
     return Randomization(**{**state, "strata": tuple(state["strata"]), "allocations": table})
 
 
-def project_from_state(state: Mapping[str, Any]) -> Project:
-    """The project that a state describes."""
+def project_from_state(state: Mapping[str, Any], lines: Mapping[str, str]) -> Project:
+    """The project that a state describes, with the lines of its records by their ids."""
     dictionary = Dictionary(
         [Field(**row) for row in state["fields"]],
         form_labels=state["form_labels"],
@@ -139,7 +162,7 @@ def project_from_state(state: Mapping[str, Any]) -> Project:
         users={user["username"]: User(**user) for user in state["users"]},
         roles={role["unique_name"]: Role(**role) for role in state["roles"]},
         surveys=set(state["surveys"]),
-        records=RecordStore(map(_record, state["records"])),
+        records=_store(lines),
         files={number: _file(*stored) for number, *stored in state["files"]},
         folders={number: Folder(**folder) for number, folder in state["folders"]},
         repository={n: RepositoryFile(_file(*stored), folder) for n, folder, *stored in state["repository"]},

@@ -1,12 +1,13 @@
 """Steering a running simulator from outside, and keeping its state."""
 
+import gzip
 import json
 import urllib.error
 import urllib.request
 
 import pytest
 
-from redcap_source.simulator import Simulator, make_study
+from redcap_source.simulator import Simulator, SimulatorError, make_study
 from tests.simulator.conftest import Asker
 from tests.simulator.grids import classic, repeating
 
@@ -94,6 +95,30 @@ def test_a_saved_state_is_the_same_server(tmp_path, kind):
     with Simulator() as other:
         other.load_state(tmp_path / "state")
         assert answers(other) == before and other.projects["study"].token == token
+
+
+def test_a_large_state_is_taken_up_without_holding_every_record(tmp_path, monkeypatch):
+    monkeypatch.setattr("redcap_source.simulator.state.MANY", 5)
+    with Simulator() as simulator:
+        ask = Asker(simulator.url, simulator.add_project(make_study("repeating", records=30), name="study"))
+        before = ask.csv(content="record", exportDataAccessGroups="true")
+        simulator.save_state(tmp_path / "state")
+        simulator.load_state(tmp_path / "state")
+        assert ask.csv(content="record", exportDataAccessGroups="true") == before
+        handle = simulator.projects["study"]
+        handle.delete("3")
+        handle.rename("4", "x 4")
+        assert len(handle.records()) == 29 and handle.records()[-1] == "x 4"
+        simulator.save_state(tmp_path / "state")
+        simulator.load_state(tmp_path / "state")
+        assert simulator.projects["study"].records() == handle.records()
+
+
+@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"[]\n"), gzip.compress(b"{")])
+def test_what_is_no_state_is_said_to_be_none(tmp_path, content):
+    (tmp_path / "state").write_bytes(content)
+    with pytest.raises(SimulatorError, match="state"):
+        Simulator().load_state(tmp_path / "state")
 
 
 def test_a_project_xml_makes_an_equal_project(simulator):
