@@ -168,11 +168,14 @@ def parts_of(design: Design, form: str) -> list[str]:
 
 
 def calculation(design: Design, form: str) -> str:
-    return " + ".join(["1", *(f"[{name}]" for name in parts_of(design, form))])
+    # Where there is nothing to add up, it is one that the simulator cannot read, and leaves blank.
+    return " + ".join([*(f"[{name}]" for name in parts_of(design, form)), "1"]) if parts_of(design, form) else "?"
 
 
 def calculated(design: Design, form: str, values: dict[str, str]) -> str:
     parts = [values.get(name, "") for name in parts_of(design, form)]
+    if not parts:
+        return ""
     try:
         return str(1 + sum(map(int, parts)))
     except ValueError:
@@ -227,7 +230,7 @@ def remember(design: Design, row: dict[str, str]) -> None:
         design.rows[base] = {}
         compute(design, base)
     place = (record, event, instrument, instance)
-    old = design.rows.get(place, {})
+    old, is_row = design.rows.get(place, {}), place in design.rows
 
     def stored(name: str) -> str:
         return old.get(name) or ("0" if "___" in name else "")
@@ -244,7 +247,7 @@ def remember(design: Design, row: dict[str, str]) -> None:
             name for name, value in changed.items() if value not in ("", "0") or ("___" not in name and value)
         }:
             kept[f"{form}_complete"] = kept.get(f"{form}_complete") or "0"
-    if changed or is_new:
+    if changed or not is_row:
         compute(design, place)
 
 
