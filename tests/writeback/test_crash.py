@@ -94,7 +94,7 @@ def test_killed_at_random_times_again_and_again(site, study, classic):
     for _ in range(int(os.environ.get("FUZZ_EXAMPLES", "20")) // 10 + 1):
         before = {(r, f): study.value(r, f) for r in study.records() for f in ("remarks", "town")}
         batch = f"b{chance.random()}"
-        rows = [row(r, f, f"{chance.random()}") for r in study.records() for f in ("remarks", "town")]
+        rows = [row(r, f, f"{chance.random()}", seen_value=seen) for (r, f), seen in before.items()]
         site.propose(rows, batch=batch)
         for _ in range(4):
             process = start(site)
