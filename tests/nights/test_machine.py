@@ -101,9 +101,10 @@ class Nights(RuleBasedStateMachine):
 
     # --- what people, clocks and administrators do -------------------------------------------------------------
 
-    @rule(acts=st.integers(1, 4), chance=CHANCES)
-    def edit(self, acts, chance):
-        """A day's work."""
+    @rule(acts=st.integers(1, 4), chance=CHANCES, later=st.sampled_from(STEPS))
+    def edit(self, acts, chance, later):
+        """A day's work, some time after whatever was before."""
+        self.place.clocks.moment += later
         for _ in range(acts):
             name, act = self.people.draw_act(chance)
             note(f"{self.place.simulator.clock.local()} {name}")
