@@ -27,7 +27,7 @@ DOORS = {
     ),
     "typer": ("pipelines/cli.py", "pipelines/cli_writeback.py"),
     "rich": ("pipelines/cli.py", "pipelines/console.py", "pipelines/demo.py"),
-    "pandas": ("redcap_source/", "pipelines/cleaning.py"),
+    "pandas": ("redcap_source/", "pipelines/cleaning.py", "pipelines/writeback/propose.py"),
 }
 
 
