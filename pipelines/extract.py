@@ -310,7 +310,10 @@ class Fetcher:
         if gone:
             yield Vanished(gone)
         left_out = tuple(record for record in missing if record in there)
-        if left_out:
+        if left_out and len(left_out) < len(ask.records):
+            # The others came: asked for without them, they may come as well.
+            self._again.append((left_out, False))
+        elif left_out:
             reason = f"{len(left_out)} of {len(ask.records)} records were left out of it"
             yield from self._ask_for_less(replace(ask, records=left_out), ChunkNotProven(reason=reason))
 

@@ -170,6 +170,11 @@ def test_a_version_is_not_any_text(serve):
         client.version()
 
 
+def test_half_a_version_is_none(serve):
+    with client_of(serve(answer(b"14."))) as client, pytest.raises(errors.Truncated):
+        client.version()
+
+
 def test_record_ids_come_once_each_in_the_servers_order(serve):
     rows = b'[{"id":"10","redcap_event_name":"a"},{"id":"10","redcap_event_name":"b"},{"id":"2"},{"id":"1-1"}]'
     server = serve(answer(rows[:40]), answer(rows))
