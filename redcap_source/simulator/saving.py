@@ -43,10 +43,18 @@ def save(project: Project, record_id: str, changes: Iterable[tuple[Slot, Mapping
             changed = True
             touched.append(slot)
     if changed:
-        # A new record may have got a base row that nobody named.
-        record = project.records.get(record_id)
+        record = _with_base_row(project, record_id, touched) if is_new else project.records.get(record_id)
         _calculate(project, record_id, [*record.slots] if record is not None and is_new else touched, by)
     return changed
+
+
+def _with_base_row(project: Project, record_id: str, touched: list[Slot]) -> Record | None:
+    """A new record as saved; one of which only instances were given has its id stored with their event, as a base row."""
+    record = project.records.get(record_id)
+    if record is not None and all(slot[1] for slot in record.slots):
+        record = record.with_slot((touched[0][0], "", 0), {})
+        project.records.put(record)
+    return record
 
 
 def _save_slot(project: Project, record_id: str, slot: Slot, values: Mapping[str, str], by: By) -> bool:
@@ -61,9 +69,6 @@ def _save_slot(project: Project, record_id: str, slot: Slot, values: Mapping[str
         return False
     if not is_empty_instance:
         record = record.with_slot(slot, _merged(before or {}, different))
-    if is_new and slot[1]:
-        # The record id itself is stored with the event, so the new record has a base row.
-        record = record.with_slot((slot[0], "", 0), {})
     project.records.put(record)
     _log_save(project, record_id, slot, different, by, is_new=is_new)
     return True
