@@ -49,7 +49,7 @@ def save(project: Project, record_id: str, changes: Iterable[tuple[Slot, Mapping
 
 
 def _with_base_row(project: Project, record_id: str, touched: list[Slot]) -> Record | None:
-    """A new record as saved; one of which only instances were given has its id stored with their event, as a base row."""
+    """A new record as saved; if only instances were given, its id is stored with their event, as a base row."""
     record = project.records.get(record_id)
     if record is not None and all(slot[1] for slot in record.slots):
         record = record.with_slot((touched[0][0], "", 0), {})

@@ -114,7 +114,11 @@ def test_a_large_state_is_taken_up_without_holding_every_record(tmp_path, monkey
         assert simulator.projects["study"].records() == handle.records()
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"[]\n"), gzip.compress(b"{")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no gzip", gzip.compress(b"[]\n"), gzip.compress(b"{")],
+    ids=["nothing", "no gzip", "no object", "no JSON"],
+)
 def test_what_is_no_state_is_said_to_be_none(tmp_path, content):
     (tmp_path / "state").write_bytes(content)
     with pytest.raises(SimulatorError, match="state"):
