@@ -9,6 +9,7 @@ from bench.full_load import NAMES, SimulatorDied, full_load, memory
 from bench.measure import ContestantFailed
 from bench.nights import nights, thirty_nights
 from bench.streaming import streaming
+from bench.writeback import writeback
 
 
 def main() -> None:
@@ -30,6 +31,8 @@ def main() -> None:
             print(nights(records), flush=True)
             print(flush=True)
         print(thirty_nights(chosen.records), flush=True)
+        print(flush=True)
+        print(writeback(chosen.rounds))
     except (SimulatorDied, ContestantFailed) as problem:
         sys.exit(f"{type(problem).__name__}: {problem}")
 

@@ -11,11 +11,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -26,9 +25,6 @@ from pipelines.errors import ConfigError, WarehouseError
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.reading import open_published, query, standings
 from redcap_source.simulator import STUDIES, ProjectHandle, Simulator, make_study
-
-if TYPE_CHECKING:
-    from dagster import DagsterInstance
 
 KINDS = ("classic", "longitudinal", "repeating")
 # The simulated studies are seeded, so every demo shows the same figures.
@@ -137,7 +133,7 @@ def run_demo(folder: Path, records: int) -> None:
 
     A second demo begins anew.
     """
-    from pipelines.jobs import nightly_instance
+    from pipelines.jobs import nightly_instance, run_nightly, run_writeback
 
     console = stdout()
     began = time.monotonic()
@@ -148,7 +144,11 @@ def run_demo(folder: Path, records: int) -> None:
             "The nightly Dagster job loads them, one run a project:",
             soft_wrap=True,
         )
-        _night(console, config, instance)
+
+        def night(project: str) -> list[str]:
+            return run_nightly(config, project, instance)
+
+        _night(console, config, night)
         console.print()
         warehouse = WarehouseFolder(config.warehouse)
         show_standings(standings(warehouse, list(config.projects)))
@@ -156,7 +156,7 @@ def run_demo(folder: Path, records: int) -> None:
         console.print()
         console.print("The next day", style="bold underline")
         console.print(f"People work in REDCap: {work_a_day(institution)}. The job runs again:", soft_wrap=True)
-        _night(console, config, instance)
+        _night(console, config, night)
         _tour(console, warehouse, NEXT_DAY)
         console.print()
         console.print("The way back", style="bold underline")
@@ -165,28 +165,24 @@ def run_demo(folder: Path, records: int) -> None:
             "one herself. The job writes back:",
             soft_wrap=True,
         )
-        _write_back(console, institution, instance)
+        _write_back(console, institution, lambda: run_writeback(config, PROJECT, instance, apply=True))
         _tour(console, warehouse, WAY_BACK)
     _what_next(console, config, time.monotonic() - began)
 
 
-def _night(console: Console, config: Config, instance: DagsterInstance) -> None:
-    from pipelines.jobs import run_nightly
-
+def _night(console: Console, config: Config, night: Callable[[str], list[str]]) -> None:
     for project in config.projects:
         started = time.monotonic()
-        if failures := run_nightly(config, project, instance):
+        if failures := night(project):
             raise WarehouseError(" ".join(failures))
         console.print(f"  {project}: loaded in {time.monotonic() - started:.1f} s")
 
 
-def _write_back(console: Console, institution: Institution, instance: DagsterInstance) -> None:
-    from pipelines.jobs import run_writeback
-
+def _write_back(console: Console, institution: Institution, write_back: Callable[[], list[str]]) -> None:
     heart = institution.handles[PROJECT]
     institution.simulator.before_request(lambda: heart.save("6", {"town": "North Haverbrook"}))
     started = time.monotonic()
-    if failures := run_writeback(institution.config, PROJECT, instance, apply=True):
+    if failures := write_back():
         raise WarehouseError(" ".join(failures))
     console.print(f"  {PROJECT}: compared, written and read back in {time.monotonic() - started:.1f} s")
 

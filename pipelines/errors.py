@@ -13,6 +13,9 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── LoadRefused            going on could do harm; says which flag to use if it is meant
     ├── LoadSuperseded         a newer load has begun; this one cannot be gone on with
     ├── LoadUnfinished         the last load did not end well, so it is not published
+    ├── NotProposed            an offer of cleaned values cannot be read; pipelines.writeback.refusals
+    ├── WritebackRefused       sending could do harm; nothing was sent; the same module
+    ├── WritebackStopped       a write-back ended in the middle; the same module
     └── ChunkNotProven         an answer that does not add up; asked again, never applied
 """
 

@@ -33,6 +33,7 @@ from pipelines.warehouse.connection import (
     sync_to_disk,
 )
 from pipelines.warehouse.departure import Departures, bury, find_renames, rename
+from pipelines.warehouse.journal import attribute
 from pipelines.warehouse.layout import (
     DATA_ACCESS_GROUP,
     KEYS,
@@ -532,6 +533,8 @@ class Mirror:
         with self.transaction():
             if sign:
                 self.connection.execute(self._state["sign_changes"], {"run_id": stamp.run_id})
+            # What a write-back sent and could not account for, because it died, is told as its own.
+            attribute(self.connection, stamp.run_id)
             self._write_publication(layout)
             self.connection.execute("UPDATE state.instruments SET stale = false WHERE stale")
             # Whoever comes here has read or named all there was to do.

@@ -7,7 +7,6 @@ from pipelines.errors import WarehouseError
 from .conftest import row
 
 # Goes as soon as Mirror.finish calls journal.attribute.
-UNSIGNED = pytest.mark.xfail(strict=True, reason="loads do not look yet at what an unfinished write-back sent")
 KINDS = ("500", "502", "504", "reset", "truncate", "html", "empty", "memory", "php_warning")
 
 
@@ -78,7 +77,6 @@ def test_a_person_who_typed_before_a_lost_request_was_looked_at_wins(site, study
     assert (study.value("1", "weight"), study.value("2", "weight")) == ("99.9", "61.5")
 
 
-@UNSIGNED
 def test_the_load_after_a_run_that_died_tells_its_cells_as_ours(site, study):
     """Where the next night comes before the next write-back, the night finds what was written."""
     site.propose([row("1", "weight", "60.5")])
@@ -115,7 +113,6 @@ def test_a_read_that_fails_once_is_asked_again(site, study, nth):
     assert [change[4] for change in site.changes() if change[1] == "weight"] == ["writeback"]
 
 
-@UNSIGNED
 def test_records_that_cannot_be_fetched_after_writing_wait_for_the_next_night(site, study):
     site.propose([row("1", "weight", "60.5")])
     site.simulator.faults.add("504", content="record", action="export", nth=4, times=None)

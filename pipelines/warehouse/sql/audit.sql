@@ -5,7 +5,8 @@
 SELECT records_in_redcap,
        (SELECT count(*) FROM redcap.records WHERE project = $project AND deleted_at IS NULL),
        records_quarantined
-FROM redcap.sync_runs WHERE project = $project ORDER BY started_at DESC LIMIT 1;
+FROM redcap.sync_runs WHERE project = $project AND mode IS DISTINCT FROM 'writeback'
+ORDER BY started_at DESC LIMIT 1;
 
 -- published_instruments --
 SELECT view_name FROM duckdb_views()
@@ -17,7 +18,9 @@ SELECT instrument, field, reason, count(*) FROM redcap.invalid_values GROUP BY A
 -- last_changes --
 SELECT coalesce(instrument, 'the record itself'), change, count(DISTINCT record), count(*)
 FROM redcap.record_changes
-WHERE run_id = (SELECT run_id FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1)
+WHERE run_id = (
+    SELECT run_id FROM redcap.sync_runs WHERE mode IS DISTINCT FROM 'writeback' ORDER BY started_at DESC LIMIT 1
+)
 GROUP BY ALL ORDER BY count(*) DESC, 1, 2;
 
 -- instruments --

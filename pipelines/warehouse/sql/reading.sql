@@ -1,7 +1,8 @@
 -- Questions about how the loads stand; they run on a working file and on the published file alike.
 
 -- standing --
-WITH runs AS (SELECT * FROM redcap.sync_runs WHERE project = $project),
+-- A write-back is a run, but no load.
+WITH runs AS (SELECT * FROM redcap.sync_runs WHERE project = $project AND mode IS DISTINCT FROM 'writeback'),
 last AS (SELECT * FROM runs ORDER BY started_at DESC LIMIT 1),
 good AS (SELECT * FROM runs WHERE outcome = 'ok' ORDER BY started_at DESC LIMIT 1)
 SELECT last.run_id AS last_run, last.outcome AS last_outcome, last.started_at AS last_started, last.message,

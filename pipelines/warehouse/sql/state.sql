@@ -131,7 +131,8 @@ VALUES ($project, $run_id, $chunk, $asked, $returned, $rows, $bytes, $seconds, $
 DELETE FROM redcap.sync_chunks WHERE run_id = $run_id;
 
 -- last_run --
-SELECT run_id, outcome, started_at, finished_at FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1;
+SELECT run_id, outcome, started_at, finished_at FROM redcap.sync_runs
+WHERE mode IS DISTINCT FROM 'writeback' ORDER BY started_at DESC LIMIT 1;
 
 -- otherwise_seen --
 -- Records that are new, or have rows elsewhere or another data access group than in the last census.
