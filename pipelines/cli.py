@@ -195,6 +195,12 @@ def simulate(
     super_token: Annotated[
         str | None, typer.Option("--super-token", metavar="HEX", help="The super token [default: random].")
     ] = None,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--faults", metavar="KIND[,OPTION=VALUE…]", help="A fault from the start, as 502,content=record,times=3."
+        ),
+    ] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on loopback; 0 picks a free one.")] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with url and tokens once the simulator answers.")
@@ -207,6 +213,7 @@ def simulate(
         loads=[(name, Path(path)) for name, path in _pairs("--load", load)],
         studies=[(name, name, records) for name in study or []],
         tokens=dict(_pairs("--token", token)),
+        faults=faults or (),
         super_token=super_token,
         port=port,
         as_json=as_json,

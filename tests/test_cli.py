@@ -222,3 +222,9 @@ def test_help_answers_without_loading_heavy_libraries(tmp_path):
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parent.parent
     )
     assert result.stdout == "[]\n"
+
+
+def test_a_fault_that_does_not_exist_is_told(tmp_path):
+    result = run("simulate", "--study", "classic", "--faults", "nonsense", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "There is no fault 'nonsense'; choose from" in result.stderr
