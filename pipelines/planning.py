@@ -28,6 +28,7 @@ log = logging.getLogger("redcap_warehouse")
 # Records that are asked for by name in one request, and at most; more that are missing at once are refused or meant.
 ASKED_BY_NAME = 500
 MOST_BY_NAME = 5000
+MOST_ALONE = 20
 # From this share of a project's records on, a sparse project is asked for scope by scope.
 NARROW_SHARE = 0.2
 
@@ -81,10 +82,13 @@ class Planner:
         census: Census,
         known: Sequence[str],
         changed: Collection[str] | None,
+        deleted: Collection[str] = (),
     ) -> Census:
         """The census, with records that it lacks and REDCap has: it may have been asked of some events, or lost them.
 
-        Those that were known or changed are asked for by name. What does not come then is gone.
+        Those that were known or changed are asked for by name; where few do not come and REDCap's log does not say that
+        they were `deleted`, each alone, as a server that loses records loses them out of many. What does not come then
+        is gone.
         """
         doubtful = only_in(dict.fromkeys((*known, *(changed or ()))), census.records)
         if not census.whole and (changed is None or len(doubtful) > MOST_BY_NAME):
@@ -94,6 +98,10 @@ class Planner:
         for first in range(0, min(len(doubtful), MOST_BY_NAME), ASKED_BY_NAME):
             part = doubtful[first : first + ASKED_BY_NAME]
             found += self.client.record_ids(self.structure.record_id_field, records=part)
+        silent = only_in(only_in(doubtful, found), deleted)
+        if len(silent) <= MOST_ALONE:
+            for record in silent:
+                found += self.client.record_ids(self.structure.record_id_field, records=[record])
         return census.with_more(only_in(found, census.records))
 
     def errands(

@@ -51,7 +51,7 @@ from pipelines.warehouse.layout import (
 from pipelines.warehouse.mirror import ChunkEntry, LoggedChange, LoggedRow, Mirror, Yesterday, open_mirror
 from pipelines.warehouse.proof import open_prover
 from pipelines.warehouse.trace import RunStamp
-from pipelines.worklist import Evidence, as_utc, gather, kept_details, refresh_is_due, stamp, unexplained
+from pipelines.worklist import Evidence, as_utc, gather, kept_details, refresh_is_due, stamp, told_deleted, unexplained
 from redcap_source import Calls, Pace, RedcapClient, model
 from redcap_source.changes import RecordChange, record_changes
 from redcap_source.clock import ServerClock
@@ -346,7 +346,7 @@ class Load:
             evidence = self._evidence(client, structure, layout, yesterday, upto, everything=everything)
             changed = evidence.changed if evidence is not None else None
             known = mirror.known_records()
-            census = planner.completed(census, known, changed)
+            census = planner.completed(census, known, changed, told_deleted(evidence))
             vanished = tuple(only_in(known, census.records))
             guard.check_group(layout, structure, yesterday, unexplained(vanished, evidence))
             guard.check_deletions(len(vanished), len(known), len(census.records))

@@ -313,3 +313,15 @@ def test_a_project_that_cannot_be_published_does_not_hold_the_others_back(site):
     assert whole(site, "good")
     assert site.rows("SELECT count(*) FROM bad_raw.enrolment") == before
     assert site.warehouse.waiting().keys() == {"bad"}
+
+
+def test_a_server_that_keeps_losing_records_deletes_none(site):
+    site.study("classic", 20)
+    site.night()
+    next_day(site)
+    site.simulator.faults.add("drop_records", content="record", times=None, every=3)
+    report = site.night()
+    assert (report.records_deleted, report.records_in_redcap) == (0, 20)
+    site.simulator.faults.clear()
+    site.night()
+    assert whole(site)
