@@ -579,6 +579,9 @@ class Load:
         """Whether the night reads every record, whatever REDCap says changed."""
         if yesterday.frontier is None or upto is None or self.options.full:
             return True
+        if upto < yesterday.frontier:
+            # REDCap's clock was set back: what happened since the last load may be stamped before it.
+            return True
         due = refresh_is_due(yesterday.refreshed, upto, self.project.full_refresh_every)
         # One that was begun goes on from the list of what is still to do.
         return due and not yesterday.refreshing and self.options.since is None

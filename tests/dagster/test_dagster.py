@@ -32,7 +32,7 @@ def specs_of(house):
 def test_a_night_materializes_every_asset_and_publishes(night):
     assert night.result.success
     names = {event.asset_key.path[-1] for event in night.result.get_asset_materialization_events()}
-    assert names == {*STRUCTURE, "records", "record_changes", "published", "writeback"}
+    assert names == {*STRUCTURE, "records", "record_changes", "published"}
     assert night.house.rows("SELECT count(*) FROM study.intake") == [(10,)]
     assert night.house.rows("SELECT outcome, records_loaded FROM redcap.sync_runs") == [("ok", 10)]
 
@@ -87,7 +87,7 @@ def test_structure_assets_show_their_tables_columns(night):
 
 def test_a_record_that_cannot_be_had_is_published_without_and_fails_the_run(house):
     # The study's two records together are too much for the server, and then one of them alone.
-    house.simulator.faults.add("memory", content="record", nth=3, times=2)
+    house.simulator.faults.add("memory", content="record", nth=4, times=2)
     result = house.run("other")
     assert not result.success
     assert house.rows("SELECT outcome, records_quarantined FROM redcap.sync_runs") == [("incomplete", 1)]
@@ -128,7 +128,7 @@ def test_no_token_and_no_value_is_in_what_dagster_keeps(house, monkeypatch):
     house.study.save(house.study.records()[0], {"nickname_first_name": canary})
     assert house.run().success
     assert house.rows(f"SELECT count(*) FROM study.intake WHERE nickname_first_name = '{canary}'") == [(1,)]
-    house.simulator.faults.add("php_warning", content="record", nth=3)
+    house.simulator.faults.add("php_warning", content="record", nth=4)
     assert not house.run().success
     monkeypatch.setenv("TOKEN_STUDY", "F" * 32)
     assert not house.run().success

@@ -30,7 +30,7 @@ def test_what_was_never_loaded_is_not_published(house):
 
 
 def test_a_re_execution_from_failure_repeats_only_what_failed(house):
-    house.simulator.faults.add("php_warning", content="record", nth=3)
+    house.simulator.faults.add("php_warning", content="record", nth=4)
     failed = house.run()
     assert not failed.success
     before = len(house.simulator.requests)
@@ -66,7 +66,7 @@ def test_a_whole_run_done_again_brings_what_is_new(house):
 
 
 def test_a_failed_run_cannot_be_gone_on_with_after_a_newer_one(house):
-    house.simulator.faults.add("php_warning", content="record", nth=3)
+    house.simulator.faults.add("php_warning", content="record", nth=4)
     failed = house.run()
     house.simulator.faults.clear()
     assert house.run().success

@@ -1,8 +1,8 @@
 """Every fault at every step of a night: recovered, or one clear error and yesterday's data.
 
 Each fault the simulator knows strikes each request of an incremental night in turn, once and without end. What comes
-of it is the table in docs/faults.md: WAREHOUSE_WRITE_FAULTS=1 writes it, the long run behind the marker `fuzz` compares
-every cell, and `make test` a few of each fault.
+of it is the table in docs/faults.md. WAREHOUSE_WRITE_FAULTS=1 writes it, or the names of some faults instead of 1, to
+try only those anew; the long run behind the marker `fuzz` compares every cell, and `make test` a few of each fault.
 """
 
 import os
@@ -27,12 +27,15 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 # What a night asks for, in this order; of records more than once.
 RECORD_STEPS = ("census", "columns", "changed since", "records")
 # So many that the few which change in a night are asked for by themselves.
-RECORDS = 20
+RECORDS = 40
+CHANGED = ("1", "3", "5", "7")
+# Long after the overlap of the night before, long before everything is due again.
+LATER = timedelta(hours=2)
 # Beside the simulator's faults: things people do while a load is running.
 PEOPLE = ("edit", "delete", "rights lost")
 KINDS = (*get_args(FaultKind), *PEOPLE)
 TELLS = {
-    "500": "error 500", "502": "error 502", "503": "error 503", "504": "error 504",
+    "429": "error 429", "500": "error 500", "502": "error 502", "503": "error 503", "504": "error 504",
     "reset": "the connection is reset", "truncate": "half of the body arrives",
     "truncate_line": "half of the body arrives, up to the end of a line",
     "html": "a sign-on page with status 200", "empty": "an empty body with status 200",
@@ -44,7 +47,7 @@ TELLS = {
     "edit": "just before the request somebody saves a form", "delete": "just before the request a record is deleted",
     "rights lost": "just before the request the token loses its export right",
 }  # fmt: skip
-GOOD, NOT_MEANT = "✓", "·"
+GOOD, INCOMPLETE, NOT_MEANT = "✓", "incomplete", "·"
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,11 @@ class Rehearsal:
         for record in range(1, RECORDS + 1):
             self.write(str(record))
         self.place.handle.assign_dag("6", "north")
+        clocks.moment += LATER
         self.people = dict.fromkeys(self.place.handle.records())
         self.place.good_night(self.people)
         self.place.nights.clear()
+        clocks.moment += LATER
         self.write("1")
         simulator.requests.clear()
         self.place.good_night(self.people)
@@ -80,16 +85,18 @@ class Rehearsal:
         return len(self.simulator.requests) - 4
 
     def write(self, record: str) -> None:
-        """Something to load, some hours later: long after the overlap, long before everything is due again."""
-        self.place.clocks.moment += timedelta(hours=2)
+        """Something to load."""
         self.words += 1
         self.place.handle.save(record, {"word": f"{CANARY}{self.words}"})
 
     def outcome(self, kind: str, step: Step, *, lasts: bool) -> str:
         """What comes of a night with this fault at this step."""
-        self.write("1")
-        self.write("3")
-        before = self.place.fresh() if kind in PEOPLE else None
+        self.place.clocks.moment += LATER
+        for record in CHANGED:
+            self.write(record)
+        before = self.place.fresh().state
+        with self.place.shown() as shown:
+            yesterday = shown.raw()
         self.arm(kind, step, lasts=lasts)
         try:
             problem = self.place.failed_night()
@@ -97,12 +104,16 @@ class Rehearsal:
             self.disarm()
         if problem is not None:
             return type(problem).__name__
-        after = self.place.fresh()
+        after = self.place.fresh().state
         with self.place.shown() as shown:
-            if before is not None:
-                oracle.between("published", shown.raw(), before.state, after.state)
+            [run] = shown.rows("SELECT outcome FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1")
+            if kind in PEOPLE:
+                oracle.between("published", shown.raw(), before, after)
+            elif run["outcome"] == INCOMPLETE:
+                oracle.between("published", shown.raw(), yesterday, after)
+                return INCOMPLETE
             else:
-                oracle.agree("published", shown.raw(), after.state)
+                oracle.agree("published", shown.raw(), after)
         return GOOD
 
     def all_is_well(self) -> None:
@@ -183,7 +194,8 @@ def document(columns: dict[tuple[str, str], dict[str, str]]) -> str:
         "them and writes this page. ✓ means recovered: the load came to its end, and the published warehouse equals a",
         "fresh export. Otherwise the cell names the one error the load ended with; the published file was left byte by",
         "byte as it was, and the next night without the fault brought everything right. · means that the fault has no",
-        "meaning there.",
+        "meaning there. *Incomplete*: some records could not be had; the run says which, they keep what they had, and",
+        "the rest is as in REDCap.",
         "",
         "| fault | what happens |",
         "|---|---|",
@@ -249,8 +261,12 @@ def test_each_fault_at_each_step_does_what_the_docs_say(kind, way):
 
 @writing
 def test_write_the_page():
+    anew = os.environ["WAREHOUSE_WRITE_FAULTS"].split(",")
     columns = {}
     for kind, way in CASES:
+        if anew != ["1"] and kind not in anew:
+            columns[kind, way] = documented(kind, way)
+            continue
         with rehearsal() as tried:
             columns[kind, way] = column(tried, kind, tried.steps, lasts=WAYS[way])
             tried.all_is_well()

@@ -325,3 +325,13 @@ def test_a_server_that_keeps_losing_records_deletes_none(site):
     site.simulator.faults.clear()
     site.night()
     assert whole(site)
+
+
+def test_a_server_whose_clock_was_set_back_is_read_whole(site):
+    handle = site.study("classic", 12)
+    next_day(site)
+    site.night()
+    next_day(site, -24)
+    handle.save(handle.records()[0], {"town": "Neuland"})
+    assert site.night().mode == "full"
+    assert whole(site)

@@ -129,8 +129,8 @@ def test_a_value_where_the_setup_has_no_place_for_it_is_loaded_and_reported(site
 @pytest.mark.parametrize(("kind", "times"), [("500", 5), ("empty", 5)])
 def test_where_undesignated_values_cannot_be_looked_for_everything_is_asked_whole(site, kind, times):
     handle = site.study("longitudinal", RECORDS)
-    # The census and one record for its columns come first.
-    site.simulator.faults.add(kind, content="record", nth=3, times=times)
+    # The census, twice, and one record for its columns come first.
+    site.simulator.faults.add(kind, content="record", nth=4, times=times)
     plan, items = fetched(site)
     assert not any(plan.errands[0].due)
     assert not narrowly(items)
@@ -141,7 +141,7 @@ def test_where_undesignated_values_cannot_be_looked_for_everything_is_asked_whol
 @pytest.mark.parametrize("nth", [20, 24, 28])
 def test_no_fault_of_a_narrow_answer_loses_a_record(site, kind, nth):
     handle = site.study("longitudinal", RECORDS)
-    site.simulator.faults.add(kind, content="record", nth=nth - 12, times=2)
+    site.simulator.faults.add(kind, content="record", nth=nth - 11, times=2)
     plan, items = fetched(site)
     assert plan.errands[0].fetch.narrow
     assert not [item for item in items if isinstance(item, Quarantined)]
