@@ -256,7 +256,7 @@ class Nights(RuleBasedStateMachine):
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "30"))
 SHORT = settings(
-    max_examples=5,
+    max_examples=3,
     stateful_step_count=12,
     deadline=None,
     # Making an example smaller takes longer than `make test` may; the long run does it.
