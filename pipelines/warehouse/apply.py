@@ -138,9 +138,8 @@ def _stage(
     for number, chunk in enumerate(sources):
         at = {name: i for i, name in enumerate(chunk.answer.columns)}
         shown = ", ".join(f"c{at[name]} AS c{position}" for name, position in positions.items())
-        parts.append(
-            f"SELECT {shown} FROM {source(chunk.answer)} WHERE NOT list_contains($left{number}::VARCHAR[], c0)"
-        )
+        rows = source(chunk.answer, positions)
+        parts.append(f"SELECT {shown} FROM {rows} WHERE NOT list_contains($left{number}::VARCHAR[], c0)")
     if not parts:
         names = ", ".join(f"NULL::VARCHAR AS c{position}" for position in positions.values())
         parts = [f"SELECT {names} WHERE false"]

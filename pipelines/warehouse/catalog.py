@@ -186,11 +186,8 @@ def insert_json(connection: Connection, schema: str, table: str, rows: Sequence[
 
 
 def _columns(connection: Connection, schema: str, table: str) -> list[tuple[str, str]]:
-    return connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
-        "AND schema_name = $schema AND table_name = $table ORDER BY column_index",
-        {"schema": schema, "table": table},
-    ).fetchall()
+    # Asking duckdb_columns() costs ten times as much: it looks at every table there is.
+    return [row[:2] for row in connection.execute(f"DESCRIBE {qualified(schema, table)}").fetchall()]
 
 
 _JSON_SHAPES: Mapping[str, object] = {"VARCHAR[]": ["VARCHAR"], "JSON": "VARCHAR"}

@@ -48,15 +48,16 @@ def read_census(
 ) -> Census:
     """Read the answer to a request for the record ids, which must be JSON: a list that is cut does not close.
 
-    `whole` says whether it was asked of all events. The rows stay on the connection for `due_in`.
+    `whole` says whether it was asked of all events. The rows of the last whole one stay on the connection for `due_in`.
     """
+    table = "census" if whole else "brief_census"
     check_json_closed(path)
     event = identifier(EVENT) if longitudinal else "NULL::VARCHAR"
     names = [record_id_field, *[EVENT] * longitudinal, DATA_ACCESS_GROUP]
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     try:
         connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE census AS SELECT row_number() OVER () AS n, "
+            f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT row_number() OVER () AS n, "
             f"{identifier(record_id_field)} AS record, {event} AS event, {identifier(DATA_ACCESS_GROUP)} AS grouped "
             f"FROM read_json({literal(str(path))}, columns = {{{columns}}}, format = 'array')"
         )
@@ -65,9 +66,9 @@ def read_census(
         raise ChunkNotProven(reason="it cannot be read as a list of record ids") from None
     found = connection.execute(
         "SELECT record, md5(coalesce(string_agg(concat_ws('/', event, grouped), ',' ORDER BY event, grouped), '')) "
-        "FROM census GROUP BY record ORDER BY min(n)"
+        f"FROM {table} GROUP BY record ORDER BY min(n)"
     ).fetchall()
-    rows = connection.execute("SELECT event, count(*) FROM census WHERE event IS NOT NULL GROUP BY event").fetchall()
+    rows = connection.execute(f"SELECT event, count(*) FROM {table} WHERE event IS NOT NULL GROUP BY event").fetchall()
     if any(not record for record, _ in found):
         raise ChunkNotProven(reason=f"a row came without {record_id_field}")
     census = Census(tuple(record for record, _ in found), tuple(seen for _, seen in found), dict(rows), whole)
@@ -75,6 +76,16 @@ def read_census(
     if not whole or many < MANY_ROWS or many < len(census.records) * ROWS_A_RECORD:
         return census
     return replace(census, cover=_cover(connection))
+
+
+def counted_twice(first: Census, second: Census) -> Census:
+    """The records of either: servers are known to lose some without a word, and two answers seldom lose the same.
+
+    Where they stand is told by the last that was asked of all events, as `due_in` tells it.
+    """
+    base, other = (second, first) if second.whole else (first, second)
+    known = set(base.records)
+    return base.with_more([record for record in other.records if record not in known])
 
 
 def _cover(connection: Connection) -> tuple[str, ...]:

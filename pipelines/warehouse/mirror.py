@@ -56,6 +56,9 @@ FORMAT = 1
 # Where it keeps how large it was when it was last written afresh.
 FRESH = "state.fresh"
 
+# By schema and table.
+_Columns = Mapping[tuple[str, str], Sequence[str]]
+
 
 @dataclass(frozen=True, slots=True)
 class ChunkEntry:
@@ -224,11 +227,11 @@ class Mirror:
         with self.transaction():
             drift = catalog.write_structure(self.connection, self.project, structure, layout, stamp.run_id, stamp.now)
             self._write_project(structure, layout)
-            before = self._definitions()
+            before, there = self._definitions(), self._columns()
             for table in layout.instruments:
-                self._make_table(layout, table, stamp)
+                self._make_table(layout, table, there, stamp)
                 self._define(layout, table, before.get(table.name), stamp)
-            self._drop_tables_but([table.name for table in layout.instruments], layout, stamp)
+            self._drop_tables_but([table.name for table in layout.instruments], layout, there, stamp)
             catalog.keep_described(self.connection, structure)
             self._keep_visible(layout)
         return drift
@@ -262,11 +265,11 @@ class Mirror:
         places = ", ".join(f"${name}" for name in values)
         self.connection.execute(f"INSERT INTO redcap.projects ({names}) VALUES ({places})", values)
 
-    def _make_table(self, layout: Layout, table: InstrumentTable, stamp: RunStamp) -> None:
+    def _make_table(self, layout: Layout, table: InstrumentTable, there: _Columns, stamp: RunStamp) -> None:
         """Create the instrument's table, or give it the columns that are new and take those that went."""
         target = qualified("raw", table.name)
         wanted = [*KEYS, *(name for name, _ in work_columns(layout, table))]
-        present = [name for name in self._columns("raw", table.name) if name not in VERSION]
+        present = [name for name in there.get(("raw", table.name), ()) if name not in VERSION]
         if present == wanted:
             return
         if not present:
@@ -282,12 +285,11 @@ class Mirror:
             self.connection.execute(
                 f"CREATE OR REPLACE TABLE {target} AS SELECT {shown}, _valid_from, _run_id FROM {target}"
             )
-        self._make_history(table.name, wanted)
+        self._make_history(table.name, wanted, there.get(("history", table.name), ()))
 
-    def _make_history(self, instrument: str, columns: Sequence[str]) -> None:
+    def _make_history(self, instrument: str, columns: Sequence[str], present: Sequence[str]) -> None:
         """Have a place for versions of such rows; columns of earlier ones stay."""
         target = qualified("history", instrument)
-        present = self._columns("history", instrument)
         if not present:
             listed = ", ".join(f"{identifier(name)} VARCHAR" for name in columns)
             self.connection.execute(
@@ -354,12 +356,12 @@ class Mirror:
         found = self.connection.execute(self._state["read_instruments"]).fetchall()
         return tuple(name for name, _, stale in found if stale)
 
-    def _drop_tables_but(self, instruments: Collection[str], layout: Layout, stamp: RunStamp) -> None:
-        for name in self._tables("raw"):
-            if name in instruments:
+    def _drop_tables_but(self, instruments: Collection[str], layout: Layout, there: _Columns, stamp: RunStamp) -> None:
+        for (schema, name), present in there.items():
+            if schema != "raw" or name in instruments:
                 continue
             target = qualified("raw", name)
-            columns = [column for column in self._columns("raw", name) if column not in (*KEYS, *VERSION)]
+            columns = [column for column in present if column not in (*KEYS, *VERSION)]
             close_versions(self.connection, name, f"SELECT * FROM {target}", stamp)
             cells = [
                 Cell(redcap_name(layout.record_id_field, name, column), identifier(column), "NULL")
@@ -619,20 +621,13 @@ class Mirror:
     def _row_with(self, query: str, values: Mapping[str, object]) -> tuple[Any, ...] | None:
         return self.connection.execute(query, values).fetchone()
 
-    def _tables(self, schema: str) -> list[str]:
+    def _columns(self) -> _Columns:
+        """The columns of every instrument's tables, asked for at once: each question looks at every table there is."""
         found = self.connection.execute(
-            "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = $schema",
-            {"schema": schema},
+            "SELECT schema_name, table_name, list(column_name ORDER BY column_index) FROM duckdb_columns() "
+            "WHERE database_name = current_database() AND schema_name IN ('raw', 'history') GROUP BY ALL"
         ).fetchall()
-        return [name for (name,) in found]
-
-    def _columns(self, schema: str, table: str) -> list[str]:
-        found = self.connection.execute(
-            "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database() "
-            "AND schema_name = $schema AND table_name = $table ORDER BY column_index",
-            {"schema": schema, "table": table},
-        ).fetchall()
-        return [name for (name,) in found]
+        return {(schema, table): columns for schema, table, columns in found}
 
 
 @contextmanager

@@ -397,8 +397,8 @@ class _ProjectPublish:
             if present:
                 parts.append(
                     "SELECT $project, $instrument, _record, nullif(_event, ''), nullif(_instance, ''), "
-                    f"[{listed}]::VARCHAR[], _valid_from, _run_id FROM {self.source}.{schema}.{identifier(name)} "
-                    f"WHERE _run_id IN ({self._first_runs()})"
+                    f"to_json([{listed}]::VARCHAR[]), _valid_from, _run_id "
+                    f"FROM {self.source}.{schema}.{identifier(name)} WHERE _run_id IN ({self._first_runs()})"
                 )
         self.connection.execute(f"INSERT INTO _publish.first_rows {' UNION ALL '.join(parts)}", values)
         self.connection.execute(

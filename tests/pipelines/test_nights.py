@@ -277,9 +277,13 @@ def test_a_census_that_lost_records_deletes_none(site):
     assert whole(site)
 
 
-def test_a_first_census_that_lost_records_is_made_up_for(site):
-    site.study("classic", 12)
-    site.simulator.faults.add("drop_records", content="record", nth=1, times=1, every=5)
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("study", ["classic", "longitudinal"])
+def test_one_of_the_first_two_censuses_that_lost_records_is_made_up_for(site, monkeypatch, study, lost):
+    # From so many rows on the second is asked of a few events only.
+    monkeypatch.setattr("pipelines.warehouse.census.MANY_ROWS", 10)
+    site.study(study, 12)
+    site.simulator.faults.add("drop_records", content="record", nth=lost, times=1, every=5)
     assert site.night().records_loaded == 12
     assert whole(site)
 
