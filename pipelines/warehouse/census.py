@@ -59,7 +59,7 @@ def read_census(
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT row_number() OVER () AS n, "
             f"{identifier(record_id_field)} AS record, {event} AS event, {identifier(DATA_ACCESS_GROUP)} AS grouped "
-            f"FROM read_json({literal(str(path))}, columns = {{{columns}}}, format = 'array')"
+            f"FROM read_json({literal(str(path))}, columns = {{{columns}}}, format = 'array', records = true)"
         )
     except duckdb.Error:
         # DuckDB's own message quotes what it stumbled over.
@@ -126,7 +126,7 @@ def records_named(connection: Connection, path: Path) -> frozenset[str]:
     try:
         found = connection.execute(
             f"SELECT DISTINCT record FROM read_json({literal(str(path))}, columns = {{record: 'VARCHAR'}}, "
-            "format = 'array')"
+            "format = 'array', records = true)"
         ).fetchall()
     except duckdb.Error:
         raise ChunkNotProven(reason="it cannot be read as a list of values") from None

@@ -1,5 +1,7 @@
 """An answer counts only once it has been shown to be whole."""
 
+import json
+
 import pytest
 
 from pipelines.errors import ChunkNotProven
@@ -26,6 +28,13 @@ def test_a_json_list_proves_its_last_record_too(tmp_path):
     body = '[{"record_id":"1","age":"40","notes":""},{"record_id":"2","age":"","notes":"\\u00e9"}]'
     proof = proof_of(tmp_path, body, ("1", "2"), form="json")
     assert (proof.records, proof.unproven, proof.rows) == (("1", "2"), None, 2)
+
+
+def test_a_very_wide_json_list_is_read_by_its_keys_alone(tmp_path):
+    columns = ("record_id", *(f"field_{number}" for number in range(20_000)))
+    body = json.dumps([dict.fromkeys(columns, "") | {"record_id": record} for record in ("1", "2")])
+    proof = proof_of(tmp_path, body, ("1", "2"), columns, form="json")
+    assert (proof.records, proof.rows) == (("1", "2"), 2)
 
 
 @pytest.mark.parametrize(("form", "body"), [("csv", ""), ("csv", "\n"), ("json", "[]")])
