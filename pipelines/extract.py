@@ -12,7 +12,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.errors import ChunkNotProven
+from pipelines.errors import ChunkNotProven, LoadRefused
+from pipelines.missing import MOST_ALONE, found_by_name, lately_deleted
 from pipelines.scopes import Scope
 from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.proof import Answer, Format, Proof, prove
@@ -109,7 +110,7 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
-    """Records that were in the census and are gone now: someone deleted them meanwhile."""
+    """Records that were in the census and are gone now: someone deleted them meanwhile, as REDCap's log says."""
 
     records: tuple[str, ...] = field(repr=False)
 
@@ -126,6 +127,7 @@ ABOUT_THE_REQUEST = (
     errors.TooLarge,
     ChunkNotProven,
 )
+OUT_OF_SIGHT = "REDCap listed them a while ago and no longer gives them; its log does not say that they were deleted."
 # So many records in a row that cannot be had are not poison: the server is failing.
 PATIENCE = 5
 
@@ -183,6 +185,7 @@ class Fetcher:
         self._again: deque[tuple[tuple[str, ...], bool]] = deque()
         self._asked = 0
         self._lost_in_a_row = 0
+        self._out_of_sight = 0
 
     def fetch(self, records: Sequence[str], due: Mapping[str, int] | None = None) -> Iterator[Fetched]:
         """Every record once, in proven chunks; those that cannot be had are named.
@@ -305,10 +308,10 @@ class Fetcher:
         missing = tuple(record for record in ask.records if record not in came)
         if not missing:
             return
-        there = set(self.client.record_ids(self.plan.record_id_field, records=missing))
+        there = set(found_by_name(self.client, self.plan.record_id_field, missing))
         gone = tuple(record for record in missing if record not in there)
         if gone:
-            yield Vanished(gone)
+            yield from self._account_for_gone(gone)
         left_out = tuple(record for record in missing if record in there)
         if left_out and len(left_out) < len(ask.records):
             # The others came: asked for without them, they may come as well.
@@ -316,6 +319,25 @@ class Fetcher:
         elif left_out:
             reason = f"{len(left_out)} of {len(ask.records)} records were left out of it"
             yield from self._ask_for_less(replace(ask, records=left_out), ChunkNotProven(reason=reason))
+
+    def _account_for_gone(self, gone: tuple[str, ...]) -> Iterator[Fetched]:
+        """Records that REDCap no longer gives, however it is asked: no answer proves that somebody deleted them."""
+        self._out_of_sight += len(gone)
+        if self._out_of_sight > MOST_ALONE:
+            raise LoadRefused(
+                project=self.plan.project,
+                seen=f"{self._out_of_sight} records that REDCap listed when the load began are in none of its answers "
+                "now. Somebody is deleting many, the token was put into a data access group, or the server is failing.",
+                kept="No record was deleted here and the published data is as it was.",
+                if_meant="Load again: a load begins with a list of all records, and says how to let go of many.",
+            )
+        told = lately_deleted(self.client, self.plan.record_id_field)
+        vanished = tuple(record for record in gone if record in told)
+        if vanished:
+            yield Vanished(vanished)
+        for record in gone:
+            if record not in told:
+                yield Quarantined(record, OUT_OF_SIGHT)
 
     def _ask_for_less(self, ask: _Ask, problem: Exception) -> Iterator[Fetched]:
         if ask.narrow and isinstance(problem, ChunkNotProven):

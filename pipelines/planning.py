@@ -13,6 +13,7 @@ from pathlib import Path
 from pipelines.config import ProjectConfig
 from pipelines.errors import WarehouseError
 from pipelines.extract import ABOUT_THE_REQUEST, FetchPlan
+from pipelines.missing import found_by_name
 from pipelines.scopes import instruments_scope, narrow_scopes, whole_scope
 from pipelines.selection import Selection, select
 from pipelines.structure import Structure
@@ -25,10 +26,8 @@ from redcap_source.options import RecordOptions
 
 log = logging.getLogger("redcap_warehouse")
 
-# Records that are asked for by name in one request, and at most; more that are missing at once are refused or meant.
-ASKED_BY_NAME = 500
+# Where the census asked of some events lacks more than so many, it is asked of all before anything else.
 MOST_BY_NAME = 5000
-MOST_ALONE = 20
 # From this share of a project's records on, a sparse project is asked for scope by scope.
 NARROW_SHARE = 0.2
 
@@ -86,23 +85,15 @@ class Planner:
     ) -> Census:
         """The census, with records that it lacks and REDCap has: it may have been asked of some events, or lost them.
 
-        Those that were known or changed are asked for by name; where few do not come and REDCap's log does not say that
-        they were `deleted`, each alone, as a server that loses records loses them out of many. What does not come then
-        is gone.
+        Those that were known or changed are asked for by name; what does not come then is gone, for all that REDCap's
+        answers and the records its log says were `deleted` can tell. Guard decides whether that is believed.
         """
         doubtful = only_in(dict.fromkeys((*known, *(changed or ()))), census.records)
         if not census.whole and (changed is None or len(doubtful) > MOST_BY_NAME):
             census = self.census()
             doubtful = only_in(doubtful, census.records)
-        found: list[str] = []
-        for first in range(0, min(len(doubtful), MOST_BY_NAME), ASKED_BY_NAME):
-            part = doubtful[first : first + ASKED_BY_NAME]
-            found += self.client.record_ids(self.structure.record_id_field, records=part)
-        silent = only_in(only_in(doubtful, found), deleted)
-        if len(silent) <= MOST_ALONE:
-            for record in silent:
-                found += self.client.record_ids(self.structure.record_id_field, records=[record])
-        return census.with_more(only_in(found, census.records))
+        found = found_by_name(self.client, self.structure.record_id_field, doubtful, deleted=deleted)
+        return census.with_more(found)
 
     def errands(
         self,

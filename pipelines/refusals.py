@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import LoadRefused
+from pipelines.missing import MOST_ALONE
 from pipelines.structure import Structure
 from pipelines.warehouse.layout import Layout
 from pipelines.warehouse.mirror import Yesterday
@@ -66,11 +67,16 @@ class Guard:
     def check_group(
         self, layout: Layout, structure: Structure, yesterday: Yesterday, unexplained: Collection[str] | None
     ) -> None:
-        """Whether the token was put into a data access group, so that it no longer sees the other groups' records.
+        """Whether records are out of sight that nobody deleted.
 
-        REDCap does not say so; but to a token in a group it shows no column of them, and mostly no list either.
+        A token that was put into a data access group no longer sees the other groups' records. REDCap does not say so;
+        but to a token in a group it shows no column of them, and mostly no list either. And where no group can be the
+        reason, many records that are gone without a word of the log may still be a server's failure.
         """
-        if self.allow_narrower or layout.data_access_groups or not structure.may_have_groups:
+        if self.allow_narrower:
+            return
+        if layout.data_access_groups or not structure.may_have_groups:
+            self._check_silence(unexplained)
             return
         if yesterday.in_group is False:
             seen = "the token may have been put into a data access group: it saw them last time, and does no longer."
@@ -86,6 +92,17 @@ class Guard:
             seen=seen,
             kept="No record was deleted here and the published data is as it was.",
             if_meant="Take the token's user out of the group, or run with --allow-narrower to give up what it hides.",
+        )
+
+    def _check_silence(self, unexplained: Collection[str] | None) -> None:
+        if not unexplained or len(unexplained) <= MOST_ALONE or self.allow_deletions:
+            return
+        raise LoadRefused(
+            project=self.project,
+            seen=f"{len(unexplained)} records are no longer in REDCap's answers, and its log knows of no deletion.",
+            kept="No record was deleted here and the published data is as it was.",
+            if_meant="If they were really deleted (with an event or arm they go without a word), run with "
+            "--allow-deletions; otherwise try again.",
         )
 
     def check_deletions(self, deleted: int, known: int, census: int) -> None:

@@ -137,16 +137,18 @@ def kept_details(details: str | None, columns: Sequence[str], *, whole: bool) ->
 
 
 def told_deleted(evidence: Evidence | None) -> frozenset[str]:
-    """Records that REDCap's log says were deleted."""
-    logged = evidence.logged if evidence is not None else ()
-    return frozenset(change.record for change in logged if change.what is changes.Happening.DELETED)
+    """Records of which the last thing that REDCap's log says is that they were deleted."""
+    last: dict[str, changes.Happening] = {}
+    for change in evidence.logged if evidence is not None else ():
+        last.setdefault(change.record, change.what)
+    return frozenset(record for record, what in last.items() if what is changes.Happening.DELETED)
 
 
 def unexplained(vanished: Collection[str], evidence: Evidence | None) -> tuple[str, ...] | None:
     """Records that are gone without REDCap's log saying that they were deleted; None where the log may not be read."""
     if evidence is None or evidence.rows is None:
         return None
-    told = told_deleted(evidence)
+    told = {change.record for change in evidence.logged if change.what is changes.Happening.DELETED}
     renamed = sum(change.what is changes.Happening.RENAMED for change in evidence.logged)
     silent = tuple(record for record in vanished if record not in told)
     # A renamed record leaves its old id without a word.
