@@ -221,7 +221,8 @@ class RedcapClient(Reads, Writes):
 
     def _asked(self, request: Request) -> Asked:
         action = request.action or ("import" if "data" in request.parameters else "")
-        return Asked(request.content, action, self.project, self._url.netloc.decode("ascii"))
+        server = self._url.netloc.decode("ascii")
+        return Asked(request.content, action, self.project, server, request.smallest)
 
 
 class _Exchange:

@@ -19,6 +19,7 @@ _JSON_END = {
     Expect.JSON: re.compile(rb'[\]}"0-9el]$'),
 }
 _ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?\s*(?:<!--.*?-->\s*)?<([\w:.-]+)", re.S)
+_VERSION = re.compile(rb"\d+\.\d+\.\d")
 OUT_OF_MEMORY = re.compile(rb"REDCap ran out of server memory|Allowed memory size of \d+ bytes exhausted", re.I)
 
 
@@ -54,6 +55,8 @@ class Ending:
     def problem(self) -> RedcapError | None:
         """What is wrong with the whole; None if it is complete as far as its format can tell."""
         expect, end = self._request.expect, self._tail.rstrip()
+        if self._request.content == "version":
+            return self._problem_of_version(end)
         if expect in (Expect.NOTHING, Expect.BYTES, Expect.LINE) or not end:
             return None
         if OUT_OF_MEMORY.search(self._tail[-400:]):
@@ -61,6 +64,14 @@ class Ending:
         if self._is_whole(expect, end):
             return None
         return errors.Truncated(self._asked, status=200, detail=f"{self.size} bytes came.")
+
+    def _problem_of_version(self, end: bytes) -> RedcapError | None:
+        # It says where it ends by having three numbers; what is no version at all is not judged here.
+        if not end:
+            return errors.EmptyAnswer(self._asked, status=200)
+        if end[:1].isdigit() and not _VERSION.match(end):
+            return errors.Truncated(self._asked, status=200, detail="Only the beginning of a version came.")
+        return None
 
     def _is_whole(self, expect: Expect, end: bytes) -> bool:
         if expect is Expect.PDF:

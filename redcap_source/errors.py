@@ -80,6 +80,8 @@ class Asked:
     action: str = ""
     project: str = ""
     server: str = ""
+    smallest: bool = False
+    """Whether it could not have been asked for in smaller parts."""
 
     def __str__(self) -> str:
         """A few words for a message: `heart_study: record export`."""
@@ -209,9 +211,11 @@ class NotRedcap(Transient):
 class TooLarge(Transient):
     """The request is too large for the server as it stands."""
 
-    hope = "A smaller request may succeed; the same one will not."
+    hope = "A smaller request may succeed; the same one seldom does."
     remedy = "Ask for fewer records or fields, or send fewer rows."
     attempts_worth = 1
+    # What cannot be smaller may have met the server in a bad moment.
+    attempts_worth_smallest = 3
 
 
 class Banned(Permanent):

@@ -51,6 +51,20 @@ class Request:
     repeatable: bool = True
     upload: Upload | None = None
 
+    @property
+    def smallest(self) -> bool:
+        """Whether it cannot be asked for in smaller parts, as many records or fields can, and may be sent again."""
+        if not self.repeatable or "data" in self.parameters:
+            return False
+        if self.content != "record":
+            return True
+        named = {name: self._count(name) for name in ("records", "fields", "forms")}
+        return named["records"] == 1 or (named["fields"], named["forms"]) == (1, 0)
+
+    def _count(self, name: str) -> int:
+        value = self.parameters.get(name)
+        return len(value) if isinstance(value, Sequence) and not isinstance(value, str) else 0
+
     def form(self) -> list[tuple[str, str]]:
         """The form fields without the token, arrays indexed (`fields[0]=…`), blanks and empty lists left out."""
         pairs = [("content", self.content), ("action", self.action), ("format", self.format)]

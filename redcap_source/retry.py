@@ -5,7 +5,7 @@ Which failures are transient is errors.py's business; how many requests a server
 
 from dataclasses import dataclass
 
-from redcap_source.errors import RedcapError, Transient
+from redcap_source.errors import RedcapError, TooLarge, Transient
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +48,6 @@ def wait_before_retry(error: BaseException, attempt: int, policy: RetryPolicy, c
 
 def _attempts(error: RedcapError, policy: RetryPolicy) -> int:
     worth = error.attempts_worth
+    if isinstance(error, TooLarge) and error.asked.smallest:
+        worth = error.attempts_worth_smallest
     return policy.attempts if worth is None else min(policy.attempts, worth)

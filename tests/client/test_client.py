@@ -170,9 +170,22 @@ def test_a_version_is_not_any_text(serve):
         client.version()
 
 
-def test_half_a_version_is_none(serve):
-    with client_of(serve(answer(b"14."))) as client, pytest.raises(errors.Truncated):
+@pytest.mark.parametrize(("part", "kind"), [(b"14.", errors.Truncated), (b"\n", errors.EmptyAnswer)])
+def test_half_a_version_is_none_and_is_asked_for_again(serve, part, kind):
+    with client_of(serve(answer(part))) as client, pytest.raises(kind):
         client.version()
+    with client_of(serve(answer(part), answer(b"14.7.3")), attempts=2) as client:
+        assert client.version() == "14.7.3"
+
+
+def test_a_server_out_of_memory_is_asked_again_for_what_cannot_be_less(serve):
+    full = answer(b'{"error":"REDCap ran out of server memory. x"}', "500 Internal Server Error")
+    with client_of(serve(full, full, answer(INSTRUMENT)), attempts=5) as client:
+        assert len(client.instruments()) == 1
+    with client_of(serve(full, full, full), attempts=5) as client, pytest.raises(errors.TooLarge):
+        client.instruments()
+    with client_of(serve(full), attempts=5) as client, pytest.raises(errors.TooLarge):
+        client.export_records(records=["1", "2"])
 
 
 def test_record_ids_come_once_each_in_the_servers_order(serve):

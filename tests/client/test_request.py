@@ -54,3 +54,22 @@ def test_a_call_is_shown_with_its_token_masked():
 
 def test_a_requests_repr_holds_no_parameters():
     assert "secret" not in repr(Request("record", parameters={"filterLogic": "[name] = 'secret'"}))
+
+
+@pytest.mark.parametrize(
+    ("content", "parameters", "smallest"),
+    [
+        ("metadata", {}, True),
+        ("log", {"beginTime": "2024-01-01 00:00"}, True),
+        ("record", {}, False),
+        ("record", {"records": ["1", "2"], "fields": ["id"], "forms": ["base"]}, False),
+        ("record", {"fields": ["id", "age"]}, False),
+        ("record", {"fields": ["id"]}, True),
+        ("record", {"records": ["1"], "forms": ["base"]}, True),
+        ("record", {"data": "[]"}, False),
+        ("metadata", {"data": "[]"}, False),
+    ],
+)
+def test_what_cannot_be_asked_for_in_smaller_parts(content, parameters, smallest):
+    assert Request(content, parameters=parameters).smallest is smallest
+    assert not Request(content, parameters=parameters, repeatable=False).smallest

@@ -3,6 +3,7 @@ import pytest
 from redcap_source import RetryPolicy, errors
 from redcap_source.retry import wait_before_retry
 
+SMALLEST = errors.Asked("metadata", smallest=True)
 POLICY = RetryPolicy(attempts=5, first_wait=1, factor=2, longest_wait=10)
 
 
@@ -18,6 +19,8 @@ POLICY = RetryPolicy(attempts=5, first_wait=1, factor=2, longest_wait=10)
         (errors.TimedOut(), 1, 1.0),
         (errors.TimedOut(), 2, None),  # each attempt costs minutes
         (errors.TooLarge(), 1, None),  # only a smaller request helps
+        (errors.TooLarge(SMALLEST), 1, 1.0),  # if there is one
+        (errors.TooLarge(SMALLEST), 3, None),
         (errors.NotRedcap(), 3, None),
         (errors.TokenRefused(status=403), 1, None),
         (errors.OutcomeUnknown(), 1, None),
