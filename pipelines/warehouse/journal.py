@@ -183,6 +183,10 @@ class Journal:
             ) in rows
         ]  # fmt: skip
 
+    def unaccounted(self) -> list[str]:
+        """Records in which cells were confirmed that nobody has brought into the warehouse yet."""
+        return [record for (record,) in self._connection.execute(self._sql["unaccounted"]).fetchall()]
+
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
         """Note what became of intended cells, and close the proposals that are done with."""
         self._connection.execute(
@@ -213,7 +217,8 @@ class Journal:
 
         `calculated` names the fields REDCap works out itself.
         """
-        attribute(self._connection, run_id)
+        self._connection.execute(self._sql["attribute"], {"run_id": run_id})
+        self._connection.execute(self._sql["mark_accounted"], {"run_id": run_id})
         self._connection.execute(self._sql["mark_brought_in"], {"run_id": run_id, "records": list(records)})
         self._connection.execute(
             self._sql["note_followed"],
@@ -238,15 +243,17 @@ class Journal:
 
 
 def attribute(connection: Connection, run_id: str) -> None:
-    """Give the changes that a run found, and that are our own writing, to write-back; does nothing where none was.
+    """Give the changes that a load found, and that are our own writing, to write-back; does nothing where none was.
 
-    For every load as well: after a write-back that died before it could, the next load finds its cells.
+    After a write-back that died before it could, the next load finds its cells. It has looked at all that changed, so
+    what it did not find of ours is not looked for again: the same value next month is somebody else's.
     """
     sql = statements("writeback")
     there = connection.execute(sql["is_there"]).fetchone()
     if there and there[0]:
         connection.execute(sql["attribute"], {"run_id": run_id})
         connection.execute(sql["mark_accounted"], {"run_id": run_id})
+        connection.execute(sql["mark_passed"], {"run_id": run_id})
 
 
 def hidden_fields(connection: Connection) -> frozenset[str]:

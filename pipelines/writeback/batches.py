@@ -235,8 +235,10 @@ def _halves(cells: tuple[Decided, ...]) -> tuple[tuple[Decided, ...], tuple[Deci
 
 
 def without(message: str, *values: str) -> str:
-    """REDCap's message without the values it may quote, fit for a log."""
-    for value in values:
-        if len(value) > 1:
+    """REDCap's message without the values it may quote, fit for a log; longer ones first, short ones as words."""
+    for value in sorted(filter(None, values), key=len, reverse=True):
+        if len(value) > 3:
             message = message.replace(value, "…")
+        else:
+            message = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "…", message)
     return message

@@ -10,20 +10,23 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import NamedTuple
 
 from pipelines.warehouse.proposals import Cell, Decision, Proposal, Ruling
 from pipelines.writeback.rules import NEW, Rule, Rulebook, Why
 from pipelines.writeback.values import canonical
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One row of a flat export, by its keys."""
+class Place(NamedTuple):
+    """One row of a flat export, by its keys; a tuple, since every cell is looked up by it several times."""
 
-    record: str = field(repr=False)
+    record: str
     event: str
     repeat_instrument: str
     instance: str
+
+    def __repr__(self) -> str:
+        return f"Place(event={self.event!r}, instance={self.instance!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ class Live:
 
     def value(self, place: Place, column: str) -> str:
         """What a cell holds; blank where there is no row."""
-        return self.rows.get(place, {}).get(column, "")
+        row = self.rows.get(place)
+        return "" if row is None else row.get(column, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ class Decided:
     @property
     def cell(self) -> Cell:
         """The cell as it is known once a new instance has its number."""
-        return replace(self.proposal.cell, instance=self.place.instance)
+        cell = self.proposal.cell
+        return cell if cell.instance == self.place.instance else replace(cell, instance=self.place.instance)
 
     @property
     def ruling(self) -> Ruling:
@@ -104,10 +109,10 @@ def counts(decided: Sequence[Decided]) -> Counts:
 def reconcile(rule: Rule, seen: str, live: str, new: str) -> Decision:
     """What to do about one cell: write it only if REDCap still holds what the cleaning saw."""
     kind, validation = rule.kind, rule.validation
-    held, looked_at, wanted = (canonical(kind, validation, text) for text in (live, seen, new))
-    if held == wanted:
+    held = canonical(kind, validation, live)
+    if held == canonical(kind, validation, new):
         return Decision.ALREADY_THERE
-    return Decision.WRITE if held == looked_at else Decision.CONFLICT
+    return Decision.WRITE if held == canonical(kind, validation, seen) else Decision.CONFLICT
 
 
 def place_of(rulebook: Rulebook, proposal: Proposal, rule: Rule) -> Place:
@@ -186,7 +191,7 @@ def _numbered(sifted: Sequence[Decided], live: Live) -> dict[Place, Place]:
             continue
         keys = place.record, place.event, place.repeat_instrument
         highest[keys] = highest.get(keys, 0) + 1
-        places[place] = replace(place, instance=str(highest[keys]))
+        places[place] = place._replace(instance=str(highest[keys]))
     return places
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -25,34 +27,43 @@ ANSWER_RECORDS = 1_000
 LOOKS = 3
 
 
-def read_live(client: RedcapClient, rulebook: Rulebook, cells: Sequence[Decided], staging: Path) -> Live:
+def read_live(
+    client: RedcapClient, rulebook: Rulebook, cells: Sequence[Decided], staging: Path, *, concurrency: int = 1
+) -> Live:
     """What REDCap holds of these cells, of the rows they stand in and of their forms' statuses.
 
     Answers are parsed in the private staging folder and leave nothing there. Raises what stops the reading; nothing is
     ever taken for blank because an answer was short.
     """
-    reading = _Reading(client, rulebook, staging)
-    for part in _parts(rulebook, cells):
-        reading.read(part)
+    parts = list(_parts(rulebook, cells))
+    readings = [_Reading(client, rulebook, staging / f"live-{number}.json") for number in range(len(parts))]
+    # Around all of it: the mask belongs to the process, not to a thread.
+    with private_files():
+        with ThreadPoolExecutor(max(1, min(concurrency, len(parts))), thread_name_prefix="redcap") as pool:
+            for _ in pool.map(_Reading.read, readings, parts):
+                pass
+        taken = _taken(client, rulebook, cells, staging / "live.json")
     return Live(
-        rows=reading.rows,
-        records=frozenset(reading.records),
-        hidden=frozenset(reading.hidden),
-        taken=_taken(client, rulebook, cells, staging),
+        rows={place: row for reading in readings for place, row in reading.rows.items()},
+        records=frozenset().union(*(reading.records for reading in readings)),
+        hidden=frozenset().union(*(reading.hidden for reading in readings)),
+        taken=taken,
     )
 
 
 def _parts(rulebook: Rulebook, cells: Sequence[Decided]) -> Iterator[list[Decided]]:
-    """The cells in portions that make an answer of a bearable size, those of a record together."""
+    """The cells in even portions that make an answer of a bearable size, those of a record together."""
     by_record: defaultdict[str, list[Decided]] = defaultdict(list)
     for cell in cells:
         by_record[cell.place.record].append(cell)
+    # A few records more than an answer may have are no reason to ask for those few alone.
+    most = ceil(len(by_record) / max(1, ceil(len(by_record) / ANSWER_RECORDS)))
     part: list[Decided] = []
     records = 0
     columns: set[str] = set()
     for own in by_record.values():
         wider = columns | {cell.column for cell in own}
-        if part and (records >= ANSWER_RECORDS or (records + 1) * len(wider) > ANSWER_CELLS):
+        if part and (records >= most or (records + 1) * len(wider) > ANSWER_CELLS):
             yield part
             part, records, wider = [], 0, {cell.column for cell in own}
         part += own
@@ -63,18 +74,18 @@ def _parts(rulebook: Rulebook, cells: Sequence[Decided]) -> Iterator[list[Decide
 
 
 class _Reading:
-    """What several answers brought together."""
+    """What one portion's answers bring."""
 
-    def __init__(self, client: RedcapClient, rulebook: Rulebook, staging: Path) -> None:
+    def __init__(self, client: RedcapClient, rulebook: Rulebook, path: Path) -> None:
         self._client = client
         self._rulebook = rulebook
-        self._staging = staging
+        self._path = path
         self.rows: dict[Place, Mapping[str, str]] = {}
         self.records: set[str] = set()
         self.hidden: set[str] = set()
 
     def read(self, cells: Sequence[Decided]) -> None:
-        """Take what one portion's answer holds."""
+        """Ask for these cells, and again for records that should have come."""
         rules = [self._rulebook.rules[column] for column in dict.fromkeys(cell.column for cell in cells)]
         # The status of each form comes along: it tells a form that was never opened, and an instance that is empty.
         statuses = [dictionary.complete_column(name) for name in dict.fromkeys(rule.instrument for rule in rules)]
@@ -95,7 +106,7 @@ class _Reading:
         narrowed: Mapping[str, Sequence[str]] = {"events": events} if events else {}
         return export_rows(
             self._client,
-            self._staging,
+            self._path,
             fields=fields,
             records=records,
             blank_for_gray_form_status=True,
@@ -118,7 +129,7 @@ class _Reading:
         id_field = self._rulebook.record_id_field
         there = {
             str(row[id_field])
-            for row in export_rows(self._client, self._staging, fields=[id_field], records=records)
+            for row in export_rows(self._client, self._path, fields=[id_field], records=records)
             if id_field in row
         }
         self.records |= there & set(records)
@@ -139,9 +150,7 @@ def _place(rulebook: Rulebook, row: Mapping[str, str]) -> Place:
     )
 
 
-def _taken(
-    client: RedcapClient, rulebook: Rulebook, cells: Sequence[Decided], staging: Path
-) -> dict[str, frozenset[str]]:
+def _taken(client: RedcapClient, rulebook: Rulebook, cells: Sequence[Decided], path: Path) -> dict[str, frozenset[str]]:
     """Who has the values that are to go into the secondary unique field; asked only if any are."""
     name = rulebook.secondary_unique
     wanted = {cell.proposal.new for cell in cells if cell.column == name and cell.proposal.new}
@@ -149,18 +158,16 @@ def _taken(
         return {}
     id_field = rulebook.record_id_field
     holders: defaultdict[str, set[str]] = defaultdict(set)
-    for row in export_rows(client, staging, fields=[id_field, name]):
+    for row in export_rows(client, path, fields=[id_field, name]):
         if (value := str(row.get(name, ""))) in wanted:
             holders[value].add(str(row[id_field]))
     return {value: frozenset(records) for value, records in holders.items()}
 
 
-def export_rows(client: RedcapClient, staging: Path, **options: Any) -> list[dict[str, Any]]:
-    """A flat JSON export as rows, by way of a private file that is gone when it returns."""
-    path = staging / "live.json"
+def export_rows(client: RedcapClient, path: Path, **options: Any) -> list[dict[str, Any]]:
+    """A flat JSON export as rows, by way of a file that is gone when it returns."""
     try:
-        with private_files():
-            client.export_records_to(path, format="json", **options)
+        client.export_records_to(path, format="json", **options)
         rows = json.loads(path.read_bytes())
     finally:
         path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Write-back of one project, from the plan to the account: the short places where something is read, sent or kept.
 
     plan      structure and live cells are read, every proposal is decided about; nothing is sent
-    apply     batch by batch: look again, journal, send, look, bring into the warehouse
+    apply     batch by batch: look again, journal, send, look; then bring the records into the warehouse
     settle    cells of a run that died are looked at before anything else
 
 What is decided is decide.py's business, what a request is batches.py's, what is kept journal.py's. REDCap knows no
@@ -60,6 +60,8 @@ FIRST_WAIT = 2.0
 LOOK_HOLDS = 5.0
 # Of so few records a large share is everyday work.
 FEW_RECORDS = 5
+# Written records are fetched and brought into the warehouse so many at a time.
+BRING_RECORDS = 5_000
 
 Step = Callable[[str], None]
 
@@ -299,6 +301,8 @@ class Desk:
         self._looked = float("-inf")
         self._request = 0
         self._tally = _Tally()
+        self._due: dict[str, None] = {}
+        """Records that were written and have yet to be brought into the warehouse."""
 
     # -- the two things a run can be ---------------------------------------------------------------------------
 
@@ -364,16 +368,17 @@ class Desk:
         decided = self._decided(known, proposals)
         if refusal := self._refusal(known, decided):
             raise refusal
-        self._check_binding_again(known)
         final: dict[int, Decided] = {item.proposal.number: item for item in decided}
-        for batch in in_batches([item for item in decided if item.writes]):
-            self.work.step("look")
-            self._looked = time.monotonic()
-            again = self._looked_at(known, batch)
-            final |= {item.proposal.number: item for item in again}
-            changed = self._write(known, [item for item in again if item.writes])
-            for number in changed:
-                final[number] = replace(final[number], decision=Decision.CONFLICT, why=Why.CHANGED)
+        try:
+            for batch in in_batches([item for item in decided if item.writes]):
+                final |= {item.proposal.number: item for item in self._written(known, batch)}
+                if len(self._due) >= BRING_RECORDS:
+                    self._bring_in(known)
+        except (WarehouseError, errors.RedcapError):
+            # What was confirmed before the trouble belongs in the warehouse all the same.
+            self._bring_in(known)
+            raise
+        self._bring_in(known)
         names = _batch_names(proposals)
         self.work.step("rule")
         with self.mirror.transaction():
@@ -459,7 +464,7 @@ class Desk:
         return decide(
             known.rulebook,
             cells,
-            read_live(self.client, known.rulebook, cells, self.work.load.staging),
+            self._read_back(known, cells),
             today=self.work.now().date(),
             new_records=self.project.writeback.new_records if allowed is None else allowed,
         )
@@ -476,11 +481,10 @@ class Desk:
                     if_meant="Check the token and project_id in projects.yaml.",
                 )
 
-    def _check_binding_again(self, known: _Known) -> None:
-        """Directly before anything is sent: reading may have taken long, and a token can be given away meanwhile."""
+    def _check_binding_again(self) -> None:
+        """Directly before a batch is sent: reading may have taken long, and a token can be given away meanwhile."""
         self.work.step("bind")
-        info = self.client.project_info()
-        self._check_binding(info.project_id)
+        self._check_binding(self.client.project_info().project_id)
 
     def _refusal(self, known: _Known, decided: Sequence[Decided]) -> WritebackRefused | None:
         """Why none of a plan may be sent."""
@@ -513,8 +517,20 @@ class Desk:
 
     # -- sending -----------------------------------------------------------------------------------------------
 
+    def _written(self, known: _Known, batch: Sequence[Decided]) -> list[Decided]:
+        """Look at a batch once more, send what may still be written, look at what came of it; the last decisions."""
+        self._check_binding_again()
+        self.work.step("look")
+        self._looked = time.monotonic()
+        again = self._looked_at(known, batch)
+        changed = self._write(known, [item for item in again if item.writes])
+        return [
+            replace(item, decision=Decision.CONFLICT, why=Why.CHANGED) if item.proposal.number in changed else item
+            for item in again
+        ]
+
     def _write(self, known: _Known, batch: Sequence[Decided]) -> set[int]:
-        """Send a batch, look at what came of it, and bring its records into the warehouse.
+        """Send a batch, and look at what came of it.
 
         Returns the proposals that were not sent after all, because somebody changed their cells at the last moment.
         """
@@ -602,7 +618,8 @@ class Desk:
                 return
 
     def _read_back(self, known: _Known, cells: Sequence[Decided]) -> Live:
-        return read_live(self.client, known.rulebook, cells, self.work.load.staging)
+        concurrency = self.project.server.concurrency
+        return read_live(self.client, known.rulebook, cells, self.work.load.staging, concurrency=concurrency)
 
     # -- looking and accounting --------------------------------------------------------------------------------
 
@@ -623,26 +640,34 @@ class Desk:
         settled = [one for one in looked if one is not None]
         if stopped is not None and not lost:
             settled = [_not_sent(one, f"not sent: {_kind(stopped)}") for one in settled]
-        self._account(known, settled, {cell.place.record for cell in sent})
+        self._account(settled, sent)
         if stopped is not None:
             raise self._stopped(stopped) from None
 
-    def _account(self, known: _Known, settled: Sequence[Settlement], records: Collection[str]) -> None:
-        """What became of cells, and their records as they are now, in one transaction."""
-        now = self.work.now()
-        self.work.step("fetch")
-        staged = self._fetched(known, records)
-        brought = [record for chunk in staged for record in chunk.records]
-        calculated = [f.field_name for f in known.structure.fields if dictionary.is_calculated(f)]
+    def _account(self, settled: Sequence[Settlement], cells: Sequence[Decided]) -> None:
+        """Keep what became of cells."""
         self.work.step("account")
         with self.mirror.transaction():
-            self.journal.settle(settled, now)
+            self.journal.settle(settled, self.work.now())
+        self._due |= dict.fromkeys(cell.place.record for cell in cells)
+        self._tally.add(settled, cells)
+
+    def _bring_in(self, known: _Known) -> None:
+        """The written records as they are now, into the warehouse; those that cannot be had wait for the next load."""
+        if not self._due:
+            return
+        self.work.step("fetch")
+        records, self._due = list(self._due), {}
+        staged = self._fetched(known, records)
+        calculated = [f.field_name for f in known.structure.fields if dictionary.is_calculated(f)]
+        self.work.step("bring in")
+        with self.mirror.transaction():
             if staged:
                 touched = apply_chunks(self.mirror.connection, known.layout, staged, self._stamp)
                 self._tally.rows_changed += touched.inserted + touched.updated + touched.deleted
-                self.journal.bring_in(self.run_id, now, brought, calculated)
+                brought = [record for chunk in staged for record in chunk.records]
+                self.journal.bring_in(self.run_id, self.work.now(), brought, calculated)
             self.journal.total()
-        self._tally.add(settled)
 
     def _fetched(self, known: _Known, records: Collection[str]) -> list[Staged]:
         """The records whole and proven, as a load would fetch them; those that cannot be had wait for the next load."""
@@ -683,10 +708,17 @@ class Desk:
     # -- what an earlier run left open -------------------------------------------------------------------------
 
     def _settle(self, known: _Known) -> None:
-        """Look at the cells that a run which died may have sent, before anything else is done."""
+        """Look at the cells that a run which died may have sent, before anything else is done.
+
+        Records that it had written and not brought into the warehouse are brought by this one.
+        """
+        self._due |= dict.fromkeys(self.journal.unaccounted())
         entries = self.journal.intended()
-        if not entries:
-            return
+        if entries:
+            self._settle_entries(known, entries)
+        self._bring_in(known)
+
+    def _settle_entries(self, known: _Known, entries: Sequence[Entry]) -> None:
         log.info("%s: looking at %d cells of an earlier run", self.project.name, len(entries))
         cells = [_cell_of(known.rulebook, entry) for entry in entries if entry.cell.field in known.rulebook.rules]
         gone = [entry for entry in entries if entry.cell.field not in known.rulebook.rules]
@@ -696,7 +728,7 @@ class Desk:
             Settlement(entry.proposal, Status.NOT_CONFIRMED, "", "the project has no such field any more")
             for entry in gone
         ]
-        self._account(known, settled, {cell.place.record for cell in cells})
+        self._account(settled, cells)
         self._tally.settled = len(settled)
 
 
@@ -720,18 +752,26 @@ class _Tally:
     by_status: dict[Status, int] = field(default_factory=dict)
     messages: dict[str, int] = field(default_factory=dict)
 
-    def add(self, settled: Sequence[Settlement]) -> None:
+    def add(self, settled: Sequence[Settlement], cells: Sequence[Decided]) -> None:
+        about = {cell.proposal.number: cell for cell in cells}
         for one in settled:
             if not one.closes:
                 # It goes back among the proposals, and is counted when it is sent again.
                 continue
             self.by_status[one.status] = self.by_status.get(one.status, 0) + 1
             if one.message:
-                told = without(one.message, one.after)
+                told = without(one.message, one.after, *_said_of(about.get(one.number)))
                 self.messages[told] = self.messages.get(told, 0) + 1
 
 
 # --- Small and pure ---
+
+
+def _said_of(cell: Decided | None) -> tuple[str, ...]:
+    """What a message about a cell may quote."""
+    if cell is None:
+        return ()
+    return cell.proposal.new, cell.proposal.seen, cell.live, cell.place.record
 
 
 NEVER_ARRIVED = "it never arrived in REDCap"

@@ -110,6 +110,13 @@ SELECT proposal, batch, run_id, request, record, coalesce(event, ''), coalesce(i
        coalesce(author, '')
 FROM writeback.journal WHERE status = 'intended' ORDER BY intended_at, request, proposal;
 
+-- unaccounted --
+-- In a record that is deleted there is nothing to bring.
+SELECT DISTINCT record FROM writeback.journal
+WHERE status = 'confirmed' AND accounted_run IS NULL
+  AND record NOT IN (SELECT record FROM redcap.records WHERE deleted_at IS NOT NULL)
+ORDER BY record;
+
 -- settle --
 -- What became of cells that were intended.
 UPDATE writeback.journal AS j
@@ -153,6 +160,12 @@ WHERE j.accounted_run IS NULL AND EXISTS (
 UPDATE writeback.journal SET accounted_run = $run_id
 WHERE accounted_run IS NULL AND status = 'confirmed' AND list_contains($records::VARCHAR[], record);
 
+-- mark_passed --
+-- A load has read every record that changed, but for those that it names as due again.
+UPDATE writeback.journal SET accounted_run = $run_id
+WHERE accounted_run IS NULL AND status IN ('confirmed', 'not confirmed')
+  AND record NOT IN (SELECT record FROM state.todo);
+
 -- note_followed --
 -- Calculated fields that moved, and forms that were opened, with the records of a run; REDCap did that by itself.
 INSERT INTO writeback.journal
@@ -164,7 +177,7 @@ SELECT $project, w.batch, NULL, $run_id, NULL, c.record, c.event, c.instrument, 
 FROM redcap.record_changes c
 JOIN (
     SELECT record, max(batch) AS batch FROM writeback.journal
-    WHERE run_id = $run_id AND status = 'confirmed' GROUP BY record
+    WHERE accounted_run = $run_id AND status = 'confirmed' GROUP BY record
 ) w USING (record)
 WHERE c.run_id = $run_id AND c.origin = 'redcap'
   AND NOT EXISTS (
