@@ -27,6 +27,9 @@ Key = tuple[str, str, str]
 """Record, event and instance of a row; blank where a project has none."""
 
 
+OVERTAKEN = "somebody changed it directly after it was written"
+
+
 @dataclass(frozen=True, slots=True)
 class LastLoad:
     """How the project's last load ended, and when the last good one did (UTC)."""
@@ -212,26 +215,59 @@ class Journal:
         """Count what has become of every batch."""
         self._connection.execute(self._sql["total_batches"])
 
-    def bring_in(self, run_id: str, now: datetime, records: Collection[str], calculated: Collection[str]) -> None:
+    def bring_in(
+        self, run_id: str, now: datetime, records: Collection[str], calculated: Collection[str]
+    ) -> frozenset[int]:
         """After records were brought into the warehouse: what of their changes was our own doing, and what followed.
 
-        `calculated` names the fields REDCap works out itself.
+        `calculated` names the fields REDCap works out itself. Returns the proposals whose cells somebody changed
+        between our reading them back and the fetching of their records: the change that is told is theirs.
         """
         self._connection.execute(self._sql["attribute"], {"run_id": run_id})
         self._connection.execute(self._sql["mark_accounted"], {"run_id": run_id})
+        overtaken = self._overtaken(records)
+        if overtaken:
+            numbers = {"number": list(overtaken)}
+            values = {"held": list(overtaken.values()), "message": OVERTAKEN, "run_id": run_id}
+            self._connection.execute(self._sql["overtake"], {**numbers, **values})
+            self._connection.execute(self._sql["overtake_proposals"], numbers)
         self._connection.execute(self._sql["mark_brought_in"], {"run_id": run_id, "records": list(records)})
         self._connection.execute(
             self._sql["note_followed"],
             {"project": self._project, "run_id": run_id, "now": now, "calculated": list(calculated)},
         )
+        return frozenset(overtaken)
 
-    def reverting(self, batch: str) -> list[tuple[Cell, str, str]]:
-        """Each cell that a batch changed, what it is since then, and what it was before."""
-        rows = self._connection.execute(self._sql["reverting"], {"batch": batch}).fetchall()
+    def _overtaken(self, records: Collection[str]) -> dict[int, str]:
+        """Confirmed cells that no change is told of and that hold something else now, with what they hold."""
+        named = {"records": list(records)}
+        found: dict[int, str] = {}
+        for instrument, column in self._connection.execute(self._sql["unaccounted_columns"], named).fetchall():
+            held = f"coalesce(r.{identifier(column)}, '')"
+            rows = self._connection.execute(
+                f"SELECT j.proposal, {held} FROM writeback.journal j LEFT JOIN {qualified('raw', instrument)} r "
+                "ON r._record = j.record AND r._event = coalesce(j.event, '') "
+                "AND r._instance = coalesce(j.instance, '') "
+                "WHERE j.accounted_run IS NULL AND j.status = 'confirmed' AND j.instrument = $instrument "
+                "AND j.field = $field AND list_contains($records::VARCHAR[], j.record) "
+                f"AND {held} <> coalesce(j.after_value, '') "
+                f"AND NOT (contains(j.field, '___') AND {held} IN ('', '0') AND coalesce(j.after_value, '0') = '0')",
+                {**named, "instrument": instrument, "field": column},
+            )
+            found.update(rows.fetchall())
+        return found
+
+    def reverting(self, batch: str, reverse: str) -> list[tuple[Cell, str, str]]:
+        """Each cell that a batch changed and `reverse` has not undone: what it became, and what it was before."""
+        rows = self._connection.execute(self._sql["reverting"], {"batch": batch, "reverse": reverse}).fetchall()
         return [
             (Cell(record, event, instrument, instance, column), now, before)
             for record, event, instrument, instance, column, now, before in rows
         ]
+
+    def forget_open(self, batch: str) -> None:
+        """Let go of a batch's open proposals, because it is made anew."""
+        self._connection.execute(self._sql["forget_open"], {"batch": batch})
 
     def last_load(self) -> LastLoad | None:
         """How the last load that was no write-back ended; None where there has been none."""
@@ -284,6 +320,14 @@ class Shown:
     missing_data_codes: str
     fields: tuple[model.Field, ...]
     instruments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What a cell held until a load found it changed (UTC)."""
+
+    old: str = field(repr=False)
+    detected_at: datetime
 
 
 class Published:
@@ -343,6 +387,18 @@ class Published:
             self._sql["misfits"], {"project": self._project, "instrument": instrument}
         ).fetchall()
         return frozenset((str(a), str(b), str(c), str(d)) for a, b, c, d in rows)
+
+    def replaced(self, instrument: str, records: Sequence[str]) -> dict[tuple[str, str, str, str], list[Replaced]]:
+        """What cells of some records held before, by record, event, instance and field; none where a night is named."""
+        if self._as_of is not None:
+            return {}
+        answer = self._connection.execute(
+            self._sql["replaced"], {"project": self._project, "instrument": instrument, "records": list(records)}
+        )
+        found: dict[tuple[str, str, str, str], list[Replaced]] = {}
+        for record, event, instance, column, old, detected_at in answer.fetchall():
+            found.setdefault((record, event, instance, column), []).append(Replaced(old, detected_at))
+        return found
 
     def select(self, query: str) -> tuple[list[str], list[tuple[object, ...]]]:
         """The answer to a person's query over everything that is published."""

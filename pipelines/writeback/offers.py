@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pipelines.warehouse.journal import Key, Shown
+from pipelines.warehouse.journal import Key, Replaced, Shown
 from pipelines.warehouse.proposals import Cell, Proposal, Refused
 from pipelines.writeback.rules import NEW, Rule, column_rules
 from pipelines.writeback.values import NOT_GIVEN, is_missing, looks_alike, spelled
@@ -21,6 +22,8 @@ from redcap_source.dictionary import ValueKind
 
 EVENT = dictionary.EVENT_COLUMN
 REPEAT_INSTRUMENT, REPEAT_INSTANCE = dictionary.REPEAT_COLUMNS
+# Columns of a table that stand beside its fields; people may edit them, and plans refuse them.
+NEVER_WRITTEN = (dictionary.DATA_ACCESS_GROUP_COLUMN, dictionary.SURVEY_IDENTIFIER_COLUMN)
 
 
 class Blanks(StrEnum):
@@ -75,6 +78,8 @@ class Night:
     """The rows of an instrument of some records, verbatim."""
     columns: Callable[[str], Sequence[str]] = field(repr=False)
     misfits: Callable[[str], frozenset[tuple[str, str, str, str]]] = field(repr=False)
+    replaced: Callable[[str, Sequence[str]], Mapping[tuple[str, str, str, str], Sequence[Replaced]]] = field(repr=False)
+    """What cells of some records held before; none where the cleaner has said when the copy was made."""
 
     def rules(self) -> dict[str, Rule]:
         """The columns of the project, as the dictionary was when it was published."""
@@ -325,15 +330,13 @@ class _Wide:
             EVENT,
             REPEAT_INSTRUMENT,
             REPEAT_INSTANCE,
-            dictionary.DATA_ACCESS_GROUP_COLUMN,
-            dictionary.SURVEY_IDENTIFIER_COLUMN,
             dictionary.timestamp_column(self._instrument),
         }
         fields: dict[str, int] = {}
         strange: list[int] = []
         for name, position in self._at.items():
             rule = self._rules.get(name)
-            if rule is not None and rule.instrument == self._instrument:
+            if (rule is not None and rule.instrument == self._instrument) or name in NEVER_WRITTEN:
                 fields[name] = position
             elif name not in own:
                 strange.append(position + 1)
@@ -363,11 +366,16 @@ class _Wide:
                 refused.append(Refused(number, str(problem)))
                 continue
             rows[key] = (number, cells)
-        published = self._night.rows(self._instrument, [key[0] for key in rows])
+        records = list(dict.fromkeys(key[0] for key in rows))
+        published = self._night.rows(self._instrument, records)
         misfits = self._night.misfits(self._instrument) if self._blanks is Blanks.CLEAR else frozenset()
         found = _Differences(self, published, misfits)
-        proposals = tuple(proposal for key, (_, cells) in rows.items() for proposal in found.of(key, cells))
-        return Offer(proposals, tuple(refused), found.left, len(self._table.rows))
+        differing = {number: list(found.of(key, cells)) for key, (number, cells) in rows.items()}
+        old = _Age(self._rules, self._night.replaced(self._instrument, records) if any(differing.values()) else {})
+        stale = old.stale(differing)
+        proposals = tuple(one for number, own in differing.items() if number not in stale for one in own)
+        refused += [Refused(number, why) for number, why in stale.items()]
+        return Offer(proposals, tuple(sorted(refused, key=lambda r: r.row)), found.left, len(self._table.rows))
 
     def _row(self, row: Sequence[Any]) -> tuple[Key, dict[str, str]]:
         if len(row) != len(self._table.columns):
@@ -379,7 +387,7 @@ class _Wide:
         )
         if not key[0].strip():
             raise _RowRefusedError("it names no record")
-        cells = {name: _cell_text(row[at], self._rules[name]) or "" for name, at in self._fields.items()}
+        cells = {name: _cell_text(row[at], self._rules.get(name)) or "" for name, at in self._fields.items()}
         return key, cells
 
     def _key_text(self, row: Sequence[Any], name: str) -> str:
@@ -390,9 +398,9 @@ class _Wide:
         cell = Cell(key[0], key[1], self._instrument, key[2], name)
         return Proposal(0, self._defaults.batch, cell, seen, new, self._defaults.reason, self._defaults.author)
 
-    def rule(self, name: str) -> Rule:
-        """The rule of a column."""
-        return self._rules[name]
+    def rule(self, name: str) -> Rule | None:
+        """The rule of a column; None for one that is never written."""
+        return self._rules.get(name)
 
     @property
     def clears(self) -> bool:
@@ -419,6 +427,11 @@ class _Differences:
         row = self._published.get(key, {})
         for name, new in cells.items():
             rule, seen = self._wide.rule(name), row.get(name, "")
+            if rule is None:
+                # An edit of it is proposed all the same, so that the plan says why it stays as it is.
+                if new and new != seen and name in row:
+                    yield self._wide.proposal(key, name, seen, new)
+                continue
             if looks_alike(rule.kind, rule.validation, seen, new):
                 continue
             if new == "" and not self._erases(key, rule):
@@ -429,6 +442,65 @@ class _Differences:
     def _erases(self, key: Key, rule: Rule) -> bool:
         # A typed table shows a value that does not fit its type as empty: nobody has emptied it.
         return self._wide.clears and not rule.status and (*key, rule.column) not in self._misfits
+
+
+class _Age:
+    """Whether an edited table is a copy of the night it is compared with.
+
+    In a copy from before the last nights a cell that somebody changed since looks edited, back to what it was. Taken
+    for an edit it would undo that change, and nothing would notice.
+    """
+
+    def __init__(
+        self, rules: Mapping[str, Rule], replaced: Mapping[tuple[str, str, str, str], Sequence[Replaced]]
+    ) -> None:
+        self._rules = rules
+        self._replaced = replaced
+
+    def stale(self, differing: Mapping[int, Sequence[Proposal]]) -> dict[int, str]:
+        """The rows that cannot be told from edits of an older copy, each with why."""
+        told = {number: nights for number, own in differing.items() if (nights := self._went_back(own))}
+        if not told:
+            return {}
+        made_before = min(min(nights) for nights in told.values())
+        night = f"{made_before:%Y-%m-%d %H:%M:%S}"
+        undone = (
+            f"it holds what the table showed before {night} UTC; --as-of says when the copy was made, "
+            "also where the old value is meant"
+        )
+        since = (
+            f"a cell of it changed at {night} UTC or later, and the copy seems to be older; "
+            "--as-of says when it was made"
+        )
+        found = dict.fromkeys(told, undone)
+        for number, own in differing.items():
+            if number not in found and any(self._changed_since(proposal, made_before) for proposal in own):
+                found[number] = since
+        return found
+
+    def _went_back(self, proposals: Sequence[Proposal]) -> list[datetime]:
+        """When the values that these cells would go back to were replaced."""
+        return [found for proposal in proposals if (found := self._replaced_at(proposal)) is not None]
+
+    def _replaced_at(self, proposal: Proposal) -> datetime | None:
+        rule = self._rules.get(proposal.cell.field)
+        if rule is None:
+            return None
+        return max(
+            (
+                one.detected_at
+                for one in self._of(proposal)
+                if looks_alike(rule.kind, rule.validation, one.old, proposal.new)
+            ),
+            default=None,
+        )
+
+    def _changed_since(self, proposal: Proposal, when: datetime) -> bool:
+        return any(one.detected_at >= when for one in self._of(proposal))
+
+    def _of(self, proposal: Proposal) -> Sequence[Replaced]:
+        cell = proposal.cell
+        return self._replaced.get((cell.record, cell.event, cell.instance, cell.field), ())
 
 
 def table_of(columns: Iterable[object], rows: Iterable[Sequence[Any]]) -> Table:

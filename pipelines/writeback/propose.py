@@ -159,7 +159,7 @@ def _read(config: Config, project: ProjectConfig, table: Table, defaults: Defaul
                 why="the project has not been published yet.",
                 remedy="Run `redcap-warehouse sync` first.",
             )
-        night = Night(shown, published.rows, published.columns, published.misfits)
+        night = Night(shown, published.rows, published.columns, published.misfits, published.replaced)
         try:
             return read_offer(table, night, defaults, instrument=wanted.instrument, blanks=wanted.blanks)
         except Unreadable as problem:

@@ -27,7 +27,7 @@ from pipelines.sync import Load, Now, Sleep, new_run_id, utc_now
 from pipelines.warehouse.apply import Staged, apply_chunks
 from pipelines.warehouse.connection import private_folder
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.journal import Journal, Settlement, columns_in_step, hidden_fields, is_published
+from pipelines.warehouse.journal import OVERTAKEN, Journal, Settlement, columns_in_step, hidden_fields, is_published
 from pipelines.warehouse.layout import Layout, make_layout, unexpected_columns
 from pipelines.warehouse.mirror import Mirror
 from pipelines.warehouse.proof import open_prover
@@ -60,7 +60,8 @@ FIRST_WAIT = 2.0
 LOOK_HOLDS = 5.0
 # Of so few records a large share is everyday work.
 FEW_RECORDS = 5
-# Written records are fetched and brought into the warehouse so many at a time.
+# Written records are brought into the warehouse at the latest when there are so many, or when the look at the first of
+# them is no longer believed.
 BRING_RECORDS = 5_000
 
 Step = Callable[[str], None]
@@ -182,7 +183,8 @@ def revert_writeback(
 ) -> Plan | Outcome:
     """Undo what a batch wrote, through the same gate: a cell that somebody changed since is a conflict and stays.
 
-    The inverse proposals are a batch of their own, which is made when it is first asked for, be it to plan or to apply.
+    The inverse proposals are a batch of their own, made when it is asked for, be it to plan or to apply, and made anew
+    when the batch has written more since.
     """
     work = Writeback(
         config,
@@ -194,8 +196,10 @@ def revert_writeback(
         step=step,
     )
     with work.opened() as desk:
+        if apply:
+            return desk.apply(lambda: desk.propose_reverse(batch, author))
         desk.propose_reverse(batch, author)
-        return desk.apply() if apply else desk.plan()
+        return desk.plan()
 
 
 def reverse_name(batch: str) -> str:
@@ -299,10 +303,14 @@ class Desk:
         self._stamp = work.load.stamp
         self._began = time.monotonic()
         self._looked = float("-inf")
+        self._read_at = float("inf")
+        """When the first of the cells was read back that are not kept yet."""
         self._request = 0
         self._tally = _Tally()
         self._due: dict[str, None] = {}
         """Records that were written and have yet to be brought into the warehouse."""
+        self._settled: list[Settlement] = []
+        """What became of cells, to be kept together with that: until then they count as intended."""
 
     # -- the two things a run can be ---------------------------------------------------------------------------
 
@@ -331,39 +339,45 @@ class Desk:
         )
 
     def propose_reverse(self, batch: str, author: str) -> None:
-        """Enter what undoes a batch, unless that was done before."""
+        """Enter what undoes a batch as it is now; what was entered before and is still so stays."""
         known = [row.batch for row in self.journal.batches()]
         name = reverse_name(batch)
-        if name in known:
-            return
-        cells = self.journal.reverting(batch) if batch in known else []
-        if not cells:
+        cells = self.journal.reverting(batch, name) if batch in known else []
+        if not cells and name not in known:
             what = "wrote nothing that could be undone" if batch in known else "is not known"
             raise WritebackRefused(
                 project=self.project.name,
                 seen=f"the batch {batch} {what}.",
                 if_meant="writeback.batches lists all batches and what became of them.",
             )
+        entered = {(each.cell, each.seen, each.new) for each in self.journal.open_proposals(name)}
+        if entered == set(cells):
+            return
         proposals = [
             Proposal(0, name, cell, after, before, f"revert of {batch}", author) for cell, after, before in cells
         ]
         with self.mirror.transaction():
+            self.journal.forget_open(name)
             self.journal.add(proposals, batch=name, author=author, source="revert", now=self.work.now(), reverts=batch)
 
-    def apply(self) -> Outcome:
-        """The whole write-back, entered in the ledger as a run of its own."""
+    def apply(self, prepare: Callable[[], None] = lambda: None) -> Outcome:
+        """The whole write-back, entered in the ledger as a run of its own.
+
+        `prepare` is called once it is known what became of the cells of earlier runs.
+        """
         self._stamp = replace(self._stamp, now=self.mirror.begin_run(self.run_id, MODE, self.work.now()))
         try:
-            outcome = self._apply()
+            outcome = self._apply(prepare)
         except BaseException as problem:
             self._end("failed", _told(problem))
             raise
         self._end("ok", None)
         return replace(outcome, to_publish=self._may_publish())
 
-    def _apply(self) -> Outcome:
+    def _apply(self, prepare: Callable[[], None]) -> Outcome:
         known = self._known()
         self._settle(known)
+        prepare()
         proposals = self._proposals()
         decided = self._decided(known, proposals)
         if refusal := self._refusal(known, decided):
@@ -372,7 +386,7 @@ class Desk:
         try:
             for batch in in_batches([item for item in decided if item.writes]):
                 final |= {item.proposal.number: item for item in self._written(known, batch)}
-                if len(self._due) >= BRING_RECORDS:
+                if len(self._due) >= BRING_RECORDS or time.monotonic() - self._read_at > LOOK_HOLDS:
                     self._bring_in(known)
         except (WarehouseError, errors.RedcapError):
             # What was confirmed before the trouble belongs in the warehouse all the same.
@@ -548,7 +562,7 @@ class Desk:
             # The next one has been waiting for this one.
             self._looked = float("-inf")
         if sent:
-            self._look_and_account(known, sent, came, stopped)
+            self._look_at_sent(known, sent, came, stopped)
         return came.changed
 
     def _note_intended(self, known: _Known, parcel: Parcel) -> None:
@@ -623,10 +637,8 @@ class Desk:
 
     # -- looking and accounting --------------------------------------------------------------------------------
 
-    def _look_and_account(
-        self, known: _Known, sent: Sequence[Decided], came: _Course, stopped: Exception | None
-    ) -> None:
-        """Read a batch's cells back and keep what became of them; then raise what stopped the sending, if anything.
+    def _look_at_sent(self, known: _Known, sent: Sequence[Decided], came: _Course, stopped: Exception | None) -> None:
+        """Read a batch's cells back and note what became of them; then raise what stopped the sending, if anything.
 
         Cells that do not hold what was sent after an answer was lost stay intended: they may still arrive.
         """
@@ -635,6 +647,7 @@ class Desk:
         try:
             live = self._read_back(known, sent)
         except (WarehouseError, errors.RedcapError) as problem:
+            self._bring_in(known)
             raise self._stopped(stopped or problem) from None
         looked = [_settlement(known.rulebook, cell, live, came, lost=lost) for cell in sent]
         settled = [one for one in looked if one is not None]
@@ -642,31 +655,38 @@ class Desk:
             settled = [_not_sent(one, f"not sent: {_kind(stopped)}") for one in settled]
         self._account(settled, sent)
         if stopped is not None:
+            self._bring_in(known)
             raise self._stopped(stopped) from None
 
     def _account(self, settled: Sequence[Settlement], cells: Sequence[Decided]) -> None:
-        """Keep what became of cells."""
-        self.work.step("account")
-        with self.mirror.transaction():
-            self.journal.settle(settled, self.work.now())
+        """Have what became of cells kept with the next records that are brought in."""
+        self._read_at = min(self._read_at, time.monotonic())
+        self._settled += settled
         self._due |= dict.fromkeys(cell.place.record for cell in cells)
         self._tally.add(settled, cells)
 
     def _bring_in(self, known: _Known) -> None:
-        """The written records as they are now, into the warehouse; those that cannot be had wait for the next load."""
-        if not self._due:
+        """What became of cells, and their records as they are now, in one transaction.
+
+        Until then they count as intended, so that a run that dies is settled by looking. Records that cannot be had
+        wait for the next load.
+        """
+        if not (self._due or self._settled):
             return
         self.work.step("fetch")
-        records, self._due = list(self._due), {}
-        staged = self._fetched(known, records)
+        records, self._due, self._read_at = list(self._due), {}, float("inf")
+        staged = self._fetched(known, records) if records else []
         calculated = [f.field_name for f in known.structure.fields if dictionary.is_calculated(f)]
-        self.work.step("bring in")
+        self.work.step("account")
+        settled, self._settled = self._settled, []
         with self.mirror.transaction():
+            self.journal.settle(settled, self.work.now())
             if staged:
                 touched = apply_chunks(self.mirror.connection, known.layout, staged, self._stamp)
                 self._tally.rows_changed += touched.inserted + touched.updated + touched.deleted
                 brought = [record for chunk in staged for record in chunk.records]
-                self.journal.bring_in(self.run_id, self.work.now(), brought, calculated)
+                overtaken = self.journal.bring_in(self.run_id, self.work.now(), brought, calculated)
+                self._tally.overtaken(sum(one.number in overtaken for one in settled))
             self.journal.total()
 
     def _fetched(self, known: _Known, records: Collection[str]) -> list[Staged]:
@@ -762,6 +782,13 @@ class _Tally:
             if one.message:
                 told = without(one.message, one.after, *_said_of(about.get(one.number)))
                 self.messages[told] = self.messages.get(told, 0) + 1
+
+    def overtaken(self, cells: int) -> None:
+        """Cells that were confirmed, and that somebody changed before that could be kept."""
+        if cells:
+            self.by_status[Status.CONFIRMED] -= cells
+            self.by_status[Status.NOT_CONFIRMED] = self.by_status.get(Status.NOT_CONFIRMED, 0) + cells
+            self.messages[OVERTAKEN] = self.messages.get(OVERTAKEN, 0) + cells
 
 
 # --- Small and pure ---

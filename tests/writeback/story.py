@@ -174,10 +174,10 @@ class Story:
         return [(self.chance.choice(STEPS), self.chance.choice([1, 1, 1, 2]))]
 
     def _at(self, name: str, deadly: list[tuple[str, int]], typing: float) -> None:
-        if name in ("look", "send", "look again", "look after loss", "read back"):
+        if name in ("look", "send", "look again", "look after loss", "read back", "fetch", "account"):
             while self.chance.random() < typing:
                 # Between a look and its request nothing can be done; and a lost request is only looked at itself.
-                self.somebody_types(late=name in ("send", "read back"))
+                self.somebody_types(late=name in ("send", "read back", "fetch", "account"))
         for at, (step, times) in enumerate(deadly):
             if step == name:
                 deadly[at] = (step, times - 1)

@@ -117,11 +117,44 @@ def test_a_read_that_fails_once_is_asked_again(site, study, nth):
     assert [change[4] for change in site.changes() if change[1] == "weight"] == ["writeback"]
 
 
-def test_records_that_cannot_be_fetched_after_writing_wait_for_the_next_night(site, study):
+def written_but_not_fetched(site, study):
     site.propose([row("1", "weight", "60.5")])
     site.simulator.faults.add("504", content="record", action="export", nth=4, times=None)
     outcome = site.apply()
     assert (outcome.confirmed, outcome.rows_changed) == (1, 0)
     site.simulator.faults.clear()
+
+
+def test_records_that_cannot_be_fetched_after_writing_wait_for_the_next_night(site, study):
+    written_but_not_fetched(site, study)
     site.night()
     assert [change[4] for change in site.changes() if change[1] == "weight"] == ["writeback"]
+
+
+def test_records_that_could_not_be_fetched_are_brought_in_by_the_next_run(site, study):
+    written_but_not_fetched(site, study)
+    site.propose([row("2", "weight", "61.5")])
+    assert site.apply().sent == 1
+    told = [change[::4] for change in site.changes() if change[1] == "weight"]
+    assert told == [("1", "writeback"), ("2", "writeback")]
+
+
+def test_the_same_value_another_month_is_somebody_elses(site, study):
+    """A write that no night could see, because a person overtook it, is not looked for for ever."""
+    written_but_not_fetched(site, study)
+    study.save("1", {"weight": "99.9"})
+    site.night()
+    study.save("1", {"weight": "60.5"})
+    site.night()
+    told = [change[2:5] for change in site.changes() if change[1] == "weight"]
+    assert told == [("80.0", "99.9", "redcap"), ("99.9", "60.5", "redcap")]
+
+
+def test_a_message_that_quotes_values_is_counted_without_them(site, study):
+    site.propose([row("1", "remarks", "canary-new"), row("2", "initials", "zq")])
+    refusal = b'{"error": "canary-new is not valid for record 1, nor zq for 2."}'
+    site.simulator.faults.add("answer", content="record", action="import", status=400, body=refusal, times=None)
+    messages = " ".join(site.apply().messages)
+    assert "is not valid for record" in messages
+    assert "canary" not in site.apply().messages
+    assert "…" in messages

@@ -157,6 +157,76 @@ def test_revert_leaves_a_cell_that_somebody_changed_since(site, study):
     assert (study.value("1", "weight"), study.value("2", "weight")) == ("77.7", "81.0")
 
 
+def test_a_revert_that_was_only_looked_at_is_not_sent_with_the_next_batch(site, study):
+    site.propose([row("1", "weight", "60.5")])
+    site.apply()
+    assert site.revert(apply=False).counts.write == 1
+    site.propose([row("2", "weight", "61.5")], batch="c")
+    assert (site.plan().counts.write, site.apply().sent) == (1, 1)
+    assert study.value("1", "weight") == "60.5"
+
+
+def test_revert_undoes_what_a_batch_has_written_since_it_was_last_undone(site, study):
+    site.propose([row("1", "weight", "60.5")])
+    site.apply()
+    assert site.revert(apply=False).counts.write == 1
+    site.propose([row("2", "weight", "61.5")])
+    site.apply()
+    assert site.revert().confirmed == 2
+    assert (study.value("1", "weight"), study.value("2", "weight")) == ("80.0", "81.0")
+    # The same batch again: undone is what it finds then, not what it found the first time.
+    study.save("1", {"weight": "70.0"})
+    site.propose([row("1", "weight", "55.5", seen_value="70.0")])
+    assert site.apply().confirmed == 1
+    assert site.revert().confirmed == 1
+    assert study.value("1", "weight") == "70.0"
+    assert site.revert().sent == 0
+
+
+def test_revert_can_be_tried_again_when_redcap_refused_it(site, study):
+    site.propose([row("1", "weight", "60.5")])
+    site.apply()
+    study.lock_record("1", instrument="examination")
+    assert site.revert().failed == 1
+    study.unlock_record("1")
+    assert site.revert().confirmed == 1
+    assert study.value("1", "weight") == "80.0"
+
+
+@pytest.mark.parametrize("at", ["read back", "account"])
+def test_revert_undoes_what_a_run_that_died_had_written(site, study, at):
+    site.propose([row("1", "weight", "60.5")])
+
+    def step(name):
+        if name == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        site.apply(step=step)
+    assert study.value("1", "weight") == "60.5"
+    outcome = site.revert()
+    assert (outcome.settled, outcome.confirmed, study.value("1", "weight")) == (1, 2, "80.0")
+
+
+def test_who_changes_a_cell_directly_after_it_was_written_is_told_as_they(site, study):
+    site.propose([row("1", "weight", "60.5"), row("2", "weight", "61.5")])
+
+    def step(name):
+        if name == "fetch":
+            study.save("1", {"weight": "99.9"})
+            study.save("2", {"weight": "81.0"})
+
+    outcome = site.apply(step=step)
+    assert (outcome.confirmed, outcome.not_confirmed) == (0, 2)
+    assert outcome.messages == {"somebody changed it directly after it was written": 2}
+    assert site.journal("record, after_value, status") == [
+        ("1", "99.9", "not confirmed"),
+        ("2", "81.0", "not confirmed"),
+    ]
+    changed = [(record, new, origin) for record, name, _, new, origin, _ in site.changes() if name == "weight"]
+    assert changed == [("1", "99.9", "redcap")]
+
+
 def test_revert_of_nothing_is_refused(site, study):
     with pytest.raises(WritebackRefused, match="is not known"):
         site.revert("nothing")

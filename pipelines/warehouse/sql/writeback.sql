@@ -56,7 +56,8 @@ FROM (
 );
 
 -- open_proposals --
--- In the order in which they were proposed. A new instance that an earlier try of the batch has made goes by its
+-- In the order in which they were proposed. What undoes a batch is only meant when it is named: whoever looks at the
+-- plan of a revert has not asked for it. A new instance that an earlier try of the batch has made goes by its
 -- number from then on.
 SELECT p.proposal, p.batch, p.record, coalesce(p.event, ''), coalesce(p.instrument, ''),
        coalesce(m.instance, p.instance, ''), p.field, coalesce(p.seen_value, ''), p.new_value,
@@ -69,7 +70,9 @@ LEFT JOIN (
     GROUP BY ALL
 ) m ON m.batch = p.batch AND m.record = p.record AND m.event IS NOT DISTINCT FROM p.event AND m.label = p.instance
    AND (p.instrument IS NULL OR p.instrument = m.instrument)
-WHERE p.status = 'open' AND ($batch IS NULL OR p.batch = $batch)
+WHERE p.status = 'open'
+  AND CASE WHEN $batch IS NULL THEN p.batch NOT IN (SELECT batch FROM writeback.batches WHERE reverts IS NOT NULL)
+           ELSE p.batch = $batch END
 ORDER BY p.proposal;
 
 -- batch_names --
@@ -155,6 +158,20 @@ WHERE j.accounted_run IS NULL AND EXISTS (
       AND c.instance IS NOT DISTINCT FROM j.instance AND c.field = j.field
 );
 
+-- unaccounted_columns --
+SELECT DISTINCT instrument, field FROM writeback.journal
+WHERE accounted_run IS NULL AND status = 'confirmed' AND list_contains($records::VARCHAR[], record);
+
+-- overtake --
+-- Cells that were read back as they should be, and that somebody changed before their record was brought in.
+UPDATE writeback.journal AS j
+SET status = 'not confirmed', after_value = nullif(o.held, ''), message = $message, accounted_run = $run_id
+FROM (SELECT unnest($number::BIGINT[]) AS number, unnest($held::VARCHAR[]) AS held) o
+WHERE j.proposal = o.number AND j.status = 'confirmed' AND j.accounted_run IS NULL;
+
+-- overtake_proposals --
+UPDATE writeback.proposals SET status = 'not confirmed' WHERE list_contains($number::BIGINT[], proposal);
+
 -- mark_brought_in --
 -- Once the records are in the warehouse as they are now, nothing of these cells is left to be found.
 UPDATE writeback.journal SET accounted_run = $run_id
@@ -211,12 +228,22 @@ UPDATE writeback.batches SET planned_at = $now, run_id = $run_id WHERE list_cont
 UPDATE writeback.batches SET applied_at = $now, run_id = $run_id WHERE list_contains($batches::VARCHAR[], batch);
 
 -- reverting --
--- What undoes a batch: each cell it changed, from what it is now to what it was before the first time.
-SELECT record, coalesce(event, ''), instrument, coalesce(instance, ''), field,
-       coalesce(arg_max(coalesce(after_value, ''), settled_at), ''),
-       coalesce(arg_min(coalesce(before_value, ''), settled_at), '')
-FROM writeback.journal WHERE batch = $batch AND status = 'confirmed'
-GROUP BY ALL ORDER BY min(proposal);
+-- What undoes a batch: each cell it changed since it was last undone, from what it is now to what it was before that.
+SELECT j.record, coalesce(j.event, ''), j.instrument, coalesce(j.instance, ''), j.field,
+       coalesce(arg_max(coalesce(j.after_value, ''), j.settled_at), ''),
+       coalesce(arg_min(coalesce(j.before_value, ''), j.settled_at), '')
+FROM writeback.journal j
+LEFT JOIN (
+    SELECT record, event, instance, field, max(proposed_at) AS undone_at FROM writeback.proposals
+    WHERE batch = $reverse AND status IN ('confirmed', 'already there') GROUP BY ALL
+) u ON u.record = j.record AND u.event IS NOT DISTINCT FROM j.event AND u.instance IS NOT DISTINCT FROM j.instance
+   AND u.field = j.field
+WHERE j.batch = $batch AND j.status = 'confirmed' AND (u.undone_at IS NULL OR j.settled_at > u.undone_at)
+GROUP BY ALL ORDER BY min(j.proposal);
+
+-- forget_open --
+-- A batch that is made anew from what is there now.
+UPDATE writeback.proposals SET status = 'superseded' WHERE batch = $batch AND status = 'open';
 
 -- last_load --
 SELECT run_id, outcome, finished_at FROM redcap.sync_runs
@@ -245,3 +272,9 @@ WHERE project = $project AND instrument = $instrument;
 
 -- published_run --
 SELECT last_run_id FROM redcap.projects WHERE project = $project;
+
+-- replaced --
+SELECT record, coalesce(event, ''), coalesce(instance, ''), field, coalesce(old_value, ''), detected_at
+FROM redcap.record_changes
+WHERE project = $project AND instrument = $instrument AND change = 'update'
+  AND record IN (SELECT unnest($records::VARCHAR[]));
