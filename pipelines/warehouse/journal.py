@@ -389,9 +389,7 @@ class Published:
         return frozenset((str(a), str(b), str(c), str(d)) for a, b, c, d in rows)
 
     def replaced(self, instrument: str, records: Sequence[str]) -> dict[tuple[str, str, str, str], list[Replaced]]:
-        """What cells of some records held before, by record, event, instance and field; none where a night is named."""
-        if self._as_of is not None:
-            return {}
+        """What cells of some records held before, by record, event, instance and field."""
         answer = self._connection.execute(
             self._sql["replaced"], {"project": self._project, "instrument": instrument, "records": list(records)}
         )

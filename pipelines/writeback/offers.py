@@ -78,8 +78,10 @@ class Night:
     """The rows of an instrument of some records, verbatim."""
     columns: Callable[[str], Sequence[str]] = field(repr=False)
     misfits: Callable[[str], frozenset[tuple[str, str, str, str]]] = field(repr=False)
-    replaced: Callable[[str, Sequence[str]], Mapping[tuple[str, str, str, str], Sequence[Replaced]]] = field(repr=False)
-    """What cells of some records held before; none where the cleaner has said when the copy was made."""
+    replaced: Callable[[str, Sequence[str]], Mapping[tuple[str, str, str, str], Sequence[Replaced]]] | None = field(
+        repr=False, default=None
+    )
+    """What cells of some records held before; None where the table is known to be of this night."""
 
     def rules(self) -> dict[str, Rule]:
         """The columns of the project, as the dictionary was when it was published."""
@@ -371,11 +373,15 @@ class _Wide:
         misfits = self._night.misfits(self._instrument) if self._blanks is Blanks.CLEAR else frozenset()
         found = _Differences(self, published, misfits)
         differing = {number: list(found.of(key, cells)) for key, (number, cells) in rows.items()}
-        old = _Age(self._rules, self._night.replaced(self._instrument, records) if any(differing.values()) else {})
-        stale = old.stale(differing)
+        stale = self._stale(differing, records)
         proposals = tuple(one for number, own in differing.items() if number not in stale for one in own)
         refused += [Refused(number, why) for number, why in stale.items()]
         return Offer(proposals, tuple(sorted(refused, key=lambda r: r.row)), found.left, len(self._table.rows))
+
+    def _stale(self, differing: Mapping[int, Sequence[Proposal]], records: Sequence[str]) -> dict[int, str]:
+        if self._night.replaced is None or not any(differing.values()):
+            return {}
+        return _Age(self._rules, self._night.replaced(self._instrument, records)).stale(differing)
 
     def _row(self, row: Sequence[Any]) -> tuple[Key, dict[str, str]]:
         if len(row) != len(self._table.columns):
@@ -445,7 +451,7 @@ class _Differences:
 
 
 class _Age:
-    """Whether an edited table is a copy of the night it is compared with.
+    """Whether an edited file is a copy of the night it is compared with.
 
     In a copy from before the last nights a cell that somebody changed since looks edited, back to what it was. Taken
     for an edit it would undo that change, and nothing would notice.

@@ -75,7 +75,7 @@ def propose_file(
             )
         case _:
             raise NotProposed(project=name, why=f"{path} is neither a .csv nor a .parquet nor a .sql file.")
-    return _propose(config, project, table, wanted, source=path.name, now=now)
+    return _propose(config, project, table, wanted, source=path.name, now=now, from_file=True)
 
 
 def propose_query(
@@ -126,11 +126,18 @@ def propose_rows(
 
 
 def _propose(
-    config: Config, project: ProjectConfig, table: Table, wanted: Wanted | None, *, source: str, now: Now
+    config: Config,
+    project: ProjectConfig,
+    table: Table,
+    wanted: Wanted | None,
+    *,
+    source: str,
+    now: Now,
+    from_file: bool = False,
 ) -> Proposed:
     wanted = wanted or Wanted()
     defaults = Defaults(project.name, wanted.batch or new_run_id(now), wanted.author, wanted.reason)
-    offer = _read(config, project, table, defaults, wanted)
+    offer = _read(config, project, table, defaults, wanted, from_file=from_file)
     by_batch = _by_batch(offer.proposals)
     if by_batch:
         load = Load(config, project, run_id=new_run_id(now), now=now)
@@ -149,7 +156,9 @@ def _propose(
     )
 
 
-def _read(config: Config, project: ProjectConfig, table: Table, defaults: Defaults, wanted: Wanted) -> Offer:
+def _read(
+    config: Config, project: ProjectConfig, table: Table, defaults: Defaults, wanted: Wanted, *, from_file: bool
+) -> Offer:
     with open_published(WarehouseFolder(config.warehouse)) as connection:
         published = Published(connection, project.name, wanted.as_of)
         shown = published.shown()
@@ -159,7 +168,10 @@ def _read(config: Config, project: ProjectConfig, table: Table, defaults: Defaul
                 why="the project has not been published yet.",
                 remedy="Run `redcap-warehouse sync` first.",
             )
-        night = Night(shown, published.rows, published.columns, published.misfits, published.replaced)
+        # A frame was read just now; a file may have been saved some nights ago, unless its age is told.
+        may_be_old = from_file and wanted.as_of is None
+        replaced = published.replaced if may_be_old else None
+        night = Night(shown, published.rows, published.columns, published.misfits, replaced)
         try:
             return read_offer(table, night, defaults, instrument=wanted.instrument, blanks=wanted.blanks)
         except Unreadable as problem:

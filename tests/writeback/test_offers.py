@@ -205,7 +205,7 @@ def test_a_copy_of_a_repeating_table_needs_its_keys_and_makes_new_instances(site
     assert outcome.complete
 
 
-def test_a_copy_from_before_the_last_night_undoes_nothing(site, study, offer):
+def test_a_file_from_before_the_last_night_undoes_nothing(site, study, tmp_path, offer):
     """What a person changed since looks edited back in it; rows that cannot be told apart are refused."""
     saved, copy = utc_now(), table(site, "study", "examination")
     study.save("1", {"remarks": "changed"})
@@ -213,14 +213,15 @@ def test_a_copy_from_before_the_last_night_undoes_nothing(site, study, offer):
     site.night()
     copy.loc[copy.record_id == "2", "remarks"] = "mine"
     copy.loc[copy.record_id == "3", "remarks"] = "third"
-    copy = copy[copy.record_id.isin(["1", "2", "3"])].reset_index(drop=True)
-    proposed = offer(copy)
+    path = tmp_path / "copy.csv"
+    copy[copy.record_id.isin(["1", "2", "3"])].to_csv(path, index=False)
+    proposed = offer(path)
     assert [one.row for one in proposed.refused] == [1, 2]
     assert "holds what the table showed before" in proposed.refused[0].why
     assert "the copy seems to be older" in proposed.refused[1].why
     assert [p[:4] for p in proposals(site)] == [("3", "remarks", "remark 3", "third")]
     # Whoever says when it was made gets what was seen then: the changed cell is a conflict, the untouched one nothing.
-    named = offer(copy, as_of=saved, batch="named")
+    named = offer(path, as_of=saved, batch="named")
     assert (named.accepted, named.refused) == (2, ())
     outcome = site.apply(batch="named")
     assert (outcome.counts.conflict, study.value("1", "remarks"), study.value("2", "remarks")) == (
@@ -230,27 +231,27 @@ def test_a_copy_from_before_the_last_night_undoes_nothing(site, study, offer):
     )
 
 
-def test_an_old_value_can_be_restored_by_a_copy_of_today(site, study, offer):
+def test_an_old_value_can_be_restored_by_a_frame_and_by_a_file_that_tells_its_age(site, study, tmp_path, offer):
     study.save("1", {"remarks": "changed"})
     site.night()
     copy = table(site, "study", "examination")
     copy.loc[copy.record_id == "1", "remarks"] = "remark 1"
-    assert offer(copy).accepted == 0
-    assert offer(copy, as_of=utc_now()).accepted == 1
-    assert site.apply().complete
-    assert study.value("1", "remarks") == "remark 1"
+    copy.to_csv(tmp_path / "copy.csv", index=False)
+    assert offer(tmp_path / "copy.csv").accepted == 0
+    assert offer(tmp_path / "copy.csv", as_of=utc_now()).accepted == 1
+    assert offer(copy, batch="c").accepted == 1
 
 
 def test_an_edited_data_access_group_is_refused_by_the_plan_not_overlooked(site, offer):
     handle = site.study()
     for name in ("north", "south"):
         handle.add_dag(name)
-    handle.assign_dag("1", "north")
+    handle.assign_dag("10", "north")
     site.night()
     frame = table(site, "study", "examination")
     assert list(frame["redcap_data_access_group"].dropna()) == ["north"]
     assert offer(frame).accepted == 0
-    frame.loc[frame.record_id == "1", "redcap_data_access_group"] = "south"
+    frame.loc[frame.record_id == "10", "redcap_data_access_group"] = "south"
     assert offer(frame).accepted == 1
     assert site.plan().counts.reasons == {"a column that REDCap fills in itself": 1}
 
