@@ -580,7 +580,7 @@ class Desk:
             while cells := splitting.next():
                 self.work.step("send")
                 try:
-                    self._deliver(known, self._still_wanted(known, cells, came), clears=parcel.clears)
+                    self._deliver(known, self._still_wanted(known, cells, came), came, clears=parcel.clears)
                 except errors.ImportRejected as refusal:
                     splitting.was_refused(refusal.lines, refusal.said or "refused without a word about the cells")
                     if splitting.hopeless:
@@ -594,16 +594,24 @@ class Desk:
             came.guilty |= splitting.guilty
 
     def _still_wanted(self, known: _Known, cells: Sequence[Decided], came: _Course) -> list[Decided]:
-        """The cells without those that somebody changed since they were looked at; asked only if that is long ago."""
+        """The cells without those that somebody changed since they were looked at; asked only if that is long ago.
+
+        One that was in a request before, whose answer was lost or said that it was too large, may have arrived with it.
+        """
         if time.monotonic() - self._looked <= LOOK_HOLDS:
             return list(cells)
         self.work.step("look again")
         live = self._read_back(known, cells)
-        changed = [cell for cell in cells if not _same_as_before(known.rulebook, cell, live)]
-        came.changed |= {cell.proposal.number for cell in changed}
-        return [cell for cell in cells if cell.proposal.number not in came.changed]
+        touched = [cell for cell in cells if not _same_as_before(known.rulebook, cell, live)]
+        arrived = {
+            cell.proposal.number
+            for cell in touched
+            if cell.proposal.number in came.left and _arrived(known.rulebook, cell, live.value(cell.place, cell.column))
+        }
+        came.changed |= {cell.proposal.number for cell in touched} - arrived
+        return [cell for cell in cells if cell.proposal.number not in came.changed | arrived]
 
-    def _deliver(self, known: _Known, cells: Sequence[Decided], *, clears: bool) -> None:
+    def _deliver(self, known: _Known, cells: Sequence[Decided], came: _Course, *, clears: bool) -> None:
         """One import; where its answer is lost, what arrived is looked at, and only the rest is sent again.
 
         Sending again cannot double anything: record ids and instances are always given, and values that are the same
@@ -613,6 +621,7 @@ class Desk:
         for attempt in range(1, TRIES + 1):
             if not left:
                 return
+            came.left |= {cell.proposal.number for cell in left}
             try:
                 self.client.import_records(
                     row_text(import_rows(known.rulebook, left)), overwrite="overwrite" if clears else "normal"
@@ -758,6 +767,8 @@ class _Course:
 
     guilty: dict[int, str] = field(default_factory=dict)
     """Refused by REDCap, in its own words."""
+    left: set[int] = field(default_factory=set)
+    """In a request that left, whatever became of it."""
     changed: set[int] = field(default_factory=set)
     """Not sent, because somebody changed the cell at the last moment."""
 
@@ -812,7 +823,7 @@ def _settlement(rulebook: Rulebook, cell: Decided, live: Live, came: _Course, *,
     held = live.value(cell.place, cell.column)
     if number in came.guilty:
         return Settlement(number, Status.FAILED, held, came.guilty[number])
-    if number in came.changed:
+    if number in came.changed and number not in came.left:
         return Settlement(number, Status.FAILED, held, CHANGED_BEFORE, closes=False)
     if _arrived(rulebook, cell, held):
         return Settlement(number, Status.CONFIRMED, held)

@@ -40,6 +40,18 @@ def test_every_way_in_which_an_answer_fails_is_settled_by_looking(site, study, k
     lost_answer(site, study, kind, after_work)
 
 
+def test_what_arrived_with_a_request_said_to_be_too_large_is_ours_and_no_persons(site, study):
+    """Halved, the first half's answer is lost; the second half is looked at again, and holds what was sent before."""
+    site.propose([row(str(n), "weight", f"6{n}.5") for n in (1, 2, 3, 4)])
+    site.simulator.faults.add("memory", content="record", action="import", after_work=True)
+    site.simulator.faults.add("502", content="record", action="import", nth=2)
+    outcome = site.apply()
+    assert (outcome.confirmed, outcome.complete, outcome.counts.conflict) == (4, True, 0)
+    assert [entry[5] for entry in site.journal()] == ["confirmed"] * 4
+    assert site.revert().confirmed == 4
+    assert study.value("1", "weight") == "80.0"
+
+
 def test_a_server_that_stays_away_leaves_the_cells_intended_and_the_next_run_finishes(site, study):
     site.propose([row("1", "weight", "60.5"), row("2", "weight", "61.5")])
     site.simulator.faults.add("502", content="record", action="import", times=None)
