@@ -336,21 +336,20 @@ class _InstrumentApply:
     def _note_misfits(self) -> int:
         typed = self._typed_columns()
         # Two steps: values written the usual way are let through by a cheap test, which is nearly all of them.
-        suspects = self._counts([kind.suspect(identifier(name)) for name, kind, _ in typed])
+        suspects = self._aggregates([kind.suspects(identifier(name)) for name, kind, _ in typed])
         typed = [column for column, count in zip(typed, suspects, strict=True) if count]
         misfits = [kind.misfit(identifier(name)) for name, kind, _ in typed]
-        counts = self._counts(misfits)
+        counts = self._aggregates([f"count(*) FILTER ({misfit})" for misfit in misfits])
         for (name, _, expected), misfit, count in zip(typed, misfits, counts, strict=True):
             if count:
                 self._insert_misfits(name, expected, misfit)
         return sum(counts)
 
-    def _counts(self, tests: Sequence[str]) -> tuple[int, ...]:
-        """In how many of the batch's rows each test holds."""
-        if not tests:
+    def _aggregates(self, expressions: Sequence[str]) -> tuple[int, ...]:
+        """What some aggregates say of the batch's rows."""
+        if not expressions:
             return ()
-        counted = ", ".join(f"count(*) FILTER ({test})" for test in tests)
-        return self.connection.execute(f"SELECT {counted} FROM incoming").fetchone() or ()
+        return self.connection.execute(f"SELECT {', '.join(expressions)} FROM incoming").fetchone() or ()
 
     def _note_contradictions(self) -> int:
         """Rows where the setup says none can be: they are kept like any other, and reported."""

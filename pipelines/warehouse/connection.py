@@ -6,6 +6,7 @@ What lies in a file is layout.py's and the SQL files' business.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -158,7 +159,4 @@ def reason_of(problem: BaseException) -> str:
 
 
 def _remove_spill(path: Path) -> None:
-    spill = path.parent / f"{path.name}.spill"
-    for leftover in spill.glob("*"):
-        leftover.unlink(missing_ok=True)
-    spill.rmdir()
+    shutil.rmtree(path.parent / f"{path.name}.spill", ignore_errors=True)

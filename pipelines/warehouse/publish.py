@@ -46,6 +46,9 @@ FRESH = "_publish.fresh"
 BOOKS = ("instruments", "runs", "sources", "cell_changes", "first_rows", "first_columns")
 
 
+# How many comments are set in one transaction.
+COMMENTS = 50
+
 # How a load ends that readers may see; an incomplete one lacks only records it names.
 ENDED_WELL = ("ok", "incomplete")
 
@@ -182,16 +185,26 @@ def _take_up(connection: Connection, projects: Sequence[str]) -> tuple[int, dict
     connection.execute(statements("writeback")["create_writeback"])
     copied, failed = 0, {}
     for project in projects:
+        part = _ProjectPublish(connection, project)
         connection.execute("BEGIN TRANSACTION")
         try:
-            copied += _ProjectPublish(connection, project).run()
+            copied += part.run()
             connection.execute("COMMIT")
         except duckdb.Error as problem:
             failed[project] = reason_of(problem)
             with suppress(duckdb.Error):
                 connection.execute("ROLLBACK")
+        else:
+            _comment(connection, part.comments)
     connection.execute("CHECKPOINT")
     return copied, failed
+
+
+def _comment(connection: Connection, comments: Sequence[str]) -> None:
+    """Set comments, a few in each transaction: every one makes a copy of its whole view, which lives that long."""
+    for first in range(0, len(comments), COMMENTS):
+        some = comments[first : first + COMMENTS]
+        connection.execute("; ".join(("BEGIN TRANSACTION", *some, "COMMIT")))
 
 
 class _ProjectPublish:
@@ -209,6 +222,8 @@ class _ProjectPublish:
         self.history = f"{project}_history"
         self.record_id_field = ""
         self.tables: dict[tuple[str, str], list[str]] = {}
+        self.comments: list[str] = []
+        """Statements that say what views and their columns are, to be executed once everything else is committed."""
 
     def run(self) -> int:
         """Bring the published project to its working file; returns how many instruments were written."""
@@ -340,7 +355,7 @@ class _ProjectPublish:
                     f"CREATE OR REPLACE VIEW {view} AS {select} FROM {qualified(self.history, name)} "
                     "WHERE _valid_to IS NULL"
                 )
-                self._comment("VIEW", view, texts)
+                self._say_what_is(view, texts)
         self._forget(name)
         self.connection.execute(
             "INSERT INTO _publish.instruments VALUES ($project, $name, $run, $definition)",
@@ -447,12 +462,10 @@ class _ProjectPublish:
             "WHERE _valid_from <= ts AND (_valid_to IS NULL OR _valid_to > ts)"
         )
 
-    def _comment(self, kind: str, target: str, comments: dict[str, str]) -> None:
-        places = [
-            (f"COLUMN {target}.{identifier(c)}" if c else f"{kind} {target}", text) for c, text in comments.items()
-        ]
-        # One call for all: each costs as much as its statement.
-        self.connection.execute("; ".join(f"COMMENT ON {place} IS {literal(text)}" for place, text in places))
+    def _say_what_is(self, view: str, texts: Mapping[str, str]) -> None:
+        for column, text in texts.items():
+            place = f"COLUMN {view}.{identifier(column)}" if column else f"VIEW {view}"
+            self.comments.append(f"COMMENT ON {place} IS {literal(text)}")
 
 
 def _catalog(project: str) -> str:

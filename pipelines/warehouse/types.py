@@ -33,9 +33,10 @@ class SqlType:
         cast = self.cast.format(value=value)
         return f"CASE WHEN regexp_full_match({value}, {literal(self.shape)}) THEN {cast} END"
 
-    def suspect(self, value: str) -> str:
-        """A cheap test over a SQL expression of text: whether it may not fit."""
-        return f"{value} IS NOT NULL AND ({self.plain.format(value=value)}) IS NOT TRUE"
+    def suspects(self, value: str) -> str:
+        """An aggregate over a SQL expression of text: how many may not fit, by the cheap test."""
+        # count_if is NULL where the test is, for every row.
+        return f"count({value}) - coalesce(count_if({self.plain.format(value=value)}), 0)"
 
     def misfit(self, value: str) -> str:
         """The exact test over a SQL expression of text: whether it does not fit."""
