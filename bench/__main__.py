@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from bench.dense import dense
 from bench.full_load import NAMES, SimulatorDied, full_load, memory
 from bench.measure import ContestantFailed
 from bench.nights import nights, thirty_nights
@@ -24,6 +25,8 @@ def main() -> None:
         print(full_load(chosen.records, chosen.rounds, contestants), flush=True)
         print(flush=True)
         print(memory((chosen.records, chosen.records * 4)), flush=True)
+        print(flush=True)
+        print(dense(chosen.records * 20), flush=True)
         print(flush=True)
         print(streaming(chosen.records * 2, max(5, chosen.rounds)), flush=True)
         print(flush=True)

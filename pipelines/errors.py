@@ -52,11 +52,9 @@ class WarehouseBusy(WarehouseError):
 class WarehouseUnreadable(WarehouseError):
     """A file of the warehouse cannot be opened or written."""
 
-    def __init__(self, *, path: Path, reason: str) -> None:
-        super().__init__(
-            f"{path} cannot be used: {reason}. The published data is as it was. "
-            "Check the folder's owner and rights and the free space on the disk, then try again."
-        )
+    def __init__(self, *, path: Path, reason: str, remedy: str | None = None) -> None:
+        usual = "Check the folder's owner and rights and the free space on the disk, then try again."
+        super().__init__(f"{path} cannot be used: {reason}. The published data is as it was. {remedy or usual}")
 
 
 class NotAllPublished(WarehouseError):

@@ -129,6 +129,12 @@ PROBLEMS = [
         {},
         "/proc/warehouse cannot be used",
     ),
+    (
+        "too little memory",
+        "memory_limit: 2MB\nservers: {s: {url: URL}}\nprojects: {classic: {token: {env: TOKEN_CLASSIC}}}",
+        {},
+        "Set memory_limit in projects.yaml higher",
+    ),
 ]
 
 

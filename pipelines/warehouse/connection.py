@@ -79,7 +79,7 @@ def open_writer(
             harden(connection, [staging] if staging is not None else [])
             yield connection
         except (duckdb.Error, OSError) as problem:
-            raise WarehouseUnreadable(path=path, reason=reason_of(problem)) from None
+            raise unusable(path, problem) from None
         finally:
             connection.close()
             _remove_spill(path)
@@ -93,7 +93,7 @@ def open_reader(path: Path) -> Iterator[Connection]:
     except duckdb.IOException as problem:
         if _is_locked(problem):
             raise WarehouseBusy(path=path) from None
-        raise WarehouseUnreadable(path=path, reason=reason_of(problem)) from None
+        raise unusable(path, problem) from None
     try:
         harden(connection, [])
         yield connection
@@ -141,11 +141,18 @@ def _waiting_for_the_lock(connect: Callable[[], Connection], path: Path, patienc
     except duckdb.IOException as problem:
         if _is_locked(problem):
             raise WarehouseBusy(path=path) from None
-        raise WarehouseUnreadable(path=path, reason=reason_of(problem)) from None
+        raise unusable(path, problem) from None
 
 
 def _is_locked(problem: BaseException) -> bool:
     return isinstance(problem, duckdb.IOException) and "onflicting lock" in str(problem)
+
+
+def unusable(path: Path, problem: BaseException) -> WarehouseUnreadable:
+    """What to raise when a file of the warehouse could not be opened, read or written."""
+    short = isinstance(problem, duckdb.OutOfMemoryException) and "disk" not in str(problem).lower()
+    remedy = "Set memory_limit in projects.yaml higher (it is 256MB unless set), then try again." if short else None
+    return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=remedy)
 
 
 def reason_of(problem: BaseException) -> str:
@@ -153,7 +160,7 @@ def reason_of(problem: BaseException) -> str:
     if isinstance(problem, OSError):
         return problem.strerror or type(problem).__name__
     if isinstance(problem, (duckdb.IOException, duckdb.OutOfMemoryException)):
-        return str(problem).splitlines()[0]
+        return str(problem).splitlines()[0].rstrip(".")
     # Other errors may quote the value they stumbled over.
     return f"DuckDB reported {type(problem).__name__}"
 

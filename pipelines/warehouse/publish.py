@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock
 
-from pipelines.errors import LoadUnfinished, NotAllPublished, WarehouseUnreadable
+from pipelines.errors import LoadUnfinished, NotAllPublished
 from pipelines.warehouse.catalog import STRUCTURE_TABLES
 from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, rewrite
 from pipelines.warehouse.connection import (
@@ -30,6 +30,7 @@ from pipelines.warehouse.connection import (
     private_folder,
     reason_of,
     sync_to_disk,
+    unusable,
 )
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.layout import KEYS, VERSION, redcap_name
@@ -96,7 +97,7 @@ def publish(folder: WarehouseFolder, *, memory_limit: str = "256MB") -> Publishe
         try:
             published = _publish(folder, waiting, memory_limit)
         except (OSError, duckdb.Error) as problem:
-            raise WarehouseUnreadable(path=folder.database, reason=reason_of(problem)) from None
+            raise unusable(folder.database, problem) from None
         finally:
             _sweep(folder)
     if published.failed:
