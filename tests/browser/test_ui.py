@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.jobs import nightly_instance
+from redcap_source import RedcapClient, Token
 from redcap_source.simulator import Simulator, make_study
 
 pytestmark = pytest.mark.browser
@@ -54,7 +55,8 @@ def ui(tmp_path_factory):
     with Simulator() as simulator:
         study = simulator.add_project(make_study("repeating", records=10), name="asthma_registry")
         (folder / "projects.yaml").write_text(
-            f"servers: {{sim: {{url: {simulator.url}}}}}\nprojects: {{asthma_registry: {{token: {{env: TOKEN}}}}}}\n"
+            f"servers: {{sim: {{url: {simulator.url}}}}}\n"
+            "projects: {asthma_registry: {token: {env: TOKEN}, writeback: {fields: [height]}}}\n"
         )
         with nightly_instance(folder / "dagster"):
             pass
@@ -75,7 +77,7 @@ def ui(tmp_path_factory):
             url = f"http://127.0.0.1:{port}"
             try:
                 wait_for("the UI", 90, lambda: graphql(url, "{ version }"))
-                yield url, folder
+                yield url, folder, study
             finally:
                 os.killpg(process.pid, signal.SIGINT)
                 process.wait(30)
@@ -84,7 +86,7 @@ def ui(tmp_path_factory):
 def test_a_person_materializes_a_project_and_sees_the_schedule_running(ui):
     from playwright.sync_api import sync_playwright
 
-    url, folder = ui
+    url, folder, _ = ui
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": 1500, "height": 950})
@@ -107,6 +109,50 @@ def test_a_person_materializes_a_project_and_sees_the_schedule_running(ui):
         "{ ... on Schedules { results { name scheduleState { status } } } } }",
     )
     assert schedules["schedulesOrError"]["results"] == [{"name": "nightly", "scheduleState": {"status": "RUNNING"}}]
+
+
+def test_a_person_writes_cleaned_values_back_from_the_launchpad(ui):
+    from playwright.sync_api import sync_playwright
+
+    url, folder, study = ui
+    record = study.records()[0]
+    cells = f"record,event,field,new_value,reason\n{record},baseline_arm_1,height,191,measured again\n"
+    (folder / "cells.csv").write_text(cells)
+    proposing = [sys.executable, "-m", "pipelines.cli", "propose", "asthma_registry", str(folder / "cells.csv")]
+    subprocess.run([*proposing, "--config", str(folder / "projects.yaml")], check=True, capture_output=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1500, "height": 950})
+        for apply in (False, True):
+            before = len(statuses(url))
+            page.goto(f"{url}/locations/redcap/jobs/write_back/playground", wait_until="domcontentloaded")
+            page.get_by_placeholder("Partition").fill("asthma_registry", timeout=30_000)
+            page.keyboard.press("Enter")
+            if apply:
+                page.locator(".CodeMirror").first.click()
+                page.keyboard.press("Control+A")
+                page.keyboard.insert_text("ops: {redcap__writeback: {config: {apply: true}}}")
+            page.get_by_role("button", name="Launch Run").click(timeout=15_000)
+            wait_for("the run", 120, lambda before=before: len(statuses(url)) > before and done(url))
+            assert "191" in exported(study, record) or not apply
+            assert apply or "191" not in exported(study, record)
+        page.goto(f"{url}/assets/redcap/writeback", wait_until="domcontentloaded")
+        page.get_by_text("confirmed", exact=True).wait_for(timeout=30_000)
+        page.screenshot(path=str(folder / "writeback.png"))
+        # Counts are shown, and the value itself nowhere.
+        assert page.get_by_text("191").count() == 0
+        browser.close()
+
+
+def done(url):
+    """Whether every run has ended, and ended well."""
+    return set(statuses(url)) == {"SUCCESS"}
+
+
+def exported(study, record):
+    """What REDCap holds of a record, as text."""
+    with RedcapClient(study.site.url, Token(study.token)) as client:
+        return json.dumps(client.export_records(records=[record]).to_dict())
 
 
 def statuses(url):
