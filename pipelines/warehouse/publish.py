@@ -191,21 +191,13 @@ def _take_up(connection: Connection, projects: Sequence[str]) -> tuple[int, dict
         try:
             copied += part.run()
             connection.execute("COMMIT")
+            part.comment()
         except duckdb.Error as problem:
             failed[project] = reason_of(problem)
             with suppress(duckdb.Error):
                 connection.execute("ROLLBACK")
-        else:
-            _comment(connection, part.comments)
     connection.execute("CHECKPOINT")
     return copied, failed
-
-
-def _comment(connection: Connection, comments: Sequence[str]) -> None:
-    """Set comments, a few in each transaction: every one makes a copy of its whole view, which lives that long."""
-    for first in range(0, len(comments), COMMENTS):
-        some = comments[first : first + COMMENTS]
-        connection.execute("; ".join(("BEGIN TRANSACTION", *some, "COMMIT")))
 
 
 class _ProjectPublish:
@@ -224,7 +216,9 @@ class _ProjectPublish:
         self.record_id_field = ""
         self.tables: dict[tuple[str, str], list[str]] = {}
         self.comments: list[str] = []
-        """Statements that say what views and their columns are, to be executed once everything else is committed."""
+        """Statements that say what views and their columns are."""
+        self.definitions: dict[str, str] = {}
+        """What instruments are made of whose views are new."""
 
     def run(self) -> int:
         """Bring the published project to its working file; returns how many instruments were written."""
@@ -255,6 +249,26 @@ class _ProjectPublish:
         )
         self.connection.execute("DROP TABLE new_runs")
         return written
+
+    def comment(self) -> None:
+        """Say what new views and their columns are, a few in each transaction, once everything else is committed.
+
+        Every comment makes a copy of its whole view, which lives as long as the transaction.
+        """
+        for first in range(0, len(self.comments), COMMENTS):
+            some = self.comments[first : first + COMMENTS]
+            self.connection.execute("; ".join(("BEGIN TRANSACTION", *some, "COMMIT")))
+        # Until here they have no definition on the books: were this to fail, the next publish would make them anew.
+        self.connection.execute(
+            "UPDATE _publish.instruments AS i SET definition = d.definition FROM (SELECT unnest($names::VARCHAR[]) "
+            "AS instrument, unnest($definitions::VARCHAR[]) AS definition) d "
+            "WHERE i.project = $project AND i.instrument = d.instrument",
+            {
+                "project": self.project,
+                "names": list(self.definitions),
+                "definitions": list(self.definitions.values()),
+            },
+        )
 
     def _begin_anew_if_other(self) -> None:
         """A working file that was begun anew knows nothing of what was published of the old one."""
@@ -311,7 +325,7 @@ class _ProjectPublish:
                 f"INSERT INTO {target} BY NAME SELECT * FROM {self.source}.{schema}.{identifier(table)}"
             )
 
-    def _bookkept(self) -> dict[str, tuple[str, str]]:
+    def _bookkept(self) -> dict[str, tuple[str, str | None]]:
         found = self.connection.execute(
             "SELECT instrument, changed_run, definition FROM _publish.instruments WHERE project = $project",
             {"project": self.project},
@@ -333,7 +347,7 @@ class _ProjectPublish:
 
     def _show(
         self,
-        before: tuple[str, str] | None,
+        before: tuple[str, str | None] | None,
         name: str,
         raw: str,
         typed: str,
@@ -348,6 +362,7 @@ class _ProjectPublish:
             return 0
         self._write_versions(name, json.loads(keys))
         if before is None or before[1] != definition:
+            self.definitions[name] = definition
             told = json.loads(comments)
             # Columns are told of in the views analysts use most; a third time would cost as much as the rows.
             for suffix, select, texts in (("_raw", raw, {"": told[""]}), ("", typed, told), ("_labels", labels, told)):
@@ -360,7 +375,12 @@ class _ProjectPublish:
         self._forget(name)
         self.connection.execute(
             "INSERT INTO _publish.instruments VALUES ($project, $name, $run, $definition)",
-            {"project": self.project, "name": name, "run": changed_run, "definition": definition},
+            {
+                "project": self.project,
+                "name": name,
+                "run": changed_run,
+                "definition": None if name in self.definitions else definition,
+            },
         )
         return 1
 
