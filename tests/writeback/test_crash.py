@@ -60,9 +60,7 @@ def check(site, study, expected, before):
     assert site.apply().sent == 0
 
 
-@pytest.mark.parametrize(
-    "request_number", [pytest.param(n, marks=[] if n == 6 else pytest.mark.fuzz) for n in range(1, 9)]
-)
+@pytest.mark.parametrize("request_number", [pytest.param(n, marks=pytest.mark.fuzz) for n in range(1, 9)])
 def test_killed_at_a_request_the_next_run_finishes_what_was_begun(site, study, request_number):
     before = {(r, f): study.value(r, f) for r in study.records() for f in ("remarks", "town")}
     expected = propose_many(site, study)
