@@ -151,6 +151,18 @@ def classic(tmp_path_factory) -> Iterator[Template]:
         yield Template(folder / "state.json", folder / "warehouse")
 
 
+@pytest.fixture(scope="session")
+def repeating(tmp_path_factory) -> Template:
+    """The repeating study: events, repeating instruments and a repeating event; loaded and published."""
+    folder = tmp_path_factory.mktemp("repeating")
+    with Simulator() as simulator, pytest.MonkeyPatch.context() as monkeypatch:
+        site = WritebackSite(simulator, folder, monkeypatch)
+        site.study("repeating", 6)
+        site.night()
+        simulator.save_state(folder / "state.json")
+        return Template(folder / "state.json", folder / "warehouse")
+
+
 @pytest.fixture
 def study(site, classic) -> ProjectHandle:
     """The classic study, loaded."""

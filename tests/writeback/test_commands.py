@@ -89,7 +89,6 @@ def test_a_refusal_is_an_expected_error_with_what_to_do(site, study, command, tm
     assert refused.exit_code == 1
     assert isinstance(refused.exception, WritebackRefused)
     assert isinstance(command("writeback", "study", "--batch", "no").exception, WarehouseError)
-    assert command("writeback", "study", "--max-cells", 3, "--apply").exit_code == 0
 
 
 def test_a_load_that_is_held_back_is_not_published_by_a_write_back(site, study, command, tmp_path):

@@ -151,6 +151,7 @@ def test_records_that_could_not_be_fetched_are_brought_in_by_the_next_run(site, 
     assert told == [("1", "writeback"), ("2", "writeback")]
 
 
+@pytest.mark.fuzz
 def test_the_same_value_another_month_is_somebody_elses(site, study):
     """A write that no night could see, because a person overtook it, is not looked for for ever."""
     written_but_not_fetched(site, study)

@@ -95,6 +95,7 @@ def test_a_number_seen_in_a_typed_table_is_what_was_published(site, study, offer
     assert site.apply().confirmed == 2
 
 
+@pytest.mark.fuzz
 def test_a_night_long_ago_can_be_what_was_seen(site, study):
     looked = utc_now()
     study.save("1", {"weight": "90.0"})
@@ -187,9 +188,8 @@ def test_a_copy_with_a_row_twice_or_without_an_id_keeps_the_others(site, study, 
     assert [(p[0], p[3]) for p in proposals(site)] == [("1", "60.5"), ("2", "63.5")]
 
 
-def test_a_copy_of_a_repeating_table_needs_its_keys_and_makes_new_instances(site):
-    handle = site.study("repeating", 6)
-    site.night()
+def test_a_copy_of_a_repeating_table_needs_its_keys_and_makes_new_instances(site, repeating):
+    handle = repeating.put_into(site)
     frame = table(site, "study", "exacerbations")
     with pytest.raises(NotProposed, match="lacks redcap_event_name and redcap_repeat_instance"):
         propose_frame(site.config, site.project(), frame.drop(columns=["redcap_event_name", "redcap_repeat_instance"]))

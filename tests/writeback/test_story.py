@@ -18,18 +18,6 @@ from .story import Story
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 
 
-@pytest.fixture(scope="session")
-def repeating(tmp_path_factory) -> Template:
-    """The repeating study: events, repeating instruments and a repeating event; loaded and published."""
-    folder = tmp_path_factory.mktemp("repeating")
-    with Simulator() as simulator, pytest.MonkeyPatch.context() as monkeypatch:
-        site = WritebackSite(simulator, folder, monkeypatch)
-        site.study("repeating", 6)
-        site.night()
-        simulator.save_state(folder / "state.json")
-        return Template(folder / "state.json", folder / "warehouse")
-
-
 def tell(template: Template, folder, monkeypatch, seed: int) -> Story:
     """One story from its proposals to its last look."""
     chance = random.Random(seed)
