@@ -133,7 +133,7 @@ def run_demo(folder: Path, records: int) -> None:
 
     A second demo begins anew.
     """
-    from pipelines.jobs import nightly_instance, run_nightly, run_writeback
+    from pipelines.in_process import nightly_instance, run_nightly, run_writeback
 
     console = stdout()
     began = time.monotonic()
@@ -297,7 +297,7 @@ def _what_next(console: Console, config: Config, seconds: float) -> None:
 def serve_ui() -> None:
     """The simulator and the Dagster UI over the demo's projects, until interrupted."""
     folder = Path("demo")
-    from pipelines.jobs import nightly_instance
+    from pipelines.in_process import nightly_instance
 
     with studies(folder, DEV_RECORDS, fresh=not demo_mark(_warehouse_of(folder)).exists()) as institution:
         with nightly_instance(folder / "dagster"):

@@ -20,6 +20,7 @@ DOORS = {
         "pipelines/assets.py",
         "pipelines/writeback_assets.py",
         "pipelines/checks.py",
+        "pipelines/in_process.py",
         "pipelines/jobs.py",
         "pipelines/resources.py",
         "pipelines/schedules.py",

@@ -12,7 +12,8 @@ import pytest
 from pipelines.assets import key
 from pipelines.config import Config, load_config
 from pipelines.definitions import make_definitions
-from pipelines.jobs import NIGHTLY, nightly_instance
+from pipelines.in_process import nightly_instance
+from pipelines.jobs import NIGHTLY
 from pipelines.warehouse.folder import WarehouseFolder
 from redcap_source.simulator import ProjectHandle, Simulator, make_study
 
@@ -103,7 +104,8 @@ def open_house(folder: Path) -> Iterator[House]:
         path = folder / "projects.yaml"
         path.write_text(
             "schedule: '15 3 * * *'\ntime_zone: Europe/Berlin\n"
-            f"servers: {{campus: {{url: {simulator.url}}}}}\n"
+            # One request at a time, so that faults strike in an order that can be foretold.
+            f"servers: {{campus: {{url: {simulator.url}, concurrency: 1}}}}\n"
             "projects:\n  study: {token: {env: TOKEN_STUDY}}\n  other: {token: {env: TOKEN_OTHER}}\n"
         )
         with nightly_instance(folder / "dagster") as instance:

@@ -86,8 +86,8 @@ def test_structure_assets_show_their_tables_columns(night):
 
 
 def test_a_record_that_cannot_be_had_is_published_without_and_fails_the_run(house):
-    # The study's two records together are too much for the server, and then one of them alone.
-    house.simulator.faults.add("memory", content="record", nth=4, times=2)
+    # The study's two records together are too much for the server, and then one of them alone, which is tried thrice.
+    house.simulator.faults.add("memory", content="record", nth=4, times=4)
     result = house.run("other")
     assert not result.success
     assert house.rows("SELECT outcome, records_quarantined FROM redcap.sync_runs") == [("incomplete", 1)]

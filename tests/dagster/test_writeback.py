@@ -4,7 +4,8 @@ import dagster as dg
 import pytest
 
 from pipelines.definitions import make_definitions
-from pipelines.jobs import WRITEBACK, nightly_instance, run_nightly
+from pipelines.in_process import nightly_instance, run_nightly
+from pipelines.jobs import WRITEBACK
 from pipelines.warehouse.reading import open_published, query
 from pipelines.writeback import Wanted, propose_rows
 from redcap_source.simulator import Simulator
