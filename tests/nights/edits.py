@@ -263,23 +263,35 @@ class People:
             return self.rename(chance)
         one, other = chance.sample(self.handle.records(), 2)
 
-        def act() -> None:
-            for old, new in ((one, "between"), (other, one), ("between", other)):
-                self._rename(old, new)
+        return f"swap {one} and {other}", partial(self.exchange, one, other)
 
-        return f"swap {one} and {other}", act
+    def exchange(self, one: str, other: str) -> None:
+        """Two records change their ids."""
+        for old, new in ((one, "between"), (other, one), ("between", other)):
+            self._rename(old, new)
+
+    def alike(self, chance: Random) -> tuple[str, str]:
+        """Two new records of which a list of ids, events and groups tells nothing but the ids."""
+        one, other = chance.sample(IDS, 2)
+        event, form, instance = self.place(chance)
+        for record in (one, other):
+            if record in self.handle.records():
+                self.handle.delete(record)
+                self.now_known.pop(record)
+            self._save(record, self.values(chance, form, blank=False), event, form, instance)
+        return one, other
 
     def take_over(self, chance: Random) -> Act:
         """A record is deleted, and another gets its id."""
         if len(self.handle.records()) < 2:
             return self.rename(chance)
         old, new = chance.sample(self.handle.records(), 2)
+        return f"{old} takes over the id of {new}, who is deleted", partial(self.inherit, old, new)
 
-        def act() -> None:
-            self.handle.delete(new)
-            self._rename(old, new)
-
-        return f"{old} takes over the id of {new}, who is deleted", act
+    def inherit(self, old: str, new: str) -> None:
+        """A record is deleted, and another gets its id."""
+        self.handle.delete(new)
+        self._rename(old, new)
 
     def wipe(self, chance: Random) -> Act:
         """An instrument, an event or an instance is emptied."""

@@ -244,12 +244,13 @@ def of_records(state: State) -> dict[tuple[str, str], dict[tuple[str, str], dict
     return found
 
 
-def between(what: str, found: State, before: State, after: State) -> None:
+def between(what: str, found: State, *states: State) -> None:
     """Refuse a state that has something of a record's instrument which was there neither before nor after an edit."""
-    told, old, new = of_records(found), of_records(before), of_records(after)
-    for key in told.keys() | old.keys() | new.keys():
-        if told.get(key) not in (old.get(key), new.get(key)):
-            raise Disagreement(f"{what}: {key} is {told.get(key)}, neither {old.get(key)} nor {new.get(key)}")
+    told, known = of_records(found), [of_records(state) for state in states]
+    for key in set().union(told, *known):
+        if all(told.get(key) != state.get(key) for state in known):
+            stood = ", nor ".join(str(state.get(key)) for state in known)
+            raise Disagreement(f"{what}: {key} is {told.get(key)}, neither {stood}")
 
 
 def of_record(state: State, record: str) -> State:

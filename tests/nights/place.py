@@ -107,6 +107,28 @@ class Place:
         """The published file."""
         return oracle.Shown(self.warehouse.database, NAME, self.record_id)
 
+    def published(self) -> State:
+        """What readers find; nothing before the first night."""
+        if not self.warehouse.database.exists():
+            return {}
+        with self.shown() as shown:
+            return shown.raw()
+
+    def known(self) -> frozenset[str]:
+        """The records that readers find, those without a row included; none before the first night."""
+        if not self.warehouse.database.exists():
+            return frozenset()
+        with self.shown() as shown:
+            rows = shown.redcap("records")
+        return frozenset(row["record"] for row in rows if row["deleted_at"] is None and row["renamed_to"] is None)
+
+    def last_outcome(self) -> str:
+        """How the last load ended, as readers are told."""
+        [[outcome]] = oracle.read(
+            self.warehouse.database, "SELECT outcome FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1"
+        )
+        return str(outcome)
+
     def published_bytes(self) -> str:
         """A digest of the published file; blank before the first night."""
         path = self.warehouse.database
@@ -157,11 +179,11 @@ class Place:
                 raise Disagreement(f"the ledger tells of the last night: {run}")
             self.nights.append(Night(run["finished_at"], truth.state, dict(people), truth.ids))
 
-    def check_torn(self, before: State, after: State) -> None:
+    def check_torn(self, *states: State) -> None:
         """After an edit in the middle of the load: of each record's instrument, what was there before or after it."""
         with self.shown() as shown:
             found = shown.raw()
-            oracle.between("published", found, before, after)
+            oracle.between("published", found, *states)
             self._check_rest(shown, found)
 
     def _check_rest(self, shown: oracle.Shown, today: State) -> None:

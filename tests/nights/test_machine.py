@@ -41,6 +41,8 @@ CONTENTS = (
     "formEventMapping", "repeatingFormsEvents", "user", "userRole", "dag",
 )  # fmt: skip
 BODIES = (b"null", b"{}", b'{"error":"no"}', b"ERROR: no", b"[", b"\xff\xfe", b"<br />Warning", b'[{"a":1}]')
+# With these at the log a night reads every record instead.
+AT_THE_LOG = (None, None, None, "500", "504", "memory", "truncate", "empty")
 RIGHTS = (
     ("logging", 0), ("logging", 1), ("logging", 0), ("logging", 1), ("user_rights", 0), ("user_rights", 1),
     ("design", 0), ("design", 1), ("data_access_groups", 0), ("data_access_groups", 1), ("forms_export", 1),
@@ -174,18 +176,18 @@ class Nights(RuleBasedStateMachine):
 
     def must_refuse(self, truth):
         """Whether going on would take away what may still be there."""
-        before = self.place.nights[-1] if self.place.nights else None
-        if before is None or not before.seen:
+        known = self.place.known()
+        if not known:
             return False
-        gone = before.seen - truth.ids
+        gone = known - truth.ids
         out_of_sight = gone & frozenset(self.people.handle.records())
-        share = len(gone) / len(before.seen)
+        share = len(gone) / len(known)
         return bool(not truth.ids or out_of_sight or (len(gone) > 2 and share > self.place.config.deletion_limit))
 
     def may_refuse(self, truth):
         """Whether something is less than it was."""
         narrowed = self.rights["forms_export"] != 1 or self.rights["dag"]
-        return bool(narrowed or (self.place.nights and self.place.nights[-1].seen - truth.ids))
+        return bool(narrowed or self.place.known() - truth.ids)
 
     @rule(
         kind=st.sampled_from(FAULTS),
@@ -200,7 +202,7 @@ class Nights(RuleBasedStateMachine):
         if kind == "drop_records" and not self.rights["logging"]:
             # Without the log there is nothing beside the answer that lost records.
             return
-        options = self.attempt()
+        options, yesterday = self.attempt(), self.place.published()
         note(
             f"{self.place.simulator.clock.local()} night {options} with {kind} at {content} {nth} times {times} {body}"
         )
@@ -219,26 +221,57 @@ class Nights(RuleBasedStateMachine):
         note(f"failed: {problem}")
         self.untouched = self.calm = False
         if problem is None:
-            self.after_trouble()
+            self.after_trouble(yesterday)
 
-    def after_trouble(self):
+    def after_trouble(self, yesterday):
         """The load came to an end all the same: then it tells the truth, or names what it lacks."""
         truth = self.place.fresh()
-        run = oracle.read(
-            self.place.warehouse.database, "SELECT outcome FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1"
-        )
-        if run == [("ok",)]:
+        if self.place.last_outcome() == "ok":
             self.place.check(truth, self.people.now_known)
             self.good()
         else:
-            yesterday = self.place.nights[-1].state if self.place.nights else {}
             self.place.check_torn(yesterday, truth.state)
+
+    @rule(act=st.sampled_from(("swap", "take_over", "swap_back")), chance=CHANCES, trouble=st.sampled_from(AT_THE_LOG))
+    def told_by_the_log(self, act, chance, trouble):
+        """Something of which dates and census say nothing; then a night, which may find the log hard to read."""
+        if self.rights != FULL_RIGHTS:
+            return
+        one, other = self.people.alike(chance)
+        self.untouched = False
+        # Nothing else may be in reach of the overlap, so that nothing else makes the night look at these records.
+        self.place.clocks.moment += timedelta(hours=2)
+        self.quiet_night()
+        self.place.clocks.moment += timedelta(days=1)
+        note(f"{self.place.simulator.clock.local()} {act} {one} and {other}, {trouble} at the log")
+        if not {one, other} <= set(self.people.handle.records()):
+            return
+        self.untouched = False
+        if act == "take_over":
+            self.people.inherit(one, other)
+        else:
+            self.people.exchange(one, other)
+        if act == "swap_back":
+            self.people.exchange(one, other)
+        if trouble is None:
+            self.quiet_night()
+            return
+        yesterday, options = self.place.published(), self.attempt()
+        self.place.simulator.faults.add(trouble, content="log", times=None)
+        problem = self.place.failed_night(allow_deletions=True, **options)
+        self.place.simulator.faults.clear()
+        self.calm = False
+        if problem is not None:
+            raise problem
+        if self.place.last_outcome() != "ok":
+            raise Disagreement("the log was hard to read, and the night was not whole")
+        self.after_trouble(yesterday)
 
     @rule(chance=CHANCES, content=st.sampled_from((None, "record", "record", "log", "user")), nth=st.integers(1, 8))
     def torn_night(self, chance, content, nth):
         """A night in whose middle somebody works on."""
         name, act = self.people.draw_act(chance)
-        before = self.place.fresh()
+        before, yesterday = self.place.fresh(), self.place.published()
         options = self.attempt()
         note(f"{self.place.simulator.clock.local()} night {options}; before request {nth} of {content}: {name}")
         waiting = [act]
@@ -251,13 +284,15 @@ class Nights(RuleBasedStateMachine):
         if problem is not None and not struck and not self.may_refuse(before):
             raise problem
         if problem is None:
-            self.place.check_torn(before.state, self.place.fresh().state)
+            # Who went out of sight in the middle, and of whom the log does not say why, is as the night before.
+            older = [yesterday] if self.place.last_outcome() != "ok" else []
+            self.place.check_torn(before.state, self.place.fresh().state, *older)
 
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "30"))
 SHORT = settings(
     max_examples=3,
-    stateful_step_count=12,
+    stateful_step_count=10,
     deadline=None,
     # Making an example smaller takes longer than `make test` may; the long run does it.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
