@@ -178,7 +178,8 @@ def show_life(life: Life, *, cells: bool) -> None:
         at = f" {name.deleted_at:%Y-%m-%d %H:%M}" if name.deleted_at else ""
         console.print(f"{name.record}: first seen {name.first_seen:%Y-%m-%d %H:%M}{end}{at}", markup=False)
     columns = ("found (UTC)", "changed (UTC)", "by", "origin", "event", "instrument", "#", "field", "before", "after")
-    table = _table(None, columns)
+    reasons = any(change.reason for change in life.changes)
+    table = _table(None, (*columns, "why") if reasons else columns)
     for changes in _told_together(life.changes, cells=cells):
         first = changes[0]
         whole = len(changes) > 1
@@ -193,6 +194,7 @@ def show_life(life: Life, *, cells: bool) -> None:
             f"({first.change} of {len(changes)} values)" if whole else first.field,
             "" if whole else first.old_value or "",
             "" if whole else first.new_value or "",
+            *(((first.reason or ""),) if reasons else ()),
         )
         # Values may look like rich's markup.
         table.add_row(*map(Text, shown))

@@ -44,7 +44,7 @@ APPENDED = ("dictionary_changes", "sync_chunks")
 # Where the published file keeps how large it was when it was last written afresh.
 FRESH = "_publish.fresh"
 # What stands in schema _publish for each project.
-BOOKS = ("instruments", "runs", "sources", "cell_changes", "first_rows", "first_columns")
+BOOKS = ("instruments", "runs", "sources", "cell_changes", "first_load", "first_columns")
 
 
 # How many comments are set in one transaction.
@@ -436,7 +436,7 @@ class _ProjectPublish:
                     f"to_json([{listed}]::VARCHAR[]), _valid_from, _run_id "
                     f"FROM {self.source}.{schema}.{identifier(name)} WHERE _run_id IN ({self._first_runs()})"
                 )
-        self.connection.execute(f"INSERT INTO _publish.first_rows {' UNION ALL '.join(parts)}", values)
+        self.connection.execute(f"INSERT INTO _publish.first_load {' UNION ALL '.join(parts)}", values)
         self.connection.execute(
             "INSERT INTO _publish.first_columns VALUES ($project, $instrument, $fields)",
             {**values, "fields": [shown for _, shown in cells]},

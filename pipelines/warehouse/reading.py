@@ -81,6 +81,8 @@ class CellChange:
     old_value: str | None = dataclasses.field(repr=False)
     new_value: str | None = dataclasses.field(repr=False)
     run_id: str
+    reason: str | None = dataclasses.field(repr=False)
+    """Why it was written back, in the words of whoever proposed it."""
 
 
 @dataclass(frozen=True, slots=True)

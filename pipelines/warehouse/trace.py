@@ -78,7 +78,7 @@ def note_cells(
         f"""
         INSERT INTO redcap.record_changes
         SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), field, old, new, change,
-               $now, $run_id, 'redcap', NULL, NULL
+               $now, $run_id, 'redcap', NULL, NULL, NULL
         FROM (
             SELECT {keys}_record, {keys}_event, {keys}_instance, {change} AS change, unnest([{names}]) AS field,
                    unnest([{olds}]::VARCHAR[]) AS old, unnest([{news}]::VARCHAR[]) AS new

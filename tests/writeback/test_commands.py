@@ -40,11 +40,15 @@ def test_from_a_file_to_redcap_and_back(site, study, command, tmp_path):
     assert "2 cells sent, 2 confirmed" in applied.output
     # Readers see it at once, with who did it and why.
     told = site.rows(
-        "SELECT j.record, j.before_value, j.after_value, j.reason, c.origin, c.changed_by FROM writeback.journal j "
+        "SELECT j.record, j.before_value, j.after_value, c.reason, c.origin, c.changed_by FROM writeback.journal j "
         "JOIN redcap.record_changes c ON (c.run_id, c.record, c.field) = (j.run_id, j.record, j.field) "
         "WHERE j.status = 'confirmed' ORDER BY 1"
     )
     assert told == [("1", "80.0", "60.5", "typo", "writeback", "rw"), ("2", "81.0", "61.5", "typo", "writeback", "rw")]
+    life = json.loads(command("history", "study", "1", "--json").stdout)
+    updates = [change for change in life["changes"] if (change["field"], change["change"]) == ("weight", "update")]
+    assert [(c["origin"], c["changed_by"], c["reason"]) for c in updates] == [("writeback", "rw", "typo")]
+    assert "typo" in command("history", "study", "1").output
     assert site.rows("SELECT weight FROM study.examination WHERE record_id = '1'") == [(60.5,)]
     assert command("revert", "study", "weights").exit_code == 0
     assert study.value("1", "weight") == "60.5"

@@ -98,5 +98,7 @@ CREATE TABLE IF NOT EXISTS redcap.sync_chunks (
 CREATE TABLE IF NOT EXISTS redcap.record_changes (
     project VARCHAR NOT NULL, record VARCHAR, event VARCHAR, instrument VARCHAR, instance VARCHAR,
     field VARCHAR, old_value VARCHAR, new_value VARCHAR, change VARCHAR, detected_at TIMESTAMP,
-    run_id VARCHAR, origin VARCHAR, changed_by VARCHAR, changed_at TIMESTAMP
+    run_id VARCHAR, origin VARCHAR, changed_by VARCHAR, changed_at TIMESTAMP, reason VARCHAR
 );
+-- Files that were made before changes had a reason.
+ALTER TABLE redcap.record_changes ADD COLUMN IF NOT EXISTS reason VARCHAR;

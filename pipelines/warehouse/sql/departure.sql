@@ -50,7 +50,8 @@ WHERE record IN (SELECT new FROM renamed) AND run_id IN (
 
 -- note_renames --
 INSERT INTO redcap.record_changes
-SELECT $project, new, NULL, NULL, NULL, $field, old, new, 'rename', $now, $run_id, 'redcap', NULL, NULL FROM renamed;
+SELECT $project, new, NULL, NULL, NULL, $field, old, new, 'rename', $now, $run_id, 'redcap', NULL, NULL, NULL
+FROM renamed;
 
 -- inherit --
 UPDATE redcap.records AS r SET first_seen = o.first_seen

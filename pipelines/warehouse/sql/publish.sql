@@ -12,11 +12,12 @@ CREATE TABLE IF NOT EXISTS _publish.sources (project VARCHAR, identity VARCHAR);
 CREATE TABLE IF NOT EXISTS _publish.cell_changes (
     project VARCHAR NOT NULL, record VARCHAR, event VARCHAR, instrument VARCHAR, instance VARCHAR,
     field VARCHAR, old_value VARCHAR, new_value VARCHAR, change VARCHAR, detected_at TIMESTAMP,
-    run_id VARCHAR, origin VARCHAR, changed_by VARCHAR, changed_at TIMESTAMP
+    run_id VARCHAR, origin VARCHAR, changed_by VARCHAR, changed_at TIMESTAMP, reason VARCHAR
 );
+ALTER TABLE _publish.cell_changes ADD COLUMN IF NOT EXISTS reason VARCHAR;
 -- The rows of each project's first load, their cells as a JSON list. A row for each cell would take three times as long
 -- as all the load.
-CREATE TABLE IF NOT EXISTS _publish.first_rows (
+CREATE TABLE IF NOT EXISTS _publish.first_load (
     project VARCHAR, instrument VARCHAR, record VARCHAR, event VARCHAR, instance VARCHAR,
     cells VARCHAR USING COMPRESSION zstd, detected_at TIMESTAMP, run_id VARCHAR
 );
@@ -24,9 +25,9 @@ CREATE TABLE IF NOT EXISTS _publish.first_columns (project VARCHAR, instrument V
 CREATE OR REPLACE VIEW redcap.record_changes AS
 SELECT * FROM (
     SELECT r.project, r.record, r.event, r.instrument, r.instance, unnest(c.fields) AS field, NULL::VARCHAR AS old_value,
-           unnest(from_json(r.cells, '["VARCHAR"]')) AS new_value, 'insert' AS change, r.detected_at, r.run_id, 'redcap' AS origin,
-           NULL::VARCHAR AS changed_by, NULL::TIMESTAMP AS changed_at
-    FROM _publish.first_rows r JOIN _publish.first_columns c USING (project, instrument)
+           unnest(from_json(r.cells, '["VARCHAR"]')) AS new_value, 'insert' AS change, r.detected_at, r.run_id,
+           'redcap' AS origin, NULL::VARCHAR AS changed_by, NULL::TIMESTAMP AS changed_at, NULL::VARCHAR AS reason
+    FROM _publish.first_load r JOIN _publish.first_columns c USING (project, instrument)
 )
 WHERE new_value IS NOT NULL
 UNION ALL

@@ -33,7 +33,7 @@ ORDER BY r.first_seen, r.deleted_at NULLS LAST;
 -- life --
 -- Every changed cell of some records, in the order it was found; of one load, by row.
 SELECT detected_at, changed_at, changed_by, origin, change, record, event, instrument, instance, field, old_value,
-       new_value, run_id
+       new_value, run_id, reason
 FROM redcap.record_changes
 WHERE project = $project AND list_contains($records::VARCHAR[], record)
 ORDER BY detected_at, change <> 'rename', record, event NULLS FIRST, instrument, try_cast(instance AS INTEGER), field;

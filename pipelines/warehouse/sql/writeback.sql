@@ -139,7 +139,7 @@ WHERE p.proposal = s.number AND p.status = 'open';
 -- attribute --
 -- Changes that a run found in REDCap and that are our own writing: they are counted once, as that.
 UPDATE redcap.record_changes AS c
-SET origin = 'writeback', changed_by = nullif(j.author, ''), changed_at = j.intended_at
+SET origin = 'writeback', changed_by = nullif(j.author, ''), changed_at = j.intended_at, reason = j.reason
 FROM writeback.journal j
 WHERE c.run_id = $run_id AND c.origin = 'redcap' AND j.accounted_run IS NULL
   AND j.status IN ('intended', 'confirmed', 'not confirmed')
