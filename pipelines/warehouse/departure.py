@@ -74,6 +74,7 @@ def rename(connection: Connection, layout: Layout, renames: Mapping[str, str], s
         {"old": list(renames.keys()), "new": list(renames.values())},
     )
     connection.execute(sql["forget_arrivals"])
+    connection.execute(sql["follow"], {"run_id": stamp.run_id})
     for table in layout.instruments:
         _rename_rows(connection, layout, table, stamp)
     values = {"project": stamp.project, "field": layout.record_id_field, "now": stamp.now, "run_id": stamp.run_id}

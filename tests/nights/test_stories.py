@@ -1,5 +1,6 @@
 """Stories the machine found, or would need long to find: a good night, something, another good night."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -91,3 +92,22 @@ def test_what_a_killed_publish_left_does_not_stop_the_next(place):
     place.handle.save("1", {"word": "another"})
     place.good_night(place.people.now_known)
     assert not left.exists()
+
+
+@pytest.mark.parametrize("form", ["visit", "moved"])
+def test_a_record_changes_its_id_in_the_night_in_which_a_field_moves(place, form):
+    fields = [
+        replace(field, form_name=form) if field.field_name == "age" else field
+        for field in place.handle.project.dictionary.fields
+    ]
+    place.people._upload(fields)
+    place.people._rename("3", "30")
+    place.good_night(place.people.now_known, allow_narrower=True)
+    with place.shown() as shown:
+        check_renames(shown, *place.nights)
+
+
+def test_a_record_changes_its_id_in_the_night_in_which_a_field_goes(place):
+    place.handle.remove_field("age")
+    place.people._rename("3", "30")
+    place.good_night(place.people.now_known)

@@ -48,6 +48,11 @@ WHERE record IN (SELECT new FROM renamed) AND run_id IN (
     WHERE started_at > (SELECT max(started_at) FROM redcap.sync_runs WHERE outcome IN ('ok', 'incomplete'))
 );
 
+-- follow --
+-- What this run has told of the old ids, a field that went for one, is told of the new ones: renames come first.
+UPDATE redcap.record_changes AS c SET record = renamed.new
+FROM renamed WHERE c.record = renamed.old AND c.run_id = $run_id;
+
 -- note_renames --
 INSERT INTO redcap.record_changes
 SELECT $project, new, NULL, NULL, NULL, $field, old, new, 'rename', $now, $run_id, 'redcap', NULL, NULL, NULL
