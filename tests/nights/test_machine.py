@@ -291,8 +291,8 @@ class Nights(RuleBasedStateMachine):
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "30"))
 SHORT = settings(
-    max_examples=3,
-    stateful_step_count=10,
+    max_examples=2,
+    stateful_step_count=8,
     deadline=None,
     # Making an example smaller takes longer than `make test` may; the long run does it.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
