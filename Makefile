@@ -19,7 +19,7 @@ dev: $(RUN_STAMP)  ## the Dagster UI over the demo's studies, REDCap simulator i
 	@$(BIN)/python -m pipelines.demo
 
 test: $(DEV_STAMP)  ## the whole test suite
-	$(BIN)/python -m pytest -n 2 -m "not browser and not fuzz"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not fuzz"
 
 test-browser: $(DEV_STAMP)  ## the Dagster UI driven in a real headless Chromium
 	$(BIN)/python -m pytest tests/browser -m browser -p no:xdist
