@@ -7,8 +7,9 @@ is redcap_source.model's business; how it is stored, warehouse.catalog's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from redcap_source import RedcapClient, errors, model
 
@@ -17,6 +18,8 @@ T = TypeVar("T")
 DATA_ACCESS_GROUPS = "data access groups"
 # Exporting it takes the right to design the project, which a token for loading seldom has.
 REPEATING_SETUP = "repeating setup"
+# Each answer is small and the way to the server long; the server's pace may allow fewer at a time.
+IN_FLIGHT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,41 +69,58 @@ def read_structure(client: RedcapClient, version: str) -> Structure:
     Dictionary, instruments and events are needed to load at all: their errors are raised. The repeating setup, users,
     roles and data access groups need rights of their own, which a token for loading often lacks.
     """
-    optional = _Optional()
-    return Structure(
-        version=version,
-        project=client.project_info(),
-        fields=_sane(client.data_dictionary(), client.project),
-        export_field_names=client.export_field_names(),
-        instruments=client.instruments(),
-        arms=client.arms(),
-        events=client.events(),
-        form_event_mapping=client.form_event_mapping(),
-        repeating=optional.read(REPEATING_SETUP, client.repeating_forms_events),
-        users=optional.read("users", client.users),
-        user_roles=optional.read("user roles", client.user_roles),
-        user_role_assignments=optional.read("user role assignments", client.user_role_assignments),
-        data_access_groups=optional.read(DATA_ACCESS_GROUPS, client.data_access_groups),
-        data_access_group_assignments=optional.read(
-            "data access group assignments", client.data_access_group_assignments
-        ),
-        not_readable=tuple(optional.refused),
-    )
+    pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="redcap")
+    try:
+        project = pool.submit(client.project_info)
+        fields = pool.submit(client.data_dictionary)
+        export_field_names = pool.submit(client.export_field_names)
+        instruments = pool.submit(client.instruments)
+        arms = pool.submit(client.arms)
+        events = pool.submit(client.events)
+        form_event_mapping = pool.submit(client.form_event_mapping)
+        repeating = pool.submit(_unless_refused, client.repeating_forms_events)
+        users = pool.submit(_unless_refused, client.users)
+        user_roles = pool.submit(_unless_refused, client.user_roles)
+        user_role_assignments = pool.submit(_unless_refused, client.user_role_assignments)
+        data_access_groups = pool.submit(_unless_refused, client.data_access_groups)
+        group_assignments = pool.submit(_unless_refused, client.data_access_group_assignments)
+        asked: dict[str, Future[Any]] = {
+            REPEATING_SETUP: repeating,
+            "users": users,
+            "user roles": user_roles,
+            "user role assignments": user_role_assignments,
+            DATA_ACCESS_GROUPS: data_access_groups,
+            "data access group assignments": group_assignments,
+        }
+        return Structure(
+            version=version,
+            project=project.result(),
+            fields=_sane(fields.result(), client.project),
+            export_field_names=export_field_names.result(),
+            instruments=instruments.result(),
+            arms=arms.result(),
+            events=events.result(),
+            form_event_mapping=form_event_mapping.result(),
+            repeating=repeating.result() or (),
+            users=users.result() or (),
+            user_roles=user_roles.result() or (),
+            user_role_assignments=user_role_assignments.result() or (),
+            data_access_groups=data_access_groups.result() or (),
+            data_access_group_assignments=group_assignments.result() or (),
+            not_readable=tuple(what for what, answer in asked.items() if answer.result() is None),
+        )
+    finally:
+        # After an error nothing more is asked.
+        pool.shutdown(cancel_futures=True)
 
 
-class _Optional:
-    """Calls that a token may lack the right for, and those it did lack."""
-
-    def __init__(self) -> None:
-        self.refused: list[str] = []
-
-    def read(self, what: str, call: Callable[[], tuple[T, ...]]) -> tuple[T, ...]:
-        try:
-            return call()
-        except (errors.MissingRight, errors.RequestRefused):
-            # Servers older than the method answer 400 instead of 403; both mean "not for this token, here".
-            self.refused.append(what)
-            return ()
+def _unless_refused(call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | None:
+    """What a call brings, or None where the token lacks the right for it."""
+    try:
+        return call()
+    except (errors.MissingRight, errors.RequestRefused):
+        # Servers older than the method answer 400 instead of 403; both mean "not for this token, here".
+        return None
 
 
 def _sane(fields: tuple[model.Field, ...], project: str) -> tuple[model.Field, ...]:
