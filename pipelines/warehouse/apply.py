@@ -5,7 +5,7 @@ What "whole" means is proof.py's business; which tables there are, layout.py's.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 
 import duckdb
@@ -18,10 +18,11 @@ from pipelines.warehouse.layout import (
     REPEAT_INSTRUMENT,
     InstrumentTable,
     Layout,
+    rows_now,
     work_columns,
 )
 from pipelines.warehouse.proof import Answer, source
-from pipelines.warehouse.quoting import identifier, literal, qualified
+from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.trace import INSERT, cells_of, close_versions, mark_changed, note_cells
 from pipelines.warehouse.trace import RunStamp as RunStamp
 from pipelines.warehouse.types import INSTANCE, SURVEY_TIMESTAMP, SqlType, sql_type, type_name
@@ -143,7 +144,9 @@ def _stage(
     if not parts:
         names = ", ".join(f"NULL::VARCHAR AS c{position}" for position in positions.values())
         parts = [f"SELECT {names} WHERE false"]
-    flags = ", ".join(f"{_holds_data(layout, table)} AS {_flag(table)}" for table in tables)
+    flags = ", ".join(
+        f"{holds_data(table, lambda name: f'c{layout.position(name)}')} AS {_flag(table)}" for table in tables
+    )
     left = {f"left{number}": list(chunk.left) for number, chunk in enumerate(sources)}
     try:
         # One statement for all answers: inserting them one by one costs three times as much.
@@ -160,17 +163,16 @@ def _flag(table: InstrumentTable) -> str:
     return identifier(f"holds {table.name}")
 
 
-def _holds_data(layout: Layout, table: InstrumentTable) -> str:
+def holds_data(table: InstrumentTable, cell: Callable[[str], str]) -> str:
     """The test for a row to hold data of an instrument: a value, a ticked option, or a status above Incomplete.
 
-    Incomplete alone is no data: older servers send it for forms that nobody opened.
+    Incomplete alone is no data: older servers send it for forms that nobody opened. `cell` gives the SQL of a column.
     """
-    position = layout.position
     plain = [c.name for c in table.columns if c.kind not in (ValueKind.CHECKBOX, ValueKind.STATUS)]
     flags = [c.name for c in table.columns if c.kind in (ValueKind.CHECKBOX, ValueKind.STATUS)]
-    tests = [f"coalesce(c{position(name)} <> '0', false)" for name in flags]
+    tests = [f"coalesce({cell(name)} <> '0', false)" for name in flags]
     if plain:
-        tests.append(f"coalesce({', '.join(f'c{position(name)}' for name in plain)}) IS NOT NULL")
+        tests.append(f"coalesce({', '.join(map(cell, plain))}) IS NOT NULL")
     return "(" + (" OR ".join(tests) or "false") + ")"
 
 
@@ -201,7 +203,7 @@ class _InstrumentApply:
         self.layout = layout
         self.table = table
         self.stamp = stamp
-        self.target = qualified("raw", table.name)
+        self.target = rows_now(stamp.project, table.name)
         self.shown = work_columns(layout, table)
         self.holds = _flag(table)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipelines.warehouse.connection import Connection, open_reader
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.layout import rows_now
 from pipelines.warehouse.quoting import qualified
 from pipelines.warehouse.reading import open_published
 from pipelines.warehouse.sql import statements
@@ -39,7 +40,7 @@ def reconciliation(folder: WarehouseFolder, project: str) -> Reconciliation:
 def double_keys(folder: WarehouseFolder, project: str) -> dict[str, int]:
     """Instruments whose keys are not unique, with how many keys are double; none if all is well."""
     with open_reader(folder.mirror(project)) as connection:
-        counts = {name: _doubles(connection, name) for name in _instruments(connection)}
+        counts = {name: _doubles(connection, project, name) for name in _instruments(connection)}
     return {name: count for name, count in counts.items() if count}
 
 
@@ -62,7 +63,7 @@ def rows_by_instrument(folder: WarehouseFolder, project: str) -> dict[str, int]:
     """How many rows each instrument's table holds."""
     with open_reader(folder.mirror(project)) as connection:
         return {
-            name: _count(connection, f"SELECT count(*) FROM {qualified('raw', name)}")
+            name: _count(connection, f"SELECT count(*) FROM {rows_now(project, name)}")
             for name in _instruments(connection)
         }
 
@@ -79,10 +80,10 @@ def _instruments(connection: Connection) -> list[str]:
     return [name for (name,) in connection.execute(statements("audit")["instruments"]).fetchall()]
 
 
-def _doubles(connection: Connection, instrument: str) -> int:
+def _doubles(connection: Connection, project: str, instrument: str) -> int:
     return _count(
         connection,
-        f"SELECT count(*) FROM (SELECT 1 FROM {qualified('raw', instrument)} "
+        f"SELECT count(*) FROM (SELECT 1 FROM {rows_now(project, instrument)} "
         "GROUP BY _record, _event, _instance HAVING count(*) > 1)",
     )
 

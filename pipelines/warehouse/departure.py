@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.warehouse.connection import Connection
-from pipelines.warehouse.layout import InstrumentTable, Layout, work_columns
-from pipelines.warehouse.quoting import identifier, literal, qualified
+from pipelines.warehouse.layout import InstrumentTable, Layout, rows_now, work_columns
+from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.trace import DELETE, RunStamp, cells_of, close_versions, mark_changed, note_cells
 
@@ -29,7 +29,7 @@ class Departures:
     """Rows that left with the deleted ones."""
 
 
-def find_renames(connection: Connection, layout: Layout, gone: Collection[str]) -> dict[str, str]:
+def find_renames(connection: Connection, project: str, layout: Layout, gone: Collection[str]) -> dict[str, str]:
     """For those of the records gone that live on, their new ids.
 
     Two records are one if REDCap's log says that the new one was renamed and at least half of their cells agree, or
@@ -46,13 +46,13 @@ def find_renames(connection: Connection, layout: Layout, gone: Collection[str]) 
     connection.execute(sql["make_cells"])
     for table in layout.instruments:
         for kind in ("gone", "come"):
-            connection.execute(_cells(layout, table, kind))
+            connection.execute(_cells(project, layout, table, kind))
     pairs = connection.execute(sql["pairs"]).fetchall()
     connection.execute("DROP TABLE departing_cells; DROP TABLE come; DROP TABLE gone")
     return dict(pairs)
 
 
-def _cells(layout: Layout, table: InstrumentTable, kind: str) -> str:
+def _cells(project: str, layout: Layout, table: InstrumentTable, kind: str) -> str:
     shown = work_columns(layout, table)
     names = ", ".join(literal(answer) for _, answer in shown)
     values = ", ".join(identifier(name) for name, _ in shown)
@@ -60,7 +60,7 @@ def _cells(layout: Layout, table: InstrumentTable, kind: str) -> str:
         f"INSERT INTO departing_cells SELECT {literal(kind)}, _record, {literal(table.name)}, _event, _instance, "
         f"field, value FROM (SELECT _record, _event, _instance, unnest([{names}]) AS field, "
         f"unnest([{values}]) AS value "
-        f"FROM {qualified('raw', table.name)} WHERE _record IN (SELECT record FROM {kind})) WHERE value IS NOT NULL"
+        f"FROM {rows_now(project, table.name)} WHERE _record IN (SELECT record FROM {kind})) WHERE value IS NOT NULL"
     )
 
 
@@ -86,7 +86,7 @@ def rename(connection: Connection, layout: Layout, renames: Mapping[str, str], s
 
 
 def _rename_rows(connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp) -> None:
-    target = qualified("raw", table.name)
+    target = rows_now(stamp.project, table.name)
     old = f"SELECT * FROM {target} WHERE _record IN (SELECT old FROM renamed)"
     rows = (
         f"(SELECT coalesce(n._record, r.new) AS _record, coalesce(n._event, p._event) AS _event, "
@@ -129,7 +129,7 @@ def bury(connection: Connection, layout: Layout, records: Sequence[str], stamp: 
 
 
 def _bury_rows(connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp) -> int:
-    rows = f"SELECT * FROM {qualified('raw', table.name)} WHERE _record IN (SELECT record FROM buried)"
+    rows = f"SELECT * FROM {rows_now(stamp.project, table.name)} WHERE _record IN (SELECT record FROM buried)"
     cells = cells_of(work_columns(layout, table), "b", None)
     note_cells(connection, table.name, cells, f"({rows}) b", stamp, change=DELETE)
     close_versions(connection, table.name, rows, stamp)
@@ -137,7 +137,8 @@ def _bury_rows(connection: Connection, layout: Layout, table: InstrumentTable, s
 
 
 def _remove(connection: Connection, table: InstrumentTable, records: str, stamp: RunStamp) -> int:
-    row = connection.execute(f"DELETE FROM {qualified('raw', table.name)} WHERE _record IN ({records})").fetchone()
+    target = rows_now(stamp.project, table.name)
+    row = connection.execute(f"DELETE FROM {target} WHERE _record IN ({records})").fetchone()
     deleted = int(row[0]) if row else 0
     if deleted:
         mark_changed(connection, table.name, stamp)

@@ -16,7 +16,7 @@ import duckdb
 from pipelines.errors import QueryRefused
 from pipelines.warehouse.connection import Connection, harden
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.layout import EVENT, REPEAT_INSTANCE
+from pipelines.warehouse.layout import EVENT, NOW, REPEAT_INSTANCE, rows_now
 from pipelines.warehouse.proposals import BatchRow, Cell, Entry, Proposal, Ruling, Status
 from pipelines.warehouse.quoting import identifier, literal, qualified
 from pipelines.warehouse.reading import open_published
@@ -245,7 +245,7 @@ class Journal:
         for instrument, column in self._connection.execute(self._sql["unaccounted_columns"], named).fetchall():
             held = f"coalesce(r.{identifier(column)}, '')"
             rows = self._connection.execute(
-                f"SELECT j.proposal, {held} FROM writeback.journal j LEFT JOIN {qualified('raw', instrument)} r "
+                f"SELECT j.proposal, {held} FROM writeback.journal j LEFT JOIN {rows_now(self._project, instrument)} r "
                 "ON r._record = j.record AND r._event = coalesce(j.event, '') "
                 "AND r._instance = coalesce(j.instance, '') "
                 "WHERE j.accounted_run IS NULL AND j.status = 'confirmed' AND j.instrument = $instrument "
@@ -298,12 +298,13 @@ def hidden_fields(connection: Connection) -> frozenset[str]:
     return frozenset(row[0] or ()) if row else frozenset()
 
 
-def columns_in_step(connection: Connection, wanted: Mapping[str, Sequence[str]]) -> bool:
+def columns_in_step(connection: Connection, project: str, wanted: Mapping[str, Sequence[str]]) -> bool:
     """Whether the working file's tables have the columns of these instruments, and there are no other instruments."""
     found: dict[str, set[str]] = {}
     for table, column in connection.execute(
         "SELECT table_name, column_name FROM duckdb_columns() "
-        "WHERE database_name = current_database() AND schema_name = 'raw' AND NOT starts_with(column_name, '_')"
+        "WHERE database_name = current_database() AND schema_name = $schema AND NOT starts_with(column_name, '_')",
+        {"schema": project + NOW},
     ).fetchall():
         found.setdefault(table, set()).add(column)
     return found == {name: set(columns) for name, columns in wanted.items()}

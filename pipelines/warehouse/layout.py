@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.structure import Structure
+from pipelines.warehouse.quoting import qualified
 from redcap_source import dictionary, model
 from redcap_source.dictionary import Choice, ValueKind
 
@@ -17,6 +18,12 @@ KEYS = ("_record", "_event", "_instance")
 EXTRAS = ("_data_access_group", "_survey_identifier", "_survey_timestamp")
 # Since when a row has been as it is, and the run that found it so; a row that was replaced also has the end of it.
 VERSION = ("_valid_from", "_run_id")
+# Where a project's rows lie, in its working file as in the published one: those of today, and the versions that ended.
+# No project's name has a colon, so no schema of these is another project's.
+NOW, PAST = ":now", ":past"
+# What a working file of this version looks like; another is not read.
+FORMAT = 2
+OTHER_FORMAT = "another version of redcap-warehouse made it"
 
 EVENT = dictionary.EVENT_COLUMN
 REPEAT_INSTRUMENT, REPEAT_INSTANCE = dictionary.REPEAT_COLUMNS
@@ -128,6 +135,16 @@ def key_columns(layout: Layout) -> tuple[str, ...]:
     """The columns of a flat answer that belong to no instrument; every answer has them, whatever it was asked for."""
     keys = {layout.record_id_field, EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE, DATA_ACCESS_GROUP, SURVEY_IDENTIFIER}
     return tuple(name for name in layout.answer_columns if name in keys)
+
+
+def rows_now(project: str, instrument: str) -> str:
+    """The table of an instrument's rows as they are, quoted for SQL."""
+    return qualified(project + NOW, instrument)
+
+
+def rows_past(project: str, instrument: str) -> str:
+    """The table of the versions of an instrument's rows that were replaced or removed, quoted for SQL."""
+    return qualified(project + PAST, instrument)
 
 
 def work_columns(layout: Layout, table: InstrumentTable) -> list[tuple[str, str]]:

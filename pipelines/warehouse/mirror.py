@@ -22,11 +22,11 @@ import duckdb
 from pipelines.errors import WarehouseUnreadable
 from pipelines.structure import Structure
 from pipelines.warehouse import catalog
-from pipelines.warehouse.apply import Staged, Touched, apply_chunks
+from pipelines.warehouse.apply import Staged, Touched, apply_chunks, holds_data
 from pipelines.warehouse.census import Census
 from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, rewrite
 from pipelines.warehouse.connection import (
-    WORKING_STORAGE_VERSION,
+    STORAGE_VERSION,
     Connection,
     open_writer,
     reason_of,
@@ -36,23 +36,27 @@ from pipelines.warehouse.departure import Departures, bury, find_renames, rename
 from pipelines.warehouse.journal import attribute
 from pipelines.warehouse.layout import (
     DATA_ACCESS_GROUP,
+    FORMAT,
     KEYS,
+    NOW,
+    OTHER_FORMAT,
+    PAST,
     VERSION,
     InstrumentTable,
     Layout,
     definition,
     redcap_name,
+    rows_now,
+    rows_past,
     work_columns,
 )
-from pipelines.warehouse.quoting import identifier, qualified
+from pipelines.warehouse.quoting import identifier
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.trace import DELETE, Cell, RunStamp, close_versions, note_cells
 from pipelines.warehouse.views import publication
 
 log = logging.getLogger("redcap_warehouse")
 
-# What a working file of this version looks like; another is not read.
-FORMAT = 1
 # Where it keeps how large it was when it was last written afresh.
 FRESH = "state.fresh"
 
@@ -229,8 +233,8 @@ class Mirror:
             self._write_project(structure, layout)
             before, there = self._definitions(), self._columns()
             for table in layout.instruments:
-                self._make_table(layout, table, there, stamp)
-                self._define(layout, table, before.get(table.name), stamp)
+                emptied = self._make_table(layout, table, there, stamp)
+                self._define(layout, table, before.get(table.name), stamp, emptied=emptied)
             self._drop_tables_but([table.name for table in layout.instruments], layout, there, stamp)
             catalog.keep_described(self.connection, structure)
             self._keep_visible(layout)
@@ -265,18 +269,21 @@ class Mirror:
         places = ", ".join(f"${name}" for name in values)
         self.connection.execute(f"INSERT INTO redcap.projects ({names}) VALUES ({places})", values)
 
-    def _make_table(self, layout: Layout, table: InstrumentTable, there: _Columns, stamp: RunStamp) -> None:
-        """Create the instrument's table, or give it the columns that are new and take those that went."""
-        target = qualified("raw", table.name)
+    def _make_table(self, layout: Layout, table: InstrumentTable, there: _Columns, stamp: RunStamp) -> bool:
+        """Create the instrument's table, or give it the columns that are new and take those that went.
+
+        True where rows may have no place any more, because all they held stood in columns that went.
+        """
+        target = rows_now(self.project, table.name)
         wanted = [*KEYS, *(name for name, _ in work_columns(layout, table))]
-        present = [name for name in there.get(("raw", table.name), ()) if name not in VERSION]
+        present = [name for name in there.get((self.project + NOW, table.name), ()) if name not in VERSION]
         if present == wanted:
-            return
+            return False
+        lost = [name for name in present if name not in wanted]
         if not present:
             columns = ", ".join(f"{identifier(name)} VARCHAR" for name in wanted)
             self.connection.execute(f"CREATE TABLE {target} ({columns}, _valid_from TIMESTAMP, _run_id VARCHAR)")
         else:
-            lost = [name for name in present if name not in wanted]
             self._retire(layout, table.name, lost, stamp)
             # Rebuilt rather than altered, so that columns stand in the dictionary's order.
             shown = ", ".join(
@@ -285,11 +292,13 @@ class Mirror:
             self.connection.execute(
                 f"CREATE OR REPLACE TABLE {target} AS SELECT {shown}, _valid_from, _run_id FROM {target}"
             )
-        self._make_history(table.name, wanted, there.get(("history", table.name), ()))
+        self._make_history(table.name, wanted, there.get((self.project + PAST, table.name), ()))
+        empty = f"SELECT 1 FROM {target} WHERE NOT {holds_data(table, identifier)} LIMIT 1"
+        return bool(lost) and self._row(empty) is not None
 
     def _make_history(self, instrument: str, columns: Sequence[str], present: Sequence[str]) -> None:
         """Have a place for versions of such rows; columns of earlier ones stay."""
-        target = qualified("history", instrument)
+        target = rows_past(self.project, instrument)
         if not present:
             listed = ", ".join(f"{identifier(name)} VARCHAR" for name in columns)
             self.connection.execute(
@@ -305,7 +314,7 @@ class Mirror:
         """Columns leave a table: what stood in them stays in the history, and each cell is noted as gone."""
         if not columns:
             return
-        target = qualified("raw", instrument)
+        target = rows_now(self.project, instrument)
         filled = f"coalesce({', '.join(map(identifier, columns))}) IS NOT NULL"
         close_versions(self.connection, instrument, f"SELECT * FROM {target} WHERE {filled}", stamp)
         cells = [
@@ -333,12 +342,15 @@ class Mirror:
         table: InstrumentTable,
         before: tuple[Mapping[str, str], bool] | None,
         stamp: RunStamp,
+        *,
+        emptied: bool,
     ) -> None:
         """Remember what decides the instrument's cells; where that is new or other, they are stale."""
         parts = definition(layout, table)
         if before is not None and before[0] == parts:
             return
-        stale = before is None or before[1] or any(before[0].get(name) != part for name, part in parts.items())
+        other = before is None or any(before[0].get(name) != part for name, part in parts.items())
+        stale = emptied or other or (before is not None and before[1])
         self.connection.execute("DELETE FROM state.instruments WHERE instrument = $name", {"name": table.name})
         self.connection.execute(
             "INSERT INTO state.instruments VALUES ($name, $run_id, $now, $definition, $stale)",
@@ -358,9 +370,9 @@ class Mirror:
 
     def _drop_tables_but(self, instruments: Collection[str], layout: Layout, there: _Columns, stamp: RunStamp) -> None:
         for (schema, name), present in there.items():
-            if schema != "raw" or name in instruments:
+            if schema != self.project + NOW or name in instruments:
                 continue
-            target = qualified("raw", name)
+            target = rows_now(self.project, name)
             columns = [column for column in present if column not in (*KEYS, *VERSION)]
             close_versions(self.connection, name, f"SELECT * FROM {target}", stamp)
             cells = [
@@ -511,7 +523,7 @@ class Mirror:
         if not gone:
             return Departures()
         with self.transaction():
-            renames = find_renames(self.connection, layout, gone)
+            renames = find_renames(self.connection, self.project, layout, gone)
             rename(self.connection, layout, renames, stamp)
             rows = bury(self.connection, layout, [record for record in gone if record not in renames], stamp)
         return Departures(deleted=len(gone) - len(renames), renamed=len(renames), rows=rows)
@@ -579,13 +591,14 @@ class Mirror:
     def _has_instances(self, table: InstrumentTable) -> bool:
         """Whether the data has or had instances, whatever the setup says: their rows must stay apart."""
         return any(
-            self._row(f"SELECT 1 FROM {qualified(schema, table.name)} WHERE _instance <> '' LIMIT 1") is not None
-            for schema in ("raw", "history")
+            self._row(f"SELECT 1 FROM {place(self.project, table.name)} WHERE _instance <> '' LIMIT 1") is not None
+            for place in (rows_now, rows_past)
         )
 
     def rows(self, layout: Layout) -> int:
         """How many rows all instruments have together."""
-        counts = (self._row(f"SELECT count(*) FROM {qualified('raw', table.name)}") for table in layout.instruments)
+        tables = (rows_now(self.project, table.name) for table in layout.instruments)
+        counts = (self._row(f"SELECT count(*) FROM {table}") for table in tables)
         return sum(int(count[0]) for count in counts if count)
 
     def redcap_version(self) -> str | None:
@@ -625,7 +638,8 @@ class Mirror:
         """The columns of every instrument's tables, asked for at once: each question looks at every table there is."""
         found = self.connection.execute(
             "SELECT schema_name, table_name, list(column_name ORDER BY column_index) FROM duckdb_columns() "
-            "WHERE database_name = current_database() AND schema_name IN ('raw', 'history') GROUP BY ALL"
+            "WHERE database_name = current_database() AND schema_name IN ($now, $past) GROUP BY ALL",
+            {"now": self.project + NOW, "past": self.project + PAST},
         ).fetchall()
         return {(schema, table): columns for schema, table, columns in found}
 
@@ -648,6 +662,8 @@ def open_mirror(
         state = statements("state")
         connection.execute(state["create_state"])
         _check_format(connection, path)
+        for kind in (NOW, PAST):
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(project + kind)}")
         mirror = Mirror(connection, project)
         if (known := fresh_size(connection, FRESH)) is None and mirror.yesterday().ended:
             note_fresh(connection, FRESH, path.stat().st_size)
@@ -659,7 +675,7 @@ def open_mirror(
 def _write_afresh(path: Path, grown: Path, project: str, memory_limit: str) -> None:
     """Put a smaller file with the same content in the place of this one; where that fails, this one serves as well."""
     try:
-        rewrite(path, grown, storage_version=WORKING_STORAGE_VERSION, memory_limit=memory_limit)
+        rewrite(path, grown, storage_version=STORAGE_VERSION, memory_limit=memory_limit)
         with open_writer(grown) as connection:
             note_fresh(connection, FRESH, grown.stat().st_size)
         grown.replace(path)
@@ -680,6 +696,6 @@ def _check_format(connection: Connection, path: Path) -> None:
     elif made is None or made[1] != FORMAT:
         raise WarehouseUnreadable(
             path=path,
-            reason="another version of redcap-warehouse made it. Move it away, and the next load begins a new one; "
-            "what is published of the project is replaced then",
+            reason=f"{OTHER_FORMAT}. Move it away, and the next load begins a new one; what is published of the "
+            "project is replaced then",
         )

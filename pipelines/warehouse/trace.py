@@ -1,7 +1,7 @@
 """Nothing is lost when rows change: what a row was is kept as a version of it, and each changed cell is noted.
 
-Versions that ended lie in schema `history` of the working file, one table an instrument, beside the rows of today in
-schema `raw`. Which rows change is the business of apply.py and mirror.py; all this happens in their transactions.
+Versions that ended lie beside the rows of today in tables of their own, one an instrument; layout.py names them.
+ Which rows change is the business of apply.py and mirror.py; all this happens in their transactions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipelines.warehouse.connection import Connection
-from pipelines.warehouse.quoting import identifier, literal, qualified
+from pipelines.warehouse.layout import rows_past
+from pipelines.warehouse.quoting import identifier, literal
 
 # How `record_changes` tells what happened to a row; SQL.
 INSERT, UPDATE, DELETE = "'insert'", "'update'", "'delete'"
@@ -41,14 +42,14 @@ class Cell:
 
 
 def close_versions(connection: Connection, instrument: str, rows: str, stamp: RunStamp) -> None:
-    """Keep rows that are about to be replaced or removed; `rows` is a query of the columns of the raw table.
+    """Keep rows that are about to be replaced or removed; `rows` is a query of the columns of the table of today.
 
     What this very run wrote was never shown to anyone, so it is no version; nor is what came before a first load ended.
     """
     if stamp.baseline:
         return
     connection.execute(
-        f"INSERT INTO {qualified('history', instrument)} BY NAME "
+        f"INSERT INTO {rows_past(stamp.project, instrument)} BY NAME "
         f"SELECT *, $now AS _valid_to, $run_id AS _closed_run FROM ({rows}) WHERE _run_id <> $run_id",
         {"now": stamp.now, "run_id": stamp.run_id},
     )

@@ -43,9 +43,9 @@ def publication(layout: Layout, table: InstrumentTable, *, instances: bool) -> P
     return Publication(
         instrument=table.name,
         keys=dict(keys),
-        raw_select=_select([(identifier(name), name) for _, name in keys], table, _verbatim),
-        typed_select=_select([_typed_key(name, table) for _, name in keys], table, _typed),
-        label_select=_select([_typed_key(name, table) for _, name in keys], table, _Labels(layout).of),
+        raw_select=_select([(shown(column), name) for column, name in keys], table, _verbatim),
+        typed_select=_select([(_typed_key(column), name) for column, name in keys], table, _typed),
+        label_select=_select([(_typed_key(column), name) for column, name in keys], table, _Labels(layout).of),
         table_comment=table.label,
         column_comments=_comments(layout, table, [name for _, name in keys]),
     )
@@ -73,13 +73,15 @@ def _select(keys: list[tuple[str, str]], table: InstrumentTable, show: Callable[
     return "SELECT " + ", ".join(parts)
 
 
-def _typed_key(name: str, table: InstrumentTable) -> tuple[str, str]:
-    column = identifier(name)
-    if name == REPEAT_INSTANCE:
-        return INSTANCE.of(column), name
-    if name == f"{table.name}_timestamp":
-        return SURVEY_TIMESTAMP.of(column), name
-    return column, name
+def shown(column: str) -> str:
+    """A column of a working table as readers see it, in SQL: keys that do not apply are NULL there, and blank here."""
+    return f"nullif({column}, '')" if column in ("_event", "_instance") else identifier(column)
+
+
+def _typed_key(column: str) -> str:
+    if column == "_instance":
+        return INSTANCE.of(shown(column))
+    return SURVEY_TIMESTAMP.of(shown(column)) if column == "_survey_timestamp" else shown(column)
 
 
 def _verbatim(column: Column) -> str:

@@ -445,7 +445,7 @@ class Desk:
         hidden = make_layout(narrowed).instruments
         complete = {c.field for table in hidden for c in table.columns}
         seen = {c.field for table in layout.instruments for c in table.columns}
-        in_step = columns_in_step(self.mirror.connection, wanted) and not strange
+        in_step = columns_in_step(self.mirror.connection, self.mirror.project, wanted) and not strange
         in_step = in_step and complete - seen <= hidden_fields(self.mirror.connection)
         settings = self.project.writeback
         rulebook = make_rulebook(

@@ -4,7 +4,7 @@
 import pytest
 
 from pipelines.errors import ChunkNotProven
-from pipelines.warehouse.layout import make_layout
+from pipelines.warehouse.layout import make_layout, rows_now, rows_past
 from pipelines.warehouse.mirror import open_mirror
 
 from .studies import columns_of, field, staged, stamp, structure
@@ -44,8 +44,12 @@ record_id | age | race___1 | race___2 | base_complete | note  | other_complete
 
 def test_an_instrument_has_a_row_only_where_it_holds_data(mirror, tmp_path):
     touched = load(mirror, tmp_path, structure(CLASSIC), 1, FIRST)
-    assert rows(mirror, "SELECT * EXCLUDE (_valid_from, _run_id) FROM raw.base") == [("1", "", "", "40", "1", "0", "2")]
-    assert rows(mirror, "SELECT * EXCLUDE (_valid_from, _run_id) FROM raw.other") == [("2", "", "", "hello", "0")]
+    assert rows(mirror, f"SELECT * EXCLUDE (_valid_from, _run_id) FROM {rows_now('study', 'base')}") == [
+        ("1", "", "", "40", "1", "0", "2")
+    ]
+    assert rows(mirror, f"SELECT * EXCLUDE (_valid_from, _run_id) FROM {rows_now('study', 'other')}") == [
+        ("2", "", "", "hello", "0")
+    ]
     assert touched.inserted == 2
     # Record 3 holds nothing but its id: it is known, and has no row in any instrument.
     assert rows(mirror, "SELECT record FROM redcap.records ORDER BY record") == [("1",), ("2",), ("3",)]
@@ -54,13 +58,13 @@ def test_an_instrument_has_a_row_only_where_it_holds_data(mirror, tmp_path):
 def test_incomplete_alone_is_no_data_since_older_servers_say_it_of_unopened_forms(mirror, tmp_path):
     incomplete = FIRST.replace("3         | .   | 0        | 0        | .", "3 | . | 0 | 0 | 0")
     load(mirror, tmp_path, structure(CLASSIC), 1, incomplete)
-    assert rows(mirror, "SELECT _record FROM raw.base") == [("1",)]
+    assert rows(mirror, f"SELECT _record FROM {rows_now('study', 'base')}") == [("1",)]
 
 
 def test_a_status_above_incomplete_is_data_by_itself(mirror, tmp_path):
     unverified = FIRST.replace("3         | .   | 0        | 0        | .", "3 | . | 0 | 0 | 1")
     load(mirror, tmp_path, structure(CLASSIC), 1, unverified)
-    assert rows(mirror, "SELECT _record FROM raw.base ORDER BY ALL") == [("1",), ("3",)]
+    assert rows(mirror, f"SELECT _record FROM {rows_now('study', 'base')} ORDER BY ALL") == [("1",), ("3",)]
 
 
 def test_the_same_answer_again_writes_nothing(mirror, tmp_path):
@@ -120,12 +124,12 @@ record_id | redcap_event_name | redcap_repeat_instrument | redcap_repeat_instanc
 
 def test_repeating_instruments_and_events_are_told_apart_by_instance(mirror, tmp_path):
     load(mirror, tmp_path, structure(REPEATING, pairs=PAIRS, repeating=REPEATS), 1, MIXED)
-    assert rows(mirror, "SELECT _event, _instance, drug FROM raw.drugs ORDER BY ALL") == [
+    assert rows(mirror, f"SELECT _event, _instance, drug FROM {rows_now('study', 'drugs')} ORDER BY ALL") == [
         ("one", "1", "A"),
         ("one", "2", "B"),
         ("two", "1", "C"),
     ]
-    assert rows(mirror, "SELECT _event, _instance, visit_note FROM raw.visit ORDER BY ALL") == [
+    assert rows(mirror, f"SELECT _event, _instance, visit_note FROM {rows_now('study', 'visit')} ORDER BY ALL") == [
         ("two", "1", "x"),
         ("two", "2", "y"),
     ]
@@ -135,7 +139,9 @@ def test_repeating_instruments_and_events_are_told_apart_by_instance(mirror, tmp
 def test_an_empty_repeating_instance_is_kept_because_someone_made_it(mirror, tmp_path):
     described = structure(REPEATING, pairs=PAIRS, repeating=REPEATS)
     load(mirror, tmp_path, described, 1, MIXED.replace("| B    | 0", "| .    | 0"))
-    assert rows(mirror, "SELECT _instance, drug FROM raw.drugs WHERE _event = 'one' ORDER BY ALL") == [
+    assert rows(
+        mirror, f"SELECT _instance, drug FROM {rows_now('study', 'drugs')} WHERE _event = 'one' ORDER BY ALL"
+    ) == [
         ("1", "A"),
         ("2", None),
     ]
@@ -147,13 +153,13 @@ def test_a_vanished_instance_leaves_the_mirror(mirror, tmp_path):
     without = "\n".join(line for line in MIXED.splitlines() if "| B " not in line)
     touched = load(mirror, tmp_path, described, 2, without)
     assert touched.deleted == 1
-    assert rows(mirror, "SELECT _instance FROM raw.drugs WHERE _event = 'one'") == [("1",)]
+    assert rows(mirror, f"SELECT _instance FROM {rows_now('study', 'drugs')} WHERE _event = 'one'") == [("1",)]
 
 
 def test_data_that_contradicts_the_setup_is_kept_and_reported(mirror, tmp_path):
     elsewhere = [("one", "base"), ("one", "drugs"), ("two", "drugs")]
     load(mirror, tmp_path, structure(REPEATING, pairs=elsewhere, repeating=[("one", "drugs")]), 1, MIXED)
-    assert rows(mirror, "SELECT count(*) FROM raw.visit") == [(2,)]
+    assert rows(mirror, f"SELECT count(*) FROM {rows_now('study', 'visit')}") == [(2,)]
     reported = rows(mirror, "SELECT instrument, field, value, reason FROM redcap.invalid_values ORDER BY ALL")
     assert reported == [
         ("visit", "redcap_event_name", "two", "contradicts the project's setup"),
@@ -191,7 +197,7 @@ def test_values_that_do_not_fit_are_kept_and_reported(mirror, tmp_path):
         ("2", "age", "41.5", "BIGINT", "not a BIGINT"),
         ("2", "race___1", "x", "BOOLEAN", "not a BOOLEAN"),
     ]
-    assert rows(mirror, "SELECT age FROM raw.base ORDER BY ALL") == [("41.5",), ("UNK",)]
+    assert rows(mirror, f"SELECT age FROM {rows_now('study', 'base')} ORDER BY ALL") == [("41.5",), ("UNK",)]
 
 
 def test_a_mended_value_leaves_the_list_of_invalid_ones(mirror, tmp_path):
@@ -206,7 +212,7 @@ def test_deleted_records_leave_the_tables_and_keep_a_tombstone(mirror, tmp_path)
     load(mirror, tmp_path, described, 1, FIRST)
     layout = make_layout(described, columns_of(FIRST))
     assert mirror.depart(["2"], layout, stamp(2)).rows == 1
-    assert rows(mirror, "SELECT count(*) FROM raw.other") == [(0,)]
+    assert rows(mirror, f"SELECT count(*) FROM {rows_now('study', 'other')}") == [(0,)]
     assert rows(mirror, "SELECT record FROM redcap.records WHERE deleted_at IS NOT NULL") == [("2",)]
     assert rows(
         mirror,
@@ -223,14 +229,14 @@ def test_a_deleted_record_that_comes_back_is_alive_again(mirror, tmp_path):
     mirror.depart(["2"], make_layout(described, columns_of(FIRST)), stamp(2))
     load(mirror, tmp_path, described, 3, FIRST)
     assert rows(mirror, "SELECT record FROM redcap.records WHERE deleted_at IS NOT NULL") == []
-    assert rows(mirror, "SELECT _record, note FROM raw.other") == [("2", "hello")]
+    assert rows(mirror, f"SELECT _record, note FROM {rows_now('study', 'other')}") == [("2", "hello")]
 
 
 def test_new_columns_come_and_old_ones_go_with_the_dictionary(mirror, tmp_path):
     load(mirror, tmp_path, structure(CLASSIC), 1, FIRST)
     changed = [*CLASSIC[:1], field("weight", "base", validation="number"), *CLASSIC[2:]]
     load(mirror, tmp_path, structure(changed), 2, FIRST.replace("age", "weight"))
-    assert [row[0] for row in rows(mirror, "DESCRIBE raw.base")][3:-2] == [
+    assert [row[0] for row in rows(mirror, f"DESCRIBE {rows_now('study', 'base')}")][3:-2] == [
         "weight",
         "race___1",
         "race___2",
@@ -241,7 +247,9 @@ def test_new_columns_come_and_old_ones_go_with_the_dictionary(mirror, tmp_path):
         "SELECT record, old_value, new_value, change FROM redcap.record_changes WHERE field = 'age' AND run_id = 'run2'"
     )
     assert rows(mirror, changes) == [("1", "40", None, "delete")]
-    assert rows(mirror, "SELECT _record, age, _run_id, _closed_run FROM history.base") == [("1", "40", "run1", "run2")]
+    assert rows(mirror, f"SELECT _record, age, _run_id, _closed_run FROM {rows_past('study', 'base')}") == [
+        ("1", "40", "run1", "run2")
+    ]
     drift = rows(mirror, "SELECT change, kind, name FROM redcap.dictionary_changes ORDER BY ALL")
     assert drift == [("added", "field", "weight"), ("removed", "field", "age")]
 
@@ -254,7 +262,7 @@ def test_a_failing_batch_leaves_nothing_behind(mirror, tmp_path):
     good = staged(tmp_path, FIRST.replace("40", "77"), "good")
     with pytest.raises(ChunkNotProven):
         mirror.apply(make_layout(described, columns_of(FIRST)), [good, broken], [], stamp(2))
-    assert rows(mirror, "SELECT age FROM raw.base") == [("40",)]
+    assert rows(mirror, f"SELECT age FROM {rows_now('study', 'base')}") == [("40",)]
 
 
 def test_hashed_identifiers_never_reach_the_mirror(mirror, tmp_path):
@@ -262,6 +270,6 @@ def test_hashed_identifiers_never_reach_the_mirror(mirror, tmp_path):
     layout = make_layout(described, columns_of(FIRST), hash_identifiers=True)
     mirror.write_structure(described, layout, stamp(1))
     mirror.apply(layout, [staged(tmp_path, FIRST)], [], stamp(1))
-    (hashed,) = rows(mirror, "SELECT note FROM raw.other")[0]
+    (hashed,) = rows(mirror, f"SELECT note FROM {rows_now('study', 'other')}")[0]
     assert len(hashed) == 64
     assert "hello" not in hashed

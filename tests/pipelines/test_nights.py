@@ -188,6 +188,20 @@ def test_what_a_removed_field_held_stays_in_the_history(site):
     assert ("Altort",) in site.rows(f"SELECT town FROM study_history.{instrument} WHERE _valid_to IS NOT NULL")
 
 
+def test_a_row_that_held_only_a_removed_field_goes_with_it(site):
+    handle = site.study("classic", 12)
+    handle.save("99", {"town": "Altort"})
+    site.night()
+    next_day(site)
+    [(instrument,)] = site.rows("SELECT form_name FROM redcap.data_dictionary WHERE field_name = 'town'")
+    handle.remove_field("town")
+    report = site.night()
+    assert whole(site)
+    assert site.rows(f"SELECT * FROM study_raw.{instrument} WHERE record_id = '99'") == []
+    assert ("99", "town", "Altort", None, "delete") in changes(site, report)
+    assert ("Altort",) in site.rows(f"SELECT town FROM study_history.{instrument} WHERE _valid_to IS NOT NULL")
+
+
 def test_a_load_that_died_goes_on_where_it_stopped(site, monkeypatch):
     handle = site.study("classic", 400)
     monkeypatch.setattr("pipelines.sync.BATCH_BYTES", 1)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from pipelines.sync import utc_now
+from pipelines.warehouse.layout import rows_now
 from pipelines.writeback import NotProposed, WritebackOptions, WritebackRefused, WritebackStopped, plan_writeback
 from redcap_source.simulator import make_study
 
@@ -446,7 +447,8 @@ def test_a_record_redcap_lacks_is_made_only_if_that_is_allowed(site, study):
 def test_a_new_instance_is_made_once_with_a_number_of_its_own(site, repeating):
     handle = repeating.put_into(site)
     event = next(iter(handle.project.events)).unique_name
-    found = site.work("SELECT max(_instance::INT) FROM raw.exacerbations WHERE _record = '1'")[0][0] or 0
+    last = f"SELECT max(_instance::INT) FROM {rows_now('study', 'exacerbations')} WHERE _record = '1'"
+    found = site.work(last)[0][0] or 0
     where = {"event": event, "instance": "new"}
     site.propose([row("1", "exac_drug", "aspirin", **where), row("1", "exac_severity", "2", **where)])
     outcome = site.apply()
@@ -455,7 +457,7 @@ def test_a_new_instance_is_made_once_with_a_number_of_its_own(site, repeating):
     assert handle.value("1", "exac_drug", event=event, instance=found + 1) == "aspirin"
     assert site.journal("instance") == [(str(found + 1),)] * 2
     assert site.apply().sent == 0
-    assert site.work("SELECT max(_instance::INT) FROM raw.exacerbations WHERE _record = '1'") == [(found + 1,)]
+    assert site.work(last) == [(found + 1,)]
     mine = site.work("SELECT field, origin FROM redcap.record_changes WHERE origin = 'writeback' ORDER BY field")
     assert mine == [("exac_drug", "writeback"), ("exac_severity", "writeback")]
 

@@ -15,22 +15,47 @@ CREATE TABLE IF NOT EXISTS _publish.cell_changes (
     run_id VARCHAR, origin VARCHAR, changed_by VARCHAR, changed_at TIMESTAMP, reason VARCHAR
 );
 ALTER TABLE _publish.cell_changes ADD COLUMN IF NOT EXISTS reason VARCHAR;
--- The rows of each project's first load, their cells as a JSON list. A row for each cell would take three times as long
+-- Where the rows of first loads lie, an instrument at a time: queries of the tables that hold them.
+CREATE TABLE IF NOT EXISTS _publish.first_rows (project VARCHAR, instrument VARCHAR, rows VARCHAR);
+-- Those that are kept once more instead, their cells as a JSON list. A row for each cell would take three times as long
 -- as all the load.
 CREATE TABLE IF NOT EXISTS _publish.first_load (
     project VARCHAR, instrument VARCHAR, record VARCHAR, event VARCHAR, instance VARCHAR,
     cells VARCHAR USING COMPRESSION zstd, detected_at TIMESTAMP, run_id VARCHAR
 );
 CREATE TABLE IF NOT EXISTS _publish.first_columns (project VARCHAR, instrument VARCHAR, fields VARCHAR[]);
+-- What the view of all changes was last made of.
+CREATE TABLE IF NOT EXISTS _publish.changes (definition VARCHAR);
+
+-- become_published --
+-- A copy of a working file becomes a published file: what only the next load needs goes, and so does the table whose
+-- name is a view's there.
+DROP SCHEMA state CASCADE;
+DROP TABLE redcap.record_changes;
+
+-- first_rows --
+SELECT rows FROM _publish.first_rows ORDER BY rowid;
+
+-- changes_are --
+SELECT definition FROM _publish.changes;
+
+-- define_changes --
 CREATE OR REPLACE VIEW redcap.record_changes AS
 SELECT * FROM (
-    SELECT r.project, r.record, r.event, r.instrument, r.instance, unnest(c.fields) AS field, NULL::VARCHAR AS old_value,
-           unnest(from_json(r.cells, '["VARCHAR"]')) AS new_value, 'insert' AS change, r.detected_at, r.run_id,
-           'redcap' AS origin, NULL::VARCHAR AS changed_by, NULL::TIMESTAMP AS changed_at, NULL::VARCHAR AS reason
-    FROM _publish.first_load r JOIN _publish.first_columns c USING (project, instrument)
+    SELECT project, record, event, instrument, instance, unnest(fields) AS field, NULL::VARCHAR AS old_value,
+           unnest(cells) AS new_value, 'insert' AS change, detected_at, run_id, 'redcap' AS origin,
+           NULL::VARCHAR AS changed_by, NULL::TIMESTAMP AS changed_at, NULL::VARCHAR AS reason
+    FROM (
+        SELECT r.project, r.record, r.event, r.instrument, r.instance, c.fields,
+               from_json(r.cells, '["VARCHAR"]') AS cells, r.detected_at, r.run_id
+        FROM _publish.first_load r JOIN _publish.first_columns c USING (project, instrument)
+        /* where they lie */
+    )
 )
 WHERE new_value IS NOT NULL
 UNION ALL
 SELECT * FROM _publish.cell_changes;
+
+-- describe_changes --
 COMMENT ON VIEW redcap.record_changes IS
 'Every changed cell of every record, the first load included: replayed from the first, they give what is there.';

@@ -1,8 +1,6 @@
 -- What the next night needs to know; private to the working file of one project.
 
 -- create_state --
-CREATE SCHEMA IF NOT EXISTS raw;
-CREATE SCHEMA IF NOT EXISTS history;
 CREATE SCHEMA IF NOT EXISTS state;
 -- Which file this is: what is published of another one has to be published anew.
 CREATE TABLE IF NOT EXISTS state.identity (identity VARCHAR, format INTEGER);
@@ -50,7 +48,7 @@ SELECT identity, format FROM state.identity;
 
 -- is_old --
 -- Whether the file is older than its identity.
-SELECT count(*) > 0 FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'raw';
+SELECT count(*) > 0 FROM duckdb_schemas() WHERE database_name = current_database() AND schema_name = 'raw';
 
 -- make_identity --
 INSERT INTO state.identity VALUES ($identity, $format);

@@ -1,0 +1,121 @@
+"""The first publish begins as a copy of a working file; what readers find must not depend on that."""
+
+import shutil
+from dataclasses import replace
+
+import duckdb
+import pytest
+
+from pipelines.errors import NotAllPublished
+from pipelines.warehouse import take_up
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.layout import rows_now
+from pipelines.warehouse.publish import publish, release
+from redcap_source.simulator import Simulator
+
+from .conftest import Site
+
+
+def shown(folder: WarehouseFolder, project: str) -> dict[str, tuple]:
+    """Everything readers find of a project: columns with types and comments, and rows, of every table and view."""
+    found = {}
+    with duckdb.connect(str(folder.database), read_only=True) as connection:
+        schemas = (*(f"{project}{ending}" for ending in ("", "_labels", "_raw", "_history")), "redcap", "writeback")
+        tables = connection.execute(
+            "SELECT schema_name, table_name, list((column_name, data_type, comment) ORDER BY column_index) "
+            "FROM duckdb_columns() WHERE list_contains(?, schema_name) GROUP BY ALL",
+            [list(schemas)],
+        ).fetchall()
+        for schema, table, columns in tables:
+            own = f"WHERE project = '{project}'" if schema in ("redcap", "writeback") else ""
+            rows = connection.execute(f'SELECT * FROM "{schema}"."{table}" {own} ORDER BY ALL').fetchall()
+            found[f"{schema}.{table}"] = (columns, rows)
+    return found
+
+
+@pytest.fixture(scope="module")
+def loaded_once(tmp_path_factory) -> Site:
+    """A study loaded twice before anything is published, and one beside it whose working file is larger."""
+    with Simulator() as simulator, pytest.MonkeyPatch.context() as environment:
+        site = Site(simulator, tmp_path_factory.mktemp("loaded"), environment)
+        study = site.study("classic", 12)
+        site.load("study")
+        changed, deleted, *_ = study.records()
+        study.save(changed, {"town": "Neuland"})
+        study.delete(deleted)
+        site.load("study")
+        other = site.study("longitudinal", 12, "other")
+        site.load("other")
+        for record in other.records()[:2]:
+            other.delete(record)
+            site.load("other")
+        sizes = {project: site.warehouse.mirror(project).stat().st_size for project in ("study", "other")}
+        assert sizes["other"] > sizes["study"]
+        yield site
+
+
+@pytest.fixture
+def loaded(loaded_once, tmp_path, monkeypatch) -> Site:
+    """A copy of that, of which nothing is published yet."""
+    shutil.copytree(loaded_once.warehouse.path, tmp_path / "warehouse")
+    return replace(loaded_once, folder=tmp_path, monkeypatch=monkeypatch)
+
+
+def in_a_new_warehouse(site: Site, *projects: str) -> WarehouseFolder:
+    """The same working files, of which nothing was published yet, some of them waiting for that."""
+    site.warehouse.database.unlink(missing_ok=True)
+    for project in ("study", "other"):
+        site.warehouse.withdraw(project)
+    for project in projects:
+        release(site.warehouse, project)
+    return site.warehouse
+
+
+def test_a_copied_project_shows_what_a_written_one_shows(loaded):
+    folder = in_a_new_warehouse(loaded, "study")
+    publish(folder)
+    copied = shown(folder, "study")
+    assert copied["study.enrolment"][1]
+    assert len(copied["study_history.enrolment"][1]) > len(copied["study_raw.enrolment"][1])
+    publish(in_a_new_warehouse(loaded, "study", "other"))
+    written = shown(folder, "study")
+    assert written == copied
+
+
+def test_nothing_of_the_next_load_s_state_is_published(loaded):
+    publish(loaded.warehouse)
+    schemas = {name for (name,) in loaded.rows("SELECT schema_name FROM duckdb_schemas() WHERE NOT internal")}
+    assert "state" not in schemas
+    assert {"study:now", "other:now", "_publish", "redcap"} <= schemas
+
+
+def test_first_rows_are_told_alike_wherever_they_are_read(loaded, monkeypatch):
+    publish(loaded.warehouse)
+    told = loaded.rows("SELECT * FROM redcap.record_changes ORDER BY ALL")
+    kept = loaded.rows("SELECT count(*) FROM _publish.first_load")
+    assert len({row[0] for row in told}) == 2
+    assert kept == [(0,)]
+    folder = in_a_new_warehouse(loaded, "study", "other")
+    monkeypatch.setattr(take_up, "READ_WHERE_THEY_LIE", 2)
+    publish(folder)
+    assert loaded.rows("SELECT * FROM redcap.record_changes ORDER BY ALL") == told
+    assert loaded.rows("SELECT count(*) FROM _publish.first_load") != kept
+
+
+def test_the_others_are_published_where_the_copied_project_cannot_be(loaded):
+    with duckdb.connect(str(loaded.warehouse.mirror("other"))) as connection:
+        connection.execute(f"DROP TABLE {rows_now('other', 'ecg')}")
+    with pytest.raises(NotAllPublished, match=r"other: .*The others are published: study"):
+        publish(loaded.warehouse)
+    assert loaded.rows("SELECT DISTINCT project FROM redcap.records") == [("study",)]
+    assert loaded.rows("SELECT count(*) FROM study_raw.enrolment") == [(11,)]
+    schemas = {name for (name,) in loaded.rows("SELECT schema_name FROM duckdb_schemas()")}
+    assert not {"other", "other:now", "state"} & schemas
+
+
+def test_what_a_working_file_of_another_version_holds_is_not_taken_up(loaded):
+    with duckdb.connect(str(loaded.warehouse.mirror("study"))) as connection:
+        connection.execute("UPDATE state.identity SET format = 1")
+    with pytest.raises(NotAllPublished, match="study: another version of redcap-warehouse made it"):
+        publish(loaded.warehouse)
+    assert loaded.warehouse.waiting().keys() == {"study"}
