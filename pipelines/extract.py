@@ -233,8 +233,8 @@ class Fetcher:
         return _Ask(records, self._asked, parts, tuple(shares[at] for at in asked))
 
     def _due_in(self, scope: int, records: Sequence[str]) -> tuple[str, ...]:
-        bit = 1 << scope
-        return tuple(record for record in records if self._due[record] & bit)
+        bit, due = 1 << scope, self._due
+        return tuple([record for record in records if due[record] & bit])
 
     def _send(self, ask: _Ask) -> list[Received]:
         return [

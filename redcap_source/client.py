@@ -17,7 +17,6 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
-from urllib.parse import urlencode
 
 import httpx
 import tenacity
@@ -28,7 +27,7 @@ from redcap_source.errors import Asked, RedcapError
 from redcap_source.files import announced_name
 from redcap_source.hush import hush_http_loggers, hushed
 from redcap_source.reads import Reads
-from redcap_source.request import Request, encoded
+from redcap_source.request import Request, encoded, urlencoded
 from redcap_source.retry import RetryPolicy, wait_before_retry
 from redcap_source.sinks import FileSink, Received, Sink
 from redcap_source.token import Token
@@ -282,7 +281,7 @@ class _Exchange:
         return dict(encoded(self._request, self._client._token))
 
     def _urlencoded(self) -> bytes:
-        return urlencode(self._form()).encode("ascii")
+        return urlencoded(list(self._form().items()))
 
     def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
         """The decoded body; Truncated where its compression was not closed, TimedOut where it drips too long."""

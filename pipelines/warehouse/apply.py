@@ -171,8 +171,7 @@ def holds_data(table: InstrumentTable, cell: Callable[[str], str]) -> str:
     plain = [c.name for c in table.columns if c.kind not in (ValueKind.CHECKBOX, ValueKind.STATUS)]
     flags = [c.name for c in table.columns if c.kind in (ValueKind.CHECKBOX, ValueKind.STATUS)]
     tests = [f"coalesce({cell(name)} <> '0', false)" for name in flags]
-    if plain:
-        tests.append(f"coalesce({', '.join(map(cell, plain))}) IS NOT NULL")
+    tests += [f"{cell(name)} IS NOT NULL" for name in plain]
     return "(" + (" OR ".join(tests) or "false") + ")"
 
 
@@ -195,6 +194,18 @@ def _note_records(connection: Connection, stamp: RunStamp) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _SetupRule:
+    """Where the project's setup lets an instrument have rows."""
+
+    field: str
+    column: str
+    """The key it is about."""
+    broken: str
+    """The test for a row to be elsewhere; SQL."""
+    expected: str
+
+
 class _InstrumentApply:
     """One instrument's part of a batch."""
 
@@ -214,7 +225,7 @@ class _InstrumentApply:
         self.connection.execute(f"CREATE OR REPLACE TEMP {kind} incoming AS {self._incoming()}")
         touched = self._replace() if compare else self._insert_all()
         arrived = touched.inserted + touched.updated + touched.unchanged
-        touched += Touched(invalid=self._note_invalid(), cells=arrived * len(self.table.columns))
+        touched += Touched(invalid=self._note_invalid(known=compare), cells=arrived * len(self.table.columns))
         if touched.inserted or touched.updated or touched.deleted:
             mark_changed(self.connection, self.table.name, self.stamp)
         self.connection.execute(f"DROP {kind} incoming")
@@ -326,20 +337,26 @@ class _InstrumentApply:
             {"now": self.stamp.now},
         )
 
-    def _note_invalid(self) -> int:
-        """Report every value that does not fit its type; it stays verbatim in the working file."""
-        self.connection.execute(
-            "DELETE FROM redcap.invalid_values WHERE instrument = $instrument "
-            "AND record IN (SELECT record FROM batch_records)",
-            {"instrument": self.table.name},
-        )
-        return self._note_misfits() + self._note_contradictions() + self._note_strays()
-
-    def _note_misfits(self) -> int:
-        typed = self._typed_columns()
+    def _note_invalid(self, *, known: bool) -> int:
+        """Report every value that does not fit its type or the setup; it stays verbatim in the working file."""
+        if known:
+            self.connection.execute(
+                "DELETE FROM redcap.invalid_values WHERE instrument = $instrument "
+                "AND record IN (SELECT record FROM batch_records)",
+                {"instrument": self.table.name},
+            )
+        typed, rules = self._typed_columns(), self._setup_rules()
         # Two steps: values written the usual way are let through by a cheap test, which is nearly all of them.
-        suspects = self._aggregates([kind.suspects(identifier(name)) for name, kind, _ in typed])
-        typed = [column for column, count in zip(typed, suspects, strict=True) if count]
+        tests = [kind.suspects(identifier(name)) for name, kind, _ in typed]
+        found = self._aggregates([*tests, *(f"count(*) FILTER ({rule.broken})" for rule in rules)])
+        broken = found[len(typed) :]
+        for rule, count in zip(rules, broken, strict=True):
+            if count:
+                self._insert_contradictions(rule)
+        suspects = [column for column, count in zip(typed, found[: len(typed)], strict=True) if count]
+        return self._note_misfits(suspects) + sum(broken) + self._note_strays()
+
+    def _note_misfits(self, typed: Sequence[tuple[str, SqlType, str]]) -> int:
         misfits = [kind.misfit(identifier(name)) for name, kind, _ in typed]
         counts = self._aggregates([f"count(*) FILTER ({misfit})" for misfit in misfits])
         for (name, _, expected), misfit, count in zip(typed, misfits, counts, strict=True):
@@ -353,26 +370,16 @@ class _InstrumentApply:
             return ()
         return self.connection.execute(f"SELECT {', '.join(expressions)} FROM incoming").fetchone() or ()
 
-    def _note_contradictions(self) -> int:
-        """Rows where the setup says none can be: they are kept like any other, and reported."""
-        noted = 0
+    def _setup_rules(self) -> list[_SetupRule]:
+        """Where the setup says no row can be: such rows are kept like any other, and reported."""
+        rules = []
         if self.table.events is not None:
-            noted += self._insert_contradictions(
-                EVENT,
-                "_event",
-                "NOT list_contains($known, _event)",
-                "an event of the instrument",
-                self.table.events,
-            )
+            known = ", ".join(literal(event) for event in sorted(self.table.events))
+            outside = f"NOT list_contains([{known}]::VARCHAR[], _event)"
+            rules.append(_SetupRule(EVENT, "_event", outside, "an event of the instrument"))
         if not self.table.repeats and self.layout.position(REPEAT_INSTANCE) is not None:
-            noted += self._insert_contradictions(
-                REPEAT_INSTANCE,
-                "_instance",
-                "_instance <> '' AND $known IS NOT NULL",
-                "no instance",
-                frozenset(),
-            )
-        return noted
+            rules.append(_SetupRule(REPEAT_INSTANCE, "_instance", "_instance <> ''", "no instance"))
+        return rules
 
     def _note_strays(self) -> int:
         """Cells on a row of another repeating instrument: they have no place in a table, so they are listed."""
@@ -398,22 +405,16 @@ class _InstrumentApply:
             )
         return count
 
-    def _insert_contradictions(self, field: str, column: str, test: str, expected: str, known: frozenset[str]) -> int:
-        inserted = self.connection.execute(
+    def _insert_contradictions(self, rule: _SetupRule) -> None:
+        self.connection.execute(
             f"""
             INSERT INTO redcap.invalid_values
-            SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), $field, {column},
+            SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), $field, {rule.column},
                    $expected, 'contradicts the project''s setup', $run_id
-            FROM incoming WHERE {test.replace("$known", "$known::VARCHAR[]")}
+            FROM incoming WHERE {rule.broken}
             """,
-            {
-                **self._named(),
-                "field": field,
-                "expected": expected,
-                "known": sorted(known),
-            },
-        ).fetchone()
-        return int(inserted[0]) if inserted else 0
+            {**self._named(), "field": rule.field, "expected": rule.expected},
+        )
 
     def _typed_columns(self) -> list[tuple[str, SqlType, str]]:
         columns = [

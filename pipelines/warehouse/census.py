@@ -65,8 +65,8 @@ def read_census(
         # DuckDB's own message quotes what it stumbled over.
         raise ChunkNotProven(reason="it cannot be read as a list of record ids") from None
     found = connection.execute(
-        "SELECT record, md5(coalesce(string_agg(concat_ws('/', event, grouped), ',' ORDER BY event, grouped), '')) "
-        f"FROM {table} GROUP BY record ORDER BY min(n)"
+        "SELECT record, md5(string_agg(place, ',' ORDER BY place)) "
+        f"FROM (SELECT n, record, concat_ws('/', event, grouped) AS place FROM {table}) GROUP BY record ORDER BY min(n)"
     ).fetchall()
     rows = connection.execute(f"SELECT event, count(*) FROM {table} WHERE event IS NOT NULL GROUP BY event").fetchall()
     if any(not record for record, _ in found):

@@ -597,9 +597,8 @@ class Mirror:
 
     def rows(self, layout: Layout) -> int:
         """How many rows all instruments have together."""
-        tables = (rows_now(self.project, table.name) for table in layout.instruments)
-        counts = (self._row(f"SELECT count(*) FROM {table}") for table in tables)
-        return sum(int(count[0]) for count in counts if count)
+        counts = [f"SELECT count(*) AS n FROM {rows_now(self.project, table.name)}" for table in layout.instruments]
+        return self._count(f"SELECT sum(n) FROM ({' UNION ALL '.join(counts)})") if counts else 0
 
     def redcap_version(self) -> str | None:
         """The version REDCap gave when the structure was last read."""

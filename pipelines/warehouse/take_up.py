@@ -56,6 +56,12 @@ class ProjectPart:
         """What instruments are made of whose views are new."""
         self.first_runs: list[str] = []
         """The runs up to the first that came to its end."""
+        self.books: dict[str, tuple[str, str | None] | None] = {}
+        """What the books are to say of instruments: the run that changed them last, and what they are made of."""
+        self.told_where = 0
+        """Of how many instruments of the warehouse `record_changes` reads them where they lie."""
+        self.first_rows: dict[str, str] = {}
+        """Of new instruments, where the rows of the first load lie."""
 
     def run(self) -> int:
         """Bring the published project to its working file; returns how many instruments were written."""
@@ -83,6 +89,8 @@ class ProjectPart:
             "WHERE run_id IN (SELECT run_id FROM new_runs)"
         )
         self.published = self._tables("warehouse", NOW, PAST, "_history")
+        told = self.connection.execute("SELECT count(*) FROM _publish.first_rows").fetchone()
+        self.told_where = told[0] if told else 0
         instruments = self.connection.execute(
             "SELECT instrument, raw_select, typed_select, label_select, comments, keys, changed_run "
             f"FROM {self.source}.state.publication JOIN {self.source}.state.instruments USING (instrument) "
@@ -93,6 +101,7 @@ class ProjectPart:
             self._retire(name, was_shown=name in before)
         written = sum(self._show(before.get(row[0]), *row) for row in instruments)
         self._define_as_of()
+        self._keep_books()
         self.connection.execute(
             "INSERT INTO _publish.runs SELECT $project, run_id FROM new_runs", {"project": self.project}
         )
@@ -188,6 +197,28 @@ class ProjectPart:
         ).fetchall()
         return {name: (run, definition) for name, run, definition in found}
 
+    def _keep_books(self) -> None:
+        there = {name: book for name, book in self.books.items() if book is not None}
+        self.connection.execute(
+            "DELETE FROM _publish.instruments "
+            "WHERE project = $project AND list_contains($names::VARCHAR[], instrument)",
+            {"project": self.project, "names": list(self.books)},
+        )
+        self.connection.execute(
+            "INSERT INTO _publish.instruments SELECT $project, unnest($names::VARCHAR[]), unnest($runs::VARCHAR[]), "
+            "unnest($definitions::VARCHAR[])",
+            {
+                "project": self.project,
+                "names": list(there),
+                "runs": [run for run, _ in there.values()],
+                "definitions": [definition for _, definition in there.values()],
+            },
+        )
+        self.connection.execute(
+            "INSERT INTO _publish.first_rows SELECT $project, unnest($names::VARCHAR[]), unnest($rows::VARCHAR[])",
+            {"project": self.project, "names": list(self.first_rows), "rows": list(self.first_rows.values())},
+        )
+
     def _tables(self, catalog: str, *endings: str) -> dict[tuple[str, str], list[str]]:
         """The columns of the project's tables and views in some schemas, by the schema's ending and the name.
 
@@ -218,18 +249,12 @@ class ProjectPart:
             for suffix in ("", "_labels", "_raw"):
                 self.connection.execute(f"DROP VIEW IF EXISTS {qualified(self.project + suffix, name)}")
             self._write_versions(name, {})
-            self._forget(name)
+            self.books[name] = None
         elif ("_history", name) not in self.published:
             # It came and went between two publishes.
             keys = {key: redcap_name(self.record_id_field, name, key) for key in KEYS}
             self._write_versions(name, keys)
             self._define_history(name, self._columns(name, keys))
-
-    def _forget(self, instrument: str) -> None:
-        self.connection.execute(
-            "DELETE FROM _publish.instruments WHERE project = $project AND instrument = $instrument",
-            {"project": self.project, "instrument": instrument},
-        )
 
     def _show(
         self,
@@ -260,16 +285,7 @@ class ProjectPart:
                     f"CREATE OR REPLACE VIEW {view} AS {select} FROM {rows_now(self.project, name)}"
                 )
                 self._say_what_is(view, texts)
-        self._forget(name)
-        self.connection.execute(
-            "INSERT INTO _publish.instruments VALUES ($project, $name, $run, $definition)",
-            {
-                "project": self.project,
-                "name": name,
-                "run": changed_run,
-                "definition": None if name in self.definitions else definition,
-            },
-        )
+        self.books[name] = (changed_run, None if name in self.definitions else definition)
         return 1
 
     def _columns(self, name: str, keys: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -361,12 +377,8 @@ class ProjectPart:
             f"_valid_from AS detected_at, _run_id AS run_id FROM {table} WHERE _run_id IN ({runs})"
             for table, there in parts
         )
-        values = {"project": self.project, "instrument": name}
-        row = self.connection.execute("SELECT count(*) FROM _publish.first_rows").fetchone()
-        if row and row[0] < READ_WHERE_THEY_LIE:
-            self.connection.execute(
-                "INSERT INTO _publish.first_rows VALUES ($project, $instrument, $rows)", {**values, "rows": rows}
-            )
+        if self.told_where + len(self.first_rows) < READ_WHERE_THEY_LIE:
+            self.first_rows[name] = rows
             return
         self.connection.execute(
             "INSERT INTO _publish.first_load SELECT project, instrument, record, event, instance, to_json(cells), "
@@ -374,7 +386,7 @@ class ProjectPart:
         )
         self.connection.execute(
             "INSERT INTO _publish.first_columns VALUES ($project, $instrument, $fields)",
-            {**values, "fields": [named for _, named in cells]},
+            {"project": self.project, "instrument": name, "fields": [named for _, named in cells]},
         )
 
     def _say_what_is(self, view: str, texts: Mapping[str, str]) -> None:

@@ -1,9 +1,10 @@
 from datetime import UTC, date, datetime
+from urllib.parse import urlencode
 
 import pytest
 
 from redcap_source import Token
-from redcap_source.request import Request, encoded
+from redcap_source.request import Request, encoded, urlencoded
 
 
 def form(**parameters):
@@ -50,6 +51,22 @@ def test_a_call_is_shown_with_its_token_masked():
         "returnFormat": "json",
     }
     assert encoded(request, Token("ABC"))[0] == ("token", "ABC")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [],
+        [("token", "ABC")],
+        [
+            (f"records[{number}]", record)
+            for number, record in enumerate(["1", "x y", "7é", "a&b=c", "[2]", "100%", "+"])
+        ],
+        [("data", 'a,b\r\n1,"two\nlines"\n'), ("records[0]", "\n"), ("e", "")],
+    ],
+)
+def test_the_body_is_what_the_standard_library_makes_of_it(fields):
+    assert urlencoded(fields) == urlencode(fields).encode()
 
 
 def test_a_requests_repr_holds_no_parameters():
