@@ -326,29 +326,33 @@ class ProjectPart:
 
     def _write_versions(self, name: str, keys: Mapping[str, str]) -> None:
         """Bring the instrument's rows and versions up to date: what ended moves, and what is new comes."""
-        new = "(SELECT run_id FROM new_runs)"
-        for ending, run in ((NOW, "_run_id"), (PAST, "_closed_run")):
-            place = _PLACES[ending]
-            target, origin = place(self.project, name), f"{self.source}.{place(self.project, name)}"
-            offered, there = self.working.get((ending, name)), self.published.get((ending, name))
-            if there and ending == NOW and not self.copied:
-                ended = f"{self.source}.{rows_past(self.project, name)}"
-                self.connection.execute(
-                    f"DELETE FROM {target} AS p USING {ended} AS h WHERE p._record = h._record AND p._event = h._event "
-                    "AND p._instance = h._instance AND p._run_id = h._run_id "
-                    f"AND h._closed_run IN {new} AND h._run_id NOT IN {new}"
-                )
-            if not offered or self.copied:
-                continue
-            if not there:
-                self.connection.execute(f"CREATE TABLE {target} AS FROM {origin}")
-                continue
-            for column in offered:
-                if column not in there:
-                    self.connection.execute(f"ALTER TABLE {target} ADD COLUMN {identifier(column)} VARCHAR")
-            self.connection.execute(f"INSERT INTO {target} BY NAME FROM {origin} WHERE {run} IN {new}")
+        if not self.copied:
+            self._bring(name, NOW, "_run_id")
+            self._bring(name, PAST, "_closed_run")
         if self.copied or not self._was_published(name):
             self._tell_first(name, keys)
+
+    def _bring(self, name: str, ending: str, run: str) -> None:
+        """One of the instrument's tables; the column `run` says which run put a row into it."""
+        place, new = _PLACES[ending], "(SELECT run_id FROM new_runs)"
+        target, origin = place(self.project, name), f"{self.source}.{place(self.project, name)}"
+        offered, there = self.working.get((ending, name), ()), self.published.get((ending, name), ())
+        if offered and not there:
+            self.connection.execute(f"CREATE TABLE {target} AS FROM {origin}")
+            return
+        # Before anything else: DuckDB 1.5 does not alter a table whose rows the transaction has changed.
+        for column in offered:
+            if column not in there:
+                self.connection.execute(f"ALTER TABLE {target} ADD COLUMN {identifier(column)} VARCHAR")
+        if there and ending == NOW:
+            ended = f"{self.source}.{rows_past(self.project, name)}"
+            self.connection.execute(
+                f"DELETE FROM {target} AS p USING {ended} AS h WHERE p._record = h._record AND p._event = h._event "
+                "AND p._instance = h._instance AND p._run_id = h._run_id "
+                f"AND h._closed_run IN {new} AND h._run_id NOT IN {new}"
+            )
+        if offered:
+            self.connection.execute(f"INSERT INTO {target} BY NAME FROM {origin} WHERE {run} IN {new}")
 
     def _was_published(self, name: str) -> bool:
         return any((ending, name) in self.published for ending in _PLACES)
