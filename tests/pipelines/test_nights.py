@@ -240,9 +240,9 @@ def test_a_suddenly_smaller_project_is_refused(site):
 def test_a_working_file_that_has_grown_is_written_afresh(site, monkeypatch):
     monkeypatch.setattr("pipelines.warehouse.compaction.SMALLEST", 0)
     monkeypatch.setattr("pipelines.warehouse.compaction.GROWN", 1.05)
-    handle = site.study("classic", 300)
+    handle = site.study("classic", 120)
     sizes = []
-    for turn in range(6):
+    for turn in range(4):
         for record in handle.records()[turn::2]:
             handle.save(record, {"town": f"Ort {turn} " + "x" * 200})
         site.night()
@@ -256,7 +256,7 @@ def test_a_working_file_that_has_grown_is_written_afresh(site, monkeypatch):
 
 def test_a_large_longitudinal_project_is_counted_by_a_few_events(site, monkeypatch):
     monkeypatch.setattr("pipelines.warehouse.census.MANY_ROWS", 10)
-    handle = site.study("longitudinal", 30)
+    handle = site.study("longitudinal", 12)
     site.night()
     assert handle.project.is_longitudinal
     asked = []
