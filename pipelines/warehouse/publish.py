@@ -156,7 +156,7 @@ def _open(
         # A load that began meanwhile has taken its mark away before it wrote anything.
         still = folder.waiting()
         projects = [project for project in projects if project in still]
-        copied = _begin_as_copy(fresh, folder, projects) if may_copy and not fresh.exists() else None
+        copied = _begin_as_copy(connection, fresh, folder, projects) if may_copy and not fresh.exists() else None
         version = "" if fresh.exists() else f" (STORAGE_VERSION {literal(STORAGE_VERSION)})"
         connection.execute(f"ATTACH {literal(str(fresh))} AS warehouse{version}")
         connection.execute("USE warehouse")
@@ -190,18 +190,28 @@ def _attach(connection: Connection, folder: WarehouseFolder, project: str, broke
     return True
 
 
-def _begin_as_copy(fresh: Path, folder: WarehouseFolder, projects: Sequence[str]) -> str | None:
+def _begin_as_copy(connection: Connection, fresh: Path, folder: WarehouseFolder, projects: Sequence[str]) -> str | None:
     """The first published file begins as the largest working file: copying bytes costs next to nothing; which it was.
 
-    The working files are attached, so that no load can write to them meanwhile.
+    Only one that a single run made: in the holes of others lies what was replaced, perhaps before identifiers were
+    hashed. The working files are attached, so that no load can write to them meanwhile.
     """
     # What a writer that died left in a log of its own is not in the file.
-    whole = [project for project in projects if not Path(f"{folder.mirror(project)}.wal").exists()]
+    whole = [
+        project
+        for project in projects
+        if not Path(f"{folder.mirror(project)}.wal").exists() and _runs(connection, project) == 1
+    ]
     if not whole:
         return None
     largest = max(whole, key=lambda project: folder.mirror(project).stat().st_size)
     shutil.copyfile(folder.mirror(largest), fresh)
     return largest
+
+
+def _runs(connection: Connection, project: str) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {identifier(_catalog(project))}.redcap.sync_runs").fetchone()
+    return int(row[0]) if row else 0
 
 
 def _take_up(opened: _Opened) -> tuple[int, dict[str, str]]:

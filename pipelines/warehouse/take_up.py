@@ -47,7 +47,7 @@ class ProjectPart:
         self.copied = copied
         """Whether the published file was begun as a copy of this project's working file: then its rows are there."""
         self.record_id_field = ""
-        self.working: Mapping[tuple[str, str], list[str]] = self._tables(source, NOW, PAST)
+        self.working: Mapping[tuple[str, str], list[str]] = {}
         self.published: Mapping[tuple[str, str], list[str]] = {}
         """The columns of tables and of history views, by the ending of their schema and their name."""
         self.comments: list[str] = []
@@ -88,6 +88,7 @@ class ProjectPart:
             f"INSERT INTO _publish.cell_changes SELECT * FROM {self.source}.redcap.record_changes "
             "WHERE run_id IN (SELECT run_id FROM new_runs)"
         )
+        self.working = self._tables(self.catalog, NOW, PAST)
         self.published = self._tables("warehouse", NOW, PAST, "_history")
         told = self.connection.execute("SELECT count(*) FROM _publish.first_rows").fetchone()
         self.told_where = told[0] if told else 0
