@@ -21,11 +21,11 @@ from pipelines.warehouse.layout import (
     rows_now,
     work_columns,
 )
+from pipelines.warehouse.misfits import note_misfits
 from pipelines.warehouse.proof import Answer, source
 from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.trace import INSERT, cells_of, close_versions, mark_changed, note_cells
 from pipelines.warehouse.trace import RunStamp as RunStamp
-from pipelines.warehouse.types import INSTANCE, SURVEY_TIMESTAMP, SqlType, sql_type, type_name
 from redcap_source.dictionary import ValueKind
 
 # Columns read at once: each costs a vector of 32 kB in every step of a statement.
@@ -194,18 +194,6 @@ def _note_records(connection: Connection, stamp: RunStamp) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _SetupRule:
-    """Where the project's setup lets an instrument have rows."""
-
-    field: str
-    column: str
-    """The key it is about."""
-    broken: str
-    """The test for a row to be elsewhere; SQL."""
-    expected: str
-
-
 class _InstrumentApply:
     """One instrument's part of a batch."""
 
@@ -225,7 +213,8 @@ class _InstrumentApply:
         self.connection.execute(f"CREATE OR REPLACE TEMP {kind} incoming AS {self._incoming()}")
         touched = self._replace() if compare else self._insert_all()
         arrived = touched.inserted + touched.updated + touched.unchanged
-        touched += Touched(invalid=self._note_invalid(known=compare), cells=arrived * len(self.table.columns))
+        invalid = note_misfits(self.connection, self.layout, self.table, self.stamp, holds=self.holds, known=compare)
+        touched += Touched(invalid=invalid, cells=arrived * len(self.table.columns))
         if touched.inserted or touched.updated or touched.deleted:
             mark_changed(self.connection, self.table.name, self.stamp)
         self.connection.execute(f"DROP {kind} incoming")
@@ -336,124 +325,6 @@ class _InstrumentApply:
             "UPDATE redcap.records SET last_changed = $now WHERE record IN (SELECT _record FROM differing)",
             {"now": self.stamp.now},
         )
-
-    def _note_invalid(self, *, known: bool) -> int:
-        """Report every value that does not fit its type or the setup; it stays verbatim in the working file."""
-        if known:
-            self.connection.execute(
-                "DELETE FROM redcap.invalid_values WHERE instrument = $instrument "
-                "AND record IN (SELECT record FROM batch_records)",
-                {"instrument": self.table.name},
-            )
-        typed, rules = self._typed_columns(), self._setup_rules()
-        # Two steps: values written the usual way are let through by a cheap test, which is nearly all of them.
-        tests = [kind.suspects(identifier(name)) for name, kind, _ in typed]
-        found = self._aggregates([*tests, *(f"count(*) FILTER ({rule.broken})" for rule in rules)])
-        broken = found[len(typed) :]
-        for rule, count in zip(rules, broken, strict=True):
-            if count:
-                self._insert_contradictions(rule)
-        suspects = [column for column, count in zip(typed, found[: len(typed)], strict=True) if count]
-        return self._note_misfits(suspects) + sum(broken) + self._note_strays()
-
-    def _note_misfits(self, typed: Sequence[tuple[str, SqlType, str]]) -> int:
-        misfits = [kind.misfit(identifier(name)) for name, kind, _ in typed]
-        counts = self._aggregates([f"count(*) FILTER ({misfit})" for misfit in misfits])
-        for (name, _, expected), misfit, count in zip(typed, misfits, counts, strict=True):
-            if count:
-                self._insert_misfits(name, expected, misfit)
-        return sum(counts)
-
-    def _aggregates(self, expressions: Sequence[str]) -> tuple[int, ...]:
-        """What some aggregates say of the batch's rows."""
-        if not expressions:
-            return ()
-        return self.connection.execute(f"SELECT {', '.join(expressions)} FROM incoming").fetchone() or ()
-
-    def _setup_rules(self) -> list[_SetupRule]:
-        """Where the setup says no row can be: such rows are kept like any other, and reported."""
-        rules = []
-        if self.table.events is not None:
-            known = ", ".join(literal(event) for event in sorted(self.table.events))
-            outside = f"NOT list_contains([{known}]::VARCHAR[], _event)"
-            rules.append(_SetupRule(EVENT, "_event", outside, "an event of the instrument"))
-        if not self.table.repeats and self.layout.position(REPEAT_INSTANCE) is not None:
-            rules.append(_SetupRule(REPEAT_INSTANCE, "_instance", "_instance <> ''", "no instance"))
-        return rules
-
-    def _note_strays(self) -> int:
-        """Cells on a row of another repeating instrument: they have no place in a table, so they are listed."""
-        repeat = self.layout.position(REPEAT_INSTRUMENT)
-        if repeat is None:
-            return 0
-        test = f"c{repeat} IS NOT NULL AND c{repeat} <> {literal(self.table.name)} AND {self.holds}"
-        count = _count(self.connection, f"SELECT count(*) FROM batch WHERE {test}")
-        if count:
-            cells = ", ".join(
-                f"{{'field': {literal(name)}, 'value': c{self.layout.position(name)}}}" for _, name in self.shown
-            )
-            self.connection.execute(
-                f"""
-                INSERT INTO redcap.invalid_values
-                SELECT $project, c0, {_cell(self.layout.position(EVENT))}, $instrument,
-                       {_cell(self.layout.position(REPEAT_INSTANCE))}, cell.field, cell.value,
-                       'a row of the instrument', 'on a row of the repeating instrument ' || other, $run_id
-                FROM (SELECT *, c{repeat} AS other, unnest([{cells}]) AS cell FROM batch WHERE {test})
-                WHERE cell.value IS NOT NULL
-                """,
-                self._named(),
-            )
-        return count
-
-    def _insert_contradictions(self, rule: _SetupRule) -> None:
-        self.connection.execute(
-            f"""
-            INSERT INTO redcap.invalid_values
-            SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), $field, {rule.column},
-                   $expected, 'contradicts the project''s setup', $run_id
-            FROM incoming WHERE {rule.broken}
-            """,
-            {**self._named(), "field": rule.field, "expected": rule.expected},
-        )
-
-    def _typed_columns(self) -> list[tuple[str, SqlType, str]]:
-        columns = [
-            (c.name, kind, type_name(c.kind)) for c in self.table.columns if (kind := sql_type(c.kind)) is not None
-        ]
-        if self.table.survey:
-            columns.append(("_survey_timestamp", SURVEY_TIMESTAMP, SURVEY_TIMESTAMP.name))
-        if self.layout.position(REPEAT_INSTANCE) is not None:
-            columns.append(("_instance", _BlankInstance, INSTANCE.name))
-        return columns
-
-    def _insert_misfits(self, name: str, expected: str, misfit: str) -> None:
-        column = identifier(name)
-        codes = [choice.code for choice in self.layout.missing_codes]
-        self.connection.execute(
-            f"""
-            INSERT INTO redcap.invalid_values
-            SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), $field, {column},
-                   $expected, CASE WHEN list_contains($codes::VARCHAR[], {column}) THEN 'missing data code'
-                                   WHEN {column} = '[not completed]' THEN 'survey not completed'
-                                   ELSE 'not a ' || $expected END, $run_id
-            FROM incoming WHERE {misfit}
-            """,
-            {
-                **self._named(),
-                "field": dict(self.shown).get(name, REPEAT_INSTANCE),
-                "expected": expected,
-                "codes": codes,
-            },
-        )
-
-    def _named(self) -> dict[str, object]:
-        return {"project": self.stamp.project, "instrument": self.table.name, "run_id": self.stamp.run_id}
-
-
-# A blank instance is stored as '' (keys are never NULL) and is no misfit.
-_BlankInstance = SqlType(
-    "INTEGER", f"({INSTANCE.shape})?", "coalesce(TRY_CAST({value} AS INTEGER), 0)", "{value} IN ('', '1', '2', '3')"
-)
 
 
 def _blank(position: int | None) -> str:

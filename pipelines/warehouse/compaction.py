@@ -11,7 +11,13 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.warehouse.connection import Connection, private_files, private_folder, sync_to_disk
+from pipelines.warehouse.connection import (
+    Connection,
+    attach_to_write,
+    private_files,
+    private_folder,
+    sync_to_disk,
+)
 from pipelines.warehouse.quoting import literal
 
 # How much a file may grow before it is rewritten, and the size below which it is not worth it.
@@ -24,25 +30,25 @@ def has_grown(size: int, fresh: int | None) -> bool:
     return fresh is not None and size > max(SMALLEST, fresh * GROWN)
 
 
-def rewrite(source: Path, target: Path, *, storage_version: str, memory_limit: str) -> None:
+def rewrite(source: Path, target: Path, *, memory_limit: str) -> None:
     """Everything in one file, written into a new one; what is commented stays so."""
     target.unlink(missing_ok=True)
     spill = target.with_name(f"{target.name}.spill")
     try:
-        _copy(source, target, spill, storage_version, memory_limit)
+        _copy(source, target, spill, memory_limit)
     finally:
         shutil.rmtree(spill, ignore_errors=True)
     sync_to_disk(target)
 
 
-def _copy(source: Path, target: Path, spill: Path, storage_version: str, memory_limit: str) -> None:
+def _copy(source: Path, target: Path, spill: Path, memory_limit: str) -> None:
     with private_files(), duckdb.connect() as connection:
         connection.execute(f"SET temp_directory = {literal(str(private_folder(spill)))}")
         connection.execute(f"SET memory_limit = {literal(memory_limit)}")
         connection.execute("SET threads = 1")
         connection.execute("SET preserve_insertion_order = false")
         connection.execute(f"ATTACH {literal(str(source))} AS grown (READ_ONLY)")
-        connection.execute(f"ATTACH {literal(str(target))} AS fresh (STORAGE_VERSION {literal(storage_version)})")
+        attach_to_write(connection, target, "fresh")
         connection.execute("COPY FROM DATABASE grown TO fresh")
         connection.execute("CHECKPOINT fresh")
 

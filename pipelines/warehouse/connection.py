@@ -20,6 +20,10 @@ from pipelines.warehouse.quoting import identifier, literal
 # Analysts' drivers lag behind ours: what is published can be opened by DuckDB 1.4 and newer. Written for still older
 # ones it would be a third larger and cost half as much again. A published file begins as a copy of a working file.
 STORAGE_VERSION = "v1.4.0"
+# Rows that fill a row group are compressed as they come; those that do not are kept, copied and then compressed, and
+# whatever is added to a row group has the whole of it written again. DuckDB's own 122,880 is more than most
+# instruments ever have: with it a first load costs a seventh more, and the file is a twelfth smaller.
+ROW_GROUP_SIZE = 8192
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -114,17 +118,20 @@ def _attach(path: Path) -> Connection:
         # A full disk leaves an empty file behind, which is no database.
         path.unlink()
     try:
-        name = identifier("mirror")
-        connection.execute(
-            f"ATTACH {literal(str(path))} AS {name} (STORAGE_VERSION {literal(STORAGE_VERSION)})"
-            if not path.exists()
-            else f"ATTACH {literal(str(path))} AS {name}"
-        )
-        connection.execute(f"USE {name}")
+        attach_to_write(connection, path, "mirror")
+        connection.execute(f"USE {identifier('mirror')}")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def attach_to_write(connection: Connection, path: Path, name: str) -> None:
+    """Attach a file under a name, to write to it as this warehouse's files are written; it is made if not there."""
+    options = [f"ROW_GROUP_SIZE {ROW_GROUP_SIZE}"]
+    if not path.exists():
+        options.append(f"STORAGE_VERSION {literal(STORAGE_VERSION)}")
+    connection.execute(f"ATTACH {literal(str(path))} AS {identifier(name)} ({', '.join(options)})")
 
 
 def _waiting_for_the_lock(connect: Callable[[], Connection], path: Path, patience: float) -> Connection:

@@ -26,7 +26,6 @@ from pipelines.warehouse.apply import Staged, Touched, apply_chunks, holds_data
 from pipelines.warehouse.census import Census
 from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, rewrite
 from pipelines.warehouse.connection import (
-    STORAGE_VERSION,
     Connection,
     open_writer,
     reason_of,
@@ -674,7 +673,7 @@ def open_mirror(
 def _write_afresh(path: Path, grown: Path, project: str, memory_limit: str) -> None:
     """Put a smaller file with the same content in the place of this one; where that fails, this one serves as well."""
     try:
-        rewrite(path, grown, storage_version=STORAGE_VERSION, memory_limit=memory_limit)
+        rewrite(path, grown, memory_limit=memory_limit)
         with open_writer(grown) as connection:
             note_fresh(connection, FRESH, grown.stat().st_size)
         grown.replace(path)

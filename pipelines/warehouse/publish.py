@@ -19,8 +19,8 @@ from filelock import FileLock
 from pipelines.errors import LoadUnfinished, NotAllPublished
 from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, rewrite
 from pipelines.warehouse.connection import (
-    STORAGE_VERSION,
     Connection,
+    attach_to_write,
     harden,
     open_reader,
     private_files,
@@ -129,7 +129,7 @@ def _copy(database: Path, fresh: Path, memory_limit: str) -> bool:
     if not has_grown(database.stat().st_size, known):
         shutil.copyfile(database, fresh)
         return False
-    rewrite(database, fresh, storage_version=STORAGE_VERSION, memory_limit=memory_limit)
+    rewrite(database, fresh, memory_limit=memory_limit)
     return True
 
 
@@ -157,8 +157,7 @@ def _open(
         still = folder.waiting()
         projects = [project for project in projects if project in still]
         copied = _begin_as_copy(connection, fresh, folder, projects) if may_copy and not fresh.exists() else None
-        version = "" if fresh.exists() else f" (STORAGE_VERSION {literal(STORAGE_VERSION)})"
-        connection.execute(f"ATTACH {literal(str(fresh))} AS warehouse{version}")
+        attach_to_write(connection, fresh, "warehouse")
         connection.execute("USE warehouse")
         spill = private_folder(folder.work / "publish.spill")
         connection.execute(f"SET temp_directory = {literal(str(spill))}")

@@ -104,6 +104,42 @@ def test_every_changed_cell_leaves_a_trace(mirror, tmp_path):
     ]
 
 
+MEASURED = [
+    field("record_id", "base"),
+    field("age", "base", validation="integer"),
+    field("weight", "base", validation="number"),
+    field("height", "base", validation="number"),
+    field("born", "base", validation="date_ymd"),
+]
+
+
+def test_every_value_that_does_not_fit_is_listed_once_and_no_other(mirror, tmp_path):
+    # 1_000, nan, +-1 and a long number are taken by DuckDB's casts, or not, whatever stands beside them.
+    touched = load(
+        mirror,
+        tmp_path,
+        structure(MEASURED),
+        1,
+        """
+        record_id | age                  | weight | height | born       | base_complete
+        1         | 1_000                | 70.5   | 1e+2   | 2020-02-30 | 2
+        2         | -3                   | nan    | -1.5   | 2020-02-29 | 2
+        3         | 99999999999999999999 | +-1    | UNK    | .          | 2
+        4         | +4                   | 7.     | .5     | 2020-2-9   | 2
+        """,
+    )
+    listed = rows(mirror, "SELECT record, field, value, expected FROM redcap.invalid_values ORDER BY ALL")
+    assert listed == [
+        ("1", "age", "1_000", "BIGINT"),
+        ("1", "born", "2020-02-30", "DATE"),
+        ("2", "weight", "nan", "DOUBLE"),
+        ("3", "age", "99999999999999999999", "BIGINT"),
+        ("3", "height", "UNK", "DOUBLE"),
+        ("3", "weight", "+-1", "DOUBLE"),
+    ]
+    assert touched.invalid == len(listed)
+
+
 REPEATING = [
     field("record_id", "base"),
     field("age", "base", validation="integer"),
