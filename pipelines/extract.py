@@ -16,7 +16,7 @@ from pipelines.errors import ChunkNotProven, LoadRefused
 from pipelines.missing import MOST_ALONE, found_by_name, lately_deleted
 from pipelines.scopes import Scope
 from pipelines.warehouse.connection import Connection
-from pipelines.warehouse.proof import Answer, Format, Proof, prove
+from pipelines.warehouse.proof import Answer, Format, Proof, prove, write_apart
 from redcap_source import Received, RedcapClient, errors
 
 # About ten seconds or five megabytes an answer: long enough that overhead does not count, short enough that a
@@ -277,7 +277,7 @@ class Fetcher:
         proofs = [prove(self.prover, answer, share) for answer, share in zip(answers, ask.shares, strict=True)]
         proven, left = self._proven_by_all(ask, proofs)
         return Chunk(
-            parts=ask.parts,
+            parts=self._written_apart(ask) if proven and ask.parts[0].format == "json" else ask.parts,
             number=ask.number,
             asked=len(ask.records),
             records=proven,
@@ -288,6 +288,15 @@ class Fetcher:
             seconds=sum(answer.seconds for answer in received),
             attempts=sum(answer.attempts for answer in received),
         )
+
+    def _written_apart(self, ask: _Ask) -> tuple[Part, ...]:
+        """A JSON answer as CSVs with the columns of those beside which it will be read."""
+        (part,) = ask.parts
+        scopes = range(len(self.plan.narrow)) if any(self._due.values()) else (None,)
+        parts = tuple(Part(part.path.with_name(f"{part.path.stem}-{at}.csv"), "csv", at) for at in scopes)
+        write_apart(self.plan.answer(part), [self.plan.answer(part) for part in parts])
+        part.path.unlink()
+        return parts
 
     def _proven_by_all(self, ask: _Ask, proofs: Sequence[Proof]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The records that no answer leaves in doubt, and those in the answers that one does."""

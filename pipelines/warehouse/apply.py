@@ -22,7 +22,7 @@ from pipelines.warehouse.layout import (
     work_columns,
 )
 from pipelines.warehouse.misfits import note_misfits
-from pipelines.warehouse.proof import Answer, source
+from pipelines.warehouse.proof import Answer, csv_source
 from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.trace import INSERT, cells_of, close_versions, mark_changed, note_cells
 from pipelines.warehouse.trace import RunStamp as RunStamp
@@ -51,7 +51,7 @@ class Touched:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A chunk as apply needs it: some records whole, in one answer or spread over several."""
+    """A chunk as apply needs it: some records whole, in one CSV or spread over several."""
 
     answers: tuple[Answer, ...]
     records: tuple[str, ...] = field(repr=False)
@@ -139,8 +139,9 @@ def _stage(
     for number, chunk in enumerate(sources):
         at = {name: i for i, name in enumerate(chunk.answer.columns)}
         shown = ", ".join(f"c{at[name]} AS c{position}" for name, position in positions.items())
-        rows = source(chunk.answer, positions)
-        parts.append(f"SELECT {shown} FROM {rows} WHERE NOT list_contains($left{number}::VARCHAR[], c0)")
+        parts.append(
+            f"SELECT {shown} FROM {csv_source(chunk.answer)} WHERE NOT list_contains($left{number}::VARCHAR[], c0)"
+        )
     if not parts:
         names = ", ".join(f"NULL::VARCHAR AS c{position}" for position in positions.values())
         parts = [f"SELECT {names} WHERE false"]

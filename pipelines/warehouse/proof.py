@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import csv
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -21,7 +21,7 @@ from typing import Literal
 import duckdb
 
 from pipelines.errors import ChunkNotProven
-from pipelines.warehouse.connection import Connection, harden
+from pipelines.warehouse.connection import Connection, harden, private_files
 from pipelines.warehouse.layout import EVENT, REPEAT_INSTANCE, REPEAT_INSTRUMENT
 from pipelines.warehouse.quoting import identifier, literal
 
@@ -69,7 +69,7 @@ def source(answer: Answer, wanted: Collection[str]) -> str:
 
     All are text, blank cells NULL. Of a CSV all columns can be read, as they cannot be told apart otherwise.
     """
-    return _json_source(answer, wanted) if answer.format == "json" else _csv_source(answer)
+    return _json_source(answer, wanted) if answer.format == "json" else csv_source(answer)
 
 
 def prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Proof:
@@ -123,6 +123,34 @@ def _prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Proo
     if not records or answer.format == "json":
         return Proof(tuple(records), None, rows)
     return Proof(tuple(records[:-1]), records[-1], rows - found[-1][1])
+
+
+def write_apart(answer: Answer, parts: Sequence[Answer]) -> None:
+    """Write what a proven JSON answer holds as CSVs, each with columns of its own; or ChunkNotProven.
+
+    What reads the answer next asks for some columns at a time, and each of a JSON costs it as much as five of a CSV. No
+    more than a few records are ever asked for as JSON.
+    """
+    try:
+        rows = json.loads(answer.path.read_text(encoding="utf-8"), parse_int=str, parse_float=str)
+    except ValueError:
+        raise ChunkNotProven(reason="its JSON is cut or broken") from None
+    # REDCap gives text, and a number for the repeating instance; what else there may be has no one spelling.
+    if any(not isinstance(value, str | None) for row in rows for value in row.values()):
+        raise ChunkNotProven(reason="some of its values are neither text nor numbers")
+    try:
+        for part in parts:
+            _write_csv(part, rows)
+    except UnicodeEncodeError:
+        raise ChunkNotProven(reason="it holds half a character") from None
+
+
+def _write_csv(part: Answer, rows: Sequence[Mapping[str, str | None]]) -> None:
+    with private_files(), part.path.open("w", encoding="utf-8", newline="") as file:
+        # Everything is quoted, as the module would leave a carriage return bare.
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        writer.writerow(part.columns)
+        writer.writerows([row[name] for name in part.columns] for row in rows)
 
 
 def _prove_json_whole(connection: Connection, answer: Answer) -> None:
@@ -193,7 +221,8 @@ def _is_blank(path: Path) -> bool:
     return path.stat().st_size < 8 and path.read_bytes().strip() in (b"", b"[]")
 
 
-def _csv_source(answer: Answer) -> str:
+def csv_source(answer: Answer) -> str:
+    """The SQL table function that reads a CSV answer: text named c0, c1, … by its place, blank cells NULL."""
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(answer.columns)))
     # One buffer holds the whole chunk: no line, however long, can stand across two.
     size = answer.path.stat().st_size + 4096

@@ -1,6 +1,6 @@
 """Small made-up structures and answers for tests that need no server; data stands in them as grids."""
 
-import json
+import csv
 from datetime import datetime
 from pathlib import Path
 
@@ -64,11 +64,12 @@ def grid(text):
 
 
 def staged(folder: Path, text: str, name: str = "chunk") -> Staged:
-    """The grid as a JSON answer in the staging folder."""
+    """The grid as a CSV answer in the staging folder."""
     columns, rows = grid(text)
-    path = folder / f"{name}.json"
-    path.write_text(json.dumps([dict(zip(columns, row, strict=True)) for row in rows]))
-    return Staged((Answer(path, "json", tuple(columns)),), tuple(dict.fromkeys(row[0] for row in rows)))
+    path = folder / f"{name}.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([columns, *rows])
+    return Staged((Answer(path, "csv", tuple(columns)),), tuple(dict.fromkeys(row[0] for row in rows)))
 
 
 def columns_of(text: str) -> tuple[str, ...]:

@@ -294,7 +294,7 @@ def test_a_failing_batch_leaves_nothing_behind(mirror, tmp_path):
     described = structure(CLASSIC)
     load(mirror, tmp_path, described, 1, FIRST)
     broken = staged(tmp_path, FIRST, "broken")
-    broken.answers[0].path.write_text('[{"record_id": "1", "age": "99"')
+    broken.answers[0].path.write_text(broken.answers[0].path.read_text().replace("\n2,", "\n9,9\n2,"))
     good = staged(tmp_path, FIRST.replace("40", "77"), "good")
     with pytest.raises(ChunkNotProven):
         mirror.apply(make_layout(described, columns_of(FIRST)), [good, broken], [], stamp(2))

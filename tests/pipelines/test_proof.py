@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipelines.errors import ChunkNotProven
-from pipelines.warehouse.proof import Answer, open_prover, prove
+from pipelines.warehouse.proof import Answer, csv_source, open_prover, prove, write_apart
 
 CLASSIC = ("record_id", "age", "notes")
 EVENTS = ("record_id", "redcap_event_name", "age")
@@ -102,3 +102,45 @@ def test_the_prover_reads_nothing_outside_the_staging_folder(tmp_path):
     (outside / "a.csv").write_text("record_id,age,notes\n1,1,1\n")
     with open_prover(staging) as prover, pytest.raises(ChunkNotProven):
         prove(prover, Answer(outside / "a.csv", "csv", CLASSIC), ("1",))
+
+
+AWKWARD = [
+    "plain",
+    "",
+    " led by a space",
+    'a "quote"',
+    "a, comma",
+    "two\nlines",
+    "two\r\nlines",
+    "\rbare\r",
+    "\\",
+    '"',
+    "é 日本",
+    "0",
+]
+
+
+def test_a_proven_json_answer_written_as_csvs_holds_what_it_held(tmp_path):
+    columns = ("record_id", "redcap_repeat_instance", *(f"field_{at}" for at in range(len(AWKWARD))))
+    body = json.dumps([dict(zip(columns, [record, 2, *AWKWARD], strict=True)) for record in ("1", "2")])
+    (tmp_path / "answer.json").write_text(body)
+    answer = Answer(tmp_path / "answer.json", "json", columns)
+    parts = [Answer(tmp_path / f"{at}.csv", "csv", columns[:1] + columns[at:]) for at in (1, 4)]
+    write_apart(answer, parts)
+    held = ["2", *(text or None for text in AWKWARD)]
+    with open_prover(tmp_path) as prover:
+        for part, cells in zip(parts, (held, held[3:]), strict=True):
+            found = prover.execute(f"FROM {csv_source(part)}").fetchall()
+            assert [list(row) for row in found] == [[record, *cells] for record in ("1", "2")]
+            assert part.path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "value", ["[1]", "true", "{}", '"\\ud800"'], ids=["list", "boolean", "object", "half a character"]
+)
+def test_a_value_of_no_one_spelling_is_refused_without_quoting_anything(tmp_path, value):
+    (tmp_path / "answer.json").write_text(f'[{{"record_id":"{CANARY}","age":{value}}}]')
+    answer = Answer(tmp_path / "answer.json", "json", ("record_id", "age"))
+    with pytest.raises(ChunkNotProven) as refused:
+        write_apart(answer, [Answer(tmp_path / "part.csv", "csv", answer.columns)])
+    assert CANARY not in str(refused.value)
