@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich import box
 from rich.console import Console
@@ -37,7 +37,9 @@ from rich.text import Text
 from pipelines.errors import QueryRefused
 from pipelines.sync import LoadReport, Progress
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.reading import Answer, CellChange, Life, Standing, open_published, query
+
+if TYPE_CHECKING:
+    from pipelines.warehouse.reading import Answer, CellChange, Life, Standing
 
 SHOWN_ROWS = 200
 # What is piped into a file or a mail is not folded to a terminal's width.
@@ -237,6 +239,8 @@ def answer_table(console: Console, answer: Answer, title: str | None = None) -> 
 
 def sql_shell(folder: WarehouseFolder) -> None:
     """Read queries until the end of input; each ends with a semicolon."""
+    from pipelines.warehouse.reading import open_published, query
+
     console = stdout()
     with open_published(folder) as connection:
         console.print(f"{folder.database} (read-only). End a query with ; and leave with Ctrl-D.", soft_wrap=True)

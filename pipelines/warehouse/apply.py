@@ -78,12 +78,17 @@ def apply_chunks(
     )
     compare = _known_records(connection) > 0
     touched = Touched()
+    changed: list[str] = []
     wanted = [table for table in layout.instruments if instruments is None or table.name in instruments]
     for sources, tables in _groups(layout, wanted, chunks):
         _stage(connection, layout, sources, tables)
         for table in tables:
-            touched += _InstrumentApply(connection, layout, table, stamp).run(compare=compare)
+            found = _InstrumentApply(connection, layout, table, stamp).run(compare=compare)
+            if found.inserted or found.updated or found.deleted:
+                changed.append(table.name)
+            touched += found
         connection.execute("DROP TABLE batch")
+    mark_changed(connection, changed, stamp)
     _note_records(connection, stamp)
     connection.execute("DROP TABLE batch_records")
     return touched
@@ -216,8 +221,6 @@ class _InstrumentApply:
         arrived = touched.inserted + touched.updated + touched.unchanged
         invalid = note_misfits(self.connection, self.layout, self.table, self.stamp, holds=self.holds, known=compare)
         touched += Touched(invalid=invalid, cells=arrived * len(self.table.columns))
-        if touched.inserted or touched.updated or touched.deleted:
-            mark_changed(self.connection, self.table.name, self.stamp)
         self.connection.execute(f"DROP {kind} incoming")
         return touched
 

@@ -171,13 +171,27 @@ def keep_described(connection: Connection, structure: Structure) -> None:
 def _replace(connection: Connection, project: str, table: str, rows: Iterable[Row], *, keep: bool = False) -> None:
     if not keep:
         connection.execute(f"DELETE FROM {qualified('redcap', table)}")
-    names = [name for name, _ in _columns(connection, "redcap", table)]
-    insert_json(connection, "redcap", table, [dict(zip(names, (project, *row), strict=True)) for row in rows])
+    columns = _columns(connection, "redcap", table)
+    names = [name for name, _ in columns]
+    _insert_json(connection, "redcap", table, columns, [dict(zip(names, (project, *row), strict=True)) for row in rows])
 
 
 def insert_json(connection: Connection, schema: str, table: str, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert rows given by column name, as one JSON document: a statement a row costs a millisecond."""
-    shape = json.dumps([{name: _JSON_SHAPES.get(kind, kind) for name, kind in _columns(connection, schema, table)}])
+    if rows:
+        _insert_json(connection, schema, table, _columns(connection, schema, table), rows)
+
+
+def _insert_json(
+    connection: Connection,
+    schema: str,
+    table: str,
+    columns: Iterable[tuple[str, str]],
+    rows: Sequence[Mapping[str, object]],
+) -> None:
+    if not rows:
+        return
+    shape = json.dumps([{name: _JSON_SHAPES.get(kind, kind) for name, kind in columns}])
     connection.execute(
         f"INSERT INTO {qualified(schema, table)} BY NAME "
         f"SELECT r.* FROM (SELECT unnest(from_json($rows::JSON, {literal(shape)})) AS r)",

@@ -141,5 +141,5 @@ def _remove(connection: Connection, table: InstrumentTable, records: str, stamp:
     row = connection.execute(f"DELETE FROM {target} WHERE _record IN ({records})").fetchone()
     deleted = int(row[0]) if row else 0
     if deleted:
-        mark_changed(connection, table.name, stamp)
+        mark_changed(connection, [table.name], stamp)
     return deleted

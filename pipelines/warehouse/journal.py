@@ -278,20 +278,6 @@ class Journal:
         return LastLoad(row[0], row[1], good[0] if good else None)
 
 
-def attribute(connection: Connection, run_id: str) -> None:
-    """Give the changes that a load found, and that are our own writing, to write-back; does nothing where none was.
-
-    After a write-back that died before it could, the next load finds its cells. It has looked at all that changed, so
-    what it did not find of ours is not looked for again: the same value next month is somebody else's.
-    """
-    sql = statements("writeback")
-    there = connection.execute(sql["is_there"]).fetchone()
-    if there and there[0]:
-        connection.execute(sql["attribute"], {"run_id": run_id})
-        connection.execute(sql["mark_accounted"], {"run_id": run_id})
-        connection.execute(sql["mark_passed"], {"run_id": run_id})
-
-
 def hidden_fields(connection: Connection) -> frozenset[str]:
     """Fields of the dictionary that the token's answers lacked when the project was last loaded."""
     row = connection.execute("SELECT hidden_fields FROM redcap.projects").fetchone()

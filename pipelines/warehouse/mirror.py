@@ -32,7 +32,6 @@ from pipelines.warehouse.connection import (
     sync_to_disk,
 )
 from pipelines.warehouse.departure import Departures, bury, find_renames, rename
-from pipelines.warehouse.journal import attribute
 from pipelines.warehouse.layout import (
     DATA_ACCESS_GROUP,
     FORMAT,
@@ -49,9 +48,9 @@ from pipelines.warehouse.layout import (
     rows_past,
     work_columns,
 )
-from pipelines.warehouse.quoting import identifier
+from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.sql import statements
-from pipelines.warehouse.trace import DELETE, Cell, RunStamp, close_versions, note_cells
+from pipelines.warehouse.trace import DELETE, Cell, RunStamp, attribute, close_versions, note_cells
 from pipelines.warehouse.views import publication
 
 log = logging.getLogger("redcap_warehouse")
@@ -231,9 +230,8 @@ class Mirror:
             drift = catalog.write_structure(self.connection, self.project, structure, layout, stamp.run_id, stamp.now)
             self._write_project(structure, layout)
             before, there = self._definitions(), self._columns()
-            for table in layout.instruments:
-                emptied = self._make_table(layout, table, there, stamp)
-                self._define(layout, table, before.get(table.name), stamp, emptied=emptied)
+            emptied = {table.name: self._make_table(layout, table, there, stamp) for table in layout.instruments}
+            self._define(layout, before, stamp, emptied)
             self._drop_tables_but([table.name for table in layout.instruments], layout, there, stamp)
             catalog.keep_described(self.connection, structure)
             self._keep_visible(layout)
@@ -338,29 +336,32 @@ class Mirror:
     def _define(
         self,
         layout: Layout,
-        table: InstrumentTable,
-        before: tuple[Mapping[str, str], bool] | None,
+        before: Mapping[str, tuple[Mapping[str, str], bool]],
         stamp: RunStamp,
-        *,
-        emptied: bool,
+        emptied: Mapping[str, bool],
     ) -> None:
-        """Remember what decides the instrument's cells; where that is new or other, they are stale."""
-        parts = definition(layout, table)
-        if before is not None and before[0] == parts:
-            return
-        other = before is None or any(before[0].get(name) != part for name, part in parts.items())
-        stale = emptied or other or (before is not None and before[1])
-        self.connection.execute("DELETE FROM state.instruments WHERE instrument = $name", {"name": table.name})
+        """Remember what decides the instruments' cells; where that is new or other, they are stale."""
+        rows = []
+        for table in layout.instruments:
+            parts = definition(layout, table)
+            known, was_stale = before.get(table.name, ({}, True))
+            if known == parts:
+                continue
+            other = any(known.get(name) != part for name, part in parts.items())
+            rows.append(
+                {
+                    "instrument": table.name,
+                    "changed_run": stamp.run_id,
+                    "changed_at": stamp.now,
+                    "definition": json.dumps(parts),
+                    "stale": emptied[table.name] or other or was_stale,
+                }
+            )
         self.connection.execute(
-            "INSERT INTO state.instruments VALUES ($name, $run_id, $now, $definition, $stale)",
-            {
-                "name": table.name,
-                "run_id": stamp.run_id,
-                "now": stamp.now,
-                "definition": json.dumps(parts),
-                "stale": stale,
-            },
+            "DELETE FROM state.instruments WHERE list_contains($names::VARCHAR[], instrument)",
+            {"names": [row["instrument"] for row in rows]},
         )
+        catalog.insert_json(self.connection, "state", "instruments", rows)
 
     def stale_instruments(self) -> tuple[str, ...]:
         """Instruments whose cells have to be read again for every record, as the dictionary or the setup changed."""
@@ -572,27 +573,34 @@ class Mirror:
 
     def _write_publication(self, layout: Layout) -> None:
         self.connection.execute("DELETE FROM state.publication")
+        numbered = self._with_instances(layout)
+        rows = []
         for position, table in enumerate(layout.instruments):
-            shown = publication(layout, table, instances=table.repeats or self._has_instances(table))
-            self.connection.execute(
-                "INSERT INTO state.publication VALUES ($position, $name, $raw, $typed, $labels, $comments, $keys)",
+            shown = publication(layout, table, instances=table.repeats or table.name in numbered)
+            rows.append(
                 {
                     "position": position,
-                    "name": table.name,
-                    "raw": shown.raw_select,
-                    "typed": shown.typed_select,
-                    "labels": shown.label_select,
+                    "instrument": table.name,
+                    "raw_select": shown.raw_select,
+                    "typed_select": shown.typed_select,
+                    "label_select": shown.label_select,
                     "comments": json.dumps({"": shown.table_comment, **shown.column_comments}),
                     "keys": json.dumps(shown.keys),
-                },
+                }
             )
+        catalog.insert_json(self.connection, "state", "publication", rows)
 
-    def _has_instances(self, table: InstrumentTable) -> bool:
-        """Whether the data has or had instances, whatever the setup says: their rows must stay apart."""
-        return any(
-            self._row(f"SELECT 1 FROM {place(self.project, table.name)} WHERE _instance <> '' LIMIT 1") is not None
+    def _with_instances(self, layout: Layout) -> frozenset[str]:
+        """Instruments whose data has or had instances, whatever the setup says: their rows must stay apart."""
+        looked_for = [
+            f"(SELECT {literal(table.name)} AS name FROM {place(self.project, table.name)} "
+            "WHERE _instance <> '' LIMIT 1)"
+            for table in layout.instruments
+            if not table.repeats
             for place in (rows_now, rows_past)
-        )
+        ]
+        found = self.connection.execute(" UNION ALL ".join(looked_for)).fetchall() if looked_for else []
+        return frozenset(name for (name,) in found)
 
     def rows(self, layout: Layout) -> int:
         """How many rows all instruments have together."""

@@ -1,18 +1,19 @@
 """Nothing is lost when rows change: what a row was is kept as a version of it, and each changed cell is noted.
 
 Versions that ended lie beside the rows of today in tables of their own, one an instrument; layout.py names them.
- Which rows change is the business of apply.py and mirror.py; all this happens in their transactions.
+Which rows change is the business of apply.py and mirror.py; all this happens in their transactions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.layout import rows_past
 from pipelines.warehouse.quoting import identifier, literal
+from pipelines.warehouse.sql import statements
 
 # How `record_changes` tells what happened to a row; SQL.
 INSERT, UPDATE, DELETE = "'insert'", "'update'", "'delete'"
@@ -96,12 +97,28 @@ def note_cells(
     )
 
 
-def mark_changed(connection: Connection, instrument: str, stamp: RunStamp) -> None:
-    """The instrument's rows are not what they were; publishing looks at it."""
-    connection.execute(
-        "UPDATE state.instruments SET changed_run = $run_id, changed_at = $now WHERE instrument = $instrument",
-        {"run_id": stamp.run_id, "now": stamp.now, "instrument": instrument},
-    )
+def mark_changed(connection: Connection, instruments: Collection[str], stamp: RunStamp) -> None:
+    """The instruments' rows are not what they were; publishing looks at these."""
+    if instruments:
+        connection.execute(
+            "UPDATE state.instruments SET changed_run = $run_id, changed_at = $now "
+            "WHERE list_contains($instruments::VARCHAR[], instrument)",
+            {"run_id": stamp.run_id, "now": stamp.now, "instruments": list(instruments)},
+        )
+
+
+def attribute(connection: Connection, run_id: str) -> None:
+    """Give the changes that a load found, and that are our own writing, to write-back; does nothing where none was.
+
+    After a write-back that died before it could, the next load finds its cells. It has looked at all that changed, so
+    what it did not find of ours is not looked for again: the same value next month is somebody else's.
+    """
+    sql = statements("writeback")
+    there = connection.execute(sql["is_there"]).fetchone()
+    if there and there[0]:
+        connection.execute(sql["attribute"], {"run_id": run_id})
+        connection.execute(sql["mark_accounted"], {"run_id": run_id})
+        connection.execute(sql["mark_passed"], {"run_id": run_id})
 
 
 def cells_of(shown: Sequence[tuple[str, str]], old: str | None, new: str | None) -> list[Cell]:
