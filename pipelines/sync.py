@@ -42,8 +42,8 @@ from pipelines.selection import narrow
 from pipelines.structure import Structure, read_structure
 from pipelines.warehouse.apply import Staged, Touched
 from pipelines.warehouse.catalog import Drift
-from pipelines.warehouse.census import counted_twice
-from pipelines.warehouse.connection import private_files, private_folder
+from pipelines.warehouse.census import counted_twice, forget_census
+from pipelines.warehouse.connection import Connection, private_files, private_folder
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.layout import (
     Layout,
@@ -281,10 +281,10 @@ class Load:
         self.begin(mirror)
         client: RedcapClient | None = None
         try:
-            with self.client() as client:
-                plan, _ = self.structure(client, mirror)
+            with self.client() as client, self._proving(None) as prover:
+                plan, _ = self.structure(client, mirror, prover)
                 self.progress.planned(plan.size, plan.requests)
-                tally = self.apply(mirror, plan, self.fetch(client, plan, plan.batch(0, 1), "chunk"))
+                tally = self.apply(mirror, plan, self.fetch(client, plan, plan.batch(0, 1), "chunk", prover))
             report = self.finish(mirror, plan, tally)
         except BaseException as problem:
             calls = client.calls if client is not None else Calls()
@@ -317,7 +317,9 @@ class Load:
 
     # -- the steps -------------------------------------------------------------------------------------------
 
-    def structure(self, client: RedcapClient, mirror: Mirror) -> tuple[WorkPlan, StructureReport]:
+    def structure(
+        self, client: RedcapClient, mirror: Mirror, prover: Connection | None = None
+    ) -> tuple[WorkPlan, StructureReport]:
         """Preflight and structure, then the plan: nothing of the mirror's records is touched."""
         self.progress.step("structure")
         version = client.version()
@@ -329,8 +331,7 @@ class Load:
         guard = self._guard()
         guard.check_binding(structure, yesterday)
         self.progress.step("census")
-        private_folder(self.staging)
-        with open_prover(self.staging) as prover:
+        with self._proving(prover) as prover:
             everything = self._reads_everything(yesterday, upto)
             cover = () if everything else mirror.cover()
             events = {event.unique_event_name for event in structure.events}
@@ -359,6 +360,7 @@ class Load:
             todo = mirror.plan(census, changed or (), everything=changed is None, upto=frontier)
             stale = mirror.stale_instruments() if yesterday.frontier is not None else ()
             errands = planner.errands(layout, census, todo, stale)
+            forget_census(prover)
         mode = "full" if changed is None else "incremental"
         mirror.name_mode(self.stamp.run_id, mode)
         plan = WorkPlan(
@@ -377,11 +379,15 @@ class Load:
         return plan, _structure_report(structure, layout, drift)
 
     def fetch(
-        self, client: RedcapClient, plan: WorkPlan, parts: Sequence[tuple[int, slice]], prefix: str
+        self,
+        client: RedcapClient,
+        plan: WorkPlan,
+        parts: Sequence[tuple[int, slice]],
+        prefix: str,
+        prover: Connection | None = None,
     ) -> Iterator[Fetched]:
         """Parts of errands into the staging folder, in proven chunks; progress is told as they come."""
-        private_folder(self.staging)
-        with open_prover(self.staging) as prover, private_files():
+        with self._proving(prover) as prover, private_files():
             for at, part in parts:
                 errand = plan.errands[at]
                 fetcher = Fetcher(
@@ -400,6 +406,16 @@ class Load:
                         yield replace(item, errand=at)
                     else:
                         yield item
+
+    @contextmanager
+    def _proving(self, shared: Connection | None) -> Iterator[Connection]:
+        """The staging folder, and a connection that proves what comes there: one for all steps, or a new one."""
+        private_folder(self.staging)
+        if shared is not None:
+            yield shared
+            return
+        with open_prover(self.staging) as prover:
+            yield prover
 
     # -- between steps that do not share a process -----------------------------------------------------------
 

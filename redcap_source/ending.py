@@ -47,6 +47,8 @@ class Ending:
     def _json_quotes(self, data: bytes) -> int:
         """How many quotes open or close a string: those after an odd number of backslashes do not."""
         data = self._backslash + data
+        if b"\\" not in data:
+            return data.count(b'"')
         odd = (len(data) - len(data.rstrip(b"\\"))) % 2
         self._backslash = b"\\" * odd
         plain = data[: len(data) - odd].replace(b"\\\\", b"")

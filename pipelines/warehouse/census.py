@@ -65,7 +65,8 @@ def read_census(
         # DuckDB's own message quotes what it stumbled over.
         raise ChunkNotProven(reason="it cannot be read as a list of record ids") from None
     found = connection.execute(
-        "SELECT record, md5(string_agg(place, ',' ORDER BY place)) "
+        # An ordered string_agg says the same and costs half as much again.
+        "SELECT record, md5(array_to_string(list_sort(list(place)), ',')) "
         f"FROM (SELECT n, record, concat_ws('/', event, grouped) AS place FROM {table}) GROUP BY record ORDER BY min(n)"
     ).fetchall()
     rows = connection.execute(f"SELECT event, count(*) FROM {table} WHERE event IS NOT NULL GROUP BY event").fetchall()
@@ -76,6 +77,11 @@ def read_census(
     if not whole or many < MANY_ROWS or many < len(census.records) * ROWS_A_RECORD:
         return census
     return replace(census, cover=_cover(connection))
+
+
+def forget_census(connection: Connection) -> None:
+    """Free what `due_in` would need: of a large project it is more than a chunk."""
+    connection.execute("DROP TABLE IF EXISTS census; DROP TABLE IF EXISTS brief_census; DROP TABLE IF EXISTS covered")
 
 
 def counted_twice(first: Census, second: Census) -> Census:
