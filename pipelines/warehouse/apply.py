@@ -88,6 +88,7 @@ def apply_chunks(
                 changed.append(table.name)
             touched += found
         connection.execute("DROP TABLE batch")
+    connection.execute(f"DROP {'TABLE' if compare else 'VIEW'} IF EXISTS incoming")
     mark_changed(connection, changed, stamp)
     _note_records(connection, stamp)
     connection.execute("DROP TABLE batch_records")
@@ -221,7 +222,6 @@ class _InstrumentApply:
         arrived = touched.inserted + touched.updated + touched.unchanged
         invalid = note_misfits(self.connection, self.layout, self.table, self.stamp, holds=self.holds, known=compare)
         touched += Touched(invalid=invalid, cells=arrived * len(self.table.columns))
-        self.connection.execute(f"DROP {kind} incoming")
         return touched
 
     def _incoming(self) -> str:
