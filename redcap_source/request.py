@@ -111,7 +111,8 @@ def form_fields(name: str, value: Parameter) -> Iterator[tuple[str, str]]:
         if item == "":
             # Left out, it would widen the request: no records asked for means all of them.
             raise ValueError(f"A blank name in {name}.")
-        yield f"{name}[{index}]", _text(item)
+        # Most lists name thousands of records, and these are text already.
+        yield f"{name}[{index}]", item if isinstance(item, str) else _text(item)
 
 
 def _text(value: str | int | date) -> str:

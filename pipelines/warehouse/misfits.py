@@ -13,11 +13,14 @@ from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.layout import EVENT, REPEAT_INSTANCE, REPEAT_INSTRUMENT, InstrumentTable, Layout, work_columns
 from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.trace import RunStamp
-from pipelines.warehouse.types import INSTANCE, SURVEY_TIMESTAMP, SqlType, sql_type, strange, type_name
+from pipelines.warehouse.types import INSTANCE, SURVEY_TIMESTAMP, SqlType, sql_type, type_name, unusual
 
 # A blank instance is stored as '' (keys are never NULL) and is no misfit.
 _BLANK_INSTANCE = SqlType(
-    "INTEGER", f"({INSTANCE.shape})?", "coalesce(TRY_CAST({value} AS INTEGER), 0)", "{value} IN ('', '1', '2', '3')"
+    "INTEGER",
+    f"({INSTANCE.shape})?",
+    "coalesce(TRY_CAST({value} AS INTEGER), 0)",
+    plain="{value} IN ('', '1', '2', '3')",
 )
 
 
@@ -81,26 +84,26 @@ class _Misfits:
     def note(self) -> int:
         """List them all."""
         columns, rules = self._typed_columns(), self._setup_rules()
-        lettered = _by_letters(columns)
+        plain = [column for column in columns if not column.kind.usual]
+        together = _by_usual_shape(columns)
         # Values written the usual way are let through by a cheap test, which is nearly all of them; each question asked
         # of the rows costs as much as a dozen answers, so everything is asked at once.
         found = self._aggregates(
             [
-                *(column.kind.suspects(identifier(column.name)) for column in columns),
-                *(f"count(*) FILTER ({test})" for test in lettered),
+                *(column.kind.suspects(identifier(column.name)) for column in plain),
+                *(f"count(*) FILTER ({test})" for test in together),
                 *(f"count(*) FILTER ({rule.broken})" for rule in rules),
             ]
         )
-        suspects, rest = found[: len(columns)], found[len(columns) :]
-        odd, broken = rest[: len(lettered)], rest[len(lettered) :]
+        suspects, rest = found[: len(plain)], found[len(plain) :]
+        odd, broken = rest[: len(together)], rest[len(together) :]
         for rule, count in zip(rules, broken, strict=True):
             if count:
                 self._insert_contradictions(rule)
-        doubtful = [column for column, count in zip(columns, suspects, strict=True) if count]
-        misfits = self._note_values(doubtful)
-        for (test, together), count in zip(lettered.items(), odd, strict=True):
+        misfits = self._note_values([column for column, count in zip(plain, suspects, strict=True) if count])
+        for (test, some), count in zip(together.items(), odd, strict=True):
             if count:
-                misfits += self._note_values([column for column in together if column not in doubtful], test)
+                misfits += self._note_values(some, test)
         return misfits + sum(broken) + self._note_strays()
 
     def _note_values(self, columns: Sequence[_TypedColumn], where: str = "true") -> int:
@@ -203,10 +206,10 @@ class _Misfits:
         )
 
 
-def _by_letters(columns: Iterable[_TypedColumn]) -> dict[str, list[_TypedColumn]]:
-    """Columns whose types are known by their letters, by the test for a row to have others in any of them."""
+def _by_usual_shape(columns: Iterable[_TypedColumn]) -> dict[str, list[_TypedColumn]]:
+    """Columns whose text has a usual shape, by the test for a row to have other text in any of them."""
     together: dict[str, list[_TypedColumn]] = {}
     for column in columns:
-        if column.kind.letters:
-            together.setdefault(column.kind.letters, []).append(column)
-    return {strange(letters, [identifier(c.name) for c in some]): some for letters, some in together.items()}
+        if column.kind.usual:
+            together.setdefault(column.kind.usual, []).append(column)
+    return {unusual(shape, [identifier(c.name) for c in some]): some for shape, some in together.items()}

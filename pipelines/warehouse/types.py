@@ -7,7 +7,7 @@ What kind a field is, is redcap_source.dictionary's business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.warehouse.quoting import literal
@@ -26,13 +26,10 @@ class SqlType:
     shape: str
     cast: str
     """An expression over the placeholder {value}."""
+    usual: str = ""
+    """A shape that most text has, and all text of which fits, so that nothing is cast to know it; where there is one."""
     plain: str = ""
-    """A test over {value} that only text that fits can pass, and most of it does; far cheaper than the shape."""
-    letters: str = ""
-    """In place of such a test: of these characters alone nothing can be made that the cast takes and that does not fit.
-
-    As they stand between the brackets of a regular expression.
-    """
+    """Elsewhere a test over {value} that only text that fits can pass, and most of it does; cheaper than the shape."""
 
     def of(self, value: str) -> str:
         """The typed expression over a SQL expression of text; NULL where the text does not fit."""
@@ -40,12 +37,7 @@ class SqlType:
         return f"CASE WHEN regexp_full_match({value}, {literal(self.shape)}) THEN {cast} END"
 
     def suspects(self, value: str) -> str:
-        """An aggregate over a SQL expression of text: how many may not fit, by the cheap test.
-
-        With `letters` it speaks of text made of them alone; whether there is other text, `strange` says.
-        """
-        if self.letters:
-            return f"count({value}) - count({self.cast.format(value=value)})"
+        """An aggregate over a SQL expression of text: how many may not fit, by the plain test."""
         # count_if is NULL where the test is, for every row.
         return f"count({value}) - coalesce(count_if({self.plain.format(value=value)}), 0)"
 
@@ -54,34 +46,42 @@ class SqlType:
         return f"{value} IS NOT NULL AND {self.of(value)} IS NULL"
 
 
-def strange(letters: str, values: Iterable[str]) -> str:
-    """The test for a row to have a character that is none of the letters, anywhere in some SQL expressions of text.
+# Between values that are looked at together. Hardly any text has it in it; what has is looked at by itself.
+_BETWEEN = "\x1f"
 
-    Looking at all of them at once costs a fraction of looking at each.
+
+def unusual(shape: str, values: Sequence[str]) -> str:
+    """The test for a row in which not all of some SQL expressions of text are NULL or of the shape.
+
+    Looking at all of them at once costs half of looking at each. Text is never empty: a blank cell is NULL.
     """
-    return f"regexp_matches(concat({', '.join(values)}), {literal(f'[^{letters}]')})"
+    listed, between = ", ".join(values), literal(_BETWEEN)
+    all_of_it = literal(f"((?:{shape})({_BETWEEN}(?:{shape}))*)?")
+    return (
+        f"(NOT regexp_full_match(concat_ws({between}, {listed}), {all_of_it}) OR contains(concat({listed}), {between}))"
+    )
 
 
 # What a cast gives back unchanged was written the one way DuckDB writes it, so nothing was invented.
 _SAME_DATE = "length({value}) = 10 AND TRY_CAST({value} AS DATE)::VARCHAR = {value}"
 
-_BOOLEAN = SqlType("BOOLEAN", "[01]", "{value} = '1'", "{value} IN ('0', '1')")
-_INTEGER = SqlType("BIGINT", r"[-+]?[0-9]+", "TRY_CAST({value} AS BIGINT)", letters="0-9-")
-# No plus sign among the letters: DuckDB takes +-1 for a number.
-_FLOAT = SqlType("DOUBLE", _NUMBER, "TRY_CAST({value} AS DOUBLE)", letters="0-9.eE-")
-_COMMA = SqlType(
-    "DOUBLE", _NUMBER.replace(r"\.", "[.,]"), "TRY_CAST(replace({value}, ',', '.') AS DOUBLE)", letters="0-9.,eE-"
-)
-_DAY = SqlType("DATE", _DATE, "TRY_CAST({value} AS DATE)", _SAME_DATE)
+_BOOLEAN = SqlType("BOOLEAN", "[01]", "{value} = '1'", usual="[01]")
+_INTEGER = SqlType("BIGINT", r"[-+]?[0-9]+", "TRY_CAST({value} AS BIGINT)", usual=r"[-+]?[0-9]{1,18}")
+_FLOAT = SqlType("DOUBLE", _NUMBER, "TRY_CAST({value} AS DOUBLE)", usual=_NUMBER)
+_WITH_COMMA = _NUMBER.replace(r"\.", "[.,]")
+_COMMA = SqlType("DOUBLE", _WITH_COMMA, "TRY_CAST(replace({value}, ',', '.') AS DOUBLE)", usual=_WITH_COMMA)
+_DAY = SqlType("DATE", _DATE, "TRY_CAST({value} AS DATE)", plain=_SAME_DATE)
 _MOMENT = SqlType(
     "TIMESTAMP",
     f"{_DATE} {_CLOCK}(:[0-5][0-9])?",
     "TRY_CAST({value} AS TIMESTAMP)",
-    "length({value}) IN (16, 19) AND TRY_CAST({value} AS TIMESTAMP)::VARCHAR IN ({value}, {value} || ':00')",
+    plain="length({value}) IN (16, 19) AND TRY_CAST({value} AS TIMESTAMP)::VARCHAR IN ({value}, {value} || ':00')",
 )
-_TIME = SqlType("TIME", f"{_CLOCK}(:[0-5][0-9])?", "TRY_CAST({value} AS TIME)", "false")
+_WITH_SECONDS = f"{_CLOCK}(:[0-5][0-9])?"
+_TIME = SqlType("TIME", _WITH_SECONDS, "TRY_CAST({value} AS TIME)", usual=_WITH_SECONDS)
 # Minutes and seconds are a time of day in REDCap's eyes too; the hour is nought.
-_TIME_MM_SS = SqlType("TIME", "[0-5][0-9]:[0-5][0-9]", "TRY_CAST('00:' || {value} AS TIME)", "false")
+_MM_SS = "[0-5][0-9]:[0-5][0-9]"
+_TIME_MM_SS = SqlType("TIME", _MM_SS, "TRY_CAST('00:' || {value} AS TIME)", usual=_MM_SS)
 
 _TYPES: dict[ValueKind, SqlType] = {
     ValueKind.INTEGER: _INTEGER,
@@ -113,4 +113,4 @@ def type_name(kind: ValueKind) -> str:
 
 
 SURVEY_TIMESTAMP = _MOMENT
-INSTANCE = SqlType("INTEGER", r"[0-9]+", "TRY_CAST({value} AS INTEGER)", "{value} IN ('1', '2', '3')")
+INSTANCE = SqlType("INTEGER", r"[0-9]+", "TRY_CAST({value} AS INTEGER)", usual="[0-9]{1,9}")
