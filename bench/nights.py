@@ -12,6 +12,7 @@ import duckdb
 
 from bench.full_load import simulated
 from bench.measure import Cost, run, table
+from pipelines.warehouse.compaction import rewrite
 from redcap_source import RedcapClient, Token
 
 SHARES = (0.0, 0.001, 0.01, 0.1)
@@ -103,8 +104,5 @@ def last_run(folder: str, back: int) -> dict[str, object]:
 
 def compact_size(source: Path, fresh: Path) -> int:
     """How large a file is when its content is written into a new one."""
-    with duckdb.connect() as connection:
-        connection.execute(f"ATTACH '{source}' AS old (READ_ONLY)")
-        connection.execute(f"ATTACH '{fresh}' AS fresh (STORAGE_VERSION 'v1.5.0')")
-        connection.execute("COPY FROM DATABASE old TO fresh")
+    rewrite(source, fresh, memory_limit="1GB")
     return fresh.stat().st_size

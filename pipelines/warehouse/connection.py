@@ -21,8 +21,8 @@ from pipelines.warehouse.quoting import identifier, literal
 # ones it would be a third larger and cost half as much again. A published file begins as a copy of a working file.
 STORAGE_VERSION = "v1.4.0"
 # Rows that fill a row group are compressed as they come; those that do not are kept, copied and then compressed, and
-# whatever is added to a row group has the whole of it written again. DuckDB's own 122,880 is more than most
-# instruments ever have: with it a first load costs a seventh more, and the file is a twelfth smaller.
+# whatever is added to a row group has the whole of it written again. DuckDB's own 122,880 rows are more than most
+# instruments ever have: with it applying a first load costs a seventh more, and the file is a twelfth smaller.
 ROW_GROUP_SIZE = 8192
 
 Connection = duckdb.DuckDBPyConnection

@@ -165,8 +165,6 @@ def _open(
         connection.execute("SET preserve_insertion_order = false")
         # A second thread costs a third more CPU time on tables of this size.
         connection.execute("SET threads = 1")
-        # Trying FSST costs more than all the rest of a checkpoint, and codes, dates and numbers gain nothing by it.
-        connection.execute("SET disabled_compression_methods = 'fsst'")
         harden(connection, [])
         yield _Opened(connection, projects, broken, copied)
     finally:

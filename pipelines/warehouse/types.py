@@ -27,7 +27,7 @@ class SqlType:
     cast: str
     """An expression over the placeholder {value}."""
     usual: str = ""
-    """A shape that most text has, and all text of which fits, so that nothing is cast to know it; where there is one."""
+    """A shape that most text has, and all text of which fits, so that nothing is cast to know it; if there is one."""
     plain: str = ""
     """Elsewhere a test over {value} that only text that fits can pass, and most of it does; cheaper than the shape."""
 
