@@ -180,6 +180,7 @@ class Fetcher:
         # By whether narrow: answers of the two kinds differ in size.
         self._sizes = {False: whole, True: ChunkSize(plan.alike(whole.records))}
         self._due: Mapping[str, int] = {}
+        self._narrowly = False
         self._narrow: deque[str] = deque()
         self._whole: deque[str] = deque()
         self._again: deque[tuple[tuple[str, ...], bool]] = deque()
@@ -194,6 +195,7 @@ class Fetcher:
         for whole. An error that no smaller request can mend (token, rights, server gone) is raised and ends it.
         """
         self._due = due or {}
+        self._narrowly = any(self._due.values())
         for record in records:
             (self._narrow if self._due.get(record) else self._whole).append(record)
         flying: dict[Future[list[Received]], _Ask] = {}
@@ -292,7 +294,7 @@ class Fetcher:
     def _written_apart(self, ask: _Ask) -> tuple[Part, ...]:
         """A JSON answer as CSVs with the columns of those beside which it will be read."""
         (part,) = ask.parts
-        scopes = range(len(self.plan.narrow)) if any(self._due.values()) else (None,)
+        scopes = range(len(self.plan.narrow)) if self._narrowly else (None,)
         parts = tuple(Part(part.path.with_name(f"{part.path.stem}-{at}.csv"), "csv", at) for at in scopes)
         write_apart(self.plan.answer(part), [self.plan.answer(part) for part in parts])
         part.path.unlink()

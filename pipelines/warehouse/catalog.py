@@ -171,9 +171,11 @@ def keep_described(connection: Connection, structure: Structure) -> None:
 def _replace(connection: Connection, project: str, table: str, rows: Iterable[Row], *, keep: bool = False) -> None:
     if not keep:
         connection.execute(f"DELETE FROM {qualified('redcap', table)}")
-    columns = _columns(connection, "redcap", table)
-    names = [name for name, _ in columns]
-    _insert_json(connection, "redcap", table, columns, [dict(zip(names, (project, *row), strict=True)) for row in rows])
+    listed = [(project, *row) for row in rows]
+    if listed:
+        columns = _columns(connection, "redcap", table)
+        names = [name for name, _ in columns]
+        _insert_json(connection, "redcap", table, columns, [dict(zip(names, row, strict=True)) for row in listed])
 
 
 def insert_json(connection: Connection, schema: str, table: str, rows: Sequence[Mapping[str, object]]) -> None:
@@ -189,8 +191,6 @@ def _insert_json(
     columns: Iterable[tuple[str, str]],
     rows: Sequence[Mapping[str, object]],
 ) -> None:
-    if not rows:
-        return
     shape = json.dumps([{name: _JSON_SHAPES.get(kind, kind) for name, kind in columns}])
     connection.execute(
         f"INSERT INTO {qualified(schema, table)} BY NAME "
