@@ -114,7 +114,7 @@ MEASURED = [
 
 
 def test_every_value_that_does_not_fit_is_listed_once_and_no_other(mirror, tmp_path):
-    # 1_000, nan, +-1 and a long number are taken by DuckDB's casts, or not, whatever stands beside them.
+    # DuckDB would take 1_000, nan and +-1 for numbers. The columns of a kind are judged together, row by row.
     touched = load(
         mirror,
         tmp_path,
