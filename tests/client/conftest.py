@@ -1,8 +1,6 @@
-"""Canned servers, and the recorded answers of real ones."""
+"""Canned servers."""
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,13 +19,3 @@ def serve() -> Iterator[Callable[..., CannedServer]]:
     yield start
     for server in servers:
         server.close()
-
-
-@pytest.fixture(scope="session")
-def recorded() -> Path:
-    """The folder of recorded answers of real servers, where there is one."""
-    given = os.environ.get("REDCAP_RECORDED")
-    folder = Path(given) if given else Path(__file__).resolve().parents[3] / "shared" / "recorded"
-    if not folder.is_dir():
-        pytest.skip("no recorded answers: set REDCAP_RECORDED to their folder")
-    return folder

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -17,8 +16,6 @@ from pipelines.sync import LoadOptions, LoadReport, load_project
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.publish import publish
 from redcap_source.simulator import ProjectHandle, Simulator, make_study
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -95,13 +92,3 @@ class Site:
 def site(tmp_path, monkeypatch) -> Iterator[Site]:
     with Simulator() as simulator:
         yield Site(simulator, tmp_path, monkeypatch)
-
-
-@pytest.fixture(scope="session")
-def recorded() -> Path:
-    """The folder of recorded answers of real servers, where there is one."""
-    named = os.environ.get("REDCAP_RECORDED")
-    folder = Path(named) if named else REPOSITORY.parent / "shared" / "recorded"
-    if not folder.is_dir():
-        pytest.skip("the recorded answers are not on this machine (set REDCAP_RECORDED to their folder)")
-    return folder

@@ -1,29 +1,18 @@
-"""A simulator to ask, and where the recorded answers lie."""
+"""A simulator to ask."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import os
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from redcap_source.simulator import ProjectHandle, Simulator, make_study
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def recorded_folder() -> Path | None:
-    """The folder of recorded answers, if this computer has it."""
-    named = os.environ.get("REDCAP_RECORDED")
-    folder = Path(named) if named else REPOSITORY.parent / "shared" / "recorded"
-    return folder if folder.is_dir() else None
 
 
 class Asker:
@@ -77,11 +66,3 @@ def asker(simulator: Simulator):
         return Asker(simulator.url, simulator.add_project(made, name=name))
 
     return make
-
-
-@pytest.fixture(scope="session")
-def recorded() -> Path:
-    folder = recorded_folder()
-    if folder is None:
-        pytest.skip("the recorded answers are not on this computer (set REDCAP_RECORDED to their folder)")
-    return folder
