@@ -34,9 +34,10 @@ class Clock:
         """Server-local time with seconds, as in a dateRange."""
         return f"{(moment or self.now()).astimezone(self.zone):%Y-%m-%d %H:%M:%S}"
 
-    def http_date(self) -> str:
-        """The Date header of an answer."""
-        return format_datetime(self.now().astimezone(UTC).replace(microsecond=0), usegmt=True)
+    def http_date(self, ahead: float = 0.0) -> str:
+        """The Date header of an answer, by a clock that is so many seconds ahead of this one."""
+        moment = self.now().astimezone(UTC) + timedelta(seconds=ahead)
+        return format_datetime(moment.replace(microsecond=0), usegmt=True)
 
     def advance(self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0) -> None:
         """Let time pass."""

@@ -15,7 +15,7 @@ from redcap_source.simulator.errors import SimulatorError
 
 FaultKind = Literal[
     "429", "500", "502", "503", "504", "reset", "truncate", "truncate_line", "html", "empty", "slow", "ban",
-    "drop_records", "hang", "memory", "php_warning", "answer",
+    "drop_records", "hang", "memory", "php_warning", "answer", "no_date", "false_date",
 ]  # fmt: skip
 KINDS: tuple[str, ...] = get_args(FaultKind)
 
@@ -40,6 +40,8 @@ class Fault:
     wrong_length: bool = False
     # slow: seconds between pieces; hang: seconds without an answer.
     seconds: float = 0.05
+    # false_date: how far the Date header is ahead of the server's clock, in seconds; negative is behind.
+    ahead: float = 0.0
     # answer: whatever is to be sent instead.
     body: bytes = field(default=b"", repr=False)
     status: int = 200
@@ -79,7 +81,7 @@ def _switch(text: str) -> bool:
 _READERS: Mapping[str, Callable[[str], object]] = {
     "content": str, "action": str, "project": str, "nth": int, "probability": float, "after_work": _switch,
     "times": lambda text: None if text == "all" else int(text), "share": float, "wrong_length": _switch,
-    "seconds": float, "every": int, "status": int, "body": str.encode, "content_type": str,
+    "seconds": float, "ahead": float, "every": int, "status": int, "body": str.encode, "content_type": str,
 }  # fmt: skip
 
 

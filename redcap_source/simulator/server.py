@@ -55,7 +55,8 @@ class Back:
     inquire: Callable[[Parameters], Inquiry]
     answer: Callable[[Inquiry, Fault | None], Answer]
     control: Callable[[str, bytes], tuple[int, bytes]]
-    http_date: Callable[[], str]
+    # The Date header of a clock that is so many seconds ahead of the server's.
+    http_date: Callable[[float], str]
     # (inquiry, status, bytes) once the answer is out.
     done: Callable[[Inquiry, int, int], None]
     faults: Faults
@@ -99,6 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = 0
     server_version = "Apache"
     sys_version = ""
+    # What happens to the Date header of the answer under way: seconds it is ahead, or None to leave it out.
+    _date_ahead: float | None = 0.0
 
     @property
     def _back(self) -> Back:
@@ -111,7 +114,11 @@ class _Handler(BaseHTTPRequestHandler):
         return "Apache"
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        return self._back.http_date()
+        return self._back.http_date(self._date_ahead or 0.0)
+
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword != "Date" or self._date_ahead is not None:
+            super().send_header(keyword, value)
 
     def do_GET(self) -> None:
         self._not_implemented()
@@ -171,6 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
         started = time.perf_counter()
         inquiry = back.inquire(self._parameters(body))
         fault = back.faults.strike(inquiry.project, inquiry.content, inquiry.action)
+        self._date_ahead = _date_ahead(fault)
         if fault is not None and self._strike(inquiry, fault, started):
             return
         answer = back.answer(inquiry, fault)
@@ -249,7 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _strike(self, inquiry: Inquiry, fault: Fault, started: float) -> bool:
         """Do what a fault does; says whether the request is done with."""
         back = self._back
-        if fault.kind in ("drop_records", "php_warning"):
+        if fault.kind in ("drop_records", "php_warning", "no_date", "false_date"):
             return False
         if fault.after_work and fault.kind != "ban":
             _spend(back.answer(inquiry, None))
@@ -304,6 +312,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
+
+
+def _date_ahead(fault: Fault | None) -> float | None:
+    if fault is None or fault.kind not in ("no_date", "false_date"):
+        return 0.0
+    return fault.ahead if fault.kind == "false_date" else None
 
 
 def cells_in(piece: bytes, content_type: str) -> int:

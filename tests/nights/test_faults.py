@@ -50,6 +50,7 @@ TELLS = {
     "hang": "nothing comes, and the connection is reset in the end",
     "memory": "the server runs out of memory", "php_warning": "a PHP warning stands before the answer",
     "answer": "text that is no answer",
+    "no_date": "the answer has no Date header", "false_date": "the Date header is 13 hours ahead",
     "edit": "just before the request somebody saves a form", "delete": "just before the request a record is deleted",
     "rights lost": "just before the request the token loses its export right",
 }  # fmt: skip
@@ -133,8 +134,9 @@ class Rehearsal:
         """Let the fault wait for its step."""
         if kind not in PEOPLE:
             self.simulator.faults.add(
-                kind, content=step.content, nth=step.nth, times=None if lasts else 1, seconds=0.001, body=b"Moment!"
-            )
+                kind, content=step.content, nth=step.nth, times=None if lasts else 1, seconds=0.001, body=b"Moment!",
+                ahead=13 * 3600,
+            )  # fmt: skip
             return
         waiting = {
             "edit": lambda: self.write("2"),

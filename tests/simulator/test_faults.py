@@ -3,6 +3,7 @@
 import http.client
 import threading
 import urllib.error
+from datetime import UTC, datetime
 
 import pytest
 
@@ -118,6 +119,15 @@ def test_any_answer_at_all_can_be_sent(asker, simulator):
     simulator.faults.add("answer", status=418, body=b'[{"id":' + b"1" * 10_000, content_type="application/json")
     status, body, headers = ask.raw(content="record", format="json")
     assert (status, len(body), headers["Content-Type"]) == (418, 10_007, "application/json")
+
+
+def test_a_date_header_can_be_left_out_or_false(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.clock.set(datetime(2025, 6, 10, 3, tzinfo=UTC))
+    simulator.faults.add("no_date", content="version")
+    simulator.faults.add("false_date", content="version", ahead=13 * 3600)
+    dates = [ask.raw(content="version")[2].get("Date", "") for _ in range(3)]
+    assert [date[:22] for date in dates] == ["", "Tue, 10 Jun 2025 16:00", "Tue, 10 Jun 2025 03:00"]
 
 
 def test_too_many_requests_a_minute_are_a_ban(asker, simulator):
