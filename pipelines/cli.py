@@ -30,6 +30,8 @@ app = typer.Typer(
     add_completion=False,
     # A traceback with local variables would show tokens and patients' values.
     pretty_exceptions_enable=False,
+    # click proposes the command that was meant; typer would say it a second time.
+    suggest_commands=False,
 )
 
 ConfigOption = Annotated[
