@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser dev bench check fix fuzz lock clean
+.PHONY: help demo test test-daemon test-browser dev bench check fix fuzz lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -19,7 +19,10 @@ dev: $(RUN_STAMP)  ## the Dagster UI over the demo's studies, REDCap simulator i
 	@$(BIN)/python -m pipelines.demo
 
 test: $(DEV_STAMP)  ## the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not fuzz"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not daemon and not fuzz"
+
+test-daemon: $(DEV_STAMP)  ## runs killed under a real Dagster daemon
+	$(BIN)/python -m pytest tests/dagster -m daemon -p no:xdist
 
 test-browser: $(DEV_STAMP)  ## the Dagster UI driven in a real headless Chromium
 	$(BIN)/python -m pytest tests/browser -m browser -p no:xdist

@@ -184,9 +184,8 @@ def fetch(context: dg.OpExecutionContext, warehouse: WarehouseResource, batch: i
     return {**asdict(report), **asdict(calls)}
 
 
-@dg.op(
-    description="Proven chunks into the project's mirror; the watermark last.", pool="redcap_apply", retry_policy=RETRY
-)
+# No pool: one would be held by every project together. A project's runs are kept apart by its partition.
+@dg.op(description="Proven chunks into the project's mirror; the watermark last.", retry_policy=RETRY)
 def apply(
     context: dg.OpExecutionContext, warehouse: WarehouseResource, batches: list[dict[str, Any]]
 ) -> dg.Output[None]:

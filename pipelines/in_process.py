@@ -23,6 +23,7 @@ concurrency:
   runs:
     tag_concurrency_limits:
       - {key: dagster/partition, limit: 1, value: {applyLimitPerUniqueValue: true}}
+run_monitoring: {enabled: true, free_slots_after_run_end_seconds: 60}
 """
 
 

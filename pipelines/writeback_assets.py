@@ -66,7 +66,6 @@ def _writeback(partitions: dg.PartitionsDefinition, cleaning: list[dg.AssetKey])
         group_name=GROUP,
         kinds={"redcap", "duckdb"},
         owners=OWNERS,
-        pool="redcap_apply",
         check_specs=[
             dg.AssetCheckSpec(
                 CONFLICTS,
