@@ -219,6 +219,8 @@ def _take_up(opened: _Opened) -> tuple[int, dict[str, str]]:
     connection.execute(statements("catalog")["create_catalog"])
     connection.execute(statements("publish")["create_bookkeeping"])
     connection.execute(statements("writeback")["create_writeback"])
+    if fresh_size(connection, FRESH) is None:
+        connection.execute(statements("publish")["describe_times"])
     written, failed = 0, {}
     for project in opened.projects:
         part = ProjectPart(connection, project, _catalog(project), copied=project == opened.copied)

@@ -31,6 +31,11 @@ COMMENTS = 50
 # every query of it half a millisecond; of further ones the rows are kept once more.
 READ_WHERE_THEY_LIE = 200
 
+HISTORY_TIMES = {
+    "_valid_from": "Since when the row was so: the start of the run that found it (UTC)",
+    "_valid_to": "Until when it was so; empty for rows of today (UTC)",
+}
+
 # Which columns of versions are no cells.
 _BOOKKEEPING = (*VERSION, "_valid_to", "_closed_run")
 _PLACES = {NOW: rows_now, PAST: rows_past}
@@ -233,13 +238,19 @@ class ProjectPart:
         return {(schema.removeprefix(self.project), table): columns for schema, table, columns in found}
 
     def _define_as_of(self) -> None:
-        """`FROM <project>_history.as_of('instrument', time)`: the rows readers found at some time (UTC), verbatim."""
+        """`FROM <project>_history.as_of('instrument', time)`: the rows readers found at some time, verbatim.
+
+        The time is a TIMESTAMP WITH TIME ZONE or a TIMESTAMP in UTC. Comparing the former with our columns, or casting
+        it, would go through the session's time zone; its microseconds since 1970 do not, and need no extension.
+        """
         history = f"{self.project}_history"
         before, behind = literal(f'FROM {identifier(history)}."'), literal('"')
+        # Beside a NULL of that type, text and dates become a TIMESTAMP, while a zone stays.
+        moment = "make_timestamp(epoch_us(coalesce(ts, NULL::TIMESTAMP)))"
         self.connection.execute(
             f"CREATE OR REPLACE MACRO {qualified(history, 'as_of')}(instrument, ts) AS TABLE "
             f"SELECT * FROM query({before} || instrument || {behind}) "
-            "WHERE _valid_from <= ts AND (_valid_to IS NULL OR _valid_to > ts)"
+            f"WHERE _valid_from <= {moment} AND (_valid_to IS NULL OR _valid_to > {moment})"
         )
 
     # -- one instrument ------------------------------------------------------------------------------------
@@ -320,6 +331,7 @@ class ProjectPart:
         ]
         view = qualified(f"{self.project}_history", name)
         self.connection.execute(f"CREATE OR REPLACE VIEW {view} AS {' UNION ALL '.join(parts)}")
+        self._say_what_is(view, HISTORY_TIMES)
 
     def _there(self, ending: str, name: str) -> set[str]:
         """The columns of one of the instrument's published tables, once it has been written."""

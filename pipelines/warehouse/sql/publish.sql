@@ -59,3 +59,29 @@ SELECT * FROM _publish.cell_changes;
 -- describe_changes --
 COMMENT ON VIEW redcap.record_changes IS
 'Every changed cell of every record, the first load included: replayed from the first, they give what is there.';
+COMMENT ON COLUMN redcap.record_changes.detected_at IS 'When the run that found the change began (UTC)';
+COMMENT ON COLUMN redcap.record_changes.changed_at IS 'When it was made, by REDCap''s log; to the minute (UTC)';
+
+-- describe_times --
+-- A new published file: which clock the times of the fixed tables are of.
+BEGIN TRANSACTION;
+COMMENT ON COLUMN redcap.projects.last_loaded_at IS 'When the last load that came to its end began (UTC)';
+COMMENT ON COLUMN redcap.dictionary_changes.detected_at IS 'When the run that found the change began (UTC)';
+COMMENT ON COLUMN redcap.records.first_seen IS 'When the run that first found the record began (UTC)';
+COMMENT ON COLUMN redcap.records.last_changed IS 'When the run that last found a change of it began (UTC)';
+COMMENT ON COLUMN redcap.records.deleted_at IS 'When the run that found it gone began (UTC)';
+COMMENT ON COLUMN redcap.sync_runs.started_at IS 'When the run began (UTC)';
+COMMENT ON COLUMN redcap.sync_runs.finished_at IS 'When the run ended (UTC)';
+COMMENT ON COLUMN redcap.sync_runs.watermark_from IS
+'Up to when the project was known to be read before the run, by REDCap''s clock (UTC)';
+COMMENT ON COLUMN redcap.sync_runs.watermark_to IS
+'Up to when it was known to be read after the run, by REDCap''s clock (UTC)';
+COMMENT ON COLUMN redcap.audit_log.timestamp IS 'The server''s local time, to the minute: not UTC';
+COMMENT ON COLUMN writeback.batches.created_at IS 'When the batch was begun (UTC)';
+COMMENT ON COLUMN writeback.batches.planned_at IS 'When it was last planned (UTC)';
+COMMENT ON COLUMN writeback.batches.applied_at IS 'When it was last applied (UTC)';
+COMMENT ON COLUMN writeback.proposals.proposed_at IS 'When the value was proposed (UTC)';
+COMMENT ON COLUMN writeback.proposals.decided_at IS 'When it was last decided about (UTC)';
+COMMENT ON COLUMN writeback.journal.intended_at IS 'When it was about to be sent (UTC)';
+COMMENT ON COLUMN writeback.journal.settled_at IS 'When it was known what became of it (UTC)';
+COMMIT;
