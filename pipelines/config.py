@@ -105,7 +105,8 @@ class TokenSource:
             from keyring.errors import KeyringError
         except ImportError:
             raise self._problem(
-                "but the keyring package is not installed.", "Run `pip install redcap-warehouse[keyring]`."
+                "but the keyring package is not installed.",
+                "Run `pip install keyring` in the environment that redcap-warehouse runs in.",
             ) from None
         service, _, user = self.name.rpartition("/")
         try:
