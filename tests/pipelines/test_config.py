@@ -650,7 +650,7 @@ def test_a_keyring_without_the_token_is_told(load, use_keyring, backend, message
 
 def test_without_the_keyring_package_the_extra_is_named(load, monkeypatch):
     monkeypatch.setitem(sys.modules, "keyring", None)
-    with pytest.raises(ConfigError, match=r"pip install redcap-warehouse\[keyring\]"):
+    with pytest.raises(ConfigError, match="pip install keyring"):
         load(token("{keyring: redcap/heart}")).project("heart_study").token.read({})
 
 
