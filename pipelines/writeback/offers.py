@@ -15,6 +15,7 @@ from typing import Any
 
 from pipelines.warehouse.journal import Key, Replaced, Shown
 from pipelines.warehouse.proposals import Cell, Proposal, Refused
+from pipelines.writeback.proposals.files import Unreadable
 from pipelines.writeback.rules import NEW, Rule, column_rules
 from pipelines.writeback.values import NOT_GIVEN, is_missing, looks_alike, spelled
 from redcap_source import dictionary
@@ -33,10 +34,6 @@ class Blanks(StrEnum):
     """Nothing: the cell stays as it is."""
     CLEAR = "clear"
     """The value is to be erased."""
-
-
-class Unreadable(Exception):
-    """An offer that cannot be read at all; the text says why, without anything that stood in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,7 @@ class Night:
 def is_long(columns: Sequence[str]) -> bool:
     """Whether a table has one cell a row."""
     names = {name.strip().lower() for name in columns}
-    return "field" in names and bool(names & {"new_value", "new"})
+    return bool(names & set(LONG["field"]) and names & set(LONG["new_value"]))
 
 
 def read_offer(

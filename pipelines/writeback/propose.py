@@ -6,7 +6,6 @@ is sent and REDCap is not asked. Reading the two formats is offers.py's business
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,8 @@ from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.journal import Journal, Published, read_parquet
 from pipelines.warehouse.proposals import Proposal, Refused
 from pipelines.warehouse.reading import open_published
-from pipelines.writeback.offers import Blanks, Defaults, Night, Offer, Table, Unreadable, read_offer, table_of
+from pipelines.writeback.offers import Blanks, Defaults, Night, Offer, Table, read_offer, table_of
+from pipelines.writeback.proposals.files import Unreadable, check_csv, read_rows
 from pipelines.writeback.refusals import NotProposed
 from pipelines.writeback.values import NOT_GIVEN
 
@@ -188,23 +188,9 @@ def _by_batch(proposals: Sequence[Proposal]) -> dict[str, list[Proposal]]:
 
 
 def _read_csv(project: str, path: Path) -> Table:
-    """A CSV file as text; a row of another length is kept as it is, to be refused by itself."""
-    problem = ""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=_delimiter(file.readline()))
-            file.seek(0)
-            columns, *rows = [row for row in reader if row] or [[]]
-            return Table(tuple(columns), rows)
-    except UnicodeDecodeError:
-        problem = "it is not UTF-8 text; save it as CSV UTF-8."
-    except csv.Error:
-        problem = "it is not a CSV file."
-    except OSError as error:
-        problem = f"it cannot be read ({error.strerror})."
-    raise NotProposed(project=project, why=f"{path.name}: {problem}")
-
-
-def _delimiter(header: str) -> str:
-    """What sets cells apart; spreadsheets of half the world write semicolons."""
-    return max(",;\t", key=header.count)
+        file = check_csv(path)
+        return Table(file.columns, list(read_rows(file)))
+    except Unreadable as refused:
+        problem = f"{path.name}: {refused}"
+    raise NotProposed(project=project, why=problem)

@@ -20,6 +20,7 @@ from redcap_source.dictionary import ValueKind
 
 NEW = re.compile(r"new([-:]\w{1,40})?")
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+_LINE_BREAK = re.compile(r"[\r\n]")
 _NUMBERED = re.compile(r"[1-9]\d{0,5}", re.ASCII)
 
 
@@ -52,6 +53,7 @@ class Why(StrEnum):
     BAD_FORMAT = "does not follow the field's validation"
     NO_SUCH_DATE = "not a date of the calendar"
     BAD_TEXT = "holds a character that no text may hold"
+    LINE_BREAK = "holds a line break, and the field has a single line"
     STATUS_BLANK = "a form status cannot be blank"
     # Known only once REDCap has been read.
     UNKNOWN_RECORD = "REDCap has no such record"
@@ -270,6 +272,9 @@ def value_refusal(rule: Rule, value: str, missing: Collection[str] = ()) -> Why 
         return None if re.fullmatch(r"-?[0-9]+", value) else Why.BAD_FORMAT
     if not dictionary.passes_validation(rule.field, value):
         return Why.BAD_FORMAT
+    # Only a notes box takes one in REDCap; elsewhere it is most likely a quote in a file that took in further rows.
+    if rule.field.field_type != "notes" and _LINE_BREAK.search(value):
+        return Why.LINE_BREAK
     return Why.NO_SUCH_DATE if rule.kind in DATES and not _is_date(rule.kind, value) else None
 
 

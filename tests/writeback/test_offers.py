@@ -74,13 +74,46 @@ def test_bad_rows_are_refused_one_by_one_and_the_good_are_kept(site, study, tmp_
     ]
 
 
-def test_rows_of_another_length_or_another_project_are_refused(site, study, tmp_path, offer):
+def test_rows_for_another_project_are_refused(site, study, tmp_path, offer):
     path = tmp_path / "cells.csv"
-    path.write_text("project,record,field,new_value\nstudy,1,weight,60.5\nother,2,weight,60.5\nstudy,3,weight\n")
-    assert why(offer(path)) == [
-        (2, "it is for another project"),
-        (3, "it has more or fewer cells than there are columns"),
-    ]
+    path.write_text("project,record,field,new_value\nstudy,1,weight,60.5\nother,2,weight,60.5\n")
+    proposed = offer(path)
+    assert why(proposed) == [(2, "it is for another project")]
+    assert proposed.accepted == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('8,town,"Springfield\n9,town,Ogdenville\n10,town,Capital City\n', "opens in line 2 is never closed"),
+        ('8,town,x\n9,town,"Springfield\n10,town,"Capital City\n', "opens in line 3 closes in line 4"),
+        ("8,town,Spring,field\n9,town,Ogdenville\n", "row in line 2 has 4 cells"),
+    ],
+)
+def test_a_file_with_a_stray_quote_is_refused_whole_with_its_line(standing, tmp_path, text, line):
+    path = tmp_path / "cells.csv"
+    path.write_text(f"record,field,new_value\n{text}")
+    with pytest.raises(NotProposed, match=line) as refused:
+        propose_file(standing.config, standing.project(), path)
+    assert "Springfield" not in str(refused.value)
+    assert standing.work("SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'writeback'") == [(0,)]
+
+
+def test_two_stray_quotes_that_balance_are_invalid_in_a_field_of_one_line(site, study, tmp_path, offer):
+    path = tmp_path / "cells.csv"
+    path.write_text('record,field,new_value\n1,town,"Springfield\n2,town,Ogdenville"\n3,remarks,"two\nlines"\n')
+    assert offer(path).accepted == 2
+    outcome = site.apply()
+    assert outcome.counts.reasons == {"holds a line break, and the field has a single line": 1}
+    assert study.value("3", "remarks") == "two\nlines"
+
+
+@pytest.mark.parametrize("name", ["field", "field_name"])
+def test_the_field_may_be_named_as_redcap_names_it(site, study, tmp_path, offer, name):
+    path = tmp_path / "cells.csv"
+    path.write_text(f"record,{name},new_value\n1,weight,60.5\n")
+    assert offer(path).accepted == 1
+    assert proposals(site) == [("1", "weight", "80.0", "60.5", False)]
 
 
 def test_what_was_seen_is_the_published_night_unless_a_row_says_it(site, study, offer):
@@ -321,7 +354,7 @@ def test_a_value_without_a_spelling_refuses_its_row_and_is_not_repeated(site, st
     [
         ("cells.xlsx", b"x", "neither a .csv nor a .parquet nor a .sql"),
         ("cells.csv", "record,field,new_value\n1,town,Z\u00fcrich\n".encode("latin-1"), "not UTF-8"),
-        ("cells.csv", b"", "neither the columns"),
+        ("cells.csv", b"", "it is empty"),
         ("cells.parquet", b"canary", "cannot be read as a parquet file"),
     ],
 )

@@ -89,8 +89,15 @@ def test_a_day_that_the_calendar_lacks_is_refused_although_it_has_the_form(value
 @pytest.mark.parametrize(
     ("field", "value", "refusal"),
     [
-        ("plain", "anything, \n even lines", None),
+        ("plain", "anything, even this", None),
         ("plain", "nul\x00", Why.BAD_TEXT),
+        # A quote that took in the next row of a file; only a notes box has more than one line.
+        ("plain", "Springfield\n9,town,Ogdenville", Why.LINE_BREAK),
+        ("plain", "Springfield\r", Why.LINE_BREAK),
+        ("v_mrn_generic", "AB\n123", Why.LINE_BREAK),
+        ("sql", "1\n2", Why.LINE_BREAK),
+        ("notes", "two\nlines", None),
+        ("notes", "two\r\nlines", None),
         ("notes", "<b>bold</b>", None),
         ("radio", "02", None),
         ("radio", "2", Why.BAD_CHOICE),  # codes are text
