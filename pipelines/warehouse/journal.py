@@ -16,8 +16,9 @@ import duckdb
 from pipelines.errors import QueryRefused
 from pipelines.warehouse.connection import Connection, harden
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.followed import record_followed
 from pipelines.warehouse.layout import EVENT, NOW, REPEAT_INSTANCE, rows_now
-from pipelines.warehouse.proposals import BatchRow, Cell, Entry, Proposal, Ruling, Status
+from pipelines.warehouse.proposals import BatchRow, Cell, Entry, FormRow, Proposal, Ruling, Status
 from pipelines.warehouse.quoting import identifier, literal, qualified
 from pipelines.warehouse.reading import open_published
 from pipelines.warehouse.sql import statements
@@ -216,11 +217,11 @@ class Journal:
         self._connection.execute(self._sql["total_batches"])
 
     def bring_in(
-        self, run_id: str, now: datetime, records: Collection[str], calculated: Collection[str]
+        self, run_id: str, now: datetime, records: Collection[str], unopened: Collection[FormRow] | None
     ) -> frozenset[int]:
         """After records were brought into the warehouse: what of their changes was our own doing, and what followed.
 
-        `calculated` names the fields REDCap works out itself. Returns the proposals whose cells somebody changed
+        `unopened` are the rows that followed.record_followed takes. Returns the proposals whose cells somebody changed
         between our reading them back and the fetching of their records: the change that is told is theirs.
         """
         self._connection.execute(self._sql["attribute"], {"run_id": run_id})
@@ -232,10 +233,7 @@ class Journal:
             self._connection.execute(self._sql["overtake"], {**numbers, **values})
             self._connection.execute(self._sql["overtake_proposals"], numbers)
         self._connection.execute(self._sql["mark_brought_in"], {"run_id": run_id, "records": list(records)})
-        self._connection.execute(
-            self._sql["note_followed"],
-            {"project": self._project, "run_id": run_id, "now": now, "calculated": list(calculated)},
-        )
+        record_followed(self._connection, self._project, run_id, now, unopened)
         return frozenset(overtaken)
 
     def _overtaken(self, records: Collection[str]) -> dict[int, str]:

@@ -548,7 +548,7 @@ class Mirror:
             if sign:
                 self.connection.execute(self._state["sign_changes"], {"run_id": stamp.run_id})
             # What a write-back sent and could not account for, because it died, is told as its own.
-            attribute(self.connection, stamp.run_id)
+            attribute(self.connection, stamp)
             self._write_publication(layout)
             self.connection.execute("UPDATE state.instruments SET stale = false WHERE stale")
             # Whoever comes here has read or named all there was to do.

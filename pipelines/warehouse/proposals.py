@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,19 @@ class Cell:
     instance: str
     """A number, blank where nothing repeats, or `new` (`new-2`, …) for one that is yet to be made."""
     field: str
+
+
+class FormRow(NamedTuple):
+    """An instrument's row of one record: by record, event, instrument and instance; blank where there is none."""
+
+    record: str
+    event: str
+    instrument: str
+    instance: str
+
+    def __repr__(self) -> str:
+        """Without the record, which is a participant's."""
+        return f"FormRow(event={self.event!r}, instrument={self.instrument!r}, instance={self.instance!r})"
 
 
 class Decision(StrEnum):

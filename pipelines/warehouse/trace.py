@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipelines.warehouse.connection import Connection
+from pipelines.warehouse.followed import record_followed
 from pipelines.warehouse.layout import rows_past
 from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.sql import statements
@@ -107,7 +108,7 @@ def mark_changed(connection: Connection, instruments: Collection[str], stamp: Ru
         )
 
 
-def attribute(connection: Connection, run_id: str) -> None:
+def attribute(connection: Connection, stamp: RunStamp) -> None:
     """Give the changes that a load found, and that are our own writing, to write-back; does nothing where none was.
 
     After a write-back that died before it could, the next load finds its cells. It has looked at all that changed, so
@@ -115,10 +116,17 @@ def attribute(connection: Connection, run_id: str) -> None:
     """
     sql = statements("writeback")
     there = connection.execute(sql["is_there"]).fetchone()
-    if there and there[0]:
-        connection.execute(sql["attribute"], {"run_id": run_id})
-        connection.execute(sql["mark_accounted"], {"run_id": run_id})
-        connection.execute(sql["mark_passed"], {"run_id": run_id})
+    if not (there and there[0]):
+        return
+    (waiting,) = connection.execute(sql["count_waiting"]).fetchone() or (0,)
+    if not waiting:
+        return
+    run = {"run_id": stamp.run_id}
+    connection.execute(sql["attribute"], run)
+    connection.execute(sql["mark_accounted"], run)
+    record_followed(connection, stamp.project, stamp.run_id, stamp.now, None)
+    connection.execute(sql["mark_passed"], run)
+    connection.execute(sql["total_batches"])
 
 
 def cells_of(shown: Sequence[tuple[str, str]], old: str | None, new: str | None) -> list[Cell]:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import NamedTuple
 
-from pipelines.warehouse.proposals import Cell, Decision, Proposal, Ruling
+from pipelines.warehouse.proposals import Cell, Decision, FormRow, Proposal, Ruling
 from pipelines.writeback.rules import NEW, Rule, Rulebook, Why
 from pipelines.writeback.values import canonical
+from redcap_source import dictionary
 
 
 class Place(NamedTuple):
@@ -145,6 +146,16 @@ def sift(rulebook: Rulebook, proposals: Sequence[Proposal]) -> tuple[list[Decide
             proposal = replace(proposal, cell=replace(proposal.cell, instrument=rule.instrument))
         open_ones.append(Decided(proposal, place_of(rulebook, proposal, rule), rule.column, Decision.WRITE))
     return open_ones, invalid
+
+
+def unopened_rows(rulebook: Rulebook, cells: Iterable[Decided], live: Live) -> set[FormRow]:
+    """The rows among those of these cells in which nobody has opened the form yet: its status is blank."""
+    found: set[FormRow] = set()
+    for cell in cells:
+        place, instrument = cell.place, rulebook.rules[cell.column].instrument
+        if not live.value(place, dictionary.complete_column(instrument)):
+            found.add(FormRow(place.record, place.event, instrument, place.instance))
+    return found
 
 
 def _repeated(proposals: Sequence[Proposal]) -> dict[int, Why]:

@@ -31,7 +31,7 @@ from pipelines.warehouse.journal import OVERTAKEN, Journal, Settlement, columns_
 from pipelines.warehouse.layout import Layout, make_layout, unexpected_columns
 from pipelines.warehouse.mirror import Mirror
 from pipelines.warehouse.proof import open_prover
-from pipelines.warehouse.proposals import Cell, Decision, Entry, Proposal, Status
+from pipelines.warehouse.proposals import Cell, Decision, Entry, FormRow, Proposal, Status
 from pipelines.warehouse.publish import publish
 from pipelines.writeback.batches import (
     Parcel,
@@ -43,12 +43,12 @@ from pipelines.writeback.batches import (
     sent_value,
     without,
 )
-from pipelines.writeback.decide import Counts, Decided, Live, Place, counts, decide, sift
+from pipelines.writeback.decide import Counts, Decided, Live, Place, counts, decide, sift, unopened_rows
 from pipelines.writeback.live import read_live
 from pipelines.writeback.refusals import WritebackRefused, WritebackStopped
 from pipelines.writeback.rules import Allowed, Rule, Rulebook, Why, make_rulebook
 from pipelines.writeback.values import came_through, canonical
-from redcap_source import Calls, RedcapClient, dictionary, errors
+from redcap_source import Calls, RedcapClient, errors
 
 log = logging.getLogger("redcap_warehouse")
 
@@ -309,6 +309,8 @@ class Desk:
         self._tally = _Tally()
         self._due: dict[str, None] = {}
         """Records that were written and have yet to be brought into the warehouse."""
+        self._unopened: set[FormRow] | None = None
+        """Rows whose forms nobody had opened when they were looked at directly before sending; None before that."""
         self._settled: list[Settlement] = []
         """What became of cells, to be kept together with that: until then they count as intended."""
 
@@ -470,15 +472,16 @@ class Desk:
 
     def _decided(self, known: _Known, proposals: Sequence[Proposal]) -> list[Decided]:
         sifted, invalid = sift(known.rulebook, proposals)
-        return sorted([*self._looked_at(known, sifted), *invalid], key=lambda item: item.proposal.number)
+        looked_at = self._decide(known, sifted, self._read_back(known, sifted))
+        return sorted([*looked_at, *invalid], key=lambda item: item.proposal.number)
 
-    def _looked_at(self, known: _Known, cells: Sequence[Decided]) -> list[Decided]:
+    def _decide(self, known: _Known, cells: Sequence[Decided], live: Live) -> list[Decided]:
         """The decisions by what REDCap holds now."""
         allowed = self.work.options.new_records
         return decide(
             known.rulebook,
             cells,
-            self._read_back(known, cells),
+            live,
             today=self.work.now().date(),
             new_records=self.project.writeback.new_records if allowed is None else allowed,
         )
@@ -536,7 +539,9 @@ class Desk:
         self._check_binding_again()
         self.work.step("look")
         self._looked = time.monotonic()
-        again = self._looked_at(known, batch)
+        live = self._read_back(known, batch)
+        again = self._decide(known, batch, live)
+        self._unopened = (self._unopened or set()) | unopened_rows(known.rulebook, again, live)
         changed = self._write(known, [item for item in again if item.writes])
         return [
             replace(item, decision=Decision.CONFLICT, why=Why.CHANGED) if item.proposal.number in changed else item
@@ -685,7 +690,6 @@ class Desk:
         self.work.step("fetch")
         records, self._due, self._read_at = list(self._due), {}, float("inf")
         staged = self._fetched(known, records) if records else []
-        calculated = [f.field_name for f in known.structure.fields if dictionary.is_calculated(f)]
         self.work.step("account")
         settled, self._settled = self._settled, []
         with self.mirror.transaction():
@@ -694,7 +698,7 @@ class Desk:
                 touched = apply_chunks(self.mirror.connection, known.layout, staged, self._stamp)
                 self._tally.rows_changed += touched.inserted + touched.updated + touched.deleted
                 brought = [record for chunk in staged for record in chunk.records]
-                overtaken = self.journal.bring_in(self.run_id, self.work.now(), brought, calculated)
+                overtaken = self.journal.bring_in(self.run_id, self.work.now(), brought, self._unopened)
                 self._tally.overtaken(sum(one.number in overtaken for one in settled))
             self.journal.total()
 

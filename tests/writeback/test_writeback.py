@@ -44,10 +44,10 @@ def test_what_is_applied_is_in_redcap_in_the_journal_and_in_the_warehouse_once(s
         ("1", "weight", "80.0", "60.5", "writeback", "rw"),
         ("4", "weight", None, "70.0", "writeback", "rw"),
     ]
-    # The body mass index moved with the weight: REDCap's own doing.
+    # The body mass index moved with the weight.
     followed = site.work("SELECT record, field, status, message FROM writeback.journal WHERE status = 'followed'")
     assert ("1", "bmi", "followed", "calculated anew by REDCap") in followed
-    assert [change[4] for change in site.changes() if change[1] == "bmi"] == ["redcap", "redcap"]
+    assert [change[4] for change in site.changes() if change[1] == "bmi"] == ["writeback", "writeback"]
     # The next night finds what a person did, and nothing of ours again.
     known = len(site.changes())
     site.night()
@@ -458,8 +458,8 @@ def test_a_new_instance_is_made_once_with_a_number_of_its_own(site, repeating):
     assert site.journal("instance") == [(str(found + 1),)] * 2
     assert site.apply().sent == 0
     assert site.work(last) == [(found + 1,)]
-    mine = site.work("SELECT field, origin FROM redcap.record_changes WHERE origin = 'writeback' ORDER BY field")
-    assert mine == [("exac_drug", "writeback"), ("exac_severity", "writeback")]
+    mine = site.work("SELECT field, reason FROM redcap.record_changes WHERE origin = 'writeback' ORDER BY field")
+    assert mine == [("exac_drug", None), ("exac_severity", None), ("exacerbations_complete", "followed from batch b")]
 
 
 @pytest.mark.parametrize("at", [pytest.param("send", marks=pytest.mark.fuzz), "read back"])

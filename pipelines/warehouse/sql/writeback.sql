@@ -177,33 +177,118 @@ UPDATE writeback.proposals SET status = 'not confirmed' WHERE list_contains($num
 UPDATE writeback.journal SET accounted_run = $run_id
 WHERE accounted_run IS NULL AND status = 'confirmed' AND list_contains($records::VARCHAR[], record);
 
+-- count_waiting --
+-- Cells that a load should look for among the changes it found.
+SELECT count(*) FROM writeback.journal
+WHERE accounted_run IS NULL AND status IN ('intended', 'confirmed', 'not confirmed');
+
 -- mark_passed --
 -- A load has read every record that changed, but for those that it names as due again.
 UPDATE writeback.journal SET accounted_run = $run_id
 WHERE accounted_run IS NULL AND status IN ('confirmed', 'not confirmed')
   AND record NOT IN (SELECT record FROM state.todo);
 
--- note_followed --
--- Calculated fields that moved, and forms that were opened, with the records of a run; REDCap did that by itself.
+-- written_cells --
+-- The cells whose changes a run has found and given to write-back: what follows, follows from these.
+CREATE OR REPLACE TEMP TABLE written_cells AS
+SELECT j.record, j.event, j.instrument, j.instance, j.field, j.batch, j.proposal, j.intended_at,
+       coalesce(nullif(b.author, ''), j.author) AS author
+FROM writeback.journal j
+JOIN redcap.record_changes c ON c.record = j.record AND c.event IS NOT DISTINCT FROM j.event
+     AND c.instrument = j.instrument AND c.instance IS NOT DISTINCT FROM j.instance AND c.field = j.field
+LEFT JOIN writeback.batches b ON b.batch = j.batch
+WHERE j.accounted_run = $run_id AND j.proposal IS NOT NULL AND j.status IN ('intended', 'confirmed', 'not confirmed')
+  AND c.run_id = $run_id AND c.origin = 'writeback';
+
+-- count_written_cells --
+SELECT count(*) FROM written_cells;
+
+-- follow_opened --
+-- Forms that were opened by what was written: their status, and their options that nobody ticked, went from blank to 0.
+-- Where it is known what the row looked like directly before the request, that decides; otherwise the form was opened
+-- by whoever else changed something in its row.
 INSERT INTO writeback.journal
 SELECT $project, w.batch, NULL, $run_id, NULL, c.record, c.event, c.instrument, c.instance, c.field, c.old_value,
-       c.old_value, NULL, c.new_value, 'followed',
-       CASE WHEN c.field = c.instrument || '_complete' THEN 'the form was opened by what was written'
-            ELSE 'calculated anew by REDCap' END,
-       NULL, NULL, NULL, $now, $run_id
+       c.old_value, NULL, c.new_value, 'followed', 'the form was opened by what was written',
+       'followed from batch ' || w.batch, w.author, NULL, $now, $run_id
 FROM redcap.record_changes c
 JOIN (
-    SELECT record, max(batch) AS batch FROM writeback.journal
-    WHERE accounted_run = $run_id AND status = 'confirmed' GROUP BY record
-) w USING (record)
-WHERE c.run_id = $run_id AND c.origin = 'redcap'
-  AND NOT EXISTS (
-      SELECT 1 FROM writeback.journal f
-      WHERE f.run_id = $run_id AND f.status = 'followed' AND f.record = c.record AND f.field = c.field
-        AND f.event IS NOT DISTINCT FROM c.event AND f.instance IS NOT DISTINCT FROM c.instance
-  )
-  AND (list_contains($calculated::VARCHAR[], c.field)
-       OR (c.field = c.instrument || '_complete' AND c.old_value IS NULL AND c.new_value = '0'));
+    SELECT record, event, instrument, instance, arg_min(batch, proposal) AS batch, arg_min(author, proposal) AS author
+    FROM written_cells GROUP BY ALL
+) w ON w.record = c.record AND w.event IS NOT DISTINCT FROM c.event AND w.instrument = c.instrument
+   AND w.instance IS NOT DISTINCT FROM c.instance
+WHERE c.run_id = $run_id AND c.origin = 'redcap' AND c.old_value IS NULL AND c.new_value = '0'
+  AND (c.field = c.instrument || '_complete' OR contains(c.field, '___'))
+  AND CASE WHEN $looked THEN (c.record, coalesce(c.event, ''), c.instrument, coalesce(c.instance, '')) IN (
+          SELECT u.record, u.event, u.instrument, u.instance
+          FROM (SELECT unnest($record::VARCHAR[]) AS record, unnest($event::VARCHAR[]) AS event,
+                       unnest($instrument::VARCHAR[]) AS instrument, unnest($instance::VARCHAR[]) AS instance) u
+      ) ELSE NOT EXISTS (
+          SELECT 1 FROM redcap.record_changes p
+          WHERE p.run_id = $run_id AND p.origin = 'redcap' AND p.record = c.record
+            AND p.event IS NOT DISTINCT FROM c.event AND p.instrument = c.instrument
+            AND p.instance IS NOT DISTINCT FROM c.instance
+            AND NOT (p.old_value IS NULL AND p.new_value = '0'
+                     AND (p.field = p.instrument || '_complete' OR contains(p.field, '___')))
+            AND p.field NOT IN (
+                SELECT field_name FROM redcap.data_dictionary
+                WHERE field_type = 'calc' OR regexp_matches(field_annotation, '@CALC(TEXT|DATE)\b')
+            )
+      ) END;
+
+-- follow_calculated --
+-- Calculated fields that moved, where a field they are worked out from was written and nobody else changed another.
+-- Which fields those are stands in the calculation, in brackets; calculations may rest on calculations.
+INSERT INTO writeback.journal
+WITH RECURSIVE named AS (
+    SELECT field_name AS field,
+           unnest(regexp_extract_all(lower(CASE WHEN field_type = 'calc' THEN select_choices_or_calculations
+                                                ELSE field_annotation END), '\[([a-z][a-z0-9_]*)', 1)) AS input
+    FROM redcap.data_dictionary
+    WHERE field_type = 'calc' OR regexp_matches(field_annotation, '@CALC(TEXT|DATE)\b')
+),
+inputs AS (
+    SELECT field, input FROM named
+    UNION
+    SELECT inputs.field, named.input FROM inputs JOIN named ON named.field = inputs.input
+),
+causes AS (
+    SELECT record, field, batch, author, proposal FROM written_cells
+    UNION ALL
+    SELECT record, field, batch, author, 0 FROM writeback.journal WHERE run_id = $run_id AND status = 'followed'
+),
+moved AS (
+    SELECT causes.record, inputs.field, arg_min(causes.batch, causes.proposal) AS batch,
+           arg_min(causes.author, causes.proposal) AS author
+    FROM causes JOIN inputs ON inputs.input = split_part(causes.field, '___', 1) GROUP BY ALL
+),
+moved_by_others AS (
+    SELECT DISTINCT p.record, inputs.field
+    FROM redcap.record_changes p JOIN inputs ON inputs.input = split_part(p.field, '___', 1)
+    WHERE p.run_id = $run_id AND p.origin = 'redcap' AND p.field NOT IN (SELECT field FROM named)
+      AND NOT EXISTS (
+          SELECT 1 FROM writeback.journal f
+          WHERE f.run_id = $run_id AND f.status = 'followed' AND f.record = p.record AND f.field = p.field
+            AND f.event IS NOT DISTINCT FROM p.event AND f.instance IS NOT DISTINCT FROM p.instance
+      )
+)
+SELECT $project, m.batch, NULL, $run_id, NULL, c.record, c.event, c.instrument, c.instance, c.field, c.old_value,
+       c.old_value, NULL, c.new_value, 'followed', 'calculated anew by REDCap', 'followed from batch ' || m.batch,
+       m.author, NULL, $now, $run_id
+FROM redcap.record_changes c
+JOIN moved m ON m.record = c.record AND m.field = c.field
+ANTI JOIN moved_by_others o ON o.record = c.record AND o.field = c.field
+WHERE c.run_id = $run_id AND c.origin = 'redcap';
+
+-- claim_followed --
+-- What followed is told as write-back's, at the time of the request it followed from.
+UPDATE redcap.record_changes AS c
+SET origin = 'writeback', changed_by = nullif(f.author, ''), reason = f.reason,
+    changed_at = (SELECT min(w.intended_at) FROM written_cells w WHERE w.record = f.record AND w.batch = f.batch)
+FROM writeback.journal f
+WHERE f.run_id = $run_id AND f.status = 'followed' AND c.run_id = $run_id AND c.origin = 'redcap'
+  AND c.record = f.record AND c.event IS NOT DISTINCT FROM f.event AND c.instrument = f.instrument
+  AND c.instance IS NOT DISTINCT FROM f.instance AND c.field = f.field;
 
 -- total_batches --
 UPDATE writeback.batches AS b
