@@ -18,6 +18,7 @@ import typer
 
 from pipelines.cli_writeback import register
 from pipelines.errors import ConfigError, NotAllPublished, WarehouseError
+from pipelines.interrupts import Interrupted, listening, was_interrupted
 
 if TYPE_CHECKING:
     from pipelines.config import Config, ProjectConfig
@@ -88,6 +89,8 @@ def sync(
             try:
                 reports.append(load_project(configured, project, options=options, progress=bars.of(project.name)))
             except _expected() as problem:
+                if was_interrupted(problem):
+                    raise
                 failures[project.name] = str(problem)
                 bars.failed(project.name)
     folder = WarehouseFolder(configured.warehouse)
@@ -246,16 +249,22 @@ def main() -> None:
     # itself costs a short one a twentieth of its time.
     gc.set_threshold(50_000)
     try:
-        app()
+        with listening():
+            app()
     except SystemExit:
         # Every command ends with one; what may be expected need not be imported to be told from it.
         raise
     except _expected() as problem:
         _complain(str(problem))
         sys.exit(1)
-    except KeyboardInterrupt:
-        _complain("Interrupted. What was loaded so far is kept and nothing half-done was published.")
-        sys.exit(130)
+    except Interrupted as signal:
+        _complain(
+            "Interrupted. Nothing half-done was published, and what was loaded or sent so far is on record: the same "
+            "command goes on from there."
+        )
+        # A request may still be under way in a thread, and nobody is to wait for it.
+        sys.stdout.flush()
+        os._exit(signal.exit_code)
     except Exception as problem:
         if os.environ.get("REDCAP_WAREHOUSE_TRACE"):
             raise

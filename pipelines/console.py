@@ -276,9 +276,11 @@ def _table(title: str | None, columns: Sequence[str], *, right: Sequence[str] = 
     return table
 
 
+_COLOURS = {"ok": "green", "incomplete": "yellow", "interrupted": "yellow", "failed": "red", "killed": "red"}
+
+
 def _coloured(outcome: str) -> str:
-    colour = {"ok": "green", "failed": "red", "incomplete": "yellow", "killed": "red"}.get(outcome, "default")
-    return f"[{colour}]{outcome}[/]"
+    return f"[{_COLOURS.get(outcome, 'default')}]{outcome}[/]"
 
 
 def _age(moment: datetime | None) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from pipelines.cleaning import PROJECT, demo_mark
 from pipelines.config import Config, load_config
 from pipelines.console import answer_table, show_standings, stdout
 from pipelines.errors import ConfigError, WarehouseError
+from pipelines.interrupts import Interrupted, listening
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.reading import open_published, query, standings
 from redcap_source.simulator import STUDIES, ProjectHandle, Simulator, make_study
@@ -30,6 +32,8 @@ KINDS = ("classic", "longitudinal", "repeating")
 # The simulated studies are seeded, so every demo shows the same figures.
 SEED = 1
 DEV_RECORDS = 150
+# How long Dagster may take to end by itself.
+SECONDS_TO_END = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,10 +314,32 @@ def serve_ui() -> None:
         if not Path("workspace.yaml").exists():
             command += ["--module-name", "pipelines.definitions"]
         stdout().print("The Dagster UI will be at http://127.0.0.1:3000; Ctrl-C ends it and the simulator.")
+        _run_until_interrupted([*command, *sys.argv[1:]], environment)
+
+
+def _run_until_interrupted(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run Dagster; however this process is asked to end, Dagster's webserver, daemon and code servers end with it."""
+    with (
+        suppress(Interrupted),
+        listening(),
+        # In a session of its own, so that all of it can be reached, and Ctrl-C reaches it through us alone.
+        subprocess.Popen(command, env=environment, start_new_session=True) as dagster,  # noqa: S603 - our own command
+    ):
         try:
-            subprocess.run([*command, *sys.argv[1:]], env=environment, check=False)  # noqa: S603 - our own command
-        except KeyboardInterrupt:
-            stdout().print("Ended.")
+            dagster.wait()
+        except Interrupted:
+            stdout().print("Ending…")
+            raise
+        finally:
+            _end_session(dagster)
+
+
+def _end_session(leader: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(leader.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            leader.wait(SECONDS_TO_END)
 
 
 if __name__ == "__main__":

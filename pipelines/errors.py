@@ -24,9 +24,25 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from pipelines.interrupts import INTERRUPTED, was_interrupted
+
 
 class WarehouseError(Exception):
     """Something the person running the warehouse can act on; str() is the whole message."""
+
+
+def describe(problem: BaseException) -> str:
+    """What a ledger or a log may say of any error.
+
+    Our own messages are given whole. Of other errors only the kind, because their texts may quote data.
+    """
+    from redcap_source.errors import RedcapError  # with the HTTP library, which no --help waits for
+
+    if was_interrupted(problem):
+        return INTERRUPTED
+    if isinstance(problem, WarehouseError | RedcapError):
+        return str(problem)
+    return f"{type(problem).__name__}."
 
 
 class ConfigError(WarehouseError):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.errors import ChunkNotProven, LoadRefused
+from pipelines.interrupts import workers
 from pipelines.missing import MOST_ALONE, found_by_name, lately_deleted
 from pipelines.scopes import Scope
 from pipelines.warehouse.connection import Connection
@@ -199,15 +200,12 @@ class Fetcher:
         for record in records:
             (self._narrow if self._due.get(record) else self._whole).append(record)
         flying: dict[Future[list[Received]], _Ask] = {}
-        pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="redcap")
-        try:
+        with workers(self.concurrency) as pool:
             while self._narrow or self._whole or self._again or flying:
                 while len(flying) < self.concurrency and (ask := self._next(busy=bool(flying))) is not None:
                     flying[pool.submit(self._send, ask)] = ask
                 for future in wait(flying, return_when=FIRST_COMPLETED).done:
                     yield from self._settle(future, flying.pop(future))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
     def _next(self, *, busy: bool) -> _Ask | None:
         """What to ask next; None when there is nothing, or only a remainder worth waiting to fill."""

@@ -26,6 +26,7 @@ def failing_plainly(load: Load | None = None) -> Iterator[None]:
     Dagster stores an exception's text and frames in clear; messages of other libraries may quote participants' data,
     so of those only the kind and the place are told.
     """
+    outcome = "failed"
     try:
         yield
     except dg.Failure:
@@ -36,10 +37,10 @@ def failing_plainly(load: Load | None = None) -> Iterator[None]:
         told, retry = _unforeseen(problem), False
     except (KeyboardInterrupt, DagsterExecutionInterruptedError):
         # Dagster's retry policies hold for interrupts too: a run terminated in the UI would begin anew in a minute.
-        told, retry = "Interrupted. The published data is as it was.", False
+        told, retry, outcome = "Interrupted. The published data is as it was.", False, "interrupted"
     else:
         return
-    _enter(load, told)
+    _enter(load, outcome, told)
     # A `with` block hands its error in from outside, so it would be stored as context here too, but for `from None`.
     raise dg.Failure(description=told, allow_retries=retry) from None
 
@@ -56,12 +57,12 @@ def _unforeseen(problem: Exception) -> str:
     )
 
 
-def _enter(load: Load | None, told: str) -> None:
+def _enter(load: Load | None, outcome: str, told: str) -> None:
     if load is None:
         return
     try:
         with load.mirror() as mirror:
-            load.end(mirror, "failed", told, 0.0, Calls())
+            load.end(mirror, outcome, told, 0.0, Calls())
     except WarehouseError:
         # The ledger lies in the file that cannot be opened; the failure itself is told all the same.
         return

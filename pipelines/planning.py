@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.config import ProjectConfig
-from pipelines.errors import WarehouseError
+from pipelines.errors import describe
 from pipelines.extract import ABOUT_THE_REQUEST, FetchPlan
 from pipelines.missing import found_by_name
 from pipelines.scopes import instruments_scope, narrow_scopes, whole_scope
@@ -147,7 +147,7 @@ class Planner:
         try:
             strays = self._with_strays(fetch)
         except (*ABOUT_THE_REQUEST, errors.RequestRefused) as problem:
-            log.warning("%s: everything is asked for whole, because %s", self.project.name, told(problem))
+            log.warning("%s: everything is asked for whole, because %s", self.project.name, describe(problem))
             return nowhere
         due = due_in(self.prover, [scope.events for scope in fetch.narrow])
         # Of records that the census itself lacked it is not known where they have rows.
@@ -208,10 +208,3 @@ def only_in(some: Iterable[str], others: Collection[str]) -> list[str]:
     """Those of some that are not among the others, in their order."""
     known = set(others)
     return [record for record in some if record not in known]
-
-
-def told(problem: BaseException) -> str:
-    """What the ledger says of a failure: our own messages whole, of others only their kind, as they may quote data."""
-    if isinstance(problem, WarehouseError | errors.RedcapError):
-        return str(problem)
-    return "Interrupted." if isinstance(problem, KeyboardInterrupt) else f"{type(problem).__name__}."

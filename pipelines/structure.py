@@ -7,10 +7,11 @@ is redcap_source.model's business; how it is stored, warehouse.catalog's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from pipelines.interrupts import workers
 from redcap_source import RedcapClient, errors, model
 
 T = TypeVar("T")
@@ -69,8 +70,8 @@ def read_structure(client: RedcapClient, version: str) -> Structure:
     Dictionary, instruments and events are needed to load at all: their errors are raised. The repeating setup, users,
     roles and data access groups need rights of their own, which a token for loading often lacks.
     """
-    pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="redcap")
-    try:
+    # After an error nothing more is asked.
+    with workers(IN_FLIGHT) as pool:
         project = pool.submit(client.project_info)
         fields = pool.submit(client.data_dictionary)
         export_field_names = pool.submit(client.export_field_names)
@@ -109,9 +110,6 @@ def read_structure(client: RedcapClient, version: str) -> Structure:
             data_access_group_assignments=group_assignments.result() or (),
             not_readable=tuple(what for what, answer in asked.items() if answer.result() is None),
         )
-    finally:
-        # After an error nothing more is asked.
-        pool.shutdown(cancel_futures=True)
 
 
 def _unless_refused(call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | None:

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from pipelines.config import Config, ProjectConfig
-from pipelines.errors import ConfigError, LoadSuperseded, WarehouseBusy
+from pipelines.errors import ConfigError, LoadSuperseded, WarehouseBusy, describe
 from pipelines.extract import (
     JSON_RECORDS,
     Chunk,
@@ -36,7 +36,8 @@ from pipelines.extract import (
     Quarantined,
     Vanished,
 )
-from pipelines.planning import Errand, Planner, only_in, told
+from pipelines.interrupts import was_interrupted
+from pipelines.planning import Errand, Planner, only_in
 from pipelines.refusals import Guard
 from pipelines.selection import narrow
 from pipelines.structure import Structure, read_structure
@@ -288,7 +289,8 @@ class Load:
             report = self.finish(mirror, plan, tally)
         except BaseException as problem:
             calls = client.calls if client is not None else Calls()
-            self.end(mirror, "failed", told(problem), time.monotonic() - began, calls)
+            outcome = "interrupted" if was_interrupted(problem) else "failed"
+            self.end(mirror, outcome, describe(problem), time.monotonic() - began, calls)
             raise
         finally:
             # Answers hold participants' data; nothing of this run needs them any more, however it ended.

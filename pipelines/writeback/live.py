@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 from pipelines.errors import ChunkNotProven
+from pipelines.interrupts import workers
 from pipelines.warehouse.connection import private_files
 from pipelines.writeback.decide import Decided, Live, Place
 from pipelines.writeback.rules import Rulebook
@@ -39,7 +39,7 @@ def read_live(
     readings = [_Reading(client, rulebook, staging / f"live-{number}.json") for number in range(len(parts))]
     # Around all of it: the mask belongs to the process, not to a thread.
     with private_files():
-        with ThreadPoolExecutor(max(1, min(concurrency, len(parts))), thread_name_prefix="redcap") as pool:
+        with workers(max(1, min(concurrency, len(parts)))) as pool:
             for _ in pool.map(_Reading.read, readings, parts):
                 pass
         taken = _taken(client, rulebook, cells, staging / "live.json")

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from pipelines.config import Config, ProjectConfig
-from pipelines.errors import ChunkNotProven, WarehouseError
+from pipelines.errors import ChunkNotProven, WarehouseError, describe
 from pipelines.extract import Chunk, Fetcher, FetchPlan
 from pipelines.scopes import whole_scope
 from pipelines.selection import narrow, select
@@ -371,7 +371,7 @@ class Desk:
         try:
             outcome = self._apply(prepare)
         except BaseException as problem:
-            self._end("failed", _told(problem))
+            self._end("failed", describe(problem))
             raise
         self._end("ok", None)
         return replace(outcome, to_publish=self._may_publish())
@@ -913,10 +913,3 @@ def _is_too_large(problem: errors.RedcapError) -> bool:
 def _kind(problem: Exception) -> str:
     """A problem in the words of its class; its text may name records."""
     return (type(problem).__doc__ or type(problem).__name__).splitlines()[0]
-
-
-def _told(problem: BaseException) -> str:
-    """What the ledger says of a failure: our own messages whole, of others only their kind, as they may quote data."""
-    if isinstance(problem, WarehouseError | errors.RedcapError):
-        return str(problem)
-    return "Interrupted." if isinstance(problem, KeyboardInterrupt) else f"{type(problem).__name__}."

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -98,3 +99,44 @@ def test_a_run_that_is_killed_while_it_holds_the_pool_lets_the_next_project_publ
     launch("other")
     assert until("the next project's run", lambda: ended(house, "other")) is dg.DagsterRunStatus.SUCCESS
     assert "other" in dict(house.rows("SELECT project, outcome FROM redcap.sync_runs"))
+
+
+# -- make dev ------------------------------------------------------------------------------------------------
+
+
+def processes_of(home: Path) -> list[str]:
+    """The command lines of all processes that have this Dagster home in their environment."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if f"DAGSTER_HOME={home}".encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:  # not a process, gone meanwhile, or not ours
+            continue
+    return found
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="this system has no /proc to look for processes in")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_make_dev_leaves_no_process_behind(tmp_path, number):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    home = tmp_path / "demo" / "dagster"
+    environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
+    command = [sys.executable, "-m", "pipelines.demo", "--port", str(port)]
+    with (tmp_path / "dev.log").open("wb") as log:
+        dev = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True)
+        try:
+            until("the UI", lambda: answers(port))
+            assert len(processes_of(home)) > 2
+            dev.send_signal(number)
+            assert dev.wait(60) == 0
+            until("the end of all", lambda: not processes_of(home), 20)
+        finally:
+            dev.kill()

@@ -152,7 +152,7 @@ def test_a_run_that_is_terminated_is_in_the_ledger(house, monkeypatch):
 
     monkeypatch.setattr(Load, "fetch", terminated)
     assert failures(house.run()) == ["Interrupted. The published data is as it was."]
-    assert house.ledger() == [("full", "failed")]
+    assert house.ledger() == [("full", "interrupted")]
 
 
 # -- the location --------------------------------------------------------------------------------------------
