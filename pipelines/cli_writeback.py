@@ -1,4 +1,4 @@
-"""The commands propose, writeback and revert; cli.py takes them up with `register(app)`.
+"""The commands propose, writeback, revert and withdraw; cli.py takes them up with `register(app)`.
 
 They call and show, as all commands do; the work is in pipelines.writeback. What is printed are counts and reasons; the
 values stand in schema writeback of the published warehouse.
@@ -20,7 +20,7 @@ import typer
 if TYPE_CHECKING:
     from pipelines.config import Config, ProjectConfig
     from pipelines.warehouse.proposals import Refused
-    from pipelines.writeback import Outcome, Plan, Proposed
+    from pipelines.writeback import Outcome, Plan, Proposed, Withdrawn
     from pipelines.writeback.decide import Counts
 
 ProjectArgument = Annotated[str, typer.Argument(help="The project's name in projects.yaml.")]
@@ -41,7 +41,7 @@ SHOWN_REFUSALS = 20
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    commands: list[Callable[..., None]] = [propose, writeback, revert]
+    commands: list[Callable[..., None]] = [propose, writeback, revert, withdraw]
     for command in commands:
         app.command()(command)
 
@@ -142,6 +142,33 @@ def revert(
     _report(done, published=show(configured, chosen, done), as_json=as_json)
 
 
+def withdraw(
+    project: ProjectArgument,
+    batch: Annotated[str, typer.Argument(help="The batch whose proposals are taken back.")],
+    record: Annotated[
+        list[str] | None,
+        typer.Option("--record", help="Only this record's proposals; may be given several times [default: all]."),
+    ] = None,
+    author: Annotated[str | None, typer.Option("--author", help="Who withdraws [default: your user name].")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take back proposals that were not sent, so that no write-back sends them. Nothing is deleted.
+
+    They stay in writeback.proposals with the status withdrawn. What was sent cannot be withdrawn: `revert` undoes it.
+    """
+    from pipelines.writeback import show
+    from pipelines.writeback import withdraw as take_back
+
+    configured, chosen = _project(config, project)
+    done = take_back(configured, chosen, batch, record or (), author=author or _me())
+    published = show(configured, chosen, done)
+    if as_json:
+        _print_json({**asdict(done), "published": published})
+    else:
+        _show_withdrawn(done)
+
+
 def _project(path: Path | None, name: str) -> tuple[Config, ProjectConfig]:
     from pipelines.config import load_config
 
@@ -221,6 +248,15 @@ def _show_outcome(outcome: Outcome) -> None:
     _show_reasons(counts.reasons)
     _show_reasons(outcome.messages)
     _say_where(outcome.batches)
+
+
+def _show_withdrawn(done: Withdrawn) -> None:
+    typer.echo(f'{done.project}: withdrawn from the batch "{done.batch}": {done.withdrawn}.')
+    if done.sent:
+        typer.echo(f"Sent before, so they stay as they are: {done.sent}.")
+        typer.echo(f'Plan how to undo them with: redcap-warehouse revert {done.project} "{done.batch}"')
+    if done.ended:
+        typer.echo(f"Ended before: {done.ended}.")
 
 
 def _show_counts(project: str, counts: Counts, words: tuple[str, str, str, str]) -> None:

@@ -114,8 +114,8 @@ class Journal:
         """The proposals that nothing final is known of, of one batch or of all."""
         rows = self._connection.execute(self._sql["open_proposals"], {"batch": batch}).fetchall()
         return [
-            Proposal(number, name, Cell(record, event, instrument, instance, column), seen, new, reason, author)
-            for number, name, record, event, instrument, instance, column, seen, new, reason, author in rows
+            Proposal(number, name, Cell(record, event, instrument, instance, column), seen, new, reason, author, why)
+            for number, name, record, event, instrument, instance, column, seen, new, reason, author, why in rows
         ]
 
     def batches(self) -> list[BatchRow]:
@@ -123,7 +123,7 @@ class Journal:
         return [BatchRow(*row) for row in self._connection.execute(self._sql["read_batches"]).fetchall()]
 
     def rule(self, rulings: Sequence[Ruling], run_id: str, now: datetime, *, final: bool) -> None:
-        """Keep decisions with their proposals; `final` closes those that need not be written."""
+        """Keep decisions with their proposals; `final` ends those that are there already or invalid."""
         self._connection.execute(
             self._sql["rule"],
             {

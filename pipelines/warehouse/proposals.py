@@ -57,6 +57,10 @@ class Status(StrEnum):
     NOT_CONFIRMED = "not confirmed"
     SUPERSEDED = "superseded"
     """In conflict or invalid, and somebody proposed anew for the cell."""
+    INVALID = "invalid"
+    """Found invalid when its batch was applied: that ends it."""
+    WITHDRAWN = "withdrawn"
+    """Taken back before it was sent."""
     FOLLOWED = "followed"
     """Not sent: REDCap changed it by itself, because of what was."""
 
@@ -73,6 +77,8 @@ class Proposal:
     """Blank to erase the cell, which was asked for explicitly."""
     reason: str = field(repr=False, default="")
     author: str = ""
+    ruled_out: str = ""
+    """Why it was invalid when it was last decided about; blank where it was not, or has not been decided about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@
     propose_frame(config, project, frame, Wanted(batch="weights", author="rw", reason="kg, not lb"))
     plan = plan_writeback(config, project)           # nothing is sent
     outcome = apply_writeback(config, project)       # counts only; the cells are in schema writeback
+    withdraw(config, project, "weights", ["12"])     # what was not sent is taken back
 
 values.py     spelling, and when two spellings are one value
 rules.py      what may be written where
@@ -14,6 +15,7 @@ offers.py     reading files and frames as proposals
 live.py       reading exactly the cells in question
 propose.py    storing proposals
 shell.py      plan, apply, revert
+withdraw.py   taking proposals back
 """
 
 from pipelines.writeback.decide import Counts
@@ -29,6 +31,7 @@ from pipelines.writeback.shell import (
     revert_writeback,
     show,
 )
+from pipelines.writeback.withdraw import Withdrawn, withdraw
 
 __all__ = [
     "Blanks",
@@ -38,6 +41,7 @@ __all__ = [
     "Plan",
     "Proposed",
     "Wanted",
+    "Withdrawn",
     "WritebackOptions",
     "WritebackRefused",
     "WritebackStopped",
@@ -49,4 +53,5 @@ __all__ = [
     "propose_rows",
     "revert_writeback",
     "show",
+    "withdraw",
 ]

@@ -13,7 +13,7 @@ from datetime import date
 from typing import NamedTuple
 
 from pipelines.warehouse.proposals import Cell, Decision, FormRow, Proposal, Ruling
-from pipelines.writeback.rules import NEW, Rule, Rulebook, Why
+from pipelines.writeback.rules import NEW, PASSING, Rule, Rulebook, Why
 from pipelines.writeback.values import canonical
 from redcap_source import dictionary
 
@@ -136,6 +136,9 @@ def sift(rulebook: Rulebook, proposals: Sequence[Proposal]) -> tuple[list[Decide
     repeated = _repeated(proposals)
     for proposal in proposals:
         why = rulebook.refusal(proposal) or repeated.get(proposal.number)
+        if why is None and proposal.ruled_out and proposal.ruled_out not in PASSING:
+            # Whoever looked at the plan saw it refused; that the rules are others now is no reason to send it.
+            why = Why.WAS_INVALID
         rule = rulebook.rule(proposal.cell)
         if why is not None or rule is None:
             cell = proposal.cell

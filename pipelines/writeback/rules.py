@@ -55,6 +55,7 @@ class Why(StrEnum):
     BAD_TEXT = "holds a character that no text may hold"
     LINE_BREAK = "holds a line break, and the field has a single line"
     STATUS_BLANK = "a form status cannot be blank"
+    WAS_INVALID = "was invalid when it was last decided about; propose it again if it is still wanted"
     # Known only once REDCap has been read.
     UNKNOWN_RECORD = "REDCap has no such record"
     UNKNOWN_INSTANCE = "REDCap has no such instance"
@@ -67,6 +68,21 @@ class Why(StrEnum):
     # Warnings.
     BELOW = "below the field's minimum"
     ABOVE = "above the field's maximum"
+
+
+PASSING = frozenset(
+    {
+        Why.UNKNOWN_RECORD,
+        Why.UNKNOWN_INSTANCE,
+        Why.HIDDEN,
+        Why.GRAY_STATUS,
+        Why.TAKEN,
+        Why.TWICE,
+        Why.CONTRADICTION,
+    }
+)
+"""Reasons that lie in what REDCap holds, in the other proposals or in what was asked for: a plan that found them says
+nothing about the next. All others lie in the proposal and the rules; what they ruled out stays so when those change."""
 
 
 @dataclass(frozen=True, slots=True)

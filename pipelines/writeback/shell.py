@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from pipelines.config import Config, ProjectConfig
 from pipelines.errors import ChunkNotProven, WarehouseError, describe
@@ -207,7 +208,19 @@ def reverse_name(batch: str) -> str:
     return f"revert {batch}"
 
 
-def show(config: Config, project: ProjectConfig, done: Plan | Outcome) -> bool:
+class Done(Protocol):
+    """What can be shown to readers: a plan, an outcome, a withdrawal."""
+
+    @property
+    def run_id(self) -> str:
+        """The run that did it."""
+
+    @property
+    def to_publish(self) -> bool:
+        """Whether readers may see it now."""
+
+
+def show(config: Config, project: ProjectConfig, done: Done) -> bool:
     """Publish what a run did, where the load it builds on is published too; whether it did."""
     if not done.to_publish:
         return False
@@ -352,8 +365,10 @@ class Desk:
                 seen=f"the batch {batch} {what}.",
                 if_meant="writeback.batches lists all batches and what became of them.",
             )
-        entered = {(each.cell, each.seen, each.new) for each in self.journal.open_proposals(name)}
-        if entered == set(cells):
+        entered = self.journal.open_proposals(name)
+        if {(each.cell, each.seen, each.new) for each in entered} == set(cells) and not any(
+            each.ruled_out for each in entered
+        ):
             return
         proposals = [
             Proposal(0, name, cell, after, before, f"revert of {batch}", author) for cell, after, before in cells

@@ -35,7 +35,9 @@ def test_the_script_runs(site, study, monkeypatch, capsys):
     assert study.value("1", "height") == "170.0"
 
 
-@pytest.mark.parametrize("word", [*Decision, Status.CONFIRMED, Status.FAILED, Status.NOT_CONFIRMED, Status.INTENDED])
+@pytest.mark.parametrize(
+    "word", [*Decision, Status.CONFIRMED, Status.FAILED, Status.NOT_CONFIRMED, Status.INTENDED, Status.WITHDRAWN]
+)
 def test_every_decision_and_status_is_explained(word):
     assert f"`{word}`" in DOC
 
@@ -51,4 +53,4 @@ def test_the_console_examples_are_commands_there_are():
     names = {command.name or command.callback.__name__ for command in app.registered_commands}
     used = set(re.findall(r"^\$ redcap-warehouse (\w+)", DOC, re.MULTILINE))
     assert used <= names
-    assert {"propose", "writeback", "revert"} <= used
+    assert {"propose", "writeback", "revert", "withdraw"} <= used

@@ -61,7 +61,8 @@ FROM (
 -- number from then on.
 SELECT p.proposal, p.batch, p.record, coalesce(p.event, ''), coalesce(p.instrument, ''),
        coalesce(m.instance, p.instance, ''), p.field, coalesce(p.seen_value, ''), p.new_value,
-       coalesce(p.reason, ''), coalesce(p.author, '')
+       coalesce(p.reason, ''), coalesce(p.author, ''),
+       CASE WHEN p.decision = 'invalid' THEN coalesce(p.decision_reason, '') ELSE '' END
 FROM writeback.proposals p
 LEFT JOIN (
     SELECT q.batch, q.record, q.event, j.instrument, q.instance AS label, max(j.instance) AS instance
@@ -83,10 +84,12 @@ SELECT batch, coalesce(author, ''), coalesce(source, ''), coalesce(reverts, ''),
 FROM writeback.batches ORDER BY created_at, batch;
 
 -- rule --
--- The decisions of a plan, kept with the proposals so that they can be looked at.
+-- The decisions of a plan, kept with the proposals so that they can be looked at. When a batch is applied, those that
+-- are there already or invalid end their proposals.
 UPDATE writeback.proposals AS p
 SET decision = d.decision, decision_reason = nullif(d.reason, ''), warning = nullif(d.warning, ''), decided_at = $now,
-    run_id = $run_id, status = CASE WHEN d.final AND d.decision = 'already there' THEN 'already there' ELSE p.status END
+    run_id = $run_id,
+    status = CASE WHEN d.final AND d.decision IN ('already there', 'invalid') THEN d.decision ELSE p.status END
 FROM (
     SELECT unnest($number::BIGINT[]) AS number, unnest($decision::VARCHAR[]) AS decision,
            unnest($reason::VARCHAR[]) AS reason, unnest($warning::VARCHAR[]) AS warning, $final::BOOLEAN AS final
@@ -300,7 +303,7 @@ FROM (
            count(*) FILTER (status = 'confirmed') AS confirmed,
            count(*) FILTER (status = 'already there' OR (status = 'open' AND decision = 'already there')) AS already_there,
            count(*) FILTER (status = 'open' AND decision = 'conflict') AS conflicts,
-           count(*) FILTER (status = 'open' AND decision = 'invalid') AS invalid,
+           count(*) FILTER (status = 'invalid' OR (status = 'open' AND decision = 'invalid')) AS invalid,
            count(*) FILTER (status = 'failed') AS failed, count(*) FILTER (status = 'not confirmed') AS not_confirmed
     FROM writeback.proposals GROUP BY batch
 ) t
@@ -329,6 +332,27 @@ GROUP BY ALL ORDER BY min(j.proposal);
 -- forget_open --
 -- A batch that is made anew from what is there now.
 UPDATE writeback.proposals SET status = 'superseded' WHERE batch = $batch AND status = 'open';
+
+-- standing --
+-- The proposals of a batch by what can still be done about them; of some records only where any are named. A cell that
+-- is intended may have been sent.
+SELECT CASE WHEN p.status IN ('confirmed', 'not confirmed') OR j.proposal IS NOT NULL THEN 'sent'
+            WHEN p.status = 'open' THEN 'open' ELSE 'ended' END AS standing, count(*)
+FROM writeback.proposals p
+LEFT JOIN (SELECT DISTINCT proposal FROM writeback.journal WHERE status = 'intended') j USING (proposal)
+WHERE p.batch = $batch AND ($every_record OR list_contains($records::VARCHAR[], p.record))
+GROUP BY ALL;
+
+-- known_of --
+-- How many of these records the batch has proposals for.
+SELECT count(DISTINCT record) FROM writeback.proposals
+WHERE batch = $batch AND list_contains($records::VARCHAR[], record);
+
+-- withdraw --
+UPDATE writeback.proposals AS p
+SET status = 'withdrawn', decided_at = $now, decision_reason = concat_ws(' ', 'withdrawn by', nullif($author, ''))
+WHERE p.batch = $batch AND p.status = 'open' AND ($every_record OR list_contains($records::VARCHAR[], p.record))
+  AND p.proposal NOT IN (SELECT proposal FROM writeback.journal WHERE status = 'intended' AND proposal IS NOT NULL);
 
 -- last_load --
 SELECT run_id, outcome, finished_at FROM redcap.sync_runs

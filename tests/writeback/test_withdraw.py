@@ -1,0 +1,169 @@
+"""Proposals that end without being sent: taken back by a person, or found invalid."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+from pipelines.writeback import WritebackRefused, show, withdraw
+
+from .conftest import row
+
+STATUSES = "SELECT record, status FROM writeback.proposals ORDER BY proposal"
+NARROW = "{fields: [remarks], max_record_share: 1}"
+
+
+def take_back(site, batch="b", records=(), **more):
+    return withdraw(site.config, site.project(), batch, records, **more)
+
+
+# --- Withdrawn ---
+
+
+def test_a_batch_is_withdrawn_and_is_not_sent(site, study):
+    site.propose([row("1", "weight", "60.5"), row("2", "weight", "61.5")])
+    site.propose([row("3", "weight", "62.5")], batch="c")
+    site.plan()
+    done = take_back(site, author="rw")
+    assert (done.withdrawn, done.sent, done.ended) == (2, 0, 0)
+    assert show(site.config, site.project(), done)
+    # It is kept, and readers see it.
+    kept = site.rows("SELECT record, status, decision, decision_reason FROM writeback.proposals ORDER BY proposal")
+    assert kept == [
+        ("1", "withdrawn", "write", "withdrawn by rw"),
+        ("2", "withdrawn", "write", "withdrawn by rw"),
+        ("3", "open", "write", None),
+    ]
+    counted = "SELECT batch, proposals, open FROM writeback.batches ORDER BY batch"
+    assert site.rows(counted) == [("b", 2, 0), ("c", 1, 1)]
+    assert site.apply().sent == 1
+    assert (study.value("1", "weight"), study.value("3", "weight")) == ("80.0", "62.5")
+
+
+def test_one_record_is_withdrawn_and_the_others_of_its_batch_are_sent(site, study):
+    site.propose([row(record, "weight", "60.5") for record in ("1", "2", "3")])
+    assert take_back(site, records=["2", "3"]).withdrawn == 2
+    assert site.work(STATUSES) == [("1", "open"), ("2", "withdrawn"), ("3", "withdrawn")]
+    assert site.apply().confirmed == 1
+    assert study.value("2", "weight") == "81.0"
+    # Withdrawn is no verdict about the value: it may be proposed again.
+    site.propose([row("2", "weight", "60.5")])
+    assert site.apply().confirmed == 1
+
+
+def test_what_was_sent_cannot_be_withdrawn(site, study):
+    site.propose([row("1", "weight", "60.5")])
+    site.apply()
+    with pytest.raises(WritebackRefused, match=r"what was sent cannot be withdrawn.*revert study \"b\""):
+        take_back(site)
+    site.propose([row("2", "weight", "61.5")])
+    done = take_back(site)
+    assert (done.withdrawn, done.sent) == (1, 1)
+    assert site.work(STATUSES) == [("1", "confirmed"), ("2", "withdrawn")]
+    with pytest.raises(WritebackRefused, match="cannot be withdrawn"):
+        take_back(site, records=["1"])
+
+
+def test_what_a_run_that_died_may_have_sent_cannot_be_withdrawn(site, study):
+    site.propose([row("1", "weight", "60.5")])
+
+    def step(name):
+        if name == "read back":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        site.apply(step=step)
+    with pytest.raises(WritebackRefused, match="has been sent already"):
+        take_back(site)
+    assert site.apply().settled == 1
+    assert site.work(STATUSES) == [("1", "confirmed")]
+
+
+def test_what_is_not_there_is_said_without_naming_records(site, study):
+    site.propose([row("1", "weight", "60.5")])
+    with pytest.raises(WritebackRefused, match=r"there is no batch c\. The latest are: b\."):
+        take_back(site, "c")
+    with pytest.raises(WritebackRefused, match="1 of the 2 records that were named have no proposal") as refused:
+        take_back(site, records=["1", "canary-record"])
+    assert "canary" not in str(refused.value)
+    assert take_back(site).withdrawn == 1
+    with pytest.raises(WritebackRefused, match="has no open proposal there: all 1 have ended"):
+        take_back(site)
+
+
+def test_of_a_project_that_was_never_loaded_nothing_can_be_withdrawn(site):
+    site.study()
+    with pytest.raises(WritebackRefused, match="never been loaded"):
+        take_back(site)
+    assert not site.warehouse.mirror("study").exists()
+
+
+def test_of_two_that_contradict_each_other_one_is_withdrawn_and_the_other_sent(site, study):
+    site.propose([row("1", "weight", "60.5")])
+    site.propose([row("1", "weight", "61.5")], batch="c")
+    assert site.plan().counts.invalid == 2
+    take_back(site, "c")
+    assert site.apply().confirmed == 1
+    assert study.value("1", "weight") == "60.5"
+
+
+def test_a_revert_is_withdrawn_like_any_other_batch(site, study):
+    site.propose([row("1", "weight", "60.5")])
+    site.apply()
+    site.revert(apply=False)
+    assert take_back(site, "revert b").withdrawn == 1
+    assert site.revert().confirmed == 1
+
+
+def test_the_command_says_what_it_withdrew(site, study):
+    def command(*words):
+        return CliRunner().invoke(app, ["withdraw", *words, "--config", str(site.path)])
+
+    site.propose([row("1", "weight", "60.5"), row("1", "remarks", "x"), row("2", "weight", "61.5")])
+    done = command("study", "b", "--record", "1", "--author", "rw")
+    assert (done.exit_code, done.output) == (0, 'study: withdrawn from the batch "b": 2.\n')
+    assert site.rows(STATUSES) == [("1", "withdrawn"), ("1", "withdrawn"), ("2", "open")]
+    document = json.loads(command("study", "b", "--json").stdout)
+    assert (document["withdrawn"], document["ended"], document["published"]) == (1, 2, True)
+    refused = command("study", "b")
+    assert (refused.exit_code, isinstance(refused.exception, WritebackRefused)) == (1, True)
+    assert "--record" in CliRunner().invoke(app, ["withdraw", "--help"]).output
+
+
+# --- Invalid ---
+
+
+def test_what_was_found_invalid_is_not_sent_when_the_rules_have_changed(site, study):
+    site.allowed["study"] = NARROW
+    site.propose([row("1", "weight", "60.5"), row("2", "remarks", "new")])
+    assert (site.apply().confirmed, site.work(STATUSES)) == (1, [("1", "invalid"), ("2", "confirmed")])
+    assert site.work("SELECT open, invalid FROM writeback.batches") == [(0, 1)]
+    site.allowed["study"] = ""
+    outcome = site.apply()
+    assert (outcome.sent, outcome.counts.total, outcome.complete) == (0, 0, True)
+    site.propose([row("1", "weight", "60.5")])
+    assert site.apply().confirmed == 1
+
+
+def test_what_a_plan_found_invalid_is_told_and_ended_when_the_rules_have_changed(site, study):
+    site.allowed["study"] = NARROW
+    site.propose([row("1", "weight", "60.5")])
+    assert site.plan().counts.invalid == 1
+    assert site.work(STATUSES) == [("1", "open")]
+    site.allowed["study"] = ""
+    again = "was invalid when it was last decided about; propose it again if it is still wanted"
+    # However often it is looked at.
+    assert (site.plan().counts.reasons, site.plan().counts.reasons) == ({again: 1}, {again: 1})
+    outcome = site.apply()
+    assert (outcome.sent, outcome.counts.reasons, site.work(STATUSES)) == (0, {again: 1}, [("1", "invalid")])
+    assert study.value("1", "weight") == "80.0"
+
+
+def test_a_revert_that_a_plan_found_invalid_is_proposed_anew_by_asking_for_it(site, study):
+    site.propose([row("1", "weight", "60.5")])
+    site.apply()
+    site.allowed["study"] = NARROW
+    assert site.revert(apply=False).counts.invalid == 1
+    site.allowed["study"] = ""
+    assert site.revert().confirmed == 1
