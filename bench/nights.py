@@ -8,11 +8,10 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
-
 from bench.full_load import simulated
 from bench.measure import Cost, run, table
 from pipelines.warehouse.compaction import rewrite
+from pipelines.warehouse.connection import open_reader
 from redcap_source import RedcapClient, Token
 
 SHARES = (0.0, 0.001, 0.01, 0.1)
@@ -94,7 +93,7 @@ def control(url: str, command: str, asked: dict[str, object]) -> None:
 
 def last_run(folder: str, back: int) -> dict[str, object]:
     """What the ledger says of the run after so many others."""
-    with duckdb.connect(str(Path(folder) / "warehouse" / "warehouse.duckdb"), read_only=True) as connection:
+    with open_reader(Path(folder) / "warehouse" / "warehouse.duckdb", "warehouse") as connection:
         shown = ("mode", "records_loaded", "rows_inserted", "rows_updated", "requests", "seconds")
         row = connection.execute(
             f"SELECT {', '.join(shown)} FROM redcap.sync_runs ORDER BY started_at LIMIT 1 OFFSET {back}"

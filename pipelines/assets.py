@@ -328,7 +328,9 @@ def _published(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
             # Only here: until its checks have passed, no other project's publish may take this one along.
             release(load.folder, context.partition_key)
             try:
-                taken = publish(load.folder, memory_limit=load.config.memory_limit).projects
+                taken = publish(
+                    load.folder, memory_limit=load.config.memory_limit, configured=load.config.projects
+                ).projects
             except NotAllPublished as problem:
                 if context.partition_key not in problem.published:
                     raise

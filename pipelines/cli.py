@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli_writeback import register
-from pipelines.errors import ConfigError, NotAllPublished, WarehouseError
+from pipelines.errors import REPORT, ConfigError, NotAllPublished, WarehouseError
 from pipelines.interrupts import Interrupted, listening, was_interrupted
 
 if TYPE_CHECKING:
@@ -97,7 +97,11 @@ def sync(
     published: tuple[str, ...] = ()
     try:
         # Where every load failed there is nothing to take up, and yesterday's file is left as it is.
-        published = publish(folder, memory_limit=configured.memory_limit).projects if reports else ()
+        published = (
+            publish(folder, memory_limit=configured.memory_limit, configured=configured.projects).projects
+            if reports
+            else ()
+        )
     except NotAllPublished as problem:
         published, failures["publish"] = problem.published, str(problem)
     except WarehouseError as problem:
@@ -265,15 +269,26 @@ def main() -> None:
         # A request may still be under way in a thread, and nobody is to wait for it.
         sys.stdout.flush()
         os._exit(signal.exit_code)
+    except OSError as problem:
+        _complain(_file_problem(problem))
+        sys.exit(1)
     except Exception as problem:
         if os.environ.get("REDCAP_WAREHOUSE_TRACE"):
             raise
-        # Messages and tracebacks of foreign libraries may quote data; the kind of error may be told.
-        _complain(
-            f"Something unforeseen happened ({type(problem).__name__}). The published data is as it was. "
-            "Set REDCAP_WAREHOUSE_TRACE=1 to see the traceback, which may show participants' data, and report it."
-        )
+        _complain(_unforeseen(problem))
         sys.exit(1)
+
+
+def _file_problem(problem: OSError) -> str:
+    """What the system says of a file that cannot be used; of anything else only the kind of error."""
+    from pipelines.warehouse.file_errors import unusable
+
+    return str(unusable(Path(problem.filename), problem)) if problem.filename else _unforeseen(problem)
+
+
+def _unforeseen(problem: Exception) -> str:
+    # Messages and tracebacks of foreign libraries may quote data; the kind of error may be told.
+    return f"Something unforeseen happened ({type(problem).__name__}). The published data is as it was. {REPORT}"
 
 
 def _expected() -> tuple[type[Exception], ...]:

@@ -321,7 +321,8 @@ def _duration(value: object) -> timedelta:
     return timedelta(**{f"{found[2]}s": int(found[1])})
 
 
-RESERVED = ("redcap", "writeback", "main", "information_schema", "pg_catalog", "temp", "system")
+# `warehouse` is the name of the published database, and a schema of that name could not be told from it.
+RESERVED = ("redcap", "writeback", "warehouse", "main", "information_schema", "pg_catalog", "temp", "system")
 RESERVED_ENDINGS = ("_labels", "_raw", "_history")
 
 

@@ -7,6 +7,8 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── WarehouseBusy          another process is loading or publishing
     ├── NotAllPublished        some projects could not be shown to readers; the others are
     ├── WarehouseUnreadable    a DuckDB file cannot be opened or written
+    │   └── WarehouseDamaged   it is no whole database any more
+    ├── UnexpectedDatabaseError  DuckDB reported what nobody foresaw
     ├── NotLoadedYet           nothing has been published
     ├── UnknownRecord          the warehouse never had the record a person asks for
     ├── QueryRefused           DuckDB does not accept a person's query
@@ -25,6 +27,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pipelines.interrupts import INTERRUPTED, was_interrupted
+
+# Where an error goes that this program does not know.
+REPORT = (
+    "Please report it as an issue of redcap-warehouse, with this message. REDCAP_WAREHOUSE_TRACE=1 shows the "
+    "traceback, which may quote participants' data: keep that to yourself."
+)
 
 
 class WarehouseError(Exception):
@@ -68,9 +76,27 @@ class WarehouseBusy(WarehouseError):
 class WarehouseUnreadable(WarehouseError):
     """A file of the warehouse cannot be opened or written."""
 
-    def __init__(self, *, path: Path, reason: str, remedy: str | None = None) -> None:
-        usual = "Check the folder's owner and rights and the free space on the disk, then try again."
-        super().__init__(f"{path} cannot be used: {reason}. The published data is as it was. {remedy or usual}")
+    def __init__(self, *, path: Path, reason: str, remedy: str) -> None:
+        super().__init__(f"{path} cannot be used: {reason}. The published data is as it was. {remedy}")
+
+
+class WarehouseDamaged(WarehouseUnreadable):
+    """A file of the warehouse is not the database it was."""
+
+    def __init__(self, *, path: Path, found: str, remedy: str = "Put it back from a backup.") -> None:
+        super().__init__(path=path, reason=f"it is damaged: {found}", remedy=remedy)
+        self.path = path
+        self.found = found
+
+
+class UnexpectedDatabaseError(WarehouseError):
+    """DuckDB reported an error that this program does not know; its own message may quote data and is not told."""
+
+    def __init__(self, *, path: Path, doing: str, kind: str) -> None:
+        super().__init__(
+            f"{path}: {doing} failed with an unexpected {kind} of DuckDB. Nothing of it was kept, and the published "
+            f"data is as it was. {REPORT}"
+        )
 
 
 class NotAllPublished(WarehouseError):

@@ -12,6 +12,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 
 from pipelines.errors import WarehouseBusy, WarehouseError
 from pipelines.sync import Load
+from pipelines.warehouse.file_errors import unusable
 from redcap_source import Calls
 from redcap_source.errors import RedcapError, Transient
 
@@ -33,6 +34,11 @@ def failing_plainly(load: Load | None = None) -> Iterator[None]:
         raise
     except (WarehouseError, RedcapError) as problem:
         told, retry = str(problem), isinstance(problem, Transient | WarehouseBusy)
+    except OSError as problem:
+        told, retry = (
+            str(unusable(Path(problem.filename), problem)) if problem.filename else _unforeseen(problem),
+            False,
+        )
     except Exception as problem:
         told, retry = _unforeseen(problem), False
     except (KeyboardInterrupt, DagsterExecutionInterruptedError):

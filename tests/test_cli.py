@@ -155,6 +155,36 @@ def test_every_problem_is_one_clear_message_and_leaves_yesterdays_file(workplace
     assert database.read_bytes() == yesterday
 
 
+def test_what_another_user_may_not_read_is_named_as_such(workplace):
+    folder, tokens = workplace
+    assert run("sync", "classic", cwd=folder, env=tokens).returncode == 0
+    root = os.geteuid() == 0
+    # Who runs the tests as root can be somebody else; anybody else can lock themselves out.
+    warehouse = folder / "warehouse"
+    warehouse.chmod(0o700 if root else 0o000)
+    command = (
+        "import os, sys\n"
+        # What is imported later may lie where only root may read.
+        "import pipelines.console, pipelines.config, pipelines.warehouse.reading, redcap_source.simulator\n"
+        "from pipelines.cli import main\n"
+        f"os.setuid(65534) if {root} else None\n"
+        "sys.argv = ['redcap-warehouse', 'sql', '-c', 'projects.yaml', 'SELECT 1']\n"
+        "main()\n"
+    )
+    # Under pytest's own folders nobody else would come as far as the warehouse.
+    above = [path for path in folder.parents if path.name.startswith("pytest-")]
+    try:
+        for path in (folder, *above) if root else ():
+            path.chmod(0o755)
+        result = subprocess.run([sys.executable, "-c", command], cwd=folder, capture_output=True, text=True, timeout=60)
+    finally:
+        warehouse.chmod(0o700)
+    assert result.returncode == 1
+    assert f"{warehouse / 'warehouse.duckdb'} cannot be used: Permission denied" in result.stderr
+    assert "the user the warehouse belongs to" in result.stderr
+    assert "nforeseen" not in result.stderr
+
+
 def test_an_unknown_project_is_named_with_those_there_are(workplace):
     folder, tokens = workplace
     result = run("sync", "clasic", cwd=folder, env=tokens)

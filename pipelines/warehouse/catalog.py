@@ -10,10 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import duckdb
-
 from pipelines.structure import Structure
-from pipelines.warehouse.connection import Connection
+from pipelines.warehouse.connection import Connection, connect
 from pipelines.warehouse.layout import Layout
 from pipelines.warehouse.quoting import literal, qualified
 from pipelines.warehouse.sql import statements
@@ -42,7 +40,7 @@ STRUCTURE_TABLES = (
 
 def table_columns(table: str) -> list[tuple[str, str]]:
     """The columns of a table of schema redcap, as (name, type)."""
-    with duckdb.connect() as connection:
+    with connect() as connection:
         connection.execute(statements("catalog")["create_catalog"])
         connection.execute(statements("catalog")["create_record_changes"])
         return connection.execute(

@@ -9,15 +9,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import duckdb
-
 from pipelines.warehouse.connection import (
     Connection,
+    attach_to_read,
     attach_to_write,
+    connect,
     private_files,
     private_folder,
     sync_to_disk,
 )
+from pipelines.warehouse.file_errors import doing
 from pipelines.warehouse.quoting import literal
 
 # How much a file may grow before it is rewritten, and the size below which it is not worth it.
@@ -42,15 +43,17 @@ def rewrite(source: Path, target: Path, *, memory_limit: str) -> None:
 
 
 def _copy(source: Path, target: Path, spill: Path, memory_limit: str) -> None:
-    with private_files(), duckdb.connect() as connection:
+    with private_files(), connect() as connection:
         connection.execute(f"SET temp_directory = {literal(str(private_folder(spill)))}")
         connection.execute(f"SET memory_limit = {literal(memory_limit)}")
         connection.execute("SET threads = 1")
         connection.execute("SET preserve_insertion_order = false")
-        connection.execute(f"ATTACH {literal(str(source))} AS grown (READ_ONLY)")
-        attach_to_write(connection, target, "fresh")
-        connection.execute("COPY FROM DATABASE grown TO fresh")
-        connection.execute("CHECKPOINT fresh")
+        # No project's name has a colon, so no schema goes by these names.
+        attach_to_read(connection, source, "grown:")
+        attach_to_write(connection, target, "fresh:")
+        with doing("writing it afresh"):
+            connection.execute('COPY FROM DATABASE "grown:" TO "fresh:"')
+            connection.execute('CHECKPOINT "fresh:"')
 
 
 def fresh_size(connection: Connection, table: str) -> int | None:

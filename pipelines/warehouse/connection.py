@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 import tenacity
 
-from pipelines.errors import WarehouseBusy, WarehouseUnreadable
+from pipelines.errors import WarehouseDamaged
+from pipelines.warehouse.file_errors import is_locked, unusable
 from pipelines.warehouse.quoting import identifier, literal
 
 # Analysts' drivers lag behind ours: what is published can be opened by DuckDB 1.4 and newer. Written for still older
@@ -24,8 +26,24 @@ STORAGE_VERSION = "v1.4.0"
 # whatever is added to a row group has the whole of it written again. DuckDB's own 122,880 rows are more than most
 # instruments ever have: with it applying a first load costs a seventh more, and the file is a twelfth smaller.
 ROW_GROUP_SIZE = 8192
+# DuckDB would fetch an extension from the network by itself: for a file of SQLite under one of our names, for a query
+# that names a URL. The warehouse asks nobody but REDCap.
+SETTINGS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+# What stands at the beginning of every file of DuckDB; a file that is not longer holds no rows.
+HEADER_BYTES = 3 * 4096
+# The sizes a block may have: powers of two.
+_BLOCK_BYTES = frozenset(2**power for power in range(14, 19))
 
 Connection = duckdb.DuckDBPyConnection
+
+
+def connect() -> Connection:
+    """A connection to an empty database in memory that loads no extension: every connection begins as one.
+
+    Files are attached to it. To open a file itself would share one instance of it, with its settings, with whoever has
+    it open in this process, as a notebook may.
+    """
+    return duckdb.connect(config=dict(SETTINGS))
 
 
 @contextmanager
@@ -88,17 +106,21 @@ def open_writer(
 
 
 @contextmanager
-def open_reader(path: Path) -> Iterator[Connection]:
-    """A read-only connection to a file, closed whatever happens."""
+def open_reader(path: Path, name: str = "mirror") -> Iterator[Connection]:
+    """A read-only connection to a file, attached under a name; closed whatever happens.
+
+    Raises WarehouseBusy where another process writes to it, WarehouseDamaged where it is no whole database.
+    """
+    connection = connect()
     try:
-        connection = duckdb.connect(str(path), read_only=True)
-    except duckdb.IOException as problem:
-        if _is_locked(problem):
-            raise WarehouseBusy(path=path) from None
-        raise unusable(path, problem) from None
-    try:
+        attach_to_read(connection, path, name)
+        connection.execute(f"USE {identifier(name)}")
+        # A project may be called `memory`.
+        connection.execute("DETACH memory")
         harden(connection, [])
         yield connection
+    except (duckdb.Error, OSError) as problem:
+        raise unusable(path, problem) from None
     finally:
         connection.close()
 
@@ -113,10 +135,10 @@ def harden(connection: Connection, folders: list[Path]) -> None:
 
 
 def _attach(path: Path) -> Connection:
-    connection = duckdb.connect()
     if path.exists() and path.stat().st_size == 0:
         # A full disk leaves an empty file behind, which is no database.
         path.unlink()
+    connection = connect()
     try:
         attach_to_write(connection, path, "mirror")
         connection.execute(f"USE {identifier('mirror')}")
@@ -128,46 +150,61 @@ def _attach(path: Path) -> Connection:
 
 def attach_to_write(connection: Connection, path: Path, name: str) -> None:
     """Attach a file under a name, to write to it as this warehouse's files are written; it is made if not there."""
-    options = [f"ROW_GROUP_SIZE {ROW_GROUP_SIZE}"]
-    if not path.exists():
+    options = ["TYPE duckdb", f"ROW_GROUP_SIZE {ROW_GROUP_SIZE}"]
+    there = path.exists()
+    if not there:
         options.append(f"STORAGE_VERSION {literal(STORAGE_VERSION)}")
     connection.execute(f"ATTACH {literal(str(path))} AS {identifier(name)} ({', '.join(options)})")
+    if there:
+        _check_length(path)
+
+
+def attach_to_read(connection: Connection, path: Path, name: str) -> None:
+    """Attach a file under a name, read-only."""
+    connection.execute(f"ATTACH {literal(str(path))} AS {identifier(name)} (READ_ONLY, TYPE duckdb)")
+    _check_length(path)
+
+
+def _check_length(path: Path) -> None:
+    """Refuse a file whose end is missing: DuckDB itself would notice only when it reads rows that stood there."""
+    if path.stat().st_size < _written_bytes(path):
+        raise WarehouseDamaged(path=path, found="its end is missing")
+
+
+def _written_bytes(path: Path) -> int:
+    """How many bytes a database file has at least, by its own account; 0 where that cannot be read.
+
+    Behind the file's own header stand two of the database, of which the one with the higher number counts; it is
+    written once all its blocks are on the disk.
+    """
+    with path.open("rb") as file:
+        start = file.read(HEADER_BYTES)
+    if len(start) < HEADER_BYTES:
+        return 0
+    headers = (struct.unpack_from("<QQQQQQ", start, offset) for offset in (4096, 8192))
+    _, _, _, _, blocks, block_bytes = max(headers, key=lambda header: header[1])
+    return HEADER_BYTES + int(blocks * block_bytes) if block_bytes in _BLOCK_BYTES else 0
 
 
 def _waiting_for_the_lock(connect: Callable[[], Connection], path: Path, patience: float) -> Connection:
     waiting = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_is_locked),
+        retry=tenacity.retry_if_exception(is_locked),
         wait=tenacity.wait_random(0.05, 0.5),
         stop=tenacity.stop_after_delay(patience),
         reraise=True,
     )
     try:
         return waiting(connect)
-    except duckdb.IOException as problem:
-        if _is_locked(problem):
-            raise WarehouseBusy(path=path) from None
+    except (duckdb.Error, OSError) as problem:
         raise unusable(path, problem) from None
 
 
-def _is_locked(problem: BaseException) -> bool:
-    return isinstance(problem, duckdb.IOException) and "onflicting lock" in str(problem)
-
-
-def unusable(path: Path, problem: BaseException) -> WarehouseUnreadable:
-    """What to raise when a file of the warehouse could not be opened, read or written."""
-    short = isinstance(problem, duckdb.OutOfMemoryException) and "disk" not in str(problem).lower()
-    remedy = "Set memory_limit in projects.yaml higher (it is 256MB unless set), then try again." if short else None
-    return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=remedy)
-
-
-def reason_of(problem: BaseException) -> str:
-    """What went wrong with a file, in words that quote no data."""
-    if isinstance(problem, OSError):
-        return problem.strerror or type(problem).__name__
-    if isinstance(problem, (duckdb.IOException, duckdb.OutOfMemoryException)):
-        return str(problem).splitlines()[0].rstrip(".")
-    # Other errors may quote the value they stumbled over.
-    return f"DuckDB reported {type(problem).__name__}"
+def remove_database(path: Path) -> None:
+    """Remove a database file and what stands beside it: its log, and what DuckDB put on disk for want of memory."""
+    for file in (path, Path(f"{path}.wal")):
+        with suppress(FileNotFoundError):
+            file.unlink()
+    _remove_spill(path)
 
 
 def _remove_spill(path: Path) -> None:

@@ -3,6 +3,7 @@
 warehouse.duckdb          the published database, all a reader needs
 work/<project>.duckdb     a project's private mirror
 work/<project>.loaded     a mark: loaded since the last publish, by this run
+work/locks/               one lock per project; work/publish.lock is the publisher's
 work/staging/<project>/   answers on their way into the mirror; empty between loads
 work/pace/                one pace per REDCap server, across processes
 """
@@ -15,8 +16,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.errors import WarehouseUnreadable
 from pipelines.warehouse.connection import private_files, private_folder
+from pipelines.warehouse.file_errors import unusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class WarehouseFolder:
         return self.work / "publish.lock"
 
     @property
+    def locks(self) -> Path:
+        """Where projects' locks lie: in a folder of their own, so that no project's name is that of another lock."""
+        return self.work / "locks"
+
+    @property
     def pace(self) -> Path:
         """Where processes keep one pace per server."""
         return self.work / "pace"
@@ -51,7 +57,7 @@ class WarehouseFolder:
 
     def project_lock(self, project: str) -> Path:
         """Held by the one load of a project that may run."""
-        return self.work / f"{project}.lock"
+        return self.locks / f"{project}.lock"
 
     def staging(self, project: str, run: str) -> Path:
         """Where one run's answers wait; named by the run, so that a re-execution finds them."""
@@ -62,13 +68,13 @@ class WarehouseFolder:
         """Create the folders, for their owner only; says so plainly where it cannot."""
         try:
             with private_files():
-                for folder in (self.path, self.work, self.work / "staging", self.pace):
+                for folder in (self.path, self.work, self.work / "staging", self.pace, self.locks):
                     private_folder(folder)
             probe = self.work / f".writable-{os.getpid()}"
             probe.touch(mode=0o600)
             probe.unlink()
         except OSError as problem:
-            raise WarehouseUnreadable(path=self.path, reason=problem.strerror or str(problem)) from None
+            raise unusable(self.path, problem) from None
 
     def hash_key(self) -> str:
         """The secret this warehouse hashes identifiers with; made once, so that hashes stay comparable."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.errors import QueryRefused
-from pipelines.warehouse.connection import Connection, harden
+from pipelines.warehouse.connection import Connection, connect, harden
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.followed import record_followed
 from pipelines.warehouse.layout import EVENT, NOW, REPEAT_INSTANCE, rows_now
@@ -417,7 +417,7 @@ def is_published(folder: WarehouseFolder, project: str, last_run: str) -> bool:
 
 def read_parquet(path: Path) -> tuple[list[str], list[tuple[object, ...]]]:
     """The columns and rows of a parquet file."""
-    connection = duckdb.connect()
+    connection = connect()
     try:
         harden(connection, [path.parent])
         answer = connection.execute(f"SELECT * FROM read_parquet({literal(str(path))})")

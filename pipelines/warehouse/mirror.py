@@ -28,10 +28,10 @@ from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, re
 from pipelines.warehouse.connection import (
     Connection,
     open_writer,
-    reason_of,
     sync_to_disk,
 )
 from pipelines.warehouse.departure import Departures, bury, find_renames, rename
+from pipelines.warehouse.file_errors import doing, reason_of
 from pipelines.warehouse.layout import (
     DATA_ACCESS_GROUP,
     FORMAT,
@@ -224,6 +224,7 @@ class Mirror:
 
     # -- structure -----------------------------------------------------------------------------------------
 
+    @doing("bringing its tables to the structure of the project")
     def write_structure(self, structure: Structure, layout: Layout, stamp: RunStamp) -> tuple[catalog.Drift, ...]:
         """Bring schema redcap and the instrument tables to today's structure, in one transaction."""
         with self.transaction():
@@ -393,6 +394,7 @@ class Mirror:
 
     # -- the work list -------------------------------------------------------------------------------------
 
+    @doing("noting what is to be read")
     def plan(
         self, census: Census, changed: Collection[str], *, everything: bool, upto: datetime | None
     ) -> tuple[str, ...]:
@@ -444,6 +446,7 @@ class Mirror:
         """Remember how far REDCap's wall clock is ahead of UTC."""
         self.connection.execute(self._state["write_clock"], {"offset_seconds": int(offset.total_seconds()), "now": now})
 
+    @doing("keeping REDCap's log")
     def keep_log(
         self, rows: Iterable[LoggedRow], changes: Iterable[LoggedChange], begin: datetime, run_id: str
     ) -> None:
@@ -472,6 +475,7 @@ class Mirror:
 
     # -- records -------------------------------------------------------------------------------------------
 
+    @doing("putting answers into its tables")
     def apply(
         self,
         layout: Layout,
@@ -515,6 +519,7 @@ class Mirror:
                 self._state["write_chunk"], {"project": self.project, "run_id": run_id, **asdict(entry)}
             )
 
+    @doing("noting deleted and renamed records")
     def depart(self, gone: Collection[str], layout: Layout, stamp: RunStamp) -> Departures:
         """Records that are gone from REDCap: those that live on under a new name are renamed, the others buried.
 
@@ -530,6 +535,7 @@ class Mirror:
 
     # -- the end -------------------------------------------------------------------------------------------
 
+    @doing("the last step of the load")
     def finish(
         self,
         layout: Layout,
@@ -702,6 +708,6 @@ def _check_format(connection: Connection, path: Path) -> None:
     elif made is None or made[1] != FORMAT:
         raise WarehouseUnreadable(
             path=path,
-            reason=f"{OTHER_FORMAT}. Move it away, and the next load begins a new one; what is published of the "
-            "project is replaced then",
+            reason=OTHER_FORMAT,
+            remedy="Move it away, and the next load begins a new one; what is published of it is replaced then.",
         )

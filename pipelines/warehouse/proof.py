@@ -21,7 +21,7 @@ from typing import Literal
 import duckdb
 
 from pipelines.errors import ChunkNotProven
-from pipelines.warehouse.connection import Connection, harden, private_files
+from pipelines.warehouse.connection import Connection, connect, harden, private_files
 from pipelines.warehouse.layout import EVENT, REPEAT_INSTANCE, REPEAT_INSTRUMENT
 from pipelines.warehouse.quoting import identifier, literal
 
@@ -52,7 +52,7 @@ class Proof:
 @contextmanager
 def open_prover(staging: Path) -> Iterator[Connection]:
     """A connection that can read the staging folder and nothing else, and writes nowhere."""
-    connection = duckdb.connect()
+    connection = connect()
     try:
         connection.execute("SET threads = 1")
         connection.execute("SET temp_directory = ''")

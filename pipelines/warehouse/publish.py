@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,22 +16,24 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock
 
-from pipelines.errors import LoadUnfinished, NotAllPublished
+from pipelines.errors import LoadUnfinished, NotAllPublished, WarehouseDamaged
 from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, rewrite
 from pipelines.warehouse.connection import (
     Connection,
+    attach_to_read,
     attach_to_write,
+    connect,
     harden,
     open_reader,
     private_files,
     private_folder,
-    reason_of,
     sync_to_disk,
-    unusable,
 )
+from pipelines.warehouse.file_errors import is_locked, reason_of, unusable
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.layout import FORMAT, OTHER_FORMAT
 from pipelines.warehouse.quoting import identifier, literal
+from pipelines.warehouse.reading import has_ledger
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.take_up import ProjectPart, define_changes
 
@@ -65,12 +67,17 @@ def _last_run(folder: WarehouseFolder, project: str) -> tuple[str, str]:
     if not folder.mirror(project).exists():
         return "", "never loaded"
     with open_reader(folder.mirror(project)) as connection:
-        row = connection.execute(statements("state")["last_run"]).fetchone()
+        row = connection.execute(statements("state")["last_run"]).fetchone() if has_ledger(connection) else None
     return (row[0], row[1]) if row else ("", "never loaded")
 
 
-def publish(folder: WarehouseFolder, *, memory_limit: str = "256MB") -> Published:
+def publish(
+    folder: WarehouseFolder, *, memory_limit: str = "256MB", configured: Collection[str] | None = None
+) -> Published:
     """Take up every project loaded since the last publish; with none waiting, do nothing.
+
+    `configured` names the projects of projects.yaml: one that was taken out of it is published no more, and what may be
+    wrong with its files is nobody's trouble any more (all projects where None).
 
     Publishing is one at a time across processes. One that had to wait for another usually finds its own work
     done, so many projects that finish together share a publish. A project whose working file cannot be taken up does
@@ -79,7 +86,9 @@ def publish(folder: WarehouseFolder, *, memory_limit: str = "256MB") -> Publishe
     folder.make()
     with FileLock(folder.publish_lock, mode=0o600):
         _sweep(folder)
-        waiting = folder.waiting()
+        waiting = {
+            project: run for project, run in folder.waiting().items() if configured is None or project in configured
+        }
         if not waiting:
             return Published((), 0, 0)
         try:
@@ -149,7 +158,7 @@ class _Opened:
 def _open(
     fresh: Path, folder: WarehouseFolder, waiting: Sequence[str], memory_limit: str, *, may_copy: bool
 ) -> Iterator[_Opened]:
-    connection = duckdb.connect()
+    connection = connect()
     try:
         broken: dict[str, str] = {}
         projects = [project for project in waiting if _attach(connection, folder, project, broken)]
@@ -159,6 +168,8 @@ def _open(
         copied = _begin_as_copy(connection, fresh, folder, projects) if may_copy and not fresh.exists() else None
         attach_to_write(connection, fresh, "warehouse")
         connection.execute("USE warehouse")
+        # A project may be called `memory`.
+        connection.execute("DETACH memory")
         spill = private_folder(folder.work / "publish.spill")
         connection.execute(f"SET temp_directory = {literal(str(spill))}")
         connection.execute(f"SET memory_limit = {literal(memory_limit)}")
@@ -175,10 +186,10 @@ def _attach(connection: Connection, folder: WarehouseFolder, project: str, broke
     """Attach a working file; False while its next load is running (that load publishes when it ends), or if broken."""
     catalog = identifier(_catalog(project))
     try:
-        connection.execute(f"ATTACH {literal(str(folder.mirror(project)))} AS {catalog} (READ_ONLY)")
+        attach_to_read(connection, folder.mirror(project), _catalog(project))
         row = connection.execute(f"SELECT format FROM {catalog}.state.identity").fetchone()
-    except duckdb.Error as problem:
-        if "onflicting lock" not in str(problem):
+    except (duckdb.Error, OSError, WarehouseDamaged) as problem:
+        if not is_locked(problem):
             broken[project] = reason_of(problem)
         return False
     if row != (FORMAT,):

@@ -98,7 +98,7 @@ def open_published(folder: WarehouseFolder) -> Iterator[Connection]:
     """A read-only connection to the published warehouse."""
     if not folder.database.exists():
         raise NotLoadedYet(path=folder.database)
-    with open_reader(folder.database) as connection:
+    with open_reader(folder.database, "warehouse") as connection:
         yield connection
 
 
@@ -139,7 +139,8 @@ def _latest(folder: WarehouseFolder, project: str) -> Standing | None:
         return None
     try:
         with open_reader(path) as connection:
-            return _standing(connection, project)
+            # A first load that was killed may have come to its end before there was a ledger.
+            return _standing(connection, project) if has_ledger(connection) else Standing(project)
     except WarehouseBusy:
         return _while_loading(folder, project)
 
@@ -149,6 +150,12 @@ def _while_loading(folder: WarehouseFolder, project: str) -> Standing | None:
         return Standing(project, loading=True)
     with open_reader(folder.database) as connection:
         return _standing(connection, project, loading=True) or Standing(project, loading=True)
+
+
+def has_ledger(connection: Connection) -> bool:
+    """Whether the file has come as far as to have a ledger of its loads."""
+    row = connection.execute(statements("reading")["has_ledger"]).fetchone()
+    return bool(row and row[0])
 
 
 def _standing(connection: Connection, project: str, *, loading: bool = False) -> Standing | None:

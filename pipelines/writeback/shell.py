@@ -226,7 +226,7 @@ def show(config: Config, project: ProjectConfig, done: Done) -> bool:
         return False
     folder = WarehouseFolder(config.warehouse)
     folder.loaded(project.name, done.run_id)
-    return project.name in publish(folder, memory_limit=config.memory_limit).projects
+    return project.name in publish(folder, memory_limit=config.memory_limit, configured=config.projects).projects
 
 
 class Writeback:

@@ -408,6 +408,7 @@ def test_a_url_that_cannot_be_right(complaint, url, message):
         ("x" * 51, "is a name of 51 characters. Use at most 50."),
         ("redcap", "is the name of a schema that the warehouse itself has."),
         ("main", "is the name of a schema that the warehouse itself has."),
+        ("warehouse", "is the name of a schema that the warehouse itself has."),
         ("heart_raw", "ends with _raw"),
         ("heart_labels", "ends with _labels"),
         ("heart_history", "ends with _history"),

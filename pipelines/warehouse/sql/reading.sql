@@ -17,6 +17,10 @@ FROM last
 LEFT JOIN good ON true
 LEFT JOIN (SELECT * FROM redcap.projects WHERE project = $project) p ON true;
 
+-- has_ledger --
+SELECT count(*) > 0 FROM duckdb_tables()
+WHERE database_name = current_database() AND schema_name = 'redcap' AND table_name = 'sync_runs';
+
 -- names --
 -- Every id a record has had.
 WITH RECURSIVE chain (record) AS (

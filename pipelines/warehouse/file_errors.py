@@ -1,0 +1,95 @@
+"""What went wrong with a database file, as one of our errors: no message quotes data, and none guesses a cause.
+
+Where DuckDB or the system names the cause, the remedy follows from it. Anything else is told as unexpected: what was
+being done, the kind of error, and where to report it.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from pipelines.errors import (
+    UnexpectedDatabaseError,
+    WarehouseBusy,
+    WarehouseDamaged,
+    WarehouseError,
+    WarehouseUnreadable,
+)
+
+# As DuckDB 1.5 and 2.0 put it.
+_DAMAGE = ("not a valid duckdb database file", "corrupt database file", "could not read enough bytes")
+_ROOM = "Make room on the disk, then try again."
+_RIGHTS = "Run it as the user the warehouse belongs to, or give this one the rights, then try again."
+_MEMORY = "Set memory_limit in projects.yaml higher (it is 256MB unless set), then try again."
+_REMEDIES = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: "The disk is mounted read-only; choose another folder or mount it for writing.",
+}
+
+
+@contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Say what is being done, for the message of an error that nobody foresaw; the innermost one counts."""
+    try:
+        yield
+    except duckdb.Error as problem:
+        problem.add_note(what)
+        raise
+
+
+def is_locked(problem: BaseException) -> bool:
+    """Whether another process has the file open."""
+    return isinstance(problem, duckdb.IOException) and "onflicting lock" in str(problem)
+
+
+def unusable(path: Path, problem: BaseException) -> WarehouseError:
+    """What to raise when a file of the warehouse could not be opened, read or written."""
+    if isinstance(problem, OSError):
+        remedy = _REMEDIES.get(problem.errno or 0, "Try again when that is mended.")
+        return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=remedy)
+    told = str(problem).lower()
+    if is_locked(problem):
+        return WarehouseBusy(path=path)
+    if any(words in told for words in _DAMAGE):
+        return WarehouseDamaged(path=path, found=_damage(told))
+    if isinstance(problem, duckdb.OutOfMemoryException) and "disk" not in told:
+        return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=_MEMORY)
+    if isinstance(problem, (duckdb.IOException, duckdb.OutOfMemoryException)):
+        return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=_remedy(told))
+    notes = getattr(problem, "__notes__", None) or ["working with the file"]
+    return UnexpectedDatabaseError(path=path, doing=notes[0], kind=type(problem).__name__)
+
+
+def reason_of(problem: BaseException) -> str:
+    """What went wrong with a file, in words that quote no data."""
+    if isinstance(problem, WarehouseDamaged):
+        return f"it is damaged: {problem.found}"
+    if isinstance(problem, OSError):
+        return problem.strerror or type(problem).__name__
+    if any(words in str(problem).lower() for words in _DAMAGE):
+        return f"it is damaged: {_damage(str(problem).lower())}"
+    if isinstance(problem, (duckdb.IOException, duckdb.OutOfMemoryException)):
+        return str(problem).splitlines()[0].rstrip(".")
+    # Other errors may quote the value they stumbled over.
+    return f"DuckDB reported {type(problem).__name__}"
+
+
+def _damage(told: str) -> str:
+    if _DAMAGE[0] in told:
+        return "it is no database"
+    return "its end is missing" if _DAMAGE[2] in told else "what stands in it does not match its checksum"
+
+
+def _remedy(told: str) -> str:
+    """What to do, where DuckDB quotes the system's words."""
+    if "no space left" in told or "disk quota" in told or "out of memory" in told:
+        return _ROOM
+    return _RIGHTS if "permission denied" in told else "Try again when that is mended."
