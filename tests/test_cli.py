@@ -165,8 +165,10 @@ def test_what_another_user_may_not_read_is_named_as_such(workplace):
     command = (
         "import os, sys\n"
         # What is imported later may lie where only root may read.
-        "import pipelines.console, pipelines.config, pipelines.warehouse.reading, redcap_source.simulator\n"
+        "import pipelines.console, pipelines.warehouse.reading, redcap_source.simulator\n"
         "from pipelines.cli import main\n"
+        "from pipelines.config import load_config\n"
+        "load_config('projects.yaml')\n"
         f"os.setuid(65534) if {root} else None\n"
         "sys.argv = ['redcap-warehouse', 'sql', '-c', 'projects.yaml', 'SELECT 1']\n"
         "main()\n"
