@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,8 +30,6 @@ ROW_GROUP_SIZE = 8192
 SETTINGS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 # What stands at the beginning of every file of DuckDB; a file that is not longer holds no rows.
 HEADER_BYTES = 3 * 4096
-# The sizes a block may have: powers of two.
-_BLOCK_BYTES = frozenset(2**power for power in range(14, 19))
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -115,6 +112,7 @@ def open_reader(path: Path, name: str = "mirror") -> Iterator[Connection]:
     try:
         attach_to_read(connection, path, name)
         connection.execute(f"USE {identifier(name)}")
+        _check_length(connection, path)
         # A project may be called `memory`.
         connection.execute("DETACH memory")
         harden(connection, [])
@@ -138,10 +136,13 @@ def _attach(path: Path) -> Connection:
     if path.exists() and path.stat().st_size == 0:
         # A full disk leaves an empty file behind, which is no database.
         path.unlink()
+    whole = path.exists() and not Path(f"{path}.wal").exists()
     connection = connect()
     try:
         attach_to_write(connection, path, "mirror")
         connection.execute(f"USE {identifier('mirror')}")
+        if whole:
+            _check_length(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -151,39 +152,29 @@ def _attach(path: Path) -> Connection:
 def attach_to_write(connection: Connection, path: Path, name: str) -> None:
     """Attach a file under a name, to write to it as this warehouse's files are written; it is made if not there."""
     options = ["TYPE duckdb", f"ROW_GROUP_SIZE {ROW_GROUP_SIZE}"]
-    there = path.exists()
-    if not there:
+    if not path.exists():
         options.append(f"STORAGE_VERSION {literal(STORAGE_VERSION)}")
     connection.execute(f"ATTACH {literal(str(path))} AS {identifier(name)} ({', '.join(options)})")
-    if there:
-        _check_length(path)
 
 
 def attach_to_read(connection: Connection, path: Path, name: str) -> None:
     """Attach a file under a name, read-only."""
     connection.execute(f"ATTACH {literal(str(path))} AS {identifier(name)} (READ_ONLY, TYPE duckdb)")
-    _check_length(path)
 
 
-def _check_length(path: Path) -> None:
-    """Refuse a file whose end is missing: DuckDB itself would notice only when it reads rows that stood there."""
-    if path.stat().st_size < _written_bytes(path):
-        raise WarehouseDamaged(path=path, found="its end is missing")
+def _check_length(connection: Connection, path: Path) -> None:
+    """Refuse a file in which the blocks that are in use find no room: DuckDB notices only when it reads one of them.
 
-
-def _written_bytes(path: Path) -> int:
-    """How many bytes a database file has at least, by its own account; 0 where that cannot be read.
-
-    Behind the file's own header stand two of the database, of which the one with the higher number counts; it is
-    written once all its blocks are on the disk.
+    Free blocks at the end need not have been written, so a file that lacks little is not told from a whole one. Where a
+    log of what is not in the file yet lies beside it, its length says nothing.
     """
-    with path.open("rb") as file:
-        start = file.read(HEADER_BYTES)
-    if len(start) < HEADER_BYTES:
-        return 0
-    headers = (struct.unpack_from("<QQQQQQ", start, offset) for offset in (4096, 8192))
-    _, _, _, _, blocks, block_bytes = max(headers, key=lambda header: header[1])
-    return HEADER_BYTES + int(blocks * block_bytes) if block_bytes in _BLOCK_BYTES else 0
+    if Path(f"{path}.wal").exists():
+        return
+    row = connection.execute(
+        "SELECT used_blocks * block_size FROM pragma_database_size() WHERE database_name = current_database()"
+    ).fetchone()
+    if row and path.stat().st_size < HEADER_BYTES + row[0]:
+        raise WarehouseDamaged(path=path, found="its end is missing")
 
 
 def _waiting_for_the_lock(connect: Callable[[], Connection], path: Path, patience: float) -> Connection:

@@ -50,7 +50,7 @@ DAMAGED = {
     "a few bytes": lambda content: content[:100],
     "the header alone": lambda content: content[:12288],
     "half": lambda content: content[: len(content) // 2],
-    "all but the end": lambda content: content[:-4096],
+    "all but the end": lambda content: content[: -len(content) // 4],
     "a header overwritten": lambda content: overwritten(overwritten(content, 4096), 8192),
 }
 
