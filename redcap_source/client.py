@@ -1,19 +1,17 @@
-"""Send requests to REDCap over HTTP: the only module that imports httpx.
+"""Send requests to REDCap over HTTP.
 
 What is sent and what an answer means is decided in reads.py, writes.py and verdict.py, when to try again in
-retry.py, how often the server may be asked in pace.py; here they meet the network.
+retry.py, how often the server may be asked in pace.py; here they meet the network, which is connection.py's.
 """
 
-import ipaddress
 import logging
 import random
-import ssl
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -22,14 +20,16 @@ import httpx
 import tenacity
 
 from redcap_source import encoding, errors, pace, reading, verdict
+from redcap_source.connection import checked_url, failure, http_client, redirect_target, verification, watched
 from redcap_source.ending import Ending
 from redcap_source.errors import Asked, RedcapError
 from redcap_source.files import announced_name
 from redcap_source.hush import hush_http_loggers, hushed
 from redcap_source.reads import Reads
-from redcap_source.request import Request, encoded, urlencoded
+from redcap_source.request import Expect, Request, encoded, urlencoded
 from redcap_source.retry import RetryPolicy, wait_before_retry
-from redcap_source.sinks import FileSink, Received, Sink
+from redcap_source.sinks import FILE_LIMIT, MEMORY_LIMIT, FileSink, Received, Sink
+from redcap_source.timeouts import Timeouts, Watch
 from redcap_source.token import Token
 from redcap_source.writes import Writes
 
@@ -38,16 +38,8 @@ _S = TypeVar("_S", bound=Sink)
 
 # An error is a sentence; a page that comes in its place is not needed whole.
 _ERROR_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds to wait: for a connection, for the next bytes, for a piece to be sent, and for an answer in all."""
-
-    connect: float = 10
-    read: float = 300
-    write: float = 60
-    total: float = 3600
+# Compression that makes a body this much longer is no compression, but a stream without end.
+_EMPTY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +62,7 @@ class RedcapClient(Reads, Writes):
     def __init__(
         self,
         url: str,
-        token: Token,
+        token: Token | str,
         project: str = "",
         *,
         ca_bundle: str | Path | None = None,
@@ -80,30 +72,33 @@ class RedcapClient(Reads, Writes):
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[], float] = random.random,
         on_retry: Callable[[int, str, float], object] | None = None,
-        memory_limit: int = 512 * 2**20,
+        memory_limit: int = MEMORY_LIMIT,
+        file_limit: int = FILE_LIMIT,
     ) -> None:
         """`project` is the name messages use. Nothing is sent before the first call.
 
         http:// is accepted for this machine only (InsecureUrl otherwise); certificates are verified against
         `ca_bundle` or the usual authorities. Without a `pace`, all clients of this process share one per server.
-        `on_retry` is told the attempt that failed, the error's class name and the wait. `memory_limit` is in bytes.
+        `on_retry` is told the attempt that failed, the error's class name and the wait. `memory_limit` and
+        `file_limit` are the bytes, after decompression, of the longest answer taken into memory or into a file.
         """
         self.project = project
-        self._url, self._loopback = _checked(url.strip(), project)
-        self._token = token
+        self._url, self._loopback = checked_url(url.strip(), project)
+        self._token = token if isinstance(token, Token) else Token(token)
         self._timeouts, self._retry = timeouts, retry
         self._pace = pace if pace is not None else _pace_for(self._url, self._loopback)
-        self._sleep, self._clock, self._chance = sleep, clock, chance
+        self._sleep, self._clock, self._now, self._chance = sleep, clock, now, chance
         self._on_retry = on_retry
-        self._memory_limit = memory_limit
+        self._memory_limit, self._file_limit = memory_limit, file_limit
         hush_http_loggers()
         self._facts = threading.Lock()
         self._calls = Calls()
         self._server_date: datetime | None = None
-        verify = _verification(self._url.scheme, ca_bundle, project)
-        self._http = _http_client(transport, verify, timeouts, loopback=self._loopback)
+        verify = verification(self._url.scheme, ca_bundle, project)
+        self._http = http_client(transport, verify, timeouts, loopback=self._loopback)
 
     def __enter__(self) -> Self:
         return self
@@ -186,20 +181,21 @@ class RedcapClient(Reads, Writes):
 
     def _exchange(self, request: Request, sink: Sink) -> Received:
         exchange = _Exchange(self, request, sink)
-        failure: RedcapError | None = None
+        problem: RedcapError | None = None
         try:
-            received = exchange.run()
+            with watched(exchange.watch):
+                received = exchange.run()
         except (httpx.HTTPError, httpx.StreamError, zlib.error) as error:
-            failure = _failure(self._asked(request), error, answering=exchange.status is not None)
+            problem = failure(self._asked(request), error, exchange.watch, answering=exchange.status is not None)
         finally:
             self._note_exchange(request, exchange)
-        if failure is not None:
+        if problem is not None:
             # Raised out here: an httpx error, kept as the context, would carry the request and with it the token.
-            raise failure
+            raise problem
         return received
 
     def _note_exchange(self, request: Request, exchange: "_Exchange") -> None:
-        seconds = self._clock() - exchange.started
+        seconds = self._clock() - exchange.watch.started
         with self._facts:
             calls = self._calls
             self._calls = replace(
@@ -232,7 +228,7 @@ class _Exchange:
         self._request = request
         self._asked = client._asked(request)
         self._sink = sink
-        self.started = client._clock()
+        self.watch = Watch(client._timeouts, client._clock)
         self.status: int | None = None
         self.size = 0
         self.server_date: datetime | None = None
@@ -245,6 +241,7 @@ class _Exchange:
         """
         response = self._sent()
         try:
+            self.watch.answering()
             self.status = response.status_code
             self.server_date = reading.server_date(response.headers)
             pieces = self._pieces(response)
@@ -259,7 +256,7 @@ class _Exchange:
         return Received(
             status=200,
             bytes=self.size,
-            seconds=self._client._clock() - self.started,
+            seconds=self._client._clock() - self.watch.started,
             attempts=1,
             server_date=self.server_date,
             # Without its parameters: for a file, one is the name somebody gave it.
@@ -284,7 +281,7 @@ class _Exchange:
         return urlencoded(list(self._form().items()))
 
     def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
-        """The decoded body; Truncated where its compression was not closed, TimedOut where it drips too long."""
+        """The decoded body; Truncated where its compression was not closed."""
         if response.is_stream_consumed:
             # A transport made for tests hands over a body that is read and decoded already.
             yield response.content
@@ -292,10 +289,11 @@ class _Exchange:
         decoder = encoding.decoder(response.headers.get("content-encoding", ""))
         if decoder is None:
             raise errors.UnexpectedAnswer(self._asked, detail="It is compressed in a way nobody asked for.")
-        latest = self.started + self._client._timeouts.total
+        came = 0
         for data in response.iter_raw():
-            if self._client._clock() > latest:
-                raise errors.TimedOut(self._asked, status=self.status, detail=f"{self.size} bytes had come.")
+            came += len(data)
+            if came > 2 * self.size + _EMPTY_BYTES:
+                raise errors.UnexpectedAnswer(self._asked, status=self.status, detail="Its compression holds nothing.")
             for piece in decoder.pieces(data):
                 self.size += len(piece)
                 yield piece
@@ -310,9 +308,9 @@ class _Exchange:
                 break
         said = self._client._token.masked(bytes(body[:_ERROR_BYTES]))
         headers = _lower(response.headers)
-        if "location" in headers:
-            headers["location"] = _absolute(self._client._url, headers["location"])
-        answer = verdict.Answer(response.status_code, headers, said)
+        location = redirect_target(self._client._url, response)
+        at = self.server_date or self._client._now()
+        answer = verdict.Answer(response.status_code, headers, said, at, location)
         return verdict.refusal(self._request, self._asked, answer)
 
     def _pass_on(self, pieces: Iterator[bytes]) -> RedcapError | None:
@@ -324,7 +322,8 @@ class _Exchange:
             if len(opening) >= verdict.OPENING_BYTES:
                 whole = False
                 break
-        head = bytes(opening)
+        # A stored file keeps its mark; before any other answer none belongs, and no reader after us expects one.
+        head = bytes(opening) if self._request.expect is Expect.BYTES else encoding.without_bom(bytes(opening))
         masked = self._client._token.masked(head)
         if problem := verdict.opening_problem(self._request, self._asked, masked, whole):
             return problem
@@ -342,95 +341,5 @@ def _lower(headers: httpx.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-# --- Addresses, certificates, failures ---
-
-
-def _absolute(base: httpx.URL, location: str) -> str:
-    """Where a redirect points: as a whole URL, which can be copied into a configuration."""
-    try:
-        return str(base.join(location))
-    except httpx.InvalidURL:
-        return ""
-
-
-def _http_client(
-    transport: httpx.BaseTransport | None, verify: ssl.SSLContext | bool, timeouts: Timeouts, *, loopback: bool
-) -> httpx.Client:
-    return httpx.Client(
-        transport=transport,
-        verify=verify,
-        timeout=httpx.Timeout(None, connect=timeouts.connect, read=timeouts.read, write=timeouts.write),
-        follow_redirects=False,
-        # A proxy of the environment has no business between this machine and itself.
-        trust_env=not loopback,
-        headers={
-            "User-Agent": "redcap_source",
-            "Accept": "*/*",
-            # On loopback compressing costs more than it saves.
-            "Accept-Encoding": "identity" if loopback else "gzip",
-        },
-    )
-
-
-def _checked(url: str, project: str) -> tuple[httpx.URL, bool]:
-    """The URL, and whether it is this machine's own; InsecureUrl for plain http to any other."""
-    asked = Asked(project=project)
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        parsed = httpx.URL("")
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise errors.WrongUrl(asked, detail="A URL like https://redcap.example.edu/api/ is needed.")
-    if parsed.userinfo:
-        raise errors.WrongUrl(asked, detail="A URL with a user name or password in it is not used.")
-    loopback = _is_loopback(parsed.host)
-    if parsed.scheme == "http" and not loopback:
-        raise errors.InsecureUrl(asked, detail=f"The host is {parsed.host}.")
-    return parsed, loopback
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _pace_for(url: httpx.URL, loopback: bool) -> pace.Pace:
     return pace.unlimited_pace() if loopback else pace.default_pace(f"{url.scheme}://{url.netloc.decode('ascii')}")
-
-
-def _verification(scheme: str, ca_bundle: str | Path | None, project: str) -> ssl.SSLContext | bool:
-    if scheme == "http":
-        # Loopback needs no authorities, and loading them costs more than a call; this context trusts nobody.
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if ca_bundle is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=str(ca_bundle))
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-    raise errors.BadCertificate(Asked(project=project), detail=f"{ca_bundle} cannot be used: {reason}.")
-
-
-def _failure(asked: Asked, error: Exception, *, answering: bool) -> RedcapError:
-    """Our error for one of httpx's; `answering` says that the status line had come."""
-    if isinstance(error, zlib.error):
-        return errors.Truncated(asked, detail="Its compression is broken.")
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
-        return _not_connected(asked, error)
-    if isinstance(error, httpx.TimeoutException):
-        return errors.TimedOut(asked)
-    if answering:
-        return errors.Truncated(asked, detail="The connection ended in the middle of the answer.")
-    # The text of such errors can quote what was sent or received, so only their kind is told.
-    return errors.Unreachable(asked, detail=f"The connection failed before an answer came ({type(error).__name__}).")
-
-
-def _not_connected(asked: Asked, error: httpx.HTTPError) -> RedcapError:
-    reason = " ".join(str(error).split())[:200]
-    if "CERTIFICATE_VERIFY_FAILED" in reason:
-        return errors.BadCertificate(asked, detail=f"The server is {asked.server}: {reason}.")
-    return errors.Unreachable(asked, detail=f"The server is {asked.server}: {reason}.", untouched=True)

@@ -1,4 +1,4 @@
-"""Undo the compression of a body piece by piece, with bounded memory, and know whether it was whole.
+"""Undo the compression of a body piece by piece, with bounded memory, and know whether it was whole; skip its mark.
 
 httpx decodes by itself but lets a gzip body end early without a word, and unpacks as much as a piece holds.
 """
@@ -7,6 +7,14 @@ import zlib
 from collections.abc import Iterator
 
 _MOST_AT_ONCE = 1 << 18
+_BOM = b"\xef\xbb\xbf"
+
+
+def without_bom(body: bytes) -> bytes:
+    """The body without the byte order marks before it, one for each PHP file that was saved with one."""
+    while body.startswith(_BOM):
+        body = body[len(_BOM) :]
+    return body
 
 
 class Plain:

@@ -4,6 +4,7 @@ The transport sees most cuts; these are the ones it cannot see, made by a PHP th
 a body begins with is verdict.py's business.
 """
 
+import json
 import re
 
 from redcap_source import errors
@@ -65,6 +66,9 @@ class Ending:
             return errors.TooLarge(self._asked, status=200)
         if self._is_whole(expect, end):
             return None
+        if expect in _JSON and self.size <= _TAIL_BYTES and _is_json(end):
+            # A list of anything but objects; what is JSON as it stands was not cut, and asking again will not help.
+            return errors.UnexpectedAnswer(self._asked, status=200, detail="A list of objects was due.")
         return errors.Truncated(self._asked, status=200, detail=f"{self.size} bytes came.")
 
     def _problem_of_version(self, end: bytes) -> RedcapError | None:
@@ -88,3 +92,11 @@ class Ending:
         # CSV does not say where it ends; but REDCap ends every row of a flat record export with a line end (not so
         # the rows of the users' export).
         return expect is not Expect.RECORDS_CSV or self._tail.endswith(b"\n")
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True

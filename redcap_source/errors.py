@@ -4,6 +4,7 @@
     ├── Transient               trying again may help
     │   ├── Unreachable           no connection
     │   ├── TimedOut              connected, no answer in time
+    │   ├── TooSlow               the answer came in drops
     │   ├── ServerOverloaded      408, 5xx
     │   ├── RateLimited           429
     │   ├── Truncated             the body ended early
@@ -13,7 +14,7 @@
     └── Permanent               trying again will not help
         ├── Banned                REDCap banned this address for asking too often
         ├── Blocked               something before REDCap refuses (403 with a web page)
-        ├── Redirected            the URL is not the API's own; names the one that is
+        ├── Redirected            the URL is not the API's own; names the one that is, if it is on the same host
         ├── WrongUrl              404, 405, 411, 501
         ├── InsecureUrl           http:// to a remote host
         ├── BadCertificate        TLS verification failed
@@ -25,7 +26,7 @@
         │   ├── ImportRejected      with the cells that were refused
         │   └── NothingImported     rows were sent and none was understood
         ├── OutcomeUnknown        an import was sent and never answered
-        ├── AnswerTooLong         more than this client was told to hold in memory
+        ├── AnswerTooLong         more than this client was told to take into memory or a file
         └── UnexpectedAnswer      an answer this library cannot read
 
 The first line of a class's docstring is its message. No message, and no repr, holds a token or a participant's
@@ -64,6 +65,7 @@ __all__ = [
     "TimedOut",
     "TokenRefused",
     "TooLarge",
+    "TooSlow",
     "Transient",
     "Truncated",
     "UnexpectedAnswer",
@@ -173,6 +175,14 @@ class TimedOut(Transient):
     attempts_worth = 2
 
 
+class TooSlow(Transient):
+    """The answer came so slowly that it was given up."""
+
+    remedy = "If it lasts, tell the REDCap administrators: the server or something before it is failing."
+    # Each attempt costs a minute, and what drips will drip again, however little is asked for.
+    attempts_worth = 2
+
+
 class ServerOverloaded(Transient):
     """The server could not answer just now."""
 
@@ -237,9 +247,13 @@ class Redirected(Permanent):
     """The server points to another URL; redirects are not followed, because they would lose or leak the token."""
 
     def __init__(self, asked: Asked | None = None, *, location: str = "", status: int | None = None) -> None:
-        """`location` is where the server pointed, without its query."""
+        """`location` is where the server pointed, if that may be recommended: the same host, over https."""
         self.location = location
-        super().__init__(asked, status=status, detail=f"Use {location} as the URL." if location else "")
+        elsewhere = (
+            "It is on another server or not over https, and anybody on the way could have written it, so it is not "
+            "repeated here. Ask the REDCap administrators for the address of the API."
+        )
+        super().__init__(asked, status=status, detail=f"Use {location} as the URL." if location else elsewhere)
 
 
 class WrongUrl(Permanent):
@@ -257,7 +271,7 @@ class InsecureUrl(Permanent):
 class BadCertificate(Permanent):
     """The server's certificate could not be verified."""
 
-    remedy = "Give the institution's certificate file as ca_bundle; verification cannot be switched off."
+    remedy = "Verification cannot be switched off."
 
 
 class TokenRefused(Permanent):
@@ -294,9 +308,12 @@ class NothingImported(RequestRefused):
 
 
 class AnswerTooLong(Permanent):
-    """The answer is longer than this client may hold in memory."""
+    """The answer is longer than this client may take."""
 
-    remedy = "Export to a file, ask for less, or raise memory_limit."
+    remedy = (
+        "Nothing of it was kept. If so much can be right, ask for less at a time, or raise the client's memory_limit "
+        "or file_limit in Python; if it cannot, tell the REDCap administrators."
+    )
 
 
 class UnexpectedAnswer(Permanent):

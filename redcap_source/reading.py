@@ -10,15 +10,14 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from redcap_source import errors
+from redcap_source.encoding import without_bom
 from redcap_source.errors import Asked
-
-_BOM = b"\xef\xbb\xbf"
 
 
 def text_of(body: bytes, asked: Asked) -> str:
     """The body as text, line ends as REDCap sent them; UnexpectedAnswer where it is not UTF-8."""
     try:
-        return body.removeprefix(_BOM).decode("utf-8")
+        return without_bom(body).decode("utf-8")
     except UnicodeDecodeError as error:
         at = error.start
     raise errors.UnexpectedAnswer(asked, status=200, detail=f"It is not UTF-8 at byte {at}.")

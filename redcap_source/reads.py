@@ -135,7 +135,7 @@ class Reads(Sender):
 
         def open_sink() -> JsonRows:
             rows.clear()
-            return JsonRows(lambda row: rows.append(bound(model.LogRow, row, asked)), asked)
+            return JsonRows(lambda row: rows.append(bound(model.LogRow, row, asked)), asked, self._memory_limit)
 
         self._receive(request, open_sink)
         return tuple(rows)
@@ -159,7 +159,7 @@ class Reads(Sender):
 
         def open_sink() -> JsonRows:
             ids.clear()
-            return JsonRows(take, asked)
+            return JsonRows(take, asked, self._memory_limit)
 
         self._receive(request, open_sink)
         return list(ids)

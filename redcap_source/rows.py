@@ -10,6 +10,7 @@ from typing import Any
 
 from redcap_source import errors
 from redcap_source.errors import Asked
+from redcap_source.sinks import MEMORY_LIMIT, too_long
 
 _BLANKS = " \t\r\n"
 # A cut inside a word (`-Infinity`, an escape) is reported at the word's start, so this far before the end.
@@ -19,10 +20,11 @@ _LONGEST_WORD = 12
 class JsonRows:
     """A sink for the body of a JSON list: each object goes to `take` as soon as it is complete."""
 
-    def __init__(self, take: Callable[[Mapping[str, Any]], object], asked: Asked) -> None:
-        """`asked` is what errors name."""
+    def __init__(self, take: Callable[[Mapping[str, Any]], object], asked: Asked, limit: int = MEMORY_LIMIT) -> None:
+        """`asked` is what errors name; `limit` is the longest body in bytes."""
         self._take = take
         self._asked = asked
+        self._limit, self._size = limit, 0
         self._decoder = json.JSONDecoder()
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._pieces: list[str] = []
@@ -32,7 +34,10 @@ class JsonRows:
         self._worth_trying = 0
 
     def write(self, data: bytes) -> None:
-        """Take the next piece of the body."""
+        """Take the next piece of the body; AnswerTooLong beyond the limit."""
+        self._size += len(data)
+        if self._size > self._limit:
+            raise too_long(self._asked, self._limit)
         try:
             piece = self._utf8.decode(data)
         except UnicodeDecodeError:

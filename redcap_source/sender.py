@@ -23,6 +23,7 @@ class Sender(ABC):
 
     project: str
     _memory_limit: int
+    _file_limit: int
 
     @abstractmethod
     def _receive(self, request: Request, open_sink: Callable[[], S]) -> tuple[Received, S]:
@@ -40,7 +41,8 @@ class Sender(ABC):
         return reading.text_of(self._body(request), self._asked(request)).strip()
 
     def _to_file(self, request: Request, path: Path) -> Received:
-        return self._receive(request, lambda: FileSink(Path(path)))[0]
+        asked = self._asked(request)
+        return self._receive(request, lambda: FileSink(Path(path), asked, self._file_limit))[0]
 
     def _items(self, kind: type[Item], request: Request) -> tuple[Item, ...]:
         asked = self._asked(request)

@@ -5,6 +5,8 @@ A sink takes one attempt's body and is thrown away with it: memory and files her
 
 import hashlib
 import os
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +14,16 @@ from typing import Protocol
 
 from redcap_source import errors
 from redcap_source.errors import Asked
+
+# The longest body that is taken into memory, and the longest that is written to a file, unless told otherwise.
+MEMORY_LIMIT = 512 * 2**20
+FILE_LIMIT = 64 * 2**30
+# How many bytes are written between two looks at the free disk.
+_LOOK_EVERY = 1 << 25
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,7 @@ class MemorySink:
     def write(self, data: bytes) -> None:
         """Take the next piece; AnswerTooLong beyond the limit."""
         if len(self._body) + len(data) > self._limit:
-            raise errors.AnswerTooLong(self._asked, status=200, detail=f"The limit is {self._limit} bytes.")
+            raise too_long(self._asked, self._limit)
         self._body += data
 
     def finish(self) -> None:
@@ -73,12 +85,27 @@ class MemorySink:
         self._body.clear()
 
 
-class FileSink:
-    """Writes a body to a file that only its owner may read; a failed attempt leaves no file."""
+def too_long(asked: Asked, limit: int) -> errors.AnswerTooLong:
+    """The error for a body of more than so many bytes."""
+    return errors.AnswerTooLong(asked, status=200, detail=f"The limit is {limit:,} bytes.")
 
-    def __init__(self, path: Path) -> None:
-        """An existing file is replaced from the first byte on; a symbolic link is refused."""
+
+class FileSink:
+    """Writes a body to a file that only its owner may read; a failed attempt leaves no file.
+
+    It takes no more than its limit, and leaves a tenth free of what the disk had free when it began: whatever else
+    lives there needs room as well.
+    """
+
+    def __init__(self, path: Path, asked: Asked, limit: int, *, free: Callable[[Path], int] = _free) -> None:
+        """An existing file is replaced from the first byte on; a symbolic link is refused.
+
+        `limit` in bytes; `asked` is what errors name; `free` tells how many bytes a folder's disk has left.
+        """
         self._path = path
+        self._asked, self._limit = asked, limit
+        self._free, self._floor = free, free(path.parent) // 10
+        self._size, self._look_at = 0, _LOOK_EVERY
         self._hash = hashlib.sha256()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
         os.fchmod(descriptor, 0o600)
@@ -90,9 +117,21 @@ class FileSink:
         return self._hash.hexdigest()
 
     def write(self, data: bytes) -> None:
-        """Write the next piece."""
+        """Write the next piece; AnswerTooLong beyond the limit, or where the disk runs short."""
+        self._size += len(data)
+        if self._size > self._limit:
+            raise too_long(self._asked, self._limit)
+        if self._size > self._look_at:
+            self._look()
         self._hash.update(data)
         self._file.write(data)
+
+    def _look(self) -> None:
+        self._look_at = self._size + _LOOK_EVERY
+        left = self._free(self._path.parent)
+        if left < self._floor:
+            came = f"{self._size:,} bytes had come, and the disk has {left:,} bytes left."
+            raise errors.AnswerTooLong(self._asked, status=200, detail=came)
 
     def finish(self) -> None:
         """Close the file; it is whole."""

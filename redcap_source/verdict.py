@@ -7,13 +7,17 @@ of it is passed on. Whether it is whole is ending.py's business, reading what pa
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from redcap_source import errors
 from redcap_source.discretion import without_values
+from redcap_source.encoding import without_bom
 from redcap_source.ending import OUT_OF_MEMORY
 from redcap_source.errors import Asked, RedcapError
 from redcap_source.request import Expect, Request
@@ -29,6 +33,10 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    at: datetime | None = None
+    """When it came: by the server's own clock if it tells, else by ours."""
+    location: str = ""
+    """Where a redirect points, if that may be recommended."""
 
 
 _HTML = re.compile(rb"(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body|title|meta|script)\b", re.I | re.S)
@@ -42,8 +50,9 @@ _BAN = re.compile(
     rb"\b(?:has been|is|are|been) (?:temporarily )?banned|exceeded the (?:maximum|rate)|rate limit|cannot use REDCap",
     re.I,
 )
+# Only as the root: a value of an XML export may hold the same words.
+_XML_ERROR = re.compile(rb"(?:<\?xml[^>]*\?>\s*)?<hash>\s*<error>", re.I)
 _TITLE = re.compile(rb"<title[^>]*>\s*(.{1,200}?)\s*</title>", re.I | re.S)
-_BOM = b"\xef\xbb\xbf"
 
 
 def refusal(request: Request, asked: Asked, answer: Answer) -> RedcapError:
@@ -52,7 +61,7 @@ def refusal(request: Request, asked: Asked, answer: Answer) -> RedcapError:
     if OUT_OF_MEMORY.search(body):
         return errors.TooLarge(asked, status=status)
     if 300 <= status < 400:
-        return errors.Redirected(asked, status=status, location=_location(answer.headers))
+        return errors.Redirected(asked, status=status, location=answer.location)
     if status in (401, 403, 404, 405, 501) and _BAN.search(body):
         return errors.Banned(asked, status=status)
     if status == 413:
@@ -60,10 +69,11 @@ def refusal(request: Request, asked: Asked, answer: Answer) -> RedcapError:
     if status in (408, 429) or (status >= 500 and status != 501):
         kind = errors.RateLimited if status == 429 else errors.ServerOverloaded
         text = envelope_text(body) or ""
-        wait = _retry_after(answer.headers)
+        wait = retry_after(answer.headers.get("retry-after", ""), answer.at)
         return kind(
             asked,
             status=status,
+            detail=f"It asks to be left alone for {math.ceil(wait):,} s." if wait else "",
             said=without_values(text, request),
             server_text=text,
             retry_after=wait,
@@ -120,7 +130,7 @@ def opening_problem(request: Request, asked: Asked, opening: bytes, whole: bool)
     `whole` says that the opening is all there is.
     """
     expect = request.expect
-    start = opening.removeprefix(_BOM).lstrip()
+    start = without_bom(opening).lstrip()
     if expect is Expect.BYTES:
         return _page_in_place_of_bytes(asked, start)
     if not start:
@@ -146,7 +156,8 @@ def _foreign(request: Request, asked: Asked, start: bytes) -> RedcapError | None
         return errors.UnexpectedAnswer(
             asked, status=200, detail="A PHP message precedes the answer.", server_text=_sample(start)
         )
-    page = _HTML.match(start) is not None or (start.startswith(b"<") and expect in _NEVER_MARKUP)
+    markup = start.startswith(b"<") and expect in _NEVER_MARKUP and not _XML_ERROR.match(start)
+    page = _HTML.match(start) is not None or markup
     if page or _is_prose(start, request):
         if _BAN.search(start):
             return errors.Banned(asked, status=200)
@@ -178,12 +189,12 @@ def _page_in_place_of_bytes(asked: Asked, start: bytes) -> RedcapError | None:
 
 def _envelope_with_200(start: bytes, expect: Expect, whole: bool) -> str | None:
     """The error text of an envelope that came with status 200; None where the body is data."""
+    if _XML_ERROR.match(start):
+        return envelope_text(start) or ""
     if expect in (Expect.CSV, Expect.RECORDS_CSV, Expect.LINE):
         # Case matters here: with label headers a first column may be called "Error: …".
-        return (envelope_text(start) or "") if start.startswith((b"ERROR:", b'{"error":', b"<hash>")) else None
-    if not start.startswith((b"{", b"<hash>", b"<?xml", b"ERROR:")):
-        return None
-    return envelope_text(start) if whole or b"<hash>" in start else None
+        return (envelope_text(start) or "") if start.startswith((b"ERROR:", b'{"error":')) else None
+    return envelope_text(start) if whole and start.startswith((b"{", b"ERROR:")) else None
 
 
 def _wrong_shape(request: Request, asked: Asked, start: bytes) -> RedcapError | None:
@@ -192,8 +203,16 @@ def _wrong_shape(request: Request, asked: Asked, start: bytes) -> RedcapError | 
     if good is None and not (expect is Expect.RECORDS_CSV and _is_prose(start, request)):
         return None
     if good is not None and start[0] in good:
-        return None
+        if expect is not Expect.ROWS or start[1:].lstrip()[:1] in _ROWS_GO_ON:
+            return None
+        # Seen here and not at the end, where a list of anything else looks like one that was cut inside a row.
+        return errors.UnexpectedAnswer(
+            asked, status=200, detail="A list of objects was due.", server_text=_sample(start)
+        )
     return errors.UnexpectedAnswer(asked, status=200, detail=f"Due was {expect.value}.", server_text=_sample(start))
+
+
+_ROWS_GO_ON = (b"{", b"]", b"")
 
 
 def envelope_text(body: bytes) -> str | None:
@@ -201,7 +220,7 @@ def envelope_text(body: bytes) -> str | None:
 
     With `format=csv` and `returnFormat=json` servers still differ, so all shapes are tried (REDCap API, Errors).
     """
-    text = body.removeprefix(_BOM).decode("utf-8", "replace").strip()
+    text = without_bom(body).decode("utf-8", "replace").strip()
     if text.startswith("{"):
         return _json_error(text)
     if found := re.search(r"<hash>\s*<error>(.*?)</error>", text, re.S | re.I):
@@ -251,13 +270,22 @@ def _page_title(body: bytes) -> str:
     return f'Its title is "{"".join(c for c in title if c.isprintable())[:80]}".'
 
 
-def _location(headers: Mapping[str, str]) -> str:
-    # A sign-on page's query can hold the whole request, so only the address is repeated.
-    return re.split(r"[?#]", headers.get("location", ""), maxsplit=1)[0]
+def retry_after(text: str, at: datetime | None) -> float | None:
+    """The seconds a Retry-After header asks to wait: given as such, or as a date, seen from the moment `at`.
 
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+    None where it asks for nothing, cannot be read, or names a moment that is past (RFC 9110, 10.2.3).
+    """
+    if _SECONDS.fullmatch(text.strip()):
+        return float(text)
     try:
-        return max(0.0, float(headers["retry-after"]))
-    except (KeyError, ValueError):
+        until = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
         return None
+    if at is None:
+        return None
+    # A date without a zone is in UTC by rule.
+    seconds = (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - at.timestamp()
+    return seconds if seconds > 0 else None
+
+
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.A)

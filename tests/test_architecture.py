@@ -13,7 +13,8 @@ MODULES = sorted(
 
 # Library -> the only places that may import it.
 DOORS = {
-    "httpx": ("redcap_source/client.py",),
+    "httpx": ("redcap_source/client.py", "redcap_source/connection.py"),
+    "httpcore": ("redcap_source/connection.py",),
     "duckdb": ("pipelines/warehouse/",),
     "dagster": (
         "pipelines/definitions.py",

@@ -60,13 +60,6 @@ def test_a_status_other_than_200(status, body, headers, kind):
     assert "heart_study" in str(error)
 
 
-def test_a_redirect_names_the_right_url_without_its_query():
-    answer = Answer(302, {"location": "https://sso.example.edu/api/?SAMLRequest=abc#x"}, b"")
-    error = refusal(ROWS, ASKED, answer)
-    assert error.location == "https://sso.example.edu/api/"
-    assert "Use https://sso.example.edu/api/ as the URL" in str(error)
-
-
 def test_a_server_may_name_its_own_wait():
     assert refusal(ROWS, ASKED, Answer(429, {"retry-after": "30"}, b"")).retry_after == 30
 
@@ -117,6 +110,18 @@ DOWN = b"The hostname (db) / username (u) / password (p) combination could not c
         (LABELS, b'<b>Error: 1</b>,"Warning (choice=1)"\n1,2\n', None),
         (XML, b'<?xml version="1.0" encoding="UTF-8" ?>\n<records>', None),
         (XML, b'<?xml version="1.0" encoding="UTF-8" ?><hash><error>No</error></hash>', errors.RequestRefused),
+        (XML, b"<?xml version='1.0' ?>\n<HASH>\n<ERROR>\nNo\n</ERROR></HASH>", errors.RequestRefused),
+        # What a participant wrote is no error of REDCap's.
+        (
+            XML,
+            b"<?xml version='1.0' ?><records><item><a><![CDATA[<hash><error>No</error>]]></a></item></records>",
+            None,
+        ),
+        (ROWS, b"<?xml version='1.0' ?>\n<hash><error>No</error></hash>", errors.RequestRefused),
+        (CSV, b"<HASH>\n<ERROR>No</ERROR></HASH>", errors.RequestRefused),
+        (LINE, b"<?xml version='1.0' ?><hash><error>No</error></hash>", errors.RequestRefused),
+        (ROWS, b'["a","b"]', errors.UnexpectedAnswer),
+        (ROWS, b"[ \n", None),
         (XML, b"[]", errors.UnexpectedAnswer),
         (XML, HTML, errors.NotRedcap),
         (LINE, b"14.7.3", None),
@@ -157,6 +162,17 @@ def test_the_opening_of_an_answer_with_status_200(request_, opening, kind):
         (XML, b"<?xml version='1.0' ?>\n<records><item></item>", errors.Truncated),
         (XML, b"<records/>", None),
         (LINE, b"14.7.3", None),
+        (LINE, b"14.7.3 LTS\n", None),
+        (LINE, b"14.", errors.Truncated),
+        (LINE, b"14.7", errors.Truncated),
+        (LINE, b"1", errors.Truncated),
+        (LINE, b"\n", errors.EmptyAnswer),
+        # What is no version at all is not half of one.
+        (LINE, b"Welcome", None),
+        (LINE, b"v14.7", None),
+        (Request("generateNextRecordName", expect=Expect.LINE), b"14.", None),
+        (ROWS, b'[{"a":"1"},"b"]', errors.UnexpectedAnswer),
+        (ROWS, b'[{"a":["1"]', errors.Truncated),
         (Request("file", expect=Expect.BYTES), b"[half", None),
     ],
 )
@@ -180,6 +196,8 @@ def test_the_ending_of_an_answer_with_status_200(request_, body, kind, size):
         (b"error: no\n", "no"),
         (b'<?xml version="1.0" encoding="UTF-8" ?><hash><error>a &lt; b &amp; c</error></hash>', "a < b & c"),
         (b"<hash><error><![CDATA[no]]></error></hash>", "no"),
+        (b"<?xml version='1.0'?>\n<hash>\n  <error>\nno,\nnot now\n</error>\n</hash>\n", "no,\nnot now"),
+        (b"<HASH><ERROR>No</ERROR></HASH>", "No"),
         (
             b'{"error":"The following fields were not found in the project","fields":["x"]}',
             "The following fields were not found in the project: x",

@@ -1,0 +1,55 @@
+"""What it means that a server's certificate was not accepted, told apart by what OpenSSL says.
+
+Each needs another person to act, and only some are mended by naming a certificate file.
+"""
+
+import re
+
+_ADVICE = (
+    (
+        r"certificate has expired",
+        "The server's certificate has expired. Tell the REDCap administrators: they must renew it, and no setting here "
+        "helps. If this computer's clock is wrong, set it right.",
+    ),
+    (
+        r"not yet valid",
+        "The server's certificate is not valid yet. Look at this computer's clock; if it is right, tell the REDCap "
+        "administrators.",
+    ),
+    (
+        r"hostname mismatch|ip address mismatch|doesn't match|not valid for",
+        "The server's certificate is for another host name. Check the host name in the URL; if it is right, do not go "
+        "on, and tell the REDCap administrators: another server may be answering in its place.",
+    ),
+    (
+        r"certificate revoked",
+        "The server's certificate was withdrawn by its authority. Do not go on; tell the REDCap administrators.",
+    ),
+    (
+        r"self[- ]signed certificate in certificate chain",
+        "The server's certificate comes from an authority that this computer does not know; an institution's own is "
+        "such a one. Give the authority's certificate file as ca_bundle: from your IT department, not from the server "
+        "itself.",
+    ),
+    (
+        r"self[- ]signed",
+        "The server's certificate vouches for itself, so nothing proves whose it is. If the REDCap administrators "
+        "confirm that it is theirs, give the file they send you as ca_bundle.",
+    ),
+    (
+        r"unable to get (?:local )?issuer|unable to verify the first certificate",
+        "The certificate's authority is not known to this computer: it is the institution's own, or the server leaves "
+        "out the certificates in between. Give the authority's certificate file as ca_bundle, from your IT department.",
+    ),
+)
+_UNKNOWN = "Show this to the REDCap administrators."
+
+
+def advice(reason: str) -> str:
+    """What was wrong and what to do, for OpenSSL's own words; they are repeated where they are not known."""
+    for pattern, sentence in _ADVICE:
+        if re.search(pattern, reason, re.I):
+            return sentence
+    # OpenSSL's sentences name no host, person or path of ours.
+    plain = "".join(c for c in " ".join(reason.split()) if c.isprintable())[:200]
+    return f"OpenSSL says: {plain}. {_UNKNOWN}"
