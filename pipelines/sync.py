@@ -16,7 +16,7 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -52,6 +52,7 @@ from pipelines.warehouse.layout import (
 )
 from pipelines.warehouse.mirror import ChunkEntry, LoggedChange, LoggedRow, Mirror, Yesterday, open_mirror
 from pipelines.warehouse.proof import open_prover
+from pipelines.warehouse.renames import Renames
 from pipelines.warehouse.trace import RunStamp
 from pipelines.worklist import Evidence, as_utc, gather, kept_details, refresh_is_due, stamp, told_deleted, unexplained
 from redcap_source import Calls, Pace, RedcapClient, model
@@ -345,7 +346,10 @@ class Load:
             layout = make_layout(structure, columns, hash_identifiers=self.project.identifiers == "hash")
             guard.check_visible(layout, yesterday)
             self.progress.step("changes")
-            evidence = self._evidence(client, structure, layout, yesterday, upto, everything=everything)
+            renames = mirror.find_renames(structure)
+            # The log tells of a form status under the name it had then.
+            columns_told = (*layout.answer_columns, *renames.columns)
+            evidence = self._evidence(client, structure, columns_told, yesterday, upto, everything=everything)
             changed = evidence.changed if evidence is not None else None
             known = mirror.known_records()
             census = planner.completed(census, known, changed, told_deleted(evidence))
@@ -356,8 +360,8 @@ class Load:
                 structure = replace(structure, not_readable=(*structure.not_readable, "log"))
             # From here to the end of the load the mirror is between two nights, and no publish may take it up.
             self.folder.withdraw(self.project.name)
-            drift = mirror.write_structure(structure, layout, self.stamp)
-            self._keep_log(mirror, structure, evidence)
+            drift = mirror.write_structure(structure, layout, self.stamp, renames)
+            self._keep_log(mirror, structure, evidence, renames)
             frontier = upto if self._moves_on(yesterday) else None
             todo = mirror.plan(census, changed or (), everything=changed is None, upto=frontier)
             stale = mirror.stale_instruments() if yesterday.frontier is not None else ()
@@ -571,7 +575,7 @@ class Load:
         self,
         client: RedcapClient,
         structure: Structure,
-        layout: Layout,
+        columns: Collection[str],
         yesterday: Yesterday,
         upto: datetime | None,
         *,
@@ -584,7 +588,7 @@ class Load:
         return gather(
             client,
             record_id_field=structure.record_id_field,
-            columns=layout.answer_columns,
+            columns=columns,
             since=since,
             upto=upto,
             offset_before=yesterday.offset,
@@ -608,7 +612,7 @@ class Load:
         since = self.options.since
         return since is None or (yesterday.frontier is not None and since <= yesterday.frontier)
 
-    def _keep_log(self, mirror: Mirror, structure: Structure, evidence: Evidence | None) -> None:
+    def _keep_log(self, mirror: Mirror, structure: Structure, evidence: Evidence | None, renames: Renames) -> None:
         if evidence is None or evidence.rows is None:
             return
         if evidence.clock.offset_now is not None:
@@ -621,7 +625,7 @@ class Load:
                 for row in evidence.rows
                 if (at := stamp(row))
             ],
-            [_logged_change(change, evidence.clock) for change in evidence.logged],
+            [_logged_change(change, evidence.clock, renames.columns) for change in evidence.logged],
             evidence.begin,
             self.stamp.run_id,
         )
@@ -751,11 +755,11 @@ def _logged_row(row: model.LogRow, at: datetime, record_id_field: str, *, whole:
     )
 
 
-def _logged_change(change: RecordChange, clock: ServerClock) -> LoggedChange:
+def _logged_change(change: RecordChange, clock: ServerClock, renamed: Mapping[str, str]) -> LoggedChange:
     return LoggedChange(
         record=change.record,
         what=change.what.value,
-        columns=change.columns,
+        columns=tuple(renamed.get(name, name) for name in change.columns),
         instance=change.instance,
         event_label=change.event_label,
         username=change.username,

@@ -14,6 +14,7 @@ from pipelines.structure import Structure
 from pipelines.warehouse.connection import Connection, connect
 from pipelines.warehouse.layout import Layout
 from pipelines.warehouse.quoting import literal, qualified
+from pipelines.warehouse.renames import Renames
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.types import type_name
 from redcap_source import dictionary, model
@@ -62,12 +63,18 @@ class Drift:
 
 
 def write_structure(
-    connection: Connection, project: str, structure: Structure, layout: Layout, run_id: str, now: datetime
+    connection: Connection,
+    project: str,
+    structure: Structure,
+    layout: Layout,
+    run_id: str,
+    now: datetime,
+    renames: Renames | None = None,
 ) -> tuple[Drift, ...]:
     """Replace the project's rows in schema redcap; returns what is different from the last time."""
     rows = structure_rows(structure, layout)
     before = read_described(connection)
-    drift = compare(before, described(structure)) if before else ()
+    drift = compare(before, described(structure), renames or Renames()) if before else ()
     for table in STRUCTURE_TABLES:
         _replace(connection, project, table, rows[table])
     _replace(connection, project, "dictionary_changes", _drift_rows(drift, run_id, now), keep=True)
@@ -129,9 +136,12 @@ def described(structure: Structure) -> Described:
     return parts
 
 
-def compare(before: Described, after: Described) -> tuple[Drift, ...]:
-    """What was added, removed or altered."""
-    drift = [Drift("added", kind, name, None, None) for kind, name in after if (kind, name) not in before]
+def compare(before: Described, after: Described, renames: Renames) -> tuple[Drift, ...]:
+    """What was renamed, added, removed or altered; what was renamed is compared under its new name."""
+    drift = [Drift("renamed", "event", new, old, new) for old, new in renames.events.items()]
+    drift += [Drift("renamed", "instrument", new, old, new) for old, new in renames.instruments.items()]
+    before = under_new_names(before, renames)
+    drift += [Drift("added", kind, name, None, None) for kind, name in after if (kind, name) not in before]
     drift += [Drift("removed", kind, name, None, None) for kind, name in before if (kind, name) not in after]
     for part, properties in after.items():
         old = before.get(part)
@@ -142,6 +152,33 @@ def compare(before: Described, after: Described) -> tuple[Drift, ...]:
                 if _matters(change, old[change], value)
             ]
     return tuple(drift)
+
+
+def under_new_names(before: Described, renames: Renames) -> Described:
+    """A structure as it would have been described had its events and instruments always been called as now."""
+    return {
+        (kind, _new_name(kind, name, renames)): {
+            change: _new_place(value, renames) if (kind, change) == ("field", "moved") else value
+            for change, value in properties.items()
+        }
+        for (kind, name), properties in before.items()
+    }
+
+
+def _new_name(kind: str, name: str, renames: Renames) -> str:
+    if kind == "event":
+        return renames.event(name)
+    if kind == "instrument":
+        return renames.instrument(name)
+    if kind in ("form-event pair", "repeating"):
+        event, _, instrument = name.partition("/")
+        return f"{renames.event(event)}/{renames.instrument(instrument)}"
+    return name
+
+
+def _new_place(place: str, renames: Renames) -> str:
+    instrument, mark, position = place.partition("#")
+    return f"{renames.instrument(instrument)}{mark}{position}"
 
 
 def _matters(change: str, old: str, new: str) -> bool:

@@ -21,7 +21,7 @@ import duckdb
 
 from pipelines.errors import WarehouseUnreadable
 from pipelines.structure import Structure
-from pipelines.warehouse import catalog
+from pipelines.warehouse import catalog, renames
 from pipelines.warehouse.apply import Staged, Touched, apply_chunks, holds_data
 from pipelines.warehouse.census import Census
 from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, rewrite
@@ -49,6 +49,7 @@ from pipelines.warehouse.layout import (
     work_columns,
 )
 from pipelines.warehouse.quoting import identifier, literal
+from pipelines.warehouse.renames import Renames
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.trace import DELETE, Cell, RunStamp, attribute, close_versions, note_cells
 from pipelines.warehouse.views import publication
@@ -224,11 +225,26 @@ class Mirror:
 
     # -- structure -----------------------------------------------------------------------------------------
 
+    @doing("looking for what was renamed")
+    def find_renames(self, structure: Structure) -> Renames:
+        """Which events and instruments of the working file have another name now."""
+        return renames.find_renames(self.connection, self.project, structure)
+
     @doing("bringing its tables to the structure of the project")
-    def write_structure(self, structure: Structure, layout: Layout, stamp: RunStamp) -> tuple[catalog.Drift, ...]:
-        """Bring schema redcap and the instrument tables to today's structure, in one transaction."""
+    def write_structure(
+        self, structure: Structure, layout: Layout, stamp: RunStamp, renamed: Renames | None = None
+    ) -> tuple[catalog.Drift, ...]:
+        """Bring schema redcap and the instrument tables to today's structure, in one transaction.
+
+        What was `renamed` goes by its new name first, with its rows and all that is told of them.
+        """
+        renamed = renamed or Renames()
         with self.transaction():
-            drift = catalog.write_structure(self.connection, self.project, structure, layout, stamp.run_id, stamp.now)
+            if renamed:
+                renames.rename_instruments(self.connection, self.project, renamed)
+            drift = catalog.write_structure(
+                self.connection, self.project, structure, layout, stamp.run_id, stamp.now, renamed
+            )
             self._write_project(structure, layout)
             before, there = self._definitions(), self._columns()
             emptied = {table.name: self._make_table(layout, table, there, stamp) for table in layout.instruments}
@@ -236,6 +252,8 @@ class Mirror:
             self._drop_tables_but([table.name for table in layout.instruments], layout, there, stamp)
             catalog.keep_described(self.connection, structure)
             self._keep_visible(layout)
+            if renamed.events:
+                renames.rename_events(self.connection, self.project, renamed.events)
         return drift
 
     def _write_project(self, structure: Structure, layout: Layout) -> None:
@@ -528,10 +546,10 @@ class Mirror:
         if not gone:
             return Departures()
         with self.transaction():
-            renames = find_renames(self.connection, self.project, layout, gone)
-            rename(self.connection, layout, renames, stamp)
-            rows = bury(self.connection, layout, [record for record in gone if record not in renames], stamp)
-        return Departures(deleted=len(gone) - len(renames), renamed=len(renames), rows=rows)
+            new_ids = find_renames(self.connection, self.project, layout, gone)
+            rename(self.connection, layout, new_ids, stamp)
+            rows = bury(self.connection, layout, [record for record in gone if record not in new_ids], stamp)
+        return Departures(deleted=len(gone) - len(new_ids), renamed=len(new_ids), rows=rows)
 
     # -- the end -------------------------------------------------------------------------------------------
 

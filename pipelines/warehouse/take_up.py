@@ -24,6 +24,10 @@ REPLACED = ("projects", *STRUCTURE_TABLES, "records", "invalid_values", "sync_ru
 APPENDED = ("dictionary_changes", "sync_chunks")
 # What stands in schema _publish for each project.
 BOOKS = ("instruments", "runs", "sources", "cell_changes", "first_rows", "first_load", "first_columns")
+# What of it tells of rows by the names of events and instruments.
+ROWS_TOLD = ("instruments", "cell_changes", "first_rows", "first_load", "first_columns")
+# The endings of the schemas a project has.
+SCHEMAS = ("", "_labels", "_raw", "_history", NOW, PAST)
 
 # How many comments are set in one transaction.
 COMMENTS = 50
@@ -65,6 +69,10 @@ class ProjectPart:
         """What the books are to say of instruments: the run that changed them last, and what they are made of."""
         self.told_where = 0
         """Of how many instruments of the warehouse `record_changes` reads them where they lie."""
+        self.anew = False
+        """Whether all rows and changes are taken up again, because what was published goes by old names."""
+        self.shown_before: Mapping[str, Sequence[str]] = {}
+        """The columns that readers were shown of instruments' histories, where those are made anew."""
         self.first_rows: dict[str, str] = {}
         """Of new instruments, where the rows of the first load lie."""
 
@@ -74,8 +82,6 @@ class ProjectPart:
             self._begin_anew_if_other()
         row = self.connection.execute(f"SELECT record_id_field FROM {self.source}.redcap.projects").fetchone()
         self.record_id_field = row[0] if row else ""
-        for suffix in ("", "_labels", "_raw", "_history", NOW, PAST):
-            self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(self.project + suffix)}")
         self.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE new_runs AS SELECT run_id FROM {self.source}.redcap.sync_runs "
             "WHERE run_id NOT IN (SELECT run_id FROM _publish.runs WHERE project = $project)",
@@ -88,10 +94,14 @@ class ProjectPart:
         ).fetchall()
         self.first_runs = [run for (run,) in found]
         if not self.copied:
+            self._begin_rows_anew_if_renamed()
             self._copy_catalog()
+        for suffix in SCHEMAS:
+            self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(self.project + suffix)}")
         self.connection.execute(
             f"INSERT INTO _publish.cell_changes SELECT * FROM {self.source}.redcap.record_changes "
-            "WHERE run_id IN (SELECT run_id FROM new_runs)"
+            "WHERE run_id IN (FROM new_runs) OR $anew",
+            {"anew": self.anew},
         )
         self.working = self._tables(self.catalog, NOW, PAST)
         self.published = self._tables("warehouse", NOW, PAST, "_history")
@@ -147,8 +157,7 @@ class ProjectPart:
         ).fetchone()
         if row == known:
             return
-        for suffix in ("", "_labels", "_raw", "_history", NOW, PAST):
-            self.connection.execute(f"DROP SCHEMA IF EXISTS {identifier(self.project + suffix)} CASCADE")
+        self._drop_schemas()
         for table in (*REPLACED, *APPENDED, "audit_log"):
             self.connection.execute(f"DELETE FROM {qualified('redcap', table)} WHERE project = $project", values)
         for table in ("batches", "proposals", "journal"):
@@ -156,6 +165,33 @@ class ProjectPart:
         for table in BOOKS:
             self.connection.execute(f"DELETE FROM {qualified('_publish', table)} WHERE project = $project", values)
         self._note_source()
+
+    def _drop_schemas(self) -> None:
+        for suffix in SCHEMAS:
+            self.connection.execute(f"DROP SCHEMA IF EXISTS {identifier(self.project + suffix)} CASCADE")
+
+    def _begin_rows_anew_if_renamed(self) -> None:
+        """Where an event or an instrument got another name, rows, versions and changes are there under the old one.
+
+        The working file has them all under the new one, so they are taken up again as a whole.
+        """
+        renamed = self.connection.execute(
+            f"SELECT kind, old_value, new_value FROM {self.source}.redcap.dictionary_changes "
+            "WHERE change = 'renamed' AND run_id IN (FROM new_runs) ORDER BY detected_at"
+        ).fetchall()
+        if not renamed:
+            return
+        self.anew = True
+        shown = {name: columns for (_, name), columns in self._tables("warehouse", "_history").items()}
+        for kind, old, new in renamed:
+            if kind == "instrument" and old in shown:
+                shown[new] = shown.pop(old)
+        self.shown_before = shown
+        self._drop_schemas()
+        for table in ROWS_TOLD:
+            self.connection.execute(
+                f"DELETE FROM {qualified('_publish', table)} WHERE project = $project", {"project": self.project}
+            )
 
     def _note_source(self) -> None:
         self.connection.execute(
@@ -305,7 +341,7 @@ class ProjectPart:
 
         Keys that readers were ever shown stay.
         """
-        before = self.published.get(("_history", name), ())
+        before = self.published.get(("_history", name)) or self.shown_before.get(name, ())
         found: dict[str, str] = {}
         for tables in (self.working, self.published):
             for ending in (NOW, PAST):

@@ -464,6 +464,7 @@ class Desk:
         seen = {c.field for table in layout.instruments for c in table.columns}
         in_step = columns_in_step(self.mirror.connection, self.mirror.project, wanted) and not strange
         in_step = in_step and complete - seen <= hidden_fields(self.mirror.connection)
+        in_step = in_step and not self.mirror.find_renames(narrowed)
         settings = self.project.writeback
         rulebook = make_rulebook(
             structure,

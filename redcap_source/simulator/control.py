@@ -34,7 +34,7 @@ Command = Callable[["Simulator", Asked], Any]
 EDITS = frozenset(
     (
         "save", "delete", "rename", "wipe", "assign_dag", "add_field", "remove_field", "change_field", "add_dag",
-        "add_user", "lock_record", "unlock_record", "respond", "open_page",
+        "add_user", "lock_record", "unlock_record", "respond", "open_page", "rename_event", "rename_instrument",
     )
 )  # fmt: skip
 

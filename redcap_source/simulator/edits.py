@@ -12,6 +12,7 @@ from redcap_source.simulator.imports import ImportOptions, apply_plan, plan_impo
 from redcap_source.simulator.log import PAGE_VIEW
 from redcap_source.simulator.project import Allocation, Event, Group, Project, Randomization, Report
 from redcap_source.simulator.records import Record, Slot
+from redcap_source.simulator.renaming import relabelled, rename_instrument
 from redcap_source.simulator.saving import By
 from redcap_source.simulator.site import Site
 from redcap_source.simulator.users import ALL_RIGHTS, FULL_EXPORT, User
@@ -187,6 +188,24 @@ class ProjectHandle:
         with self.project.lock:
             fields = [replace(f, **changes) if f.field_name == name else f for f in self.project.dictionary.fields]
             self._redesign(fields, "Edit project field", f"field_name = '{name}'", user)
+
+    def rename_event(self, event: str, label: str, *, user: str = "designer1") -> str:
+        """Give an event, named by its unique name, another label; returns the unique name that follows from it."""
+        with self.project.lock:
+            known = self._event(event)
+            found = relabelled(self.project, known, label)
+            self.project.events[self.project.events.index(known)] = found
+            self.project.log.add(self._by(user).row("manage", "Manage/Design", "Edit event"))
+            return found.unique_name
+
+    def rename_instrument(self, old: str, new: str, label: str | None = None, *, user: str = "designer1") -> None:
+        """Give an instrument another name; what is stored in it goes along."""
+        with self.project.lock:
+            forms = self.project.dictionary.forms
+            if old not in forms or new in forms:
+                raise SimulatorError(f"Instrument '{old}' of project '{self.name}' cannot be renamed to '{new}'.")
+            rename_instrument(self.project, old, new, label or self.project.dictionary.form_labels[old])
+            self.project.log.add(self._by(user).row("manage", "Manage/Design", "Rename data collection instrument"))
 
     def add_report(
         self,

@@ -129,6 +129,8 @@ class Project:
     settings: dict[str, str | int] = field(default_factory=lambda: dict(NEW_SETTINGS))
     arms: dict[int, str] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    # The highest event id that ever was: REDCap gives none twice.
+    last_event_id: int = 0
     mapping: dict[int, tuple[str, ...]] = field(default_factory=dict)
     repeating_events: set[int] = field(default_factory=set)
     # (event id, form) and the custom label of its instances.
@@ -259,6 +261,11 @@ class Project:
         """Bring the settings that follow from others up to date."""
         self.settings["has_repeating_instruments_or_events"] = int(self.has_repeats)
         self.settings["surveys_enabled"] = int(bool(self.surveys) or bool(self.settings["surveys_enabled"]))
+
+    def next_event_id(self) -> int:
+        """An event id that no event of the project ever had."""
+        self.last_event_id = max([self.last_event_id, *(event.event_id for event in self.events)]) + 1
+        return self.last_event_id
 
     def next_file_id(self) -> int:
         """An unused document id."""

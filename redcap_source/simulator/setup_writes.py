@@ -12,6 +12,7 @@ from redcap_source.simulator.payload import rows_of, texts
 from redcap_source.simulator.project import Event, Project
 from redcap_source.simulator.record_writes import NO_IMPORT
 from redcap_source.simulator.records import Slot
+from redcap_source.simulator.renaming import relabelled
 
 FIELD_TYPES = frozenset(
     (
@@ -120,6 +121,7 @@ def _remove_arm(project: Project, arm: int) -> None:
 
 def _remove_event(project: Project, event: Event) -> None:
     project.events.remove(event)
+    project.last_event_id = max(project.last_event_id, event.event_id)
     project.mapping.pop(event.event_id, None)
     project.repeating_events.discard(event.event_id)
     project.repeating_forms = {key: v for key, v in project.repeating_forms.items() if key[0] != event.event_id}
@@ -154,16 +156,15 @@ def _take_event(project: Project, row: dict[str, str]) -> str:
     known = project.event_named(unique) if unique else None
     if unique and known is None:
         raise Refusal(f"The unique event name '{unique}' does not exist")
-    # A new label gives a new unique name.
-    taken = {event.unique_name for event in project.events if event is not known}
     if known is None:
+        taken = {event.unique_name for event in project.events}
         made = unique_event_name(name, arm, taken)
-        number = max((event.event_id for event in project.events), default=0) + 1
-        project.events.append(_changed(Event(number, name, arm, made), row))
+        project.events.append(_changed(Event(project.next_event_id(), name, arm, made), row))
         return made
-    made = known.unique_name if known.name == name else unique_event_name(name, arm, taken)
-    project.events[project.events.index(known)] = _changed(replace(known, name=name, unique_name=made), row)
-    return made
+    # A new label gives a new unique name.
+    found = relabelled(project, known, name, arm)
+    project.events[project.events.index(known)] = _changed(found, row)
+    return found.unique_name
 
 
 def _changed(event: Event, row: dict[str, str]) -> Event:

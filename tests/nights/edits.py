@@ -96,9 +96,9 @@ class People:
         if self.handle.records():
             data += ["delete", "rename", "swap", "take_over", "wipe", "wipe", "group", "recreate"]
         structure = ["add_field", "change_field", "remove_field", "options", "upload", "move_field", "repeat"]
-        structure += ["missing_codes", "survey", "delete_group"]
+        structure += ["missing_codes", "survey", "delete_group", "name_form", "name_form"]
         if self.project.is_longitudinal:
-            structure += ["map_forms", "name_event", "delete_event"]
+            structure += ["map_forms", "name_event", "name_event", "exchange_events", "delete_event"]
             data += ["leave_arm"] * bool(self.handle.records())
         names = data if chance.randint(0, 3) else structure
         name, act = getattr(self, chance.choice(names))(chance)
@@ -405,6 +405,32 @@ class People:
             "unique_event_name": event.unique_name,
         }
         return f"name event {row}", partial(self.call, "event", action="import", data=json.dumps([row]))
+
+    def exchange_events(self, chance: Random) -> Act:
+        """Two events exchange their labels, by way of a third; now and then only one gets the other's."""
+        if len(self.project.events) < 2:
+            return self.name_event(chance)
+        one, other = chance.sample(self.project.events, 2)
+        both = chance.randint(0, 2) > 0
+
+        def act() -> None:
+            found = self.handle.rename_event(one.unique_name, "Between")
+            self.handle.rename_event(other.unique_name, one.name)
+            if both:
+                self.handle.rename_event(found, other.name)
+
+        return f"events {one.unique_name} and {other.unique_name} exchange labels, {both}", act
+
+    def name_form(self, chance: Random) -> Act:
+        """An instrument gets another name, at the screen with all that is in it; or its fields move in an upload."""
+        forms = self.project.dictionary.forms
+        free = [name for name in (*FORMS, "exam", "extra", "moved") if name not in forms]
+        if not free:
+            return self.add_field(chance)
+        old, new = chance.choice(forms), chance.choice(free)
+        fields = [replace(f, form_name=new) if f.form_name == old else f for f in self.project.dictionary.fields]
+        act = chance.choice((partial(self.handle.rename_instrument, old, new), partial(self._upload, fields)))
+        return f"name instrument {old} {new} by {'screen' if act.args[0] == old else 'upload'}", act
 
     def repeat(self, chance: Random) -> Act:
         """An instrument begins to repeat; what it holds becomes the first instance."""

@@ -216,6 +216,42 @@ def _set(cells: dict[Cell, str], row: dict) -> None:
         cells[cell] = row["new_value"]
 
 
+# --- renamed events and instruments ------------------------------------------------------------------------------
+
+
+class Renames(NamedTuple):
+    """What one run said of names: events and instruments, from the old to the new."""
+
+    events: dict[str, str]
+    instruments: dict[str, str]
+
+    def state(self, state: State) -> State:
+        """A state as it reads under the new names; refuses names that make two rows one."""
+        renamed = {self._key(key): self._cells(key[2], cells) for key, cells in state.items()}
+        if len(renamed) != len(state):
+            raise Disagreement(f"names that are taken: {self}")
+        return renamed
+
+    def _key(self, key: tuple[str, str, str, str]) -> tuple[str, str, str, str]:
+        record, event, instrument, instance = key
+        return record, self.events.get(event, event), self.instruments.get(instrument, instrument), instance
+
+    def _cells(self, old: str, cells: dict[str, str]) -> dict[str, str]:
+        new = self.instruments.get(old, old)
+        names = {f"{old}{ending}": f"{new}{ending}" for ending in ("_complete", "_timestamp")}
+        return {names.get(name, name): value for name, value in cells.items()}
+
+
+def told_renames(changes: list[dict]) -> list[Renames]:
+    """What `dictionary_changes` says was renamed, run by run."""
+    runs: dict[str, Renames] = {}
+    for row in sorted(changes, key=lambda row: row["detected_at"]):
+        if row["change"] == "renamed":
+            run = runs.setdefault(row["run_id"], Renames({}, {}))
+            (run.events if row["kind"] == "event" else run.instruments)[row["old_value"]] = row["new_value"]
+    return list(runs.values())
+
+
 # --- comparing ---------------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ What people do to the project is edits.py's; the machine that puts it all in a r
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from pipelines.warehouse.publish import publish
 from redcap_source.errors import RedcapError
 from redcap_source.simulator import Simulator
 from tests.nights import oracle
-from tests.nights.oracle import Disagreement, State
+from tests.nights.oracle import Disagreement, Renames, State
 
 NAME = "study"
 # Stands in every text that is entered, so that a message that quotes a participant's value is noticed.
@@ -49,6 +49,23 @@ class Night:
     state: State = field(repr=False)
     people: dict[str, object] = field(repr=False)
     seen: frozenset[str] = field(repr=False)
+    events: dict[int, str]
+    """The unique names of events by their ids."""
+    forms: dict[str, str]
+    """The instrument of each field."""
+    tables: frozenset[str]
+    """The instruments that have a history."""
+
+    def renamed(self, renames: Renames) -> "Night":
+        """The same under the names that a later run gave."""
+        events, instruments = renames
+        return replace(
+            self,
+            state=renames.state(self.state),
+            events={number: events.get(name, name) for number, name in self.events.items()},
+            forms={field: instruments.get(form, form) for field, form in self.forms.items()},
+            tables=frozenset(instruments.get(name, name) for name in self.tables),
+        )
 
 
 @dataclass
@@ -59,6 +76,9 @@ class Place:
     simulator: Simulator
     clocks: Clocks
     nights: list[Night] = field(default_factory=list)
+    """Under the names of now."""
+    renamed: int = 0
+    """How many runs that renamed something they follow."""
     attempts: int = 0
 
     def __post_init__(self) -> None:
@@ -170,6 +190,7 @@ class Place:
     def check(self, truth: oracle.Fresh, people: dict[str, object]) -> None:
         """The published warehouse against a fresh export; then against itself and against earlier nights."""
         with self.shown() as shown:
+            self._follow_renames(shown)
             oracle.agree("published", shown.raw(), truth.state)
             self._check_rest(shown, truth.state)
             _check_records(shown, truth, self.nights[-1] if self.nights else None, people)
@@ -177,14 +198,37 @@ class Place:
             [run] = shown.rows("SELECT * FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1")
             if run["outcome"] != "ok" or run["records_in_redcap"] != len(truth.ids):
                 raise Disagreement(f"the ledger tells of the last night: {run}")
-            self.nights.append(Night(run["finished_at"], truth.state, dict(people), truth.ids))
+            project = self.handle.project
+            self.nights.append(
+                Night(
+                    run["finished_at"],
+                    truth.state,
+                    dict(people),
+                    truth.ids,
+                    {event.event_id: event.unique_name for event in project.events},
+                    {field.field_name: field.form_name for field in project.dictionary.fields},
+                    frozenset(shown.tables("_history")),
+                )
+            )
 
     def check_torn(self, *states: State) -> None:
         """After an edit in the middle of the load: of each record's instrument, what was there before or after it."""
         with self.shown() as shown:
             found = shown.raw()
-            oracle.between("published", found, *states)
+            known = list(states)
+            for renames in self._follow_renames(shown):
+                # Edits lie before and after a rename, so states are under old names or under new ones.
+                known += [renames.state(state) for state in known]
+            oracle.between("published", found, *known)
             self._check_rest(shown, found)
+
+    def _follow_renames(self, shown: oracle.Shown) -> list[Renames]:
+        """Let the nights before go by the names that runs since gave; the new renames."""
+        told = oracle.told_renames(shown.redcap("dictionary_changes"))[self.renamed :]
+        self.renamed += len(told)
+        for renames in told:
+            self.nights = [night.renamed(renames) for night in self.nights]
+        return told
 
     def _check_rest(self, shown: oracle.Shown, today: State) -> None:
         # An instance in which nothing stands is a row without a cell, of which changes of cells cannot tell.
@@ -264,3 +308,25 @@ def check_renames(shown: oracle.Shown, before: Night, now: Night) -> None:
         went = [other for other in before.seen - now.seen if oracle.of_record(before.state, other) == cells]
         if cells and came == [new] and went == [record] and renamed_to.get(record) != new:
             raise Disagreement(f"{record} is {new} now, and nothing says so")
+
+
+def check_names(shown: oracle.Shown, nights: list[Night]) -> None:
+    """Events and instruments that have another name than in the night before last were followed to it.
+
+    Not to a name that something else had before: the history of the two would be one.
+    """
+    *_, before, now = nights
+    told = shown.rows("SELECT DISTINCT event FROM redcap.record_changes WHERE detected_at <= ?", [before.finished])
+    used = {row["event"] for row in told} | {key[1] for night in nights[:-1] for key in night.state}
+    for number in before.events.keys() & now.events.keys():
+        if before.events[number] != now.events[number] not in used:
+            raise Disagreement(f"event {number} was {before.events[number]}, and nothing says that it was renamed")
+    for new in set(now.forms.values()) - before.tables:
+        fields = _fields(now, new)
+        for old in set(before.forms.values()) - set(now.forms.values()):
+            if fields == _fields(before, old):
+                raise Disagreement(f"instrument {old} is {new} now, and nothing says so")
+
+
+def _fields(night: Night, form: str) -> set[str]:
+    return {name for name, known in night.forms.items() if known == form}

@@ -22,7 +22,7 @@ from redcap_source.simulator import Behaviour, Simulator
 from tests.nights import oracle
 from tests.nights.edits import KINDS, People, small_study
 from tests.nights.oracle import Disagreement
-from tests.nights.place import NAME, Clocks, Place, check_renames
+from tests.nights.place import NAME, Clocks, Place, check_names, check_renames
 
 ZONES = ("America/Chicago", "Europe/Amsterdam", "Asia/Kathmandu", "Pacific/Auckland", "UTC")
 # A Tuesday, and the nights of 2025 in which Chicago, Amsterdam and Auckland set their clocks, an hour before.
@@ -172,6 +172,7 @@ class Nights(RuleBasedStateMachine):
         if self.calm and len(self.place.nights) > 1:
             with self.place.shown() as shown:
                 check_renames(shown, *self.place.nights[-2:])
+                check_names(shown, self.place.nights)
         self.good()
 
     def must_refuse(self, truth):

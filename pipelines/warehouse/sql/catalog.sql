@@ -61,6 +61,7 @@ CREATE TABLE IF NOT EXISTS redcap.data_access_groups (
 CREATE TABLE IF NOT EXISTS redcap.data_access_group_assignments (
     project VARCHAR NOT NULL, username VARCHAR, redcap_data_access_group VARCHAR
 );
+-- What was renamed (old_value, new_value) goes by its new name everywhere else, in the past as well.
 CREATE TABLE IF NOT EXISTS redcap.dictionary_changes (
     project VARCHAR NOT NULL, detected_at TIMESTAMP, run_id VARCHAR, change VARCHAR, kind VARCHAR,
     name VARCHAR, old_value VARCHAR, new_value VARCHAR
