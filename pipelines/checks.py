@@ -14,6 +14,7 @@ from pipelines.failures import failing_plainly
 from pipelines.resources import WarehouseResource
 from pipelines.warehouse import audit
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.wording import counted
 
 # A dictionary that was recoded can make every field misfit; more lines than this nobody reads in a browser.
 FIELDS_SHOWN = 50
@@ -63,7 +64,9 @@ def _values_fit(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition
         return dg.AssetCheckResult(
             passed=not counts,
             severity=dg.AssetCheckSeverity.WARN,
-            description=f"{values:,} values do not fit; redcap.invalid_values lists them." if counts else None,
+            description=f"{counted(values, 'value does', 'values do')} not fit; redcap.invalid_values lists them."
+            if counts
+            else None,
             metadata={
                 "values": values,
                 "by_field": markdown_table(("instrument", "field", "reason", "values"), counts[:FIELDS_SHOWN]),

@@ -19,6 +19,7 @@ import typer
 from pipelines.cli_writeback import register
 from pipelines.errors import REPORT, ConfigError, NotAllPublished, WarehouseError
 from pipelines.interrupts import Interrupted, listening, was_interrupted
+from pipelines.wording import printable
 
 if TYPE_CHECKING:
     from pipelines.config import Config, ProjectConfig
@@ -38,11 +39,11 @@ app = typer.Typer(
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", help="The projects.yaml to use [default: $REDCAP_WAREHOUSE_CONFIG or ./projects.yaml]."
+        "--config", "-c", help="The projects.yaml to use (default: $REDCAP_WAREHOUSE_CONFIG or ./projects.yaml)."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
-ProjectsArgument = Annotated[list[str] | None, typer.Argument(help="Project names from projects.yaml [default: all].")]
+ProjectsArgument = Annotated[list[str] | None, typer.Argument(help="Project names from projects.yaml (default: all).")]
 
 
 @app.command()
@@ -200,10 +201,10 @@ def simulate(
     ] = None,
     records: Annotated[int, typer.Option("--records", min=0, help="Records of each made-up study.")] = 100,
     token: Annotated[
-        list[str] | None, typer.Option("--token", metavar="NAME=HEX", help="A project's token [default: random].")
+        list[str] | None, typer.Option("--token", metavar="NAME=HEX", help="A project's token (default: random).")
     ] = None,
     super_token: Annotated[
-        str | None, typer.Option("--super-token", metavar="HEX", help="The super token [default: random].")
+        str | None, typer.Option("--super-token", metavar="HEX", help="The super token (default: random).")
     ] = None,
     faults: Annotated[
         list[str] | None,
@@ -325,7 +326,7 @@ def _pairs(option: str, values: list[str] | None) -> list[tuple[str, str]]:
 
 
 def _complain(message: str) -> None:
-    typer.echo(f"redcap-warehouse: {message}", err=True)
+    typer.echo(f"redcap-warehouse: {printable(message)}", err=True)
 
 
 def _print_json(document: object) -> None:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.wording import counted, printable
+
 if TYPE_CHECKING:
     from pipelines.config import Config, ProjectConfig
     from pipelines.warehouse.proposals import Refused
@@ -27,15 +29,15 @@ ProjectArgument = Annotated[str, typer.Argument(help="The project's name in proj
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", help="The projects.yaml to use [default: $REDCAP_WAREHOUSE_CONFIG or ./projects.yaml]."
+        "--config", "-c", help="The projects.yaml to use (default: $REDCAP_WAREHOUSE_CONFIG or ./projects.yaml)."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 ApplyOption = Annotated[bool, typer.Option("--apply", help="Send it. Without this nothing is sent.")]
 MaxCellsOption = Annotated[
-    int | None, typer.Option("--max-cells", min=0, help="Cells that may be written [default: from projects.yaml].")
+    int | None, typer.Option("--max-cells", min=0, help="Cells that may be written (default: from projects.yaml).")
 ]
-AuthorOption = Annotated[str | None, typer.Option("--author", help="Who proposes [default: your user name].")]
+AuthorOption = Annotated[str | None, typer.Option("--author", help="Who proposes (default: your user name).")]
 SHOWN_REFUSALS = 20
 
 
@@ -53,19 +55,19 @@ def propose(
         typer.Argument(help="A .csv or .parquet file, or a .sql file with a query over the published warehouse."),
     ],
     batch: Annotated[
-        str | None, typer.Option("--batch", help="Name of the batch [default: a new one, named by the time].")
+        str | None, typer.Option("--batch", help="Name of the batch (default: a new one, named by the time).")
     ] = None,
     reason: Annotated[str, typer.Option("--reason", help="Why, for rows that do not say it.")] = "",
     author: AuthorOption = None,
     instrument: Annotated[
-        str | None, typer.Option("--instrument", help="Instrument of an edited table [default: by its columns].")
+        str | None, typer.Option("--instrument", help="Instrument of an edited table (default: by its columns).")
     ] = None,
     clear_blanks: Annotated[
         bool, typer.Option("--clear-blanks", help="A blank in an edited table erases what REDCap has.")
     ] = False,
     as_of: Annotated[
         datetime | None,
-        typer.Option("--as-of", help="When the cleaner looked, in UTC [default: the night that is published now]."),
+        typer.Option("--as-of", help="When the cleaner looked, in UTC (default: the night that is published now)."),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -93,7 +95,7 @@ def propose(
 def writeback(
     project: ProjectArgument,
     apply: ApplyOption = False,
-    batch: Annotated[str | None, typer.Option("--batch", help="Only this batch [default: all open ones].")] = None,
+    batch: Annotated[str | None, typer.Option("--batch", help="Only this batch (default: all open ones).")] = None,
     max_cells: MaxCellsOption = None,
     new_records: Annotated[
         bool, typer.Option("--new-records", help="Records that REDCap does not have may be made.")
@@ -147,9 +149,9 @@ def withdraw(
     batch: Annotated[str, typer.Argument(help="The batch whose proposals are taken back.")],
     record: Annotated[
         list[str] | None,
-        typer.Option("--record", help="Only this record's proposals; may be given several times [default: all]."),
+        typer.Option("--record", help="Only this record's proposals; may be given several times (default: all)."),
     ] = None,
-    author: Annotated[str | None, typer.Option("--author", help="Who withdraws [default: your user name].")] = None,
+    author: Annotated[str | None, typer.Option("--author", help="Who withdraws (default: your user name).")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -208,9 +210,9 @@ def _document(done: Plan | Outcome) -> dict[str, Any]:
 
 def _show_proposed(proposed: Proposed) -> None:
     typer.echo(
-        f"{proposed.project}: {proposed.accepted} cells proposed from {proposed.rows} rows"
+        f"{proposed.project}: {counted(proposed.accepted, 'cell')} proposed from {counted(proposed.rows, 'row')}"
         + (f", {proposed.left} left as they are" if proposed.left else "")
-        + (f", {len(proposed.refused)} rows refused" if proposed.refused else "")
+        + (f", {counted(len(proposed.refused), 'row')} refused" if proposed.refused else "")
         + "."
     )
     _show_refusals(proposed.refused)
@@ -220,17 +222,17 @@ def _show_proposed(proposed: Proposed) -> None:
 
 def _show_refusals(refused: tuple[Refused, ...]) -> None:
     for one in refused[:SHOWN_REFUSALS]:
-        typer.echo(f"  row {one.row}: {one.why}", err=True)
+        typer.echo(f"  row {one.row}: {printable(one.why)}", err=True)
     if len(refused) > SHOWN_REFUSALS:
-        typer.echo(f"  … and {len(refused) - SHOWN_REFUSALS} more rows; --json lists them all", err=True)
+        typer.echo(f"  … and {counted(len(refused) - SHOWN_REFUSALS, 'more row')}; --json lists them all", err=True)
 
 
 def _show_plan(plan: Plan) -> None:
     _show_counts(plan.project, plan.counts, ("would be written", "already there", "conflicts", "invalid"))
     if plan.counts.write:
-        typer.echo(f"{plan.records} records would be written. Nothing was sent; --apply sends it.")
+        typer.echo(f"{counted(plan.records, 'record')} would be written. Nothing was sent; --apply sends it.")
     if plan.unsettled:
-        typer.echo(f"{plan.unsettled} cells of an earlier run are not settled; --apply looks at them first.")
+        typer.echo(f"{counted(plan.unsettled, 'cell')} of an earlier run not settled yet; --apply looks there first.")
     if plan.refusal:
         typer.echo(f"--apply would be refused. {plan.refusal}", err=True)
     _say_where(plan.batches)
@@ -239,12 +241,12 @@ def _show_plan(plan: Plan) -> None:
 def _show_outcome(outcome: Outcome) -> None:
     counts = outcome.counts
     typer.echo(
-        f"{outcome.project}: {outcome.sent} cells sent, {outcome.confirmed} confirmed, {outcome.failed} refused by "
-        f"REDCap, {outcome.not_confirmed} not confirmed; {counts.already_there} were there already, "
-        f"{counts.conflict} conflicts, {counts.invalid} invalid."
+        f"{outcome.project}: {counted(outcome.sent, 'cell')} sent, {outcome.confirmed} confirmed, "
+        f"{outcome.failed} refused by REDCap, {outcome.not_confirmed} not confirmed; {counts.already_there} were there "
+        f"already, {counted(counts.conflict, 'conflict')}, {counts.invalid} invalid."
     )
     if outcome.settled:
-        typer.echo(f"{outcome.settled} cells of an earlier run were settled first.")
+        typer.echo(f"{counted(outcome.settled, 'cell')} of an earlier run settled first.")
     _show_reasons(counts.reasons)
     _show_reasons(outcome.messages)
     _say_where(outcome.batches)
@@ -262,14 +264,14 @@ def _show_withdrawn(done: Withdrawn) -> None:
 def _show_counts(project: str, counts: Counts, words: tuple[str, str, str, str]) -> None:
     numbers = (counts.write, counts.already_there, counts.conflict, counts.invalid)
     told = ", ".join(f"{number} {word}" for number, word in zip(numbers, words, strict=True))
-    typer.echo(f"{project}: {counts.total} cells proposed: {told}.")
+    typer.echo(f"{project}: {counted(counts.total, 'cell')} proposed: {told}.")
     _show_reasons(counts.reasons)
     _show_reasons(counts.warnings)
 
 
 def _show_reasons(reasons: Mapping[str, int]) -> None:
     for reason, number in reasons.items():
-        typer.echo(f"  {number:>6}  {reason}")
+        typer.echo(f"  {number:>6}  {printable(reason)}")
 
 
 def _say_where(batches: tuple[str, ...]) -> None:

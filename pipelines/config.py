@@ -29,6 +29,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pipelines.errors import ConfigError
+from pipelines.wording import counted, printable, unseen
 
 if TYPE_CHECKING:
     from redcap_source import Token
@@ -275,7 +276,9 @@ def _cron(text: str) -> str:
     parts = text.split()
     remedy = 'Write it like "0 2 * * *", which is two o\'clock every night.'
     if len(parts) != 5:
-        raise _refused(f"has {len(parts)} fields instead of 5 (minute, hour, day, month, day of the week).", remedy)
+        raise _refused(
+            f"has {counted(len(parts), 'field')} instead of 5 (minute, hour, day, month, day of the week).", remedy
+        )
     times = []
     for part, (name, allowed, words) in zip(parts, CRON_FIELDS, strict=True):
         values = _cron_field(part.lower(), allowed, words.split())
@@ -530,6 +533,8 @@ _LIKE_A_TOKEN = re.compile(r"[0-9A-Fa-f]{24,}")
 _TOKEN = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{64}")
 _NEVER_HERE = "Tokens are never written here: use {env: NAME}, {keyring: service/user} or {file: path}."
 _DEEPEST = 8
+# Many times what a thousand projects need, and reached in a second by aliases that repeat each other.
+_MOST_VALUES = 100_000
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -585,6 +590,7 @@ class _Reader:
         self.lines: dict[Key, int] = {}
         self.problems: list[_Problem] = []
         self._depth = 0
+        self._read = 0
 
     def read(self, node: yaml.Node, key: Key) -> object:
         self.lines.setdefault(key, node.start_mark.line + 1)
@@ -594,7 +600,11 @@ class _Reader:
         return value
 
     def _value(self, node: yaml.Node, key: Key) -> object:
-        if self._depth > _DEEPEST:  # an alias may contain itself
+        self._read += 1
+        if self._read > _MOST_VALUES:
+            if self._read == _MOST_VALUES + 1:
+                self._problem((), f"comes to over {counted(_MOST_VALUES, 'value')}, aliases written out.", node)
+        elif self._depth > _DEEPEST:  # an alias may contain itself
             self._problem(key, "is nested too deep.", node)
         elif not node.tag.startswith("tag:yaml.org,2002:"):
             self._problem(key, "has a tag (a word that begins with !). Tags mean nothing here; remove it.", node)
@@ -602,6 +612,8 @@ class _Reader:
             return self._mapping(node, key)
         elif isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*key, str(n))) for n, item in enumerate(node.value, start=1)]
+        elif hidden := unseen(node.value):
+            self._problem(key, f"holds a character that nobody sees ({hidden}). Remove it.", node)
         elif _LIKE_A_TOKEN.fullmatch(node.value.strip()):
             self._problem(key, f"holds what looks like a token. {_NEVER_HERE}", node)
         elif node.tag != "tag:yaml.org,2002:null":
@@ -618,6 +630,8 @@ class _Reader:
         for name, value in ((name, value) for name, value in node.value if name.tag != _MERGE):
             if not isinstance(name, yaml.ScalarNode):
                 self._problem(key, "has a key that is not plain text.", name)
+            elif hidden := unseen(name.value):
+                self._problem(key, f"has a key with a character that nobody sees ({hidden}). Remove it.", name)
             elif _LIKE_A_TOKEN.fullmatch(name.value.strip()):
                 self._problem(key, f"has a key that looks like a token. {_NEVER_HERE}", name)
             elif name.value in read:
@@ -798,7 +812,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _shown(text: str, *, longest: int = 300) -> str:
     """A name fit for a message: on one line, not endless, and with nothing in it that may be a token."""
-    masked = _LIKE_A_TOKEN.sub("****", " ".join(text.split()))
+    masked = _LIKE_A_TOKEN.sub("****", printable(" ".join(text.split())))
     return masked if len(masked) <= longest else f"{masked[:longest]}…"
 
 

@@ -37,6 +37,7 @@ from rich.text import Text
 from pipelines.errors import QueryRefused
 from pipelines.sync import LoadReport, Progress
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.wording import counted, printable
 
 if TYPE_CHECKING:
     from pipelines.warehouse.reading import Answer, CellChange, Life, Standing
@@ -154,7 +155,9 @@ def show_standings(standings: Sequence[Standing]) -> None:
     console.print(table)
     for s in standings:
         for remark in _remarks(s):
-            console.print(f"{s.project}: {remark.removeprefix(f'{s.project}: ')}", soft_wrap=True, markup=False)
+            console.print(
+                f"{s.project}: {printable(remark.removeprefix(f'{s.project}: '))}", soft_wrap=True, markup=False
+            )
 
 
 def _remarks(s: Standing) -> Iterable[str]:
@@ -163,11 +166,12 @@ def _remarks(s: Standing) -> Iterable[str]:
     if s.last_outcome not in (None, "ok", "running"):
         yield s.message or f"the last run ended as {s.last_outcome}."
     if s.last_outcome == "ok" and s.quarantined:
-        yield f"{s.quarantined} records are quarantined."
+        yield f"{counted(s.quarantined, 'record is', 'records are')} quarantined."
     if s.drift:
-        yield f"{s.drift} changes of the dictionary or setup in the last run (redcap.dictionary_changes)."
+        yield f"{counted(s.drift, 'change')} of the dictionary or setup in the last run (redcap.dictionary_changes)."
     if s.hidden_fields:
-        yield f"{s.hidden_fields} fields are not visible to the token (redcap.projects.hidden_fields)."
+        hidden = counted(s.hidden_fields, "field is", "fields are")
+        yield f"{hidden} not visible to the token (redcap.projects.hidden_fields)."
     if s.not_readable:
         yield f"the token may not read: {', '.join(s.not_readable)}."
 
@@ -178,7 +182,7 @@ def show_life(life: Life, *, cells: bool) -> None:
     for name in life.names:
         end = f", renamed to {name.renamed_to}" if name.renamed_to else ", deleted" if name.deleted_at else ""
         at = f" {name.deleted_at:%Y-%m-%d %H:%M}" if name.deleted_at else ""
-        console.print(f"{name.record}: first seen {name.first_seen:%Y-%m-%d %H:%M}{end}{at}", markup=False)
+        console.print(f"{printable(name.record)}: first seen {name.first_seen:%Y-%m-%d %H:%M}{end}{at}", markup=False)
     columns = ("found (UTC)", "changed (UTC)", "by", "origin", "event", "instrument", "#", "field", "before", "after")
     reasons = any(change.reason for change in life.changes)
     table = _table(None, (*columns, "why") if reasons else columns)
@@ -193,13 +197,13 @@ def show_life(life: Life, *, cells: bool) -> None:
             first.event or "",
             first.instrument or "",
             first.instance or "",
-            f"({first.change} of {len(changes)} values)" if whole else first.field,
+            f"({first.change} of {counted(len(changes), 'value')})" if whole else first.field,
             "" if whole else first.old_value or "",
             "" if whole else first.new_value or "",
             *(((first.reason or ""),) if reasons else ()),
         )
         # Values may look like rich's markup.
-        table.add_row(*map(Text, shown))
+        table.add_row(*(Text(printable(cell)) for cell in shown))
     console.print(table)
 
 
@@ -231,10 +235,11 @@ def answer_table(console: Console, answer: Answer, title: str | None = None) -> 
     """A query's answer as a table; a long one is cut, and says so."""
     table = _table(title, answer.columns)
     for row in answer.rows[:SHOWN_ROWS]:
-        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+        table.add_row(*(Text("" if value is None else printable(str(value))) for value in row))
     console.print(table)
     if len(answer.rows) > SHOWN_ROWS:
-        console.print(f"… {len(answer.rows) - SHOWN_ROWS:,} more rows; --csv or --json print all.")
+        more = counted(len(answer.rows) - SHOWN_ROWS, "more row")
+        console.print(f"… {more}; --csv or --json print all.")
 
 
 def sql_shell(folder: WarehouseFolder) -> None:
@@ -248,7 +253,7 @@ def sql_shell(folder: WarehouseFolder) -> None:
             try:
                 answer_table(console, query(connection, statement))
             except QueryRefused as problem:
-                console.print(str(problem), style="red", markup=False)
+                console.print(printable(str(problem)), style="red", markup=False)
 
 
 def _statement() -> str | None:

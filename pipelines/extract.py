@@ -18,6 +18,7 @@ from pipelines.missing import MOST_ALONE, found_by_name, lately_deleted
 from pipelines.scopes import Scope
 from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.proof import Answer, Format, Proof, prove, write_apart
+from pipelines.wording import counted
 from redcap_source import Received, RedcapClient, errors
 
 # About ten seconds or five megabytes an answer: long enough that overhead does not count, short enough that a
@@ -326,7 +327,7 @@ class Fetcher:
             # The others came: asked for without them, they may come as well.
             self._again.append((left_out, False))
         elif left_out:
-            reason = f"{len(left_out)} of {len(ask.records)} records were left out of it"
+            reason = f"{len(left_out):,} of {counted(len(ask.records), 'record')} were left out of it"
             yield from self._ask_for_less(replace(ask, records=left_out), ChunkNotProven(reason=reason))
 
     def _account_for_gone(self, gone: tuple[str, ...]) -> Iterator[Fetched]:
@@ -335,8 +336,9 @@ class Fetcher:
         if self._out_of_sight > MOST_ALONE:
             raise LoadRefused(
                 project=self.plan.project,
-                seen=f"{self._out_of_sight} records that REDCap listed when the load began are in none of its answers "
-                "now. Somebody is deleting many, the token was put into a data access group, or the server is failing.",
+                seen=f"{counted(self._out_of_sight, 'record')} that REDCap listed when the load began: in none of its "
+                "answers now. Somebody is deleting many, the token was put into a data access group, or the server is "
+                "failing.",
                 kept="No record was deleted here and the published data is as it was.",
                 if_meant="Load again: a load begins with a list of all records, and says how to let go of many.",
             )

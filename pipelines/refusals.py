@@ -5,7 +5,7 @@ Each refusal says what was seen, what was kept, and which flag to use if it is m
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from pipelines.missing import MOST_ALONE
 from pipelines.structure import Structure
 from pipelines.warehouse.layout import Layout
 from pipelines.warehouse.mirror import Yesterday
+from pipelines.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Guard:
         if lost and not self.allow_narrower:
             raise LoadRefused(
                 project=self.project,
-                seen=f"the token no longer sees {len(lost)} fields it saw last time ({', '.join(lost[:5])}, …), "
+                seen=f"the token no longer sees {counted(len(lost), 'field')} it saw last time ({_some(lost)}), "
                 "though the dictionary still has them: its export rights were lowered.",
                 kept="Nothing was changed.",
                 if_meant="Ask for the rights back, or run with --allow-narrower to give these columns up.",
@@ -82,8 +83,8 @@ class Guard:
             seen = "the token may have been put into a data access group: it saw them last time, and does no longer."
         elif unexplained and not self.allow_deletions:
             seen = (
-                f"{len(unexplained)} records are out of sight, and the log knows of no deletion: the token may have "
-                "been put into another data access group."
+                f"{counted(len(unexplained), 'record is', 'records are')} out of sight, and the log knows of no "
+                "deletion: the token may have been put into another data access group."
             )
         else:
             return
@@ -99,7 +100,8 @@ class Guard:
             return
         raise LoadRefused(
             project=self.project,
-            seen=f"{len(unexplained)} records are no longer in REDCap's answers, and its log knows of no deletion.",
+            seen=f"{counted(len(unexplained), 'record is', 'records are')} no longer in REDCap's answers, and its log "
+            "knows of no deletion.",
             kept="No record was deleted here and the published data is as it was.",
             if_meant="If they were really deleted (with an event or arm they go without a word), run with "
             "--allow-deletions; otherwise try again.",
@@ -115,8 +117,13 @@ class Guard:
             return
         raise LoadRefused(
             project=self.project,
-            seen=f"{deleted} of {known} records are no longer in REDCap's answer, more than the {limit:.0%} "
-            "that may go in one night. The token may have been put into a data access group.",
+            seen=f"{deleted:,} of {counted(known, 'record')} are no longer in REDCap's answer, more than the "
+            f"{limit:.0%} that may go in one night. The token may have been put into a data access group.",
             kept="No record was deleted here and the published data is as it was.",
             if_meant="If they were really deleted, run with --allow-deletions.",
         )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first five names; an ellipsis only where there are more."""
+    return ", ".join([*names[:5], *(["…"] if len(names) > 5 else [])])

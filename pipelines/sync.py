@@ -54,6 +54,7 @@ from pipelines.warehouse.mirror import ChunkEntry, LoggedChange, LoggedRow, Mirr
 from pipelines.warehouse.proof import open_prover
 from pipelines.warehouse.renames import Renames
 from pipelines.warehouse.trace import RunStamp
+from pipelines.wording import counted
 from pipelines.worklist import Evidence, as_utc, gather, kept_details, refresh_is_due, stamp, told_deleted, unexplained
 from redcap_source import Calls, Pace, RedcapClient, model
 from redcap_source.changes import RecordChange, record_changes
@@ -735,10 +736,10 @@ def _structure_report(structure: Structure, layout: Layout, drift: tuple[Drift, 
 
 
 def _quarantine_message(quarantined: Sequence[Quarantined]) -> str:
-    reasons = ", ".join(dict.fromkeys(item.reason for item in quarantined))
+    reasons = " ".join(dict.fromkeys(f"{item.reason.rstrip('.')}." for item in quarantined))
     return (
-        f"{len(quarantined)} records could not be had, each asked for alone: {reasons} They keep what they had in the "
-        "warehouse and are tried again in the next load; sync_chunks lists them as quarantined."
+        f"{counted(len(quarantined), 'record')} could not be had, each asked for alone: {reasons} What the warehouse "
+        "had of them is kept, and the next load tries again; sync_chunks lists them as quarantined."
     )
 
 

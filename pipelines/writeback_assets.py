@@ -16,6 +16,7 @@ from pipelines.cleaning import NAME, is_example, propose_tidy_towns
 from pipelines.config import Config
 from pipelines.failures import failing_plainly
 from pipelines.resources import WarehouseResource
+from pipelines.wording import counted
 from pipelines.writeback import Outcome, Plan, WritebackOptions, apply_writeback, plan_writeback, show
 
 GROUP = "writeback"
@@ -138,7 +139,9 @@ def _checks(done: Plan | Outcome) -> list[dg.AssetCheckResult]:
             check_name=CONFLICTS,
             passed=not refused,
             severity=dg.AssetCheckSeverity.WARN,
-            description=f"{refused:,} proposals stay as they are; writeback.proposals says why." if refused else None,
+            description=f"{counted(refused, 'proposal')} refused or in conflict; writeback.proposals says why."
+            if refused
+            else None,
             metadata={"conflict": done.counts.conflict, "invalid": done.counts.invalid},
         ),
         dg.AssetCheckResult(
@@ -146,7 +149,7 @@ def _checks(done: Plan | Outcome) -> list[dg.AssetCheckResult]:
             check_name=CONFIRMED,
             passed=not lost,
             severity=dg.AssetCheckSeverity.ERROR,
-            description=f"{lost:,} cells are not confirmed; writeback.journal names them." if lost else None,
+            description=f"{counted(lost, 'cell')} not confirmed; writeback.journal says which." if lost else None,
             metadata={"not_confirmed": lost},
         ),
     ]

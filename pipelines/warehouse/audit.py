@@ -10,6 +10,7 @@ from pipelines.warehouse.layout import rows_now
 from pipelines.warehouse.quoting import qualified
 from pipelines.warehouse.reading import open_published
 from pipelines.warehouse.sql import statements
+from pipelines.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Reconciliation:
         return self.in_redcap == self.in_warehouse and self.quarantined == 0
 
     def __str__(self) -> str:
-        told = f"REDCap lists {self.in_redcap:,} records, the warehouse holds {self.in_warehouse:,}"
+        told = f"REDCap lists {counted(self.in_redcap, 'record')}, the warehouse holds {self.in_warehouse:,}"
         return f"{told}; {self.quarantined:,} could not be had." if self.quarantined else f"{told}."
 
 

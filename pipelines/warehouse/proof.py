@@ -24,6 +24,7 @@ from pipelines.errors import ChunkNotProven
 from pipelines.warehouse.connection import Connection, connect, harden, private_files
 from pipelines.warehouse.layout import EVENT, REPEAT_INSTANCE, REPEAT_INSTRUMENT
 from pipelines.warehouse.quoting import identifier, literal
+from pipelines.wording import counted
 
 Format = Literal["csv", "json"]
 
@@ -89,7 +90,7 @@ def prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Proof
         return _prove(connection, answer, asked)
     except duckdb.Error:
         # DuckDB's own message quotes the offending line, which is patients' data.
-        raise ChunkNotProven(reason=f"it cannot be read as rows of {len(answer.columns)} columns") from None
+        raise ChunkNotProven(reason=f"it cannot be read as rows of {counted(len(answer.columns), 'column')}") from None
 
 
 # Each row's place in the answer, then what stands under each key, then what each record has, then all of it in one row.
@@ -120,11 +121,11 @@ def _prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Proo
     if None in records:
         raise ChunkNotProven(reason="a row has no record id")
     if strangers := set(records).difference(asked):
-        raise ChunkNotProven(reason=f"{len(strangers)} records came that were not asked for")
+        raise ChunkNotProven(reason=f"{counted(len(strangers), 'record')} came that nobody had asked for")
     if answer.format == "csv" and scattered:
         raise ChunkNotProven(reason="the rows of a record do not stand together")
     if doubles:
-        raise ChunkNotProven(reason=f"{doubles} rows came twice")
+        raise ChunkNotProven(reason=f"{counted(doubles, 'row')} came twice")
     if not records or answer.format == "json":
         return Proof(records, None, sum(counts))
     return Proof(records[:-1], records[-1], sum(counts) - found[-1][2])

@@ -18,6 +18,7 @@ from pipelines.errors import NotLoadedYet, QueryRefused, UnknownRecord, Warehous
 from pipelines.warehouse.connection import Connection, open_reader
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.sql import statements
+from pipelines.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Answer:
     rows: list[tuple[Any, ...]]
 
     def __repr__(self) -> str:
-        return f"Answer({len(self.rows)} rows of {len(self.columns)} columns)"
+        return f"Answer({counted(len(self.rows), 'row')}, {counted(len(self.columns), 'column')})"
 
 
 @dataclass(frozen=True, slots=True)

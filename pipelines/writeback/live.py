@@ -16,6 +16,7 @@ from typing import Any
 from pipelines.errors import ChunkNotProven
 from pipelines.interrupts import workers
 from pipelines.warehouse.connection import private_files
+from pipelines.wording import counted
 from pipelines.writeback.decide import Decided, Live, Place
 from pipelines.writeback.rules import Rulebook
 from redcap_source import RedcapClient, dictionary
@@ -100,7 +101,7 @@ class _Reading:
             due = self._still_due(due, events)
             if not due:
                 return
-        raise ChunkNotProven(reason=f"{len(due)} records that exist were left out of it, {LOOKS} times over")
+        raise ChunkNotProven(reason=f"it leaves out {counted(len(due), 'record')} there should be, {LOOKS} times over")
 
     def _rows(self, fields: Sequence[str], records: Sequence[str], events: Sequence[str]) -> list[dict[str, Any]]:
         narrowed: Mapping[str, Sequence[str]] = {"events": events} if events else {}

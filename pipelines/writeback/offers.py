@@ -15,6 +15,7 @@ from typing import Any
 
 from pipelines.warehouse.journal import Key, Replaced, Shown
 from pipelines.warehouse.proposals import Cell, Proposal, Refused
+from pipelines.wording import counted
 from pipelines.writeback.proposals.files import Unreadable
 from pipelines.writeback.rules import NEW, Rule, column_rules
 from pipelines.writeback.values import NOT_GIVEN, is_missing, looks_alike, spelled
@@ -317,7 +318,7 @@ class _Wide:
     def _guessed(self) -> str:
         found = dict.fromkeys(self._rules[name].instrument for name in self._at if name in self._rules)
         if len(found) != 1:
-            what = f"fields of {len(found)} instruments" if found else "no field of the project"
+            what = f"fields of {counted(len(found), 'instrument')}" if found else "no field of the project"
             raise Unreadable(f"it has {what}; offer one instrument at a time, or name it.")
         return next(iter(found))
 

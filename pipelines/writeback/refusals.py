@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipelines.errors import WarehouseError
+from pipelines.wording import counted
 
 
 class WritebackRefused(WarehouseError):
@@ -18,12 +19,14 @@ class WritebackStopped(WarehouseError):
 
     def __init__(self, *, project: str, why: str, confirmed: int, unknown: int) -> None:
         under_way = (
-            f"Of {unknown} cells it is not known whether they arrived; the journal lists them as intended, and the "
+            f"Of {counted(unknown, 'cell')} nobody knows yet whether it arrived: the journal says intended, and the "
             "next `writeback --apply` looks at REDCap before anything is sent again."
             if unknown
             else "Nothing is left open in the journal."
         )
-        super().__init__(f"{project}: the write-back stopped: {why} {confirmed} cells were confirmed. {under_way}")
+        super().__init__(
+            f"{project}: the write-back stopped: {why} {counted(confirmed, 'cell')} confirmed. {under_way}"
+        )
         self.project = project
 
 

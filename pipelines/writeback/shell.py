@@ -34,6 +34,7 @@ from pipelines.warehouse.mirror import Mirror
 from pipelines.warehouse.proof import open_prover
 from pipelines.warehouse.proposals import Cell, Decision, Entry, FormRow, Proposal, Status
 from pipelines.warehouse.publish import publish
+from pipelines.wording import counted
 from pipelines.writeback.batches import (
     Parcel,
     Splitting,
@@ -535,14 +536,14 @@ class Desk:
         if cells > most:
             return WritebackRefused(
                 project=name,
-                seen=f"{cells} cells would be written, more than the {most} that are allowed at once.",
+                seen=f"{counted(cells, 'cell')} would be written, more than the {most:,} that are allowed at once.",
                 if_meant="If so many are right, use --max-cells, or raise writeback.max_cells in projects.yaml.",
             )
         records, total = _records(decided), len(self.mirror.known_records())
         if records > FEW_RECORDS and records > settings.max_record_share * total:
             return WritebackRefused(
                 project=name,
-                seen=f"{records} of {total} records would be written, more than the "
+                seen=f"{records:,} of {counted(total, 'record')} would be written, more than the "
                 f"{settings.max_record_share:.0%} that are allowed at once.",
                 if_meant="If so many are right, raise writeback.max_record_share in projects.yaml.",
             )

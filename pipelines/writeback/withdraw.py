@@ -15,6 +15,7 @@ from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.journal import Journal, is_published
 from pipelines.warehouse.withdrawal import Standing, records_with_proposals, standing, withdraw_open
+from pipelines.wording import counted
 from pipelines.writeback.refusals import WritebackRefused
 
 KEPT = "Nothing was withdrawn."
@@ -79,7 +80,7 @@ def _check_names(journal: Journal, connection: Connection, project: str, batch: 
         # The records themselves are participants' and are not repeated.
         raise _refused(
             project,
-            f"{asked - found} of the {asked} records that were named have no proposal in the batch {batch}.",
+            f"of {counted(asked, 'record')} that you named, {asked - found:,} have no proposal in the batch {batch}.",
             "writeback.proposals lists the proposals; record ids are compared letter by letter.",
         )
 
@@ -88,8 +89,8 @@ def _nothing_left(project: str, batch: str, found: Standing) -> WritebackRefused
     if found.sent:
         return _refused(
             project,
-            f"what was proposed in the batch {batch} has been sent already ({found.sent} cells), and what was sent "
-            "cannot be withdrawn.",
+            f"what was proposed in the batch {batch} has been sent already ({counted(found.sent, 'cell')}), and "
+            "what was sent cannot be withdrawn.",
             f'`redcap-warehouse revert {project} "{batch}"` plans how to undo it.',
         )
     return _refused(

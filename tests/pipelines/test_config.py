@@ -461,8 +461,8 @@ def test_a_schedule_we_accept_is_one_dagster_accepts(load, cron):
     [
         ("0 2 * *", "has 4 fields instead of 5"),
         ("0 0 2 * * *", "has 6 fields instead of 5"),
-        ("nightly", "has 1 fields instead of 5"),
-        ("@reboot", "has 1 fields instead of 5"),
+        ("nightly", "has 1 field instead of 5"),
+        ("@reboot", "has 1 field instead of 5"),
         ("60 2 * * *", "has no minute that cron knows"),
         ("0 24 * * *", "has no hour that cron knows"),
         ("0 2 0 * *", "has no day of the month that cron knows"),
@@ -693,3 +693,33 @@ def test_loading_imports_nothing_heavy(tmp_path):
     )
     answer = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"
+
+
+# --- Files that are meant to do harm, or look as if ---
+
+
+@pytest.mark.parametrize("levels", [6, 9])
+def test_aliases_that_repeat_each_other_endlessly_are_refused_at_once(complaint, levels):
+    # Written out, nine levels of nine are 400 million values.
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
+    told = complaint("\n".join(lines) + "\n" + SHORTEST)
+    assert "the file comes to over 100,000 values" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f'warehouse: "lake\\0"\n{SHORTEST}', r"line 1: warehouse holds a character that nobody sees (\x00)."),
+        (f'warehouse: "lake\\e[31m"\n{SHORTEST}', r"line 1: warehouse holds a character that nobody sees (\x1b)."),
+        (project('include: {instruments: ["a\\u202eb"]}'), r"holds a character that nobody sees (\u202e)."),
+        (f'"ware\\e[31mhouse": x\n{SHORTEST}', r"has a key with a character that nobody sees (\x1b)."),
+        ("servers: {campus: {url: https://redcap.example.edu/api/}}\n!<\x1b[31m> x: 1\n", "not YAML"),
+    ],
+)
+def test_a_character_that_nobody_sees_is_refused_and_never_echoed(complaint, text, told):
+    message = complaint(text)
+    assert told in message
+    assert message.isprintable() or "\n" in message
+    assert "\x1b" not in message
+    assert "\x00" not in message

@@ -85,7 +85,7 @@ def test_conflicts_end_with_an_exit_code_a_cron_job_notices(site, study, command
     assert command("writeback", "study").exit_code == 0
     applied = command("writeback", "study", "--apply")
     assert applied.exit_code == 1
-    assert "1 conflicts" in applied.output
+    assert "1 conflict" in applied.output
     assert "REDCap holds another value than was seen" in applied.output
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from pipelines.wording import counted
+
 # REDCap servers cut bodies above 16 MB, so no cell can be longer; an open quote is followed no further.
 CELL_LIMIT = 16_000_000
 ENCODING = "utf-8-sig"
@@ -206,8 +208,8 @@ def _other_width(scanner: _RowScanner, ended_in: int, expected: int) -> str:
     began = scanner.started_in
     where = f"in line {began}" if began == ended_in else f"that a quote extends from line {began} to line {ended_in}"
     return (
-        f"the row {where} has {scanner.cells} cells, and the header has {expected}. A cell that holds the delimiter "
-        "has to stand in quotes, and a quote has to be closed where its cell ends."
+        f"the row {where} has {counted(scanner.cells, 'cell')}, and the header has {expected}. A cell that holds the "
+        "delimiter has to stand in quotes, and a quote has to be closed where its cell ends."
     )
 
 
