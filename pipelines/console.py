@@ -165,6 +165,8 @@ def _remarks(s: Standing) -> Iterable[str]:
         yield "not loaded yet."
     if s.last_outcome not in (None, "ok", "running"):
         yield s.message or f"the last run ended as {s.last_outcome}."
+    if s.last_outcome == "ok" and s.message:
+        yield s.message
     if s.last_outcome == "ok" and s.quarantined:
         yield f"{counted(s.quarantined, 'record is', 'records are')} quarantined."
     if s.drift:

@@ -192,8 +192,7 @@ def _write_back(console: Console, institution: Institution, write_back: Callable
 
 
 def work_a_day(institution: Institution) -> str:
-    """A day passes in which people enter, correct, delete and rename; told in a few words."""
-    institution.simulator.clock.advance(days=1)
+    """People enter, correct, delete and rename; told in a few words."""
     heart = institution.handles[STUDIES["classic"].demo_name]
     trial = institution.handles[STUDIES["longitudinal"].demo_name]
     asthma = institution.handles[STUDIES["repeating"].demo_name]

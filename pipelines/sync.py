@@ -16,10 +16,10 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from filelock import FileLock, Timeout
@@ -37,9 +37,11 @@ from pipelines.extract import (
     Vanished,
 )
 from pipelines.interrupts import was_interrupted
+from pipelines.log_reading import LogTerms
 from pipelines.planning import Errand, Planner, only_in
 from pipelines.refusals import Guard
 from pipelines.selection import narrow
+from pipelines.server_time import ServerTime, set_back, why_everything
 from pipelines.structure import Structure, read_structure
 from pipelines.warehouse.apply import Staged, Touched
 from pipelines.warehouse.catalog import Drift
@@ -50,15 +52,22 @@ from pipelines.warehouse.layout import (
     Layout,
     make_layout,
 )
-from pipelines.warehouse.mirror import ChunkEntry, LoggedChange, LoggedRow, Mirror, Yesterday, open_mirror
+from pipelines.warehouse.mirror import ChunkEntry, Frontier, Mirror, Yesterday, open_mirror
 from pipelines.warehouse.proof import open_prover
 from pipelines.warehouse.renames import Renames
 from pipelines.warehouse.trace import RunStamp
 from pipelines.wording import counted
-from pipelines.worklist import Evidence, as_utc, gather, kept_details, refresh_is_due, stamp, told_deleted, unexplained
-from redcap_source import Calls, Pace, RedcapClient, model
-from redcap_source.changes import RecordChange, record_changes
-from redcap_source.clock import ServerClock
+from pipelines.worklist import (
+    Evidence,
+    Since,
+    as_utc,
+    gather,
+    look_at_clocks,
+    refresh_is_due,
+    told_deleted,
+    unexplained,
+)
+from redcap_source import Calls, Pace, RedcapClient
 
 log = logging.getLogger("redcap_warehouse")
 
@@ -124,6 +133,8 @@ class WorkPlan:
     in_redcap: int
     upto: datetime | None
     """REDCap's clock (UTC) before anything was read: the next watermark."""
+    remarks: tuple[str, ...]
+    """What the ledger is to say of this load, however well it ends."""
     chunk_records: int | None
     calls: Calls
     """What it took to find all this out."""
@@ -228,6 +239,41 @@ class Progress:
         """The load has come to this step."""
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The moment before a load's first question, and how long ago it was."""
+
+    client: RedcapClient
+    now: ServerTime
+    own_clock: Now
+    ticks: float
+
+    def elapsed(self) -> timedelta:
+        """How long ago it was, by whichever clock says longest: one may have been set, another have stood still."""
+        spans = [timedelta(seconds=time.monotonic() - self.ticks), self.own_clock() - self.now.own]
+        header = as_utc(self.client.server_date)
+        if header is not None and self.now.header is not None:
+            spans.append(header - self.now.header)
+        return max(spans)
+
+    def frontier(self, evidence: Evidence | None) -> Frontier | None:
+        """From when on the next load is to ask; None where nobody knows the time."""
+        if self.now.upto is None:
+            return None
+        wall = self.now.wall or (evidence.wall if evidence is not None else None)
+        return Frontier(self.now.upto, wall, self.now.ahead)
+
+    def remarks(self, yesterday: Yesterday, evidence: Evidence | None) -> tuple[str, ...]:
+        """What the ledger is to say of the clocks."""
+        reached = yesterday.reached
+        said = (
+            self.now.remark(),
+            None if reached is None else why_everything(reached.ahead, reached.upto, self.now),
+            None if evidence is None else evidence.remark,
+        )
+        return tuple(remark for remark in said if remark)
+
+
 class Load:
     """One run over one project: its parts know each other through the warehouse folder."""
 
@@ -327,16 +373,16 @@ class Load:
         """Preflight and structure, then the plan: nothing of the mirror's records is touched."""
         self.progress.step("structure")
         version = client.version()
-        # Taken before anything else is read: what changes from now on belongs to the next night.
-        upto = as_utc(client.server_date)
         yesterday = mirror.yesterday()
+        # Taken before anything else is read: what changes from now on belongs to the next night.
+        began = self._look_at_clocks(client, yesterday)
         self.stamp = replace(self.stamp, baseline=not yesterday.ended)
         structure = narrow(read_structure(client, version), self.project)
         guard = self._guard()
         guard.check_binding(structure, yesterday)
         self.progress.step("census")
         with self._proving(prover) as prover:
-            everything = self._reads_everything(yesterday, upto)
+            everything = self._reads_everything(yesterday, began.now)
             cover = () if everything else mirror.cover()
             events = {event.unique_event_name for event in structure.events}
             planner = Planner(client, prover, self.staging, self.project, structure)
@@ -348,9 +394,7 @@ class Load:
             guard.check_visible(layout, yesterday)
             self.progress.step("changes")
             renames = mirror.find_renames(structure)
-            # The log tells of a form status under the name it had then.
-            columns_told = (*layout.answer_columns, *renames.columns)
-            evidence = self._evidence(client, structure, columns_told, yesterday, upto, everything=everything)
+            evidence = self._evidence(client, structure, layout, renames, yesterday, began, everything=everything)
             changed = evidence.changed if evidence is not None else None
             known = mirror.known_records()
             census = planner.completed(census, known, changed, told_deleted(evidence))
@@ -362,8 +406,8 @@ class Load:
             # From here to the end of the load the mirror is between two nights, and no publish may take it up.
             self.folder.withdraw(self.project.name)
             drift = mirror.write_structure(structure, layout, self.stamp, renames)
-            self._keep_log(mirror, structure, evidence, renames)
-            frontier = upto if self._moves_on(yesterday) else None
+            self._keep_log(mirror, evidence)
+            frontier = began.frontier(evidence) if self._moves_on(yesterday) else None
             todo = mirror.plan(census, changed or (), everything=changed is None, upto=frontier)
             stale = mirror.stale_instruments() if yesterday.frontier is not None else ()
             errands = planner.errands(layout, census, todo, stale)
@@ -379,7 +423,8 @@ class Load:
             errands=errands,
             vanished=vanished,
             in_redcap=len(census.records),
-            upto=frontier,
+            upto=None if frontier is None else frontier.upto,
+            remarks=began.remarks(yesterday, evidence),
             chunk_records=yesterday.chunk_records,
             calls=client.calls,
         )
@@ -546,7 +591,7 @@ class Load:
             chunk_records=tally.chunk_records,
             sign=not plan.baseline,
         )
-        message = None if whole else _quarantine_message(tally.quarantined)
+        said = plan.remarks if whole else (*plan.remarks, _quarantine_message(tally.quarantined))
         shutil.rmtree(self.staging, ignore_errors=True)
         return LoadReport(
             project=self.project.name,
@@ -556,7 +601,7 @@ class Load:
             rows=mirror.rows(plan.layout),
             invalid_values=mirror.invalid_values(),
             watermark=watermark,
-            message=message,
+            message=" ".join(said) or None,
             **totals,
         )
 
@@ -572,39 +617,60 @@ class Load:
             allow_narrower=self.options.allow_narrower,
         )
 
+    def _look_at_clocks(self, client: RedcapClient, yesterday: Yesterday) -> Beginning:
+        wall = yesterday.reached.wall if yesterday.reached is not None else None
+        # This computer's clock is read right after the answer whose header it is held against.
+        now = look_at_clocks(client, self.now(), last_wall=wall, offset=yesterday.offset)
+        return Beginning(client, now, self.now, time.monotonic())
+
     def _evidence(
         self,
         client: RedcapClient,
         structure: Structure,
-        columns: Collection[str],
+        layout: Layout,
+        renames: Renames,
         yesterday: Yesterday,
-        upto: datetime | None,
+        began: Beginning,
         *,
         everything: bool,
     ) -> Evidence | None:
-        """What REDCap says changed; None where its clock is not known, so that nothing can be asked by time."""
-        if upto is None:
+        """What REDCap says changed; None where nobody knows its time, so that nothing can be asked by time."""
+        if began.now.upto is None:
             return None
-        since = self.options.since or yesterday.frontier
+        # Where some values are left out of the warehouse, the log must not bring them in.
+        whole = self.project.identifiers == "keep" and self.project.include is None and self.project.exclude is None
+        # The log tells of a form status under the name it had then.
+        told = frozenset((*layout.answer_columns, *renames.columns))
         return gather(
             client,
-            record_id_field=structure.record_id_field,
-            columns=columns,
-            since=since,
-            upto=upto,
-            offset_before=yesterday.offset,
+            terms=LogTerms(structure.record_id_field, told, whole, renames.columns),
+            folder=self.staging,
+            since=self._since(yesterday, began),
+            upto=began.now.upto,
+            elapsed=began.elapsed,
             zone=self.project.server.time_zone,
             everything=everything,
         )
 
-    def _reads_everything(self, yesterday: Yesterday, upto: datetime | None) -> bool:
+    def _since(self, yesterday: Yesterday, began: Beginning) -> Since:
+        """From when on changes are asked for: what a clock that was set back has stamped since lies earlier."""
+        reached, asked = yesterday.reached, self.options.since
+        if reached is None or (asked is not None and asked > reached.upto):
+            return Since(asked, None, yesterday.offset)
+        back = set_back(reached.ahead, began.now)
+        moment = (reached.upto if asked is None else asked) - back
+        wall = None if reached.wall is None else reached.wall - back
+        return Since(min(moment, began.now.upto or moment), wall, yesterday.offset)
+
+    def _reads_everything(self, yesterday: Yesterday, now: ServerTime) -> bool:
         """Whether the night reads every record, whatever REDCap says changed."""
-        if yesterday.frontier is None or upto is None or self.options.full:
+        reached = yesterday.reached
+        if reached is None or now.upto is None or self.options.full:
             return True
-        if upto < yesterday.frontier:
-            # REDCap's clock was set back: what happened since the last load may be stamped before it.
+        if why_everything(reached.ahead, reached.upto, now):
+            # What happened since the last load may be stamped before it.
             return True
-        due = refresh_is_due(yesterday.refreshed, upto, self.project.full_refresh_every)
+        due = refresh_is_due(yesterday.refreshed, now.upto, self.project.full_refresh_every)
         # One that was begun goes on from the list of what is still to do.
         return due and not yesterday.refreshing and self.options.since is None
 
@@ -613,23 +679,15 @@ class Load:
         since = self.options.since
         return since is None or (yesterday.frontier is not None and since <= yesterday.frontier)
 
-    def _keep_log(self, mirror: Mirror, structure: Structure, evidence: Evidence | None, renames: Renames) -> None:
-        if evidence is None or evidence.rows is None:
+    def _keep_log(self, mirror: Mirror, evidence: Evidence | None) -> None:
+        if evidence is None or evidence.log is None:
             return
         if evidence.clock.offset_now is not None:
             mirror.keep_clock(evidence.clock.offset_now, self.stamp.now)
-        # Where some values are left out of the warehouse, the log must not bring them in.
-        whole = self.project.identifiers == "keep" and self.project.include is None and self.project.exclude is None
-        mirror.keep_log(
-            [
-                _logged_row(row, at, structure.record_id_field, whole=whole)
-                for row in evidence.rows
-                if (at := stamp(row))
-            ],
-            [_logged_change(change, evidence.clock, renames.columns) for change in evidence.logged],
-            evidence.begin,
-            self.stamp.run_id,
-        )
+        read = evidence.log
+        mirror.keep_log(read.files, read.stamps, evidence.begin, evidence.clock, self.stamp.run_id)
+        for path in read.files:
+            path.unlink()
 
 
 def load_project(
@@ -740,31 +798,6 @@ def _quarantine_message(quarantined: Sequence[Quarantined]) -> str:
     return (
         f"{counted(len(quarantined), 'record')} could not be had, each asked for alone: {reasons} What the warehouse "
         "had of them is kept, and the next load tries again; sync_chunks lists them as quarantined."
-    )
-
-
-def _logged_row(row: model.LogRow, at: datetime, record_id_field: str, *, whole: bool) -> LoggedRow:
-    columns = (
-        () if whole else [name for c in record_changes((row,), record_id_field=record_id_field) for name in c.columns]
-    )
-    return LoggedRow(
-        timestamp=at,
-        username=row.username or "",
-        action=row.action or "",
-        details=kept_details(row.details, columns, whole=whole),
-        record=row.record or None,
-    )
-
-
-def _logged_change(change: RecordChange, clock: ServerClock, renamed: Mapping[str, str]) -> LoggedChange:
-    return LoggedChange(
-        record=change.record,
-        what=change.what.value,
-        columns=tuple(renamed.get(name, name) for name in change.columns),
-        instance=change.instance,
-        event_label=change.event_label,
-        username=change.username,
-        changed_at=None if change.at is None else clock.to_utc(change.at),
     )
 
 

@@ -8,20 +8,35 @@ looked at again; what comes back as it was is not written.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from pipelines.extract import ABOUT_THE_REQUEST
-from redcap_source import RedcapClient, changes, errors, model
-from redcap_source.clock import ServerClock, offset_seen
+from pipelines.log_reading import LogRead, LogTerms, read_log
+from pipelines.server_time import ServerTime, stale_log
+from redcap_source import RedcapClient, errors
+from redcap_source.clock import OVERLAP, ServerClock, newest_call, offset_between
 
 log = logging.getLogger("redcap_warehouse")
 
-# REDCap's log has no paging, and a long one ends in a time-out.
-SLICE = timedelta(days=7)
 # After so long a pause everything is read again: it is cheaper than years of log, and surer.
 LONGEST = timedelta(days=60)
+# Of our own calls, which stand at the top of the log, so many days are asked for to learn its clock.
+LATELY = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """From when on a load asks, and what was known of the server's clocks then; UTC but for `wall`."""
+
+    moment: datetime | None
+    """None where nothing was loaded before."""
+    wall: datetime | None = None
+    """The same moment on the server's wall clock, where its log told."""
+    offset: timedelta | None = None
+    """How far the wall clock was ahead of UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,85 +45,100 @@ class Evidence:
 
     changed: frozenset[str] | None = field(repr=False)
     """Records that may hold other data than before; None where only reading everything can tell."""
-    rows: tuple[model.LogRow, ...] | None = field(repr=False)
-    """The log, newest first; None where the token may not read it, or REDCap could not deliver it."""
-    logged: tuple[changes.RecordChange, ...] = field(repr=False)
+    log: LogRead | None = field(repr=False)
+    """What the log says; None where the token may not read it, or REDCap could not deliver it."""
     readable: bool
     """Whether the token may read the log."""
     begin: datetime
     """From when on the log was asked for, on the server's wall clock."""
     clock: ServerClock
+    wall: datetime | None = None
+    """The load's beginning on the server's wall clock, where the log tells."""
+    remark: str | None = None
+    """What is odd about the log's clock."""
 
 
 def gather(
     client: RedcapClient,
     *,
-    record_id_field: str,
-    columns: Collection[str],
-    since: datetime | None,
+    terms: LogTerms,
+    folder: Path,
+    since: Since,
     upto: datetime,
-    offset_before: timedelta | None,
+    elapsed: Callable[[], timedelta],
     zone: str | None,
     everything: bool,
 ) -> Evidence:
-    """Ask both sources for what changed since a moment (UTC), or `upto` where nothing was loaded before.
+    """Ask both sources for what changed since a moment, or `upto` (UTC) where nothing was loaded before.
 
     With `everything` the range of dates is not asked, as all records are read anyway; the log still tells who made
-    the changes. `columns` are those of a flat export, so that no other word of the log is taken for one.
+    the changes. Its rows go into files of the folder. `elapsed` tells how long ago `upto` was.
     """
-    begun = since if since is not None and upto - since <= LONGEST else upto
-    clock = ServerClock(offset_before, zone=zone)
-    begin = clock.window_begin(begun)
-    rows, readable = _log(client, begin, upto)
-    answered = client.server_date or upto
-    clock = ServerClock(offset_before, offset_seen(rows or (), answered), zone, seen_at=answered)
-    narrower = clock.window_begin(begun)
+    known = since.moment is not None and upto - since.moment <= LONGEST
+    begun = since.moment if known and since.moment is not None else upto
+    clock = ServerClock(since.offset, zone=zone)
+    begin = _begin(clock, begun, since if known else None)
+    read, readable = read_log(client, begin, upto, folder, terms)
+    answered = upto + elapsed()
+    newest = read.newest_call if read is not None else None
+    offset = None if newest is None else offset_between(newest, answered)
+    clock = ServerClock(since.offset, offset, zone, seen_at=answered)
+    narrower = _begin(clock, begun, since if known else None)
     if narrower < begin:
         # The clock turned out to be set back further than was thought: what lies between was not asked for.
-        rows, readable = _log(client, narrower, upto)
+        read, readable = read_log(client, narrower, upto, folder, terms)
     begin = narrower
-    logged = changes.record_changes(rows or (), record_id_field=record_id_field, known=columns)
-    logged = tuple(change for change in logged if change.at is None or change.at >= begin)
     # A row that is about a record nobody can name could be about any.
-    whole_log = not changes.unread(rows, record_id_field=record_id_field) if rows is not None else not readable
-    ids = None if everything or begun != since or not whole_log else _by_date(client, record_id_field, begin)
-    changed = None if ids is None else ids | frozenset(changes.changed_records(logged))
-    return Evidence(changed, rows, logged, readable, begin, clock)
+    whole_log = read.unread == 0 if read is not None else not readable
+    ids = _by_date(client, terms.record_id_field, begin) if known and whole_log and not everything else None
+    return Evidence(
+        changed=None if ids is None else ids | (read.changed_since(begin) if read is not None else frozenset()),
+        log=read,
+        readable=readable,
+        begin=begin,
+        clock=clock,
+        wall=None if newest is None else newest - (answered - upto),
+        remark=None if newest is None else stale_log(answered, newest, since.offset),
+    )
 
 
-def _log(client: RedcapClient, begin: datetime, upto: datetime) -> tuple[tuple[model.LogRow, ...] | None, bool]:
-    """The log from a moment of the server's wall clock on, and whether the token may read it at all."""
-    found: list[model.LogRow] = []
+def _begin(clock: ServerClock, begun: datetime, since: Since | None) -> datetime:
+    """From when on to ask, on the server's wall clock: the earliest that UTC and the log's own clock make of it."""
+    begin = clock.window_begin(begun)
+    if since is None or since.wall is None:
+        return begin
+    return min(begin, (since.wall - OVERLAP).replace(second=0, microsecond=0))
+
+
+def look_at_clocks(
+    client: RedcapClient, own: datetime, *, last_wall: datetime | None, offset: timedelta | None
+) -> ServerTime:
+    """What time it is by REDCap's last answer and by this computer's clock; where these differ, by the log, too.
+
+    `last_wall` and `offset` are what an earlier load learned from the log.
+    """
+    time = ServerTime(own, as_utc(client.server_date), offset=offset)
+    if time.agree:
+        return time
+    return replace(time, wall=wall_now(client, min(own, time.header or own), last_wall))
+
+
+def wall_now(client: RedcapClient, about: datetime, last: datetime | None) -> datetime | None:
+    """The server's wall clock, by the newest row of its log; None where the log does not tell.
+
+    `about` is what time it may be (UTC), `last` what the wall clock was in an earlier load. Asking is itself a call
+    that REDCap logs, so that the second answer begins with the first question. Only design calls are asked for, which
+    are few.
+    """
+    begin = ServerClock().window_begin(about) - LATELY
+    begin = begin if last is None else min(begin, last)
     try:
-        for start, end in _slices(begin, upto):
-            # Whether the edges belong to a range is not documented: a minute more is asked for, and cut off here.
-            rows = client.log(begin=start - timedelta(minutes=1), end=end and end + timedelta(minutes=1))
-            found[:0] = [row for row in rows if _within(stamp(row), start, end)]
+        client.log(begin=begin, logtype="manage")
+        return newest_call(client.log(begin=begin, logtype="manage"))
     except (errors.MissingRight, errors.RequestRefused):
-        return None, False
+        return None
     except ABOUT_THE_REQUEST as problem:
-        log.warning("%s: the log could not be had, so every record is read: %s", client.project, problem)
-        return None, True
-    return tuple(found), True
-
-
-def _slices(begin: datetime, upto: datetime) -> Iterator[tuple[datetime, datetime | None]]:
-    """Ranges of at most a week; the last has no end, as the server's wall clock may be ahead of UTC."""
-    while upto - begin > SLICE:
-        yield begin, begin + SLICE
-        begin += SLICE
-    yield begin, None
-
-
-def _within(moment: datetime | None, start: datetime, end: datetime | None) -> bool:
-    return moment is None or (start < moment and (end is None or moment <= end))
-
-
-def stamp(row: model.LogRow) -> datetime | None:
-    """When a row of the log was written, on the server's wall clock; None where that cannot be read."""
-    try:
-        return datetime.fromisoformat(row.timestamp)
-    except ValueError:
+        log.warning("%s: the log could not be asked for the time: %s", client.project, problem)
         return None
 
 
@@ -131,25 +161,18 @@ def as_utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def kept_details(details: str | None, columns: Sequence[str], *, whole: bool) -> str | None:
-    """A log row's details as they may be kept: as they are, or only the fields where some values are left out."""
-    return details if whole else ", ".join(columns) or None
-
-
 def told_deleted(evidence: Evidence | None) -> frozenset[str]:
     """Records of which the last thing that REDCap's log says is that they were deleted."""
-    last: dict[str, changes.Happening] = {}
-    for change in evidence.logged if evidence is not None else ():
-        last.setdefault(change.record, change.what)
-    return frozenset(record for record, what in last.items() if what is changes.Happening.DELETED)
+    if evidence is None or evidence.log is None:
+        return frozenset()
+    return evidence.log.gone_since(evidence.begin)
 
 
 def unexplained(vanished: Collection[str], evidence: Evidence | None) -> tuple[str, ...] | None:
     """Records that are gone without REDCap's log saying that they were deleted; None where the log may not be read."""
-    if evidence is None or evidence.rows is None:
+    if evidence is None or evidence.log is None:
         return None
-    told = {change.record for change in evidence.logged if change.what is changes.Happening.DELETED}
-    renamed = sum(change.what is changes.Happening.RENAMED for change in evidence.logged)
+    told = evidence.log.deleted_since(evidence.begin)
     silent = tuple(record for record in vanished if record not in told)
     # A renamed record leaves its old id without a word.
-    return silent if len(silent) > renamed else ()
+    return silent if len(silent) > evidence.log.renames_since(evidence.begin) else ()

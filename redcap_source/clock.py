@@ -34,12 +34,23 @@ def offset_seen(entries: Iterable[LogRow], answered_at: datetime, *, username: s
     of the log's answer (naive: UTC). With `username` only that user's rows count. A row that is older after all
     either tells nothing or an offset that is too small, which makes `window_begin` earlier: slower, not wrong.
     """
+    newest = newest_call(entries, username=username)
+    return None if newest is None else offset_between(newest, answered_at)
+
+
+def newest_call(entries: Iterable[LogRow], *, username: str | None = None) -> datetime | None:
+    """The server's local time by the newest row of an API call, newest row first as they come; None if none tells."""
     ours = (stamp_of(entry.timestamp) for entry in entries if _is_api_call(entry, username))
     # In the hour that autumn repeats the newest row does not have the latest stamp, so their order counts.
-    newest = next((stamp for stamp in ours if stamp is not None), None)
-    if newest is None:
-        return None
-    ahead = newest - _naive_utc(answered_at)
+    return next((stamp for stamp in ours if stamp is not None), None)
+
+
+def offset_between(stamp: datetime, answered_at: datetime) -> timedelta | None:
+    """How far local time is ahead of UTC, where a call that was answered at that moment has this stamp in the log.
+
+    None where no zone in use explains the two, so that one of them is wrong or older than it should be.
+    """
+    ahead = stamp - _naive_utc(answered_at)
     offset = -((-(ahead + _YOUNGEST)) // _QUARTER) * _QUARTER
     return offset if _is_in_use(offset) and offset - ahead <= _OLDEST else None
 

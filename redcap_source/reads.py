@@ -3,7 +3,7 @@
 Each method says what is sent and what its answer becomes; changes are in writes.py, sending is client.py's.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -127,18 +127,39 @@ class Reads(Sender):
 
         There is no paging: an unbounded request on an old project can take minutes, so ask for slices of time.
         """
+        rows: list[model.LogRow] = []
+
+        def take_anew() -> Callable[[model.LogRow], object]:
+            rows.clear()
+            return rows.append
+
+        self.read_log(take_anew, begin, end, logtype, user, record, dag)
+        return tuple(rows)
+
+    def read_log(
+        self,
+        open_taker: Callable[[], Callable[[model.LogRow], object]],
+        begin: Moment = None,
+        end: Moment = None,
+        logtype: str = "",
+        user: str = "",
+        record: str = "",
+        dag: str = "",
+    ) -> Received:
+        """The same rows one by one, so that a long log is never wholly in memory.
+
+        Each attempt asks `open_taker` for what takes its rows: what an attempt that failed has handed over is void.
+        """
         parameters: dict[str, Parameter] = {"logtype": logtype, "user": user, "record": record, "dag": dag}
         parameters |= {"beginTime": begin, "endTime": end}
         request = Request("log", parameters=parameters)
         asked = self._asked(request)
-        rows: list[model.LogRow] = []
 
         def open_sink() -> JsonRows:
-            rows.clear()
-            return JsonRows(lambda row: rows.append(bound(model.LogRow, row, asked)), asked, self._memory_limit)
+            take = open_taker()
+            return JsonRows(lambda row: take(bound(model.LogRow, row, asked)), asked, self._memory_limit)
 
-        self._receive(request, open_sink)
-        return tuple(rows)
+        return self._receive(request, open_sink)[0]
 
     # --- Records ---
 

@@ -22,7 +22,7 @@ VERSION = ("_valid_from", "_run_id")
 # No project's name has a colon, so no schema of these is another project's.
 NOW, PAST = ":now", ":past"
 # What a working file of this version looks like; another is not read.
-FORMAT = 2
+FORMAT = 3
 OTHER_FORMAT = "another version of redcap-warehouse made it"
 
 EVENT = dictionary.EVENT_COLUMN

@@ -10,9 +10,9 @@ import json
 import logging
 import shutil
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from pipelines.errors import WarehouseUnreadable
 from pipelines.structure import Structure
 from pipelines.warehouse import catalog, renames
 from pipelines.warehouse.apply import Staged, Touched, apply_chunks, holds_data
+from pipelines.warehouse.audit_log import keep_log
 from pipelines.warehouse.census import Census
 from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, rewrite
 from pipelines.warehouse.connection import (
@@ -53,6 +54,7 @@ from pipelines.warehouse.renames import Renames
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.trace import DELETE, Cell, RunStamp, attribute, close_versions, note_cells
 from pipelines.warehouse.views import publication
+from redcap_source.clock import ServerClock
 
 log = logging.getLogger("redcap_warehouse")
 
@@ -79,6 +81,18 @@ class ChunkEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Frontier:
+    """A moment as of which, or of later, every record that is not still to do is in the mirror."""
+
+    upto: datetime
+    """REDCap's clock, in UTC."""
+    wall: datetime | None = None
+    """The same on the server's wall clock, where its log told."""
+    ahead: timedelta = timedelta(0)
+    """How far REDCap's clock was ahead of this computer's."""
+
+
+@dataclass(frozen=True, slots=True)
 class Yesterday:
     """What the mirror knew before this load; times are REDCap's clock, in UTC."""
 
@@ -87,8 +101,8 @@ class Yesterday:
     visible_columns: tuple[str, ...]
     watermark: datetime | None
     chunk_records: int | None
-    frontier: datetime | None
-    """Every record that is not still to do is in the mirror as it was then or later."""
+    reached: Frontier | None
+    """None where no load came so far that another can go on from it."""
     refreshed: datetime | None
     """When the last reading of everything that was completed began."""
     refreshing: bool
@@ -100,30 +114,10 @@ class Yesterday:
     offset: timedelta | None
     """How far REDCap's wall clock was ahead of UTC."""
 
-
-@dataclass(frozen=True, slots=True)
-class LoggedChange:
-    """What REDCap's log says of one record, as the ledger of changes is signed with it."""
-
-    record: str = field(repr=False)
-    what: str
-    columns: tuple[str, ...]
-    instance: int | None
-    event_label: str | None
-    username: str = field(repr=False)
-    changed_at: datetime | None
-    """UTC, where it can be told."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedRow:
-    """One row of REDCap's log as it is kept; the time is the server's own."""
-
-    timestamp: datetime
-    username: str = field(repr=False)
-    action: str = field(repr=False)
-    details: str | None = field(repr=False)
-    record: str | None = field(repr=False)
+    @property
+    def frontier(self) -> datetime | None:
+        """Every record that is not still to do is in the mirror as it was then or later."""
+        return None if self.reached is None else self.reached.upto
 
 
 class Mirror:
@@ -151,7 +145,7 @@ class Mirror:
             in_group=DATA_ACCESS_GROUP not in names if names else None,
             watermark=watermark[0] if watermark else None,
             chunk_records=chunking[0] if chunking else None,
-            frontier=frontier[0] if frontier else None,
+            reached=_frontier(*frontier) if frontier else None,
             refreshed=refreshed,
             refreshing=refreshing,
             ended=self._row(self._state["any_ended"]) is not None,
@@ -414,7 +408,7 @@ class Mirror:
 
     @doing("noting what is to be read")
     def plan(
-        self, census: Census, changed: Collection[str], *, everything: bool, upto: datetime | None
+        self, census: Census, changed: Collection[str], *, everything: bool, upto: Frontier | None
     ) -> tuple[str, ...]:
         """Put what may have changed on the list of what is to do; returns the list, in REDCap's order.
 
@@ -432,9 +426,11 @@ class Mirror:
             wanted = census.records if everything else {*changed, *otherwise}
             self.connection.execute(self._state["keep_todo"], {"records": list(wanted)})
             if everything and upto is not None:
-                self.connection.execute(self._state["begin_refresh"], {"upto": upto})
+                self.connection.execute(self._state["begin_refresh"], {"upto": upto.upto})
             if upto is not None:
-                self.connection.execute(self._state["move_frontier"], {"upto": upto})
+                seconds = int(upto.ahead.total_seconds())
+                values = {"upto": upto.upto, "wall": upto.wall, "ahead_seconds": seconds}
+                self.connection.execute(self._state["move_frontier"], values)
             todo = self.connection.execute(self._state["read_todo"]).fetchall()
             self.connection.execute("DROP TABLE census_now")
         return tuple(record for (record,) in todo)
@@ -466,30 +462,11 @@ class Mirror:
 
     @doing("keeping REDCap's log")
     def keep_log(
-        self, rows: Iterable[LoggedRow], changes: Iterable[LoggedChange], begin: datetime, run_id: str
+        self, files: Sequence[Path], stamps: Collection[datetime], begin: datetime, clock: ServerClock, run_id: str
     ) -> None:
         """REDCap's log from `begin` (its own clock) on, for auditors; and what it says of records, for signing."""
         with self.transaction():
-            # The first minute may have come in part; what was kept of it before is kept.
-            self.connection.execute("DELETE FROM redcap.audit_log WHERE timestamp > $begin", {"begin": begin})
-            self._insert_many(
-                "redcap.audit_log",
-                ("project", "timestamp", "username", "action", "details", "record", "run_id"),
-                ({"project": self.project, **asdict(row), "run_id": run_id} for row in rows if row.timestamp > begin),
-            )
-            self.connection.execute("DELETE FROM state.logged")
-            self._insert_many(
-                "state.logged",
-                ("record", "what", "columns", "instance", "event_label", "username", "changed_at"),
-                (asdict(change) for change in changes),
-            )
-
-    def _insert_many(self, table: str, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-        listed = [{name: row[name] for name in columns} for row in rows]
-        if not listed:
-            return
-        schema, name = table.split(".")
-        catalog.insert_json(self.connection, schema, name, listed)
+            keep_log(self.connection, files, stamps, begin, clock, project=self.project, run_id=run_id)
 
     # -- records -------------------------------------------------------------------------------------------
 
@@ -672,6 +649,10 @@ class Mirror:
             {"now": self.project + NOW, "past": self.project + PAST},
         ).fetchall()
         return {(schema, table): columns for schema, table, columns in found}
+
+
+def _frontier(upto: datetime, wall: datetime | None, ahead_seconds: int) -> Frontier:
+    return Frontier(upto, wall, timedelta(seconds=ahead_seconds))
 
 
 @contextmanager

@@ -58,6 +58,7 @@ CALLS = {
     "data_access_groups": lambda client, folder: client.data_access_groups(),
     "data_access_group_assignments": lambda client, folder: client.data_access_group_assignments(),
     "log": lambda client, folder: client.log(),
+    "read_log": lambda client, folder: client.read_log(lambda: lambda row: None),
     "record_ids": lambda client, folder: client.record_ids("record_id"),
     "export_records": lambda client, folder: client.export_records(),
     "export_records eav": lambda client, folder: client.export_records(type="eav"),

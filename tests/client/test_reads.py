@@ -117,3 +117,18 @@ def test_given_records_are_not_asked_for_again(serve):
         with pytest.raises(ValueError, match="one record"):
             next(client.iter_records(0))
     assert len(server.forms) == 2
+
+
+def test_rows_of_the_log_that_a_failed_attempt_handed_over_are_void(serve):
+    one, two = b'{"timestamp":"2026-03-10 12:01"}', b'{"timestamp":"2026-03-10 12:00"}'
+    server = serve(answer(b"[" + one + b","), answer(b"[" + one + b"," + two + b"]"))
+    attempts = []
+
+    def take_anew():
+        attempts.append([])
+        return attempts[-1].append
+
+    with client_of(server, attempts=2) as client:
+        received = client.read_log(take_anew)
+    assert received.attempts == 2
+    assert [[row.timestamp[-2:] for row in rows] for rows in attempts] == [["01"], ["01", "00"]]

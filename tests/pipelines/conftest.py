@@ -6,6 +6,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -26,6 +27,8 @@ class Site:
     folder: Path
     monkeypatch: pytest.MonkeyPatch
     settings: str = ""
+    clock_off: timedelta = timedelta(0)
+    """How far this computer's clock is ahead of the server's."""
     handles: dict[str, ProjectHandle] = field(default_factory=dict)
 
     def add(self, name: str, project) -> ProjectHandle:
@@ -57,9 +60,19 @@ class Site:
         return WarehouseFolder(self.folder / "warehouse")
 
     def load(self, name: str = "study", **options: bool) -> LoadReport:
-        """One load, without waiting between retries."""
+        """One load, without waiting between retries, on a computer whose clock runs with the server's."""
         config = self.config
-        return load_project(config, config.project(name), options=LoadOptions(**options), sleep=lambda seconds: None)
+        return load_project(
+            config,
+            config.project(name),
+            options=LoadOptions(**options),
+            now=self.now,
+            sleep=lambda seconds: None,
+        )
+
+    def now(self) -> datetime:
+        """This computer's clock: UTC without a zone."""
+        return (self.simulator.clock.now() + self.clock_off).astimezone(UTC).replace(tzinfo=None)
 
     def night(self, name: str = "study", **options: bool) -> LoadReport:
         """One load and a publish."""

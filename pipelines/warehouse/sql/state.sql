@@ -8,8 +8,9 @@ CREATE TABLE IF NOT EXISTS state.identity (identity VARCHAR, format INTEGER);
 CREATE TABLE IF NOT EXISTS state.fresh (bytes BIGINT);
 -- One row: how far the mirror is known to be whole, on REDCap's clock (UTC).
 CREATE TABLE IF NOT EXISTS state.watermark (upto TIMESTAMP, run_id VARCHAR);
--- One row: every record that is not to do is in the mirror as it was then or later, on REDCap's clock (UTC).
-CREATE TABLE IF NOT EXISTS state.frontier (upto TIMESTAMP);
+-- One row: every record that is not to do is in the mirror as it was then or later, on REDCap's clock (UTC); the same
+-- moment on the server's wall clock, where its log told; and how far REDCap's clock was ahead of this computer's.
+CREATE TABLE IF NOT EXISTS state.frontier (upto TIMESTAMP, wall TIMESTAMP, ahead_seconds BIGINT);
 -- Records that have to be read before the mirror is whole; what lands leaves the list in the same transaction.
 CREATE TABLE IF NOT EXISTS state.todo (record VARCHAR);
 -- The records of the last census, each with a digest of where it had rows and of its data access group: in all events
@@ -54,7 +55,7 @@ SELECT count(*) > 0 FROM duckdb_schemas() WHERE database_name = current_database
 INSERT INTO state.identity VALUES ($identity, $format);
 
 -- read_frontier --
-SELECT upto FROM state.frontier;
+SELECT upto, wall, ahead_seconds FROM state.frontier;
 
 -- read_instruments --
 SELECT instrument, definition, stale FROM state.instruments;
@@ -179,7 +180,7 @@ SELECT record FROM census_now SEMI JOIN state.todo USING (record) ORDER BY n;
 
 -- move_frontier --
 DELETE FROM state.frontier;
-INSERT INTO state.frontier VALUES ($upto);
+INSERT INTO state.frontier VALUES ($upto, $wall, $ahead_seconds);
 
 -- begin_refresh --
 INSERT INTO state.refresh VALUES ($upto, false);
