@@ -135,7 +135,8 @@ def accused(cells: Sequence[Decided], lines: Sequence[RejectedCell]) -> dict[int
     for line in lines:
         suspects = [cell for cell in cells if _is_record(line.record, cell.place)]
         named = [cell for cell in suspects if cell.column == line.field or _base(cell.column) == line.field]
-        if re.search(r"\brecord level\b", line.message):
+        if not line.field or re.search(r"\brecord level\b", line.message):
+            # It is about the whole record.
             named = suspects
         elif re.search(r"\blocked\b", line.message):
             instruments = {cell.proposal.cell.instrument for cell in named}
@@ -147,6 +148,16 @@ def accused(cells: Sequence[Decided], lines: Sequence[RejectedCell]) -> dict[int
         for cell in values if values and len(named) > 1 and "locked" not in line.message else named:
             found.setdefault(cell.proposal.number, line.message)
     return found
+
+
+def about_records(cells: Sequence[Decided], refusal: str, message: str) -> list[RejectedCell]:
+    """A refusal that lists no cells, as lines about the records it quotes; none where it quotes none of ours."""
+    records = dict.fromkeys(cell.place.record for cell in cells)
+    return [RejectedCell(record, "", "", message) for record in records if _quotes(refusal, record)]
+
+
+def _quotes(text: str, record: str) -> bool:
+    return any(f"{quote}{record}{quote}" in text for quote in "\"'")
 
 
 def _is_record(named: str, place: Place) -> bool:

@@ -7,12 +7,13 @@ looks at, and again for each batch directly before it is sent.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import NamedTuple
 
 from pipelines.warehouse.proposals import Cell, Decision, FormRow, Proposal, Ruling
+from pipelines.writeback.record_ids import look_alikes, trimmed
 from pipelines.writeback.rules import NEW, PASSING, Rule, Rulebook, Why
 from pipelines.writeback.values import canonical
 from redcap_source import dictionary
@@ -37,13 +38,19 @@ class Live:
     rows: Mapping[Place, Mapping[str, str]] = field(repr=False)
     records: frozenset[str] = field(repr=False)
     """Those of the records asked for that exist."""
+    alike: Mapping[str, str] = field(repr=False, default_factory=dict)
+    """For records asked for that do not exist the existing one that REDCap may take them for."""
+    refused: frozenset[str] = field(repr=False, default=frozenset())
+    """Records about which REDCap refuses to answer this token."""
     hidden: frozenset[str] = frozenset()
     """The columns that were asked for and did not come: the token may not see them."""
     taken: Mapping[str, frozenset[str]] = field(repr=False, default_factory=dict)
     """For each value of the secondary unique field the records that have it; only where one is to be written."""
 
     def value(self, place: Place, column: str) -> str:
-        """What a cell holds; blank where there is no row."""
+        """What a cell holds, wherever REDCap may have put it; blank where there is no row."""
+        if place.record in self.alike:
+            place = place._replace(record=self.alike[place.record])
         row = self.rows.get(place)
         return "" if row is None else row.get(column, "")
 
@@ -67,9 +74,11 @@ class Decided:
 
     @property
     def cell(self) -> Cell:
-        """The cell as it is known once a new instance has its number."""
-        cell = self.proposal.cell
-        return cell if cell.instance == self.place.instance else replace(cell, instance=self.place.instance)
+        """The cell as it is known once a new instance has its number, and a new record the id it is made with."""
+        cell, place = self.proposal.cell, self.place
+        if (cell.record, cell.instance) == (place.record, place.instance):
+            return cell
+        return replace(cell, record=place.record, instance=place.instance)
 
     @property
     def ruling(self) -> Ruling:
@@ -182,7 +191,13 @@ def decide(
 ) -> list[Decided]:
     """The decision about every proposal that is not invalid by itself."""
     places = _numbered(sifted, live)
-    decided = [_decided(rulebook, item, places[item.place], live, today, new_records) for item in sifted]
+    absent = {item.place.record for item in sifted} - live.records
+    contested = look_alikes(absent) | live.alike.keys()
+    decided = []
+    for item in sifted:
+        place = places[item.place]
+        why = _absent(item, place, live, new_records, contested)
+        decided.append(_decided(rulebook, item, place, live, today, why))
     decided = _without_taken(rulebook, decided, live)
     return _without_gray(rulebook, decided, live)
 
@@ -209,25 +224,32 @@ def _numbered(sifted: Sequence[Decided], live: Live) -> dict[Place, Place]:
     return places
 
 
-def _decided(rulebook: Rulebook, item: Decided, place: Place, live: Live, today: date, new_records: bool) -> Decided:
+def _decided(rulebook: Rulebook, item: Decided, place: Place, live: Live, today: date, absent: Why | None) -> Decided:
+    """The decision about a cell; `absent` says what is missing for it to be written."""
     rule, proposal = rulebook.rules[item.column], item.proposal
     held = live.value(place, item.column)
-    why = _absent(proposal, place, item.column, live, new_records)
-    if why is not None:
-        return Decided(proposal, place, item.column, Decision.INVALID, why, live=held)
+    if absent is not None:
+        return Decided(proposal, place, item.column, Decision.INVALID, absent, live=held)
     decision = reconcile(rule, proposal.seen, held, proposal.new)
     why = Why.CHANGED if decision is Decision.CONFLICT else None
     warning = rulebook.warning(rule, proposal.new, today) if decision is Decision.WRITE else None
+    if place.record not in live.records and place.record != trimmed(place.record):
+        # A server would trim it, and what was sent would have to be looked for.
+        place, warning = place._replace(record=trimmed(place.record)), warning or Why.TRIMMED
     return Decided(proposal, place, item.column, decision, why, warning, held)
 
 
-def _absent(proposal: Proposal, place: Place, column: str, live: Live, new_records: bool) -> Why | None:
-    """What is missing in REDCap for the cell to be written."""
-    if column in live.hidden:
+def _absent(item: Decided, place: Place, live: Live, new_records: bool, contested: Collection[str]) -> Why | None:
+    """What is missing in REDCap for the cell to be written; `contested` are ids that REDCap may take for others."""
+    if place.record in live.refused:
+        return Why.OUT_OF_REACH
+    if item.column in live.hidden:
         return Why.HIDDEN
     if place.record not in live.records:
+        if place.record in contested:
+            return Why.ALIKE
         return None if new_records else Why.UNKNOWN_RECORD
-    if place.instance and place not in live.rows and not is_new(proposal):
+    if place.instance and place not in live.rows and not is_new(item.proposal):
         # Writing to it would create it; most likely somebody deleted it.
         return Why.UNKNOWN_INSTANCE
     return None

@@ -1,14 +1,15 @@
 """Reading exactly the cells in question from REDCap, now.
 
 A cell that is read as blank may be overwritten, so an answer that lacks a record is not believed before REDCap has
-been asked once more. Deciding is decide.py's business.
+been asked once more, and a record that is not there is looked for under the ids that REDCap may take for it. Deciding
+is done in decide.py, what is asked for in exports.py.
 """
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from pipelines.interrupts import workers
 from pipelines.warehouse.connection import private_files
 from pipelines.wording import counted
 from pipelines.writeback.decide import Decided, Live, Place
+from pipelines.writeback.exports import RecordExport, export_rows, visible_records
+from pipelines.writeback.record_ids import taken_for, trimmed
 from pipelines.writeback.rules import Rulebook
 from redcap_source import RedcapClient, dictionary
 
@@ -43,10 +46,16 @@ def read_live(
         with workers(max(1, min(concurrency, len(parts)))) as pool:
             for _ in pool.map(_Reading.read, readings, parts):
                 pass
+        elsewhere = _elsewhere(client, rulebook, cells, readings, staging / "live.json")
+        if elsewhere:
+            readings.append(_Reading(client, rulebook, staging / "live-elsewhere.json"))
+            readings[-1].read(_moved(cells, elsewhere))
         taken = _taken(client, rulebook, cells, staging / "live.json")
     return Live(
         rows={place: row for reading in readings for place, row in reading.rows.items()},
         records=frozenset().union(*(reading.records for reading in readings)),
+        alike=elsewhere,
+        refused=frozenset().union(*(reading.refused for reading in readings)),
         hidden=frozenset().union(*(reading.hidden for reading in readings)),
         taken=taken,
     )
@@ -78,12 +87,16 @@ class _Reading:
     """What one portion's answers bring."""
 
     def __init__(self, client: RedcapClient, rulebook: Rulebook, path: Path) -> None:
-        self._client = client
         self._rulebook = rulebook
-        self._path = path
+        self._export = RecordExport(client, path, rulebook.record_id_field)
         self.rows: dict[Place, Mapping[str, str]] = {}
         self.records: set[str] = set()
         self.hidden: set[str] = set()
+
+    @property
+    def refused(self) -> set[str]:
+        """Records about which REDCap refuses to answer."""
+        return self._export.refused
 
     def read(self, cells: Sequence[Decided]) -> None:
         """Ask for these cells, and again for records that should have come."""
@@ -94,25 +107,16 @@ class _Reading:
         events = tuple(dict.fromkeys(cell.place.event for cell in cells if cell.place.event))
         due = list(dict.fromkeys(cell.place.record for cell in cells))
         for _ in range(LOOKS):
-            came = self._take(self._rows(fields, due, events), [rule.column for rule in rules])
-            due = [record for record in due if record not in came]
+            # A server that trims ids answers to both.
+            asked = list(dict.fromkeys([*due, *map(trimmed, due)]))
+            came = self._take(self._export.rows(fields, asked, events), [rule.column for rule in rules])
+            due = [record for record in due if record not in came and record not in self.refused]
             if not due:
                 return
             due = self._still_due(due, events)
             if not due:
                 return
         raise ChunkNotProven(reason=f"it leaves out {counted(len(due), 'record')} there should be, {LOOKS} times over")
-
-    def _rows(self, fields: Sequence[str], records: Sequence[str], events: Sequence[str]) -> list[dict[str, Any]]:
-        narrowed: Mapping[str, Sequence[str]] = {"events": events} if events else {}
-        return export_rows(
-            self._client,
-            self._path,
-            fields=fields,
-            records=records,
-            blank_for_gray_form_status=True,
-            **narrowed,
-        )
 
     def _take(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> set[str]:
         came: set[str] = set()
@@ -128,15 +132,11 @@ class _Reading:
     def _still_due(self, records: Sequence[str], events: Sequence[str]) -> list[str]:
         """Of records that did not come, those that should have: they have rows in these events."""
         id_field = self._rulebook.record_id_field
-        there = {
-            str(row[id_field])
-            for row in export_rows(self._client, self._path, fields=[id_field], records=records)
-            if id_field in row
-        }
+        there = {str(row[id_field]) for row in self._export.rows([id_field], records) if id_field in row}
         self.records |= there & set(records)
         if not events:
             return [record for record in records if record in there]
-        rows = self._rows([id_field], [record for record in records if record in there], events) if there else []
+        rows = self._export.rows([id_field], [record for record in records if record in there], events)
         inside = {str(row[id_field]) for row in rows if id_field in row}
         return [record for record in records if record in inside]
 
@@ -151,6 +151,24 @@ def _place(rulebook: Rulebook, row: Mapping[str, str]) -> Place:
     )
 
 
+def _elsewhere(
+    client: RedcapClient, rulebook: Rulebook, cells: Sequence[Decided], readings: Sequence[_Reading], path: Path
+) -> Mapping[str, str]:
+    """For records that are not there the existing ones REDCap may take them for; reads all ids only if any is not."""
+    known = set().union(*(reading.records | reading.refused for reading in readings))
+    absent = {cell.place.record for cell in cells} - known
+    return taken_for(absent, visible_records(client, path, rulebook.record_id_field)) if absent else {}
+
+
+def _moved(cells: Sequence[Decided], elsewhere: Mapping[str, str]) -> list[Decided]:
+    """The cells of records that are not there, as cells of the records REDCap may take them for."""
+    return [
+        replace(cell, place=cell.place._replace(record=elsewhere[cell.place.record]))
+        for cell in cells
+        if cell.place.record in elsewhere
+    ]
+
+
 def _taken(client: RedcapClient, rulebook: Rulebook, cells: Sequence[Decided], path: Path) -> dict[str, frozenset[str]]:
     """Who has the values that are to go into the secondary unique field; asked only if any are."""
     name = rulebook.secondary_unique
@@ -163,15 +181,3 @@ def _taken(client: RedcapClient, rulebook: Rulebook, cells: Sequence[Decided], p
         if (value := str(row.get(name, ""))) in wanted:
             holders[value].add(str(row[id_field]))
     return {value: frozenset(records) for value, records in holders.items()}
-
-
-def export_rows(client: RedcapClient, path: Path, **options: Any) -> list[dict[str, Any]]:
-    """A flat JSON export as rows, by way of a file that is gone when it returns."""
-    try:
-        client.export_records_to(path, format="json", **options)
-        rows = json.loads(path.read_bytes())
-    finally:
-        path.unlink(missing_ok=True)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ChunkNotProven(reason="it is not a list of rows")
-    return rows

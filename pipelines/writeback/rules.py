@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from pipelines.structure import Structure
 from pipelines.warehouse.proposals import Cell, Proposal
+from pipelines.writeback.record_ids import trimmed
 from pipelines.writeback.values import CLOCKS, DATES, NUMBERS, canonical, number
 from redcap_source import dictionary, model
 from redcap_source.dictionary import ValueKind
@@ -57,6 +58,8 @@ class Why(StrEnum):
     STATUS_BLANK = "a form status cannot be blank"
     WAS_INVALID = "was invalid when it was last decided about; propose it again if it is still wanted"
     # Known only once REDCap has been read.
+    ALIKE = "REDCap may take the record id for another one, which differs only in blanks, letter case or accents"
+    OUT_OF_REACH = "REDCap refuses the token this record"
     UNKNOWN_RECORD = "REDCap has no such record"
     UNKNOWN_INSTANCE = "REDCap has no such instance"
     HIDDEN = "the token may not see this field, so it cannot be compared"
@@ -66,12 +69,15 @@ class Why(StrEnum):
     CONTRADICTION = "the same cell is proposed twice, with different values"
     CHANGED = "REDCap holds another value than was seen"
     # Warnings.
+    TRIMMED = "the record is made without the blanks at the ends of its id"
     BELOW = "below the field's minimum"
     ABOVE = "above the field's maximum"
 
 
 PASSING = frozenset(
     {
+        Why.ALIKE,
+        Why.OUT_OF_REACH,
         Why.UNKNOWN_RECORD,
         Why.UNKNOWN_INSTANCE,
         Why.HIDDEN,
@@ -217,7 +223,7 @@ class Rulebook:
         return None if rule in self.allowed else Why.NOT_ALLOWED
 
     def _place_refusal(self, cell: Cell, rule: Rule) -> Why | None:
-        if not cell.record.strip():
+        if not trimmed(cell.record):
             return Why.NO_RECORD
         if cell.instrument and cell.instrument != rule.instrument:
             return Why.OTHER_INSTRUMENT

@@ -38,6 +38,7 @@ from pipelines.wording import counted
 from pipelines.writeback.batches import (
     Parcel,
     Splitting,
+    about_records,
     import_rows,
     in_batches,
     parcels,
@@ -46,6 +47,7 @@ from pipelines.writeback.batches import (
     without,
 )
 from pipelines.writeback.decide import Counts, Decided, Live, Place, counts, decide, sift, unopened_rows
+from pipelines.writeback.exports import may_import
 from pipelines.writeback.live import read_live
 from pipelines.writeback.refusals import WritebackRefused, WritebackStopped
 from pipelines.writeback.rules import Allowed, Rule, Rulebook, Why, make_rulebook
@@ -605,15 +607,25 @@ class Desk:
                     self._deliver(known, self._still_wanted(known, cells, came), came, clears=parcel.clears)
                 except errors.ImportRejected as refusal:
                     splitting.was_refused(refusal.lines, refusal.said or "refused without a word about the cells")
-                    if splitting.hopeless:
-                        for cell in splitting.give_up():
-                            splitting.guilty[cell.proposal.number] = "not sent: REDCap refused everything before it"
+                    self._give_up_if_hopeless(splitting)
+                except (errors.MissingRight, errors.Blocked) as refusal:
+                    if not may_import(self.client):
+                        raise
+                    # The token may write, so the refusal is about some of what was sent.
+                    said = refusal.said or _kind(refusal)
+                    splitting.was_refused(about_records(cells, refusal.server_text, said), said)
+                    self._give_up_if_hopeless(splitting)
                 except errors.TooLarge:
                     splitting.was_refused((), "too large a request")
                 else:
                     splitting.went_through()
         finally:
             came.guilty |= splitting.guilty
+
+    def _give_up_if_hopeless(self, splitting: Splitting) -> None:
+        if splitting.hopeless:
+            for cell in splitting.give_up():
+                splitting.guilty[cell.proposal.number] = "not sent: REDCap refused everything before it"
 
     def _still_wanted(self, known: _Known, cells: Sequence[Decided], came: _Course) -> list[Decided]:
         """The cells without those that somebody changed since they were looked at; asked only if that is long ago.
@@ -624,6 +636,9 @@ class Desk:
             return list(cells)
         self.work.step("look again")
         live = self._read_back(known, cells)
+        hidden = {cell.proposal.number for cell in cells if cell.place.record in live.refused}
+        came.guilty |= dict.fromkeys(hidden - came.left, f"not sent: {Why.OUT_OF_REACH}")
+        cells = [cell for cell in cells if cell.proposal.number not in hidden]
         touched = [cell for cell in cells if not _same_as_before(known.rulebook, cell, live)]
         arrived = {
             cell.proposal.number
@@ -833,6 +848,8 @@ def _said_of(cell: Decided | None) -> tuple[str, ...]:
     return cell.proposal.new, cell.proposal.seen, cell.live, cell.place.record
 
 
+UNREADABLE = "REDCap refuses the token this record, so nobody knows what it holds"
+LANDED_ELSEWHERE = "REDCap put it into another record, whose id differs only in blanks, letter case or accents"
 NEVER_ARRIVED = "it never arrived in REDCap"
 CHANGED_BEFORE = "not sent: somebody changed it before"
 OTHER_VALUE = "REDCap holds another value than was sent"
@@ -846,8 +863,10 @@ def _settlement(rulebook: Rulebook, cell: Decided, live: Live, came: _Course, *,
         return Settlement(number, Status.FAILED, held, came.guilty[number])
     if number in came.changed and number not in came.left:
         return Settlement(number, Status.FAILED, held, CHANGED_BEFORE, closes=False)
+    if cell.place.record in live.refused:
+        return None if lost else Settlement(number, Status.NOT_CONFIRMED, "", UNREADABLE)
     if _arrived(rulebook, cell, held):
-        return Settlement(number, Status.CONFIRMED, held)
+        return _arrival(cell, live, held)
     if _same(rule, held, cell.live):
         return None if lost else Settlement(number, Status.NOT_CONFIRMED, held, NEVER_ARRIVED)
     return Settlement(number, Status.NOT_CONFIRMED, held, OTHER_VALUE)
@@ -863,11 +882,20 @@ def _not_sent(settled: Settlement, why: str) -> Settlement:
 def _late_settlement(rulebook: Rulebook, cell: Decided, live: Live) -> Settlement:
     """What became of a cell of a run that died; one that never arrived may be sent by this run."""
     held = live.value(cell.place, cell.column)
+    if cell.place.record in live.refused:
+        return Settlement(cell.proposal.number, Status.NOT_CONFIRMED, "", UNREADABLE)
     if _arrived(rulebook, cell, held):
-        return Settlement(cell.proposal.number, Status.CONFIRMED, held)
+        return _arrival(cell, live, held)
     if _same(rulebook.rules[cell.column], held, cell.live):
         return Settlement(cell.proposal.number, Status.FAILED, held, NEVER_ARRIVED, closes=False)
     return Settlement(cell.proposal.number, Status.NOT_CONFIRMED, held, OTHER_VALUE)
+
+
+def _arrival(cell: Decided, live: Live, held: str) -> Settlement:
+    """A cell that holds what was sent: confirmed, unless it is another record's."""
+    if cell.place.record in live.alike:
+        return Settlement(cell.proposal.number, Status.NOT_CONFIRMED, held, LANDED_ELSEWHERE)
+    return Settlement(cell.proposal.number, Status.CONFIRMED, held)
 
 
 def _arrived(rulebook: Rulebook, cell: Decided, held: str) -> bool:

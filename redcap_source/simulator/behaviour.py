@@ -48,6 +48,11 @@ class Behaviour:
     import_calculated: Literal["ignore", "refuse"] = "ignore"
     import_checks_form_rights: bool = False
     import_checks_limits: bool = False
+    # An export that names a record of another data access group than its user's: such records are left out, or the
+    # whole request is refused.
+    foreign_records: Literal["omit", "refuse"] = "omit"
+    # MySQL looks record ids up without regard to letter case, so an import of `A1` may be saved in `a1`.
+    ids_ignore_case: bool = False
     # Warnings before the body of a new project's token have been seen.
     noisy_project_creation: bool = False
     # Exports of more cells than this fail for want of memory; 0 is no limit.

@@ -5,6 +5,9 @@ The texts REDCap answers with live beside the rule that refuses, not here.
 
 from __future__ import annotations
 
+# Not recorded of a real server.
+FOREIGN_RECORD = 'The record "%s" does not exist in your Data Access Group.'
+
 
 class SimulatorError(Exception):
     """The simulator was given something it cannot use; the message says what, where and what to do."""

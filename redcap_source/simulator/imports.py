@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.dictionary import Column
-from redcap_source.simulator.errors import Refusal
+from redcap_source.simulator.errors import FOREIGN_RECORD, Refusal
 from redcap_source.simulator.parameters import Parameters
 from redcap_source.simulator.project import Event, Project
 from redcap_source.simulator.records import Record, Slot
@@ -44,6 +44,7 @@ class ImportOptions:
     refuses_calculated: bool = False
     checks_form_rights: bool = False
     checks_limits: bool = False
+    ids_ignore_case: bool = False
 
     @staticmethod
     def of(parameters: Parameters, behaviour: Behaviour) -> ImportOptions:
@@ -55,6 +56,7 @@ class ImportOptions:
             refuses_calculated=behaviour.import_calculated == "refuse",
             checks_form_rights=behaviour.import_checks_form_rights,
             checks_limits=behaviour.import_checks_limits,
+            ids_ignore_case=behaviour.ids_ignore_case,
         )
 
 
@@ -132,9 +134,11 @@ class _Checker:
                 name = self._project.dictionary.record_id
                 raise Refusal(f"The record identifier field '{name}' has no value in one or more rows of the data.")
             return
+        if self._options.ids_ignore_case:
+            record_id = self._project.records.found_as(record_id)
         record = self._project.records.get(record_id)
         if self._group and record is not None and record.group != self._group:
-            raise Refusal(f'The record "{record_id}" does not exist in your Data Access Group.', 403)
+            raise Refusal(FOREIGN_RECORD % record_id, 403)
         event = self._event(row, record_id)
         cells = self._cells(row)
         slot = self._slot(row, record_id, event, cells) if event is not None else None

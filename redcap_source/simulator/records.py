@@ -73,6 +73,12 @@ class RecordStore:
             return self._makes(record)
         return held
 
+    def found_as(self, record: str) -> str:
+        """The id under which a look-up finds a record that ignores letter case; the id itself where there is none."""
+        if record in self:
+            return record
+        return next((known for known in self.ids() if known.casefold() == record.casefold()), record)
+
     def ids(self) -> list[str]:
         """All record ids in natural order."""
         if self._order is None:

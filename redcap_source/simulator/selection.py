@@ -12,7 +12,7 @@ from datetime import datetime
 from redcap_source.simulator import logic
 from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.dictionary import Column
-from redcap_source.simulator.errors import Refusal
+from redcap_source.simulator.errors import FOREIGN_RECORD, Refusal
 from redcap_source.simulator.log import Effect
 from redcap_source.simulator.names import natural_key
 from redcap_source.simulator.parameters import Parameters
@@ -96,6 +96,8 @@ def selection_of(
     columns, with_id = _columns(project, parameters, refuse=refuse)
     allowed = exportable_columns(project.dictionary, rights, columns)
     user_group = project.users[username].group
+    if user_group and behaviour.foreign_records == "refuse":
+        _refuse_foreign(project, parameters.items("records"), user_group)
     return Selection(
         columns=allowed,
         with_record_id=with_id,
@@ -108,6 +110,13 @@ def selection_of(
         is_whole=len(columns) >= len(project.dictionary.columns) - 1,
         id_only_instances=behaviour.id_only_instances,
     )
+
+
+def _refuse_foreign(project: Project, asked: list[str], group: str) -> None:
+    for record_id in asked:
+        record = project.records.get(record_id)
+        if record is not None and record.group != group:
+            raise Refusal(FOREIGN_RECORD % record_id, 403)
 
 
 def _columns(project: Project, parameters: Parameters, *, refuse: bool) -> tuple[list[Column], bool]:
@@ -148,6 +157,8 @@ def _events(project: Project, parameters: Parameters, *, refuse: bool) -> frozen
 
 def _record_ids(project: Project, parameters: Parameters, behaviour: Behaviour) -> tuple[str, ...]:
     asked = parameters.items("records")
+    if behaviour.ids_ignore_case:
+        asked = [project.records.found_as(record) for record in asked]
     # Few of many are looked up, not searched for.
     known = sorted({record for record in asked if record in project.records}, key=natural_key)
     ids = known if asked else project.records.ids()
