@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-daemon test-browser dev bench check fix fuzz lock clean
+.PHONY: help demo test test-daemon test-browser dev bench check fix fuzz mutation lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ fix: $(DEV_STAMP)  ## what a tool can mend by itself
 
 fuzz: $(DEV_STAMP)  ## long runs of the property tests (FUZZ_EXAMPLES=N, default 2000)
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/python -m pytest tests -m fuzz -p no:xdist
+
+mutation: $(DEV_STAMP)  ## small wrongs in the modules that guard data, and which of them the tests notice (MUTANTS=N, SEED=N)
+	$(BIN)/python -m tests.mutation.run --mutants $${MUTANTS:-300} --seed $${SEED:-1}
 
 lock:  ## pin the dependencies anew (needs uv)
 	uv pip compile -q pyproject.toml --extra build --extra dev --universal --python-version 3.11 \

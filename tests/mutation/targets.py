@@ -1,0 +1,69 @@
+"""The modules that guard data, and the tests that cover each, those that tell soonest first."""
+
+from __future__ import annotations
+
+CLIENT = ("tests/client/test_client.py", "tests/client/test_reads.py", "tests/client/test_against_simulator.py")
+LOADING = ("tests/pipelines/test_sync.py", "tests/pipelines/test_nights.py", "tests/nights/test_stories.py")
+WRITING = ("tests/writeback/test_writeback.py", "tests/writeback/test_batches.py", "tests/writeback/test_faults.py")
+
+# Source -> the tests made for it; what covers its area follows (see `covering`).
+TARGETS: dict[str, tuple[str, ...]] = {
+    "redcap_source/verdict.py": ("tests/client/test_verdict.py", "tests/client/test_limits.py"),
+    "redcap_source/ending.py": (
+        "tests/client/test_rows.py",
+        "tests/client/test_request.py",
+        "tests/client/test_limits.py",
+    ),
+    "redcap_source/encoding.py": ("tests/client/test_limits.py",),
+    "redcap_source/sinks.py": ("tests/client/test_limits.py", "tests/client/test_files.py"),
+    "redcap_source/rows.py": ("tests/client/test_rows.py",),
+    "redcap_source/changes.py": ("tests/client/test_changes.py",),
+    "redcap_source/clock.py": ("tests/client/test_clock.py",),
+    "redcap_source/dictionary.py": ("tests/client/test_dictionary.py",),
+    "redcap_source/retry.py": ("tests/client/test_retry.py",),
+    "redcap_source/discretion.py": ("tests/client/test_discretion.py", "tests/client/test_privacy.py"),
+    "pipelines/worklist.py": ("tests/pipelines/test_worklist.py",),
+    "pipelines/planning.py": ("tests/pipelines/test_worklist.py", "tests/pipelines/test_scopes.py"),
+    "pipelines/scopes.py": ("tests/pipelines/test_scopes.py",),
+    "pipelines/missing.py": ("tests/pipelines/test_missing.py",),
+    "pipelines/refusals.py": ("tests/pipelines/test_missing.py",),
+    "pipelines/extract.py": ("tests/pipelines/test_missing.py",),
+    "pipelines/selection.py": ("tests/pipelines/test_selection.py",),
+    "pipelines/sync.py": (),
+    "pipelines/warehouse/apply.py": ("tests/pipelines/test_apply.py",),
+    "pipelines/warehouse/proof.py": ("tests/pipelines/test_proof.py",),
+    "pipelines/warehouse/census.py": ("tests/pipelines/test_scopes.py",),
+    "pipelines/warehouse/departure.py": ("tests/pipelines/test_apply.py",),
+    "pipelines/warehouse/misfits.py": ("tests/pipelines/test_types.py", "tests/pipelines/test_invalid_values.py"),
+    "pipelines/warehouse/types.py": ("tests/pipelines/test_types.py",),
+    "pipelines/warehouse/views.py": ("tests/pipelines/test_types.py", "tests/pipelines/test_publish.py"),
+    "pipelines/warehouse/trace.py": ("tests/pipelines/test_apply.py",),
+    "pipelines/warehouse/renames.py": ("tests/nights/test_renames.py",),
+    "pipelines/warehouse/mirror.py": ("tests/pipelines/test_apply.py",),
+    "pipelines/warehouse/audit.py": ("tests/pipelines/test_audit.py",),
+    "pipelines/warehouse/publish.py": ("tests/pipelines/test_publish.py",),
+    "pipelines/warehouse/take_up.py": ("tests/pipelines/test_publish.py",),
+    "pipelines/warehouse/journal.py": (),
+    "pipelines/warehouse/sql/audit.sql": ("tests/pipelines/test_audit.py",),
+    "pipelines/warehouse/sql/departure.sql": ("tests/pipelines/test_apply.py",),
+    "pipelines/warehouse/sql/reading.sql": ("tests/test_cli.py",),
+    "pipelines/warehouse/sql/renames.sql": ("tests/nights/test_renames.py",),
+    "pipelines/warehouse/sql/state.sql": ("tests/pipelines/test_apply.py",),
+    "pipelines/warehouse/sql/writeback.sql": (),
+    "pipelines/writeback/decide.py": ("tests/writeback/test_decide.py",),
+    "pipelines/writeback/rules.py": ("tests/writeback/test_rules.py",),
+    "pipelines/writeback/values.py": ("tests/writeback/test_values.py", "tests/writeback/test_rules.py"),
+    "pipelines/writeback/live.py": (),
+    "pipelines/writeback/batches.py": ("tests/writeback/test_batches.py",),
+    "pipelines/writeback/shell.py": (),
+    "pipelines/writeback/withdraw.py": ("tests/writeback/test_withdraw.py",),
+}
+
+
+def covering(path: str) -> list[tuple[str, ...]]:
+    """The tests to run against a source's mutants, stage by stage: its own, then its area's."""
+    own = TARGETS[path]
+    area = CLIENT if path.startswith("redcap_source/") else LOADING
+    if "writeback" in path or path.endswith("journal.py"):
+        area = WRITING
+    return [stage for stage in (own, tuple(test for test in area if test not in own)) if stage]
