@@ -50,6 +50,25 @@ def select(narrowed: Structure, project: ProjectConfig) -> Selection:
     return Selection()
 
 
+def unknown_in_writeback(structure: Structure, project: ProjectConfig) -> tuple[str, ...]:
+    """What to say of names that may be written back by projects.yaml and that REDCap does not have; the load goes on.
+
+    A mistyped name would otherwise only show weeks later, as a proposal that may not be written.
+    """
+    instruments = {i.instrument_name for i in structure.instruments}
+    fields = {f.field_name for f in structure.fields} | {f"{name}_complete" for name in instruments}
+    fields |= {name.export_field_name for name in structure.export_field_names}
+    unknown = (
+        ("fields", sorted(set(project.writeback.fields) - fields)),
+        ("instruments", sorted(set(project.writeback.instruments) - instruments)),
+    )
+    return tuple(
+        f"projects.yaml, projects.{project.name}.writeback.{key}: REDCap has no {', '.join(names)}."
+        for key, names in unknown
+        if names
+    )
+
+
 def _wanted_instruments(structure: Structure, project: ProjectConfig) -> set[str]:
     known = {i.instrument_name for i in structure.instruments}
     wanted = set(known)

@@ -40,7 +40,7 @@ from pipelines.interrupts import was_interrupted
 from pipelines.log_reading import LogTerms
 from pipelines.planning import Errand, Planner, only_in
 from pipelines.refusals import Guard
-from pipelines.selection import narrow
+from pipelines.selection import narrow, unknown_in_writeback
 from pipelines.server_time import ServerTime, set_back, why_everything
 from pipelines.structure import Structure, read_structure
 from pipelines.warehouse.apply import Staged, Touched
@@ -377,7 +377,8 @@ class Load:
         # Taken before anything else is read: what changes from now on belongs to the next night.
         began = self._look_at_clocks(client, yesterday)
         self.stamp = replace(self.stamp, baseline=not yesterday.ended)
-        structure = narrow(read_structure(client, version), self.project)
+        whole = read_structure(client, version)
+        structure = narrow(whole, self.project)
         guard = self._guard()
         guard.check_binding(structure, yesterday)
         self.progress.step("census")
@@ -424,7 +425,7 @@ class Load:
             vanished=vanished,
             in_redcap=len(census.records),
             upto=None if frontier is None else frontier.upto,
-            remarks=began.remarks(yesterday, evidence),
+            remarks=(*began.remarks(yesterday, evidence), *unknown_in_writeback(whole, self.project)),
             chunk_records=yesterday.chunk_records,
             calls=client.calls,
         )
