@@ -699,16 +699,18 @@ class Desk:
         settled = [one for one in looked if one is not None]
         if stopped is not None and not lost:
             settled = [_not_sent(one, f"not sent: {_kind(stopped)}") for one in settled]
-        self._account(settled, sent)
+        self._account(settled, sent, live)
         if stopped is not None:
             self._bring_in(known)
             raise self._stopped(stopped) from None
 
-    def _account(self, settled: Sequence[Settlement], cells: Sequence[Decided]) -> None:
-        """Have what became of cells kept with the next records that are brought in."""
+    def _account(self, settled: Sequence[Settlement], cells: Sequence[Decided], live: Live) -> None:
+        """Have what became of cells kept with the next records that are brought in: those they were seen to be in."""
         self._read_at = min(self._read_at, time.monotonic())
         self._settled += settled
-        self._due |= dict.fromkeys(cell.place.record for cell in cells)
+        # To ask for a record that REDCap does not show would hold the others back.
+        there = (live.alike.get(cell.place.record, cell.place.record) for cell in cells)
+        self._due |= dict.fromkeys(record for record in there if record in live.records)
         self._tally.add(settled, cells)
 
     def _bring_in(self, known: _Known) -> None:
@@ -793,7 +795,7 @@ class Desk:
             Settlement(entry.proposal, Status.NOT_CONFIRMED, "", "the project has no such field any more")
             for entry in gone
         ]
-        self._account(settled, cells)
+        self._account(settled, cells, live)
         self._tally.settled = len(settled)
 
 

@@ -19,6 +19,7 @@ from pipelines.writeback import (
     plan_writeback,
     propose_rows,
     revert_writeback,
+    show,
 )
 from redcap_source.simulator import ProjectHandle, Simulator
 from tests.pipelines.conftest import Site
@@ -67,6 +68,11 @@ class WritebackSite(Site):
         """A query of the project's working file."""
         with duckdb.connect(str(self.warehouse.mirror(name)), read_only=True) as connection:
             return connection.execute(query).fetchall()
+
+    def kept(self, table: str, columns: str, name: str = "study") -> list[tuple]:
+        """Rows of schema writeback as readers find them, of one project; tables of all projects hold others' too."""
+        order = {"batches": "created_at", "proposals": "proposal", "journal": "request, proposal, record, field"}[table]
+        return self.rows(f"SELECT {columns} FROM writeback.{table} WHERE project = '{name}' ORDER BY {order}")
 
     def journal(self, columns: str = "record, field, before_value, new_value, after_value, status") -> list[tuple]:
         return self.work(f"SELECT {columns} FROM writeback.journal WHERE status <> 'followed' ORDER BY proposal")
@@ -138,7 +144,11 @@ class Template:
 
 @pytest.fixture(scope="session")
 def classic(tmp_path_factory) -> Iterator[Template]:
-    """The classic study; records 1 to 4 have weights, remarks and complaints as told."""
+    """The classic study; records 1 to 4 have weights, remarks and complaints as told.
+
+    Beside it a neighbour: a project with the same fields and record ids, and a batch of the same name, of which one
+    proposal was sent and one is open.
+    """
     folder = tmp_path_factory.mktemp("classic")
     with Simulator() as simulator, pytest.MonkeyPatch.context() as monkeypatch:
         site = WritebackSite(simulator, folder, monkeypatch)
@@ -147,6 +157,12 @@ def classic(tmp_path_factory) -> Iterator[Template]:
             complaints = {"complaints___1": "1", "complaints___2": "0"}
             handle.save(record, {"weight": weight, "height": "170.0", "remarks": f"remark {record}", **complaints})
         site.night()
+        site.study("classic", 3, name="neighbour").save("1", {"weight": "80.0"})
+        site.night("neighbour")
+        site.propose([row("1", "weight", "44.4")], "neighbour", author="neighbour")
+        site.apply("neighbour")
+        site.propose([row("2", "weight", "55.5")], "neighbour", author="neighbour")
+        show(site.config, site.project("neighbour"), site.plan("neighbour"))
         simulator.save_state(folder / "state.json")
         yield Template(folder / "state.json", folder / "warehouse")
 

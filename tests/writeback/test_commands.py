@@ -40,15 +40,15 @@ def test_from_a_file_to_redcap_and_back(site, study, command, tmp_path):
     assert "2 would be written, 0 already there, 0 conflicts, 0 invalid" in planned.output
     assert "Nothing was sent" in planned.output
     assert site.imports() == 0
-    assert site.rows("SELECT decision, status FROM writeback.proposals") == [("write", "open")] * 2
+    assert site.kept("proposals", "decision, status") == [("write", "open")] * 2
     applied = command("writeback", "study", "--apply")
     assert applied.exit_code == 0
     assert "2 cells sent, 2 confirmed" in applied.output
     # Readers see it at once, with who did it and why.
     told = site.rows(
         "SELECT j.record, j.before_value, j.after_value, c.reason, c.origin, c.changed_by FROM writeback.journal j "
-        "JOIN redcap.record_changes c ON (c.run_id, c.record, c.field) = (j.run_id, j.record, j.field) "
-        "WHERE j.status = 'confirmed' ORDER BY 1"
+        "JOIN redcap.record_changes c ON (c.project, c.run_id, c.record, c.field) = "
+        "(j.project, j.run_id, j.record, j.field) WHERE j.project = 'study' AND j.status = 'confirmed' ORDER BY 1"
     )
     assert told == [("1", "80.0", "60.5", "typo", "writeback", "rw"), ("2", "81.0", "61.5", "typo", "writeback", "rw")]
     life = json.loads(command("history", "study", "1", "--json").stdout)
@@ -107,9 +107,9 @@ def test_a_load_that_is_held_back_is_not_published_by_a_write_back(site, study, 
     command("propose", "study", write_csv(tmp_path / "c.csv", [row("1", "weight", "60.5")]))
     applied = command("writeback", "study", "--apply", "--json")
     assert (applied.exit_code, json.loads(applied.stdout)["published"]) == (0, False)
-    assert site.rows("SELECT count(*) FROM writeback.journal") == [(0,)]
+    assert site.kept("journal", "status") == []
     site.night()
-    assert site.rows("SELECT status FROM writeback.journal WHERE field = 'weight'") == [("confirmed",)]
+    assert ("weight", "confirmed") in site.kept("journal", "field, status")
 
 
 def test_values_and_token_are_nowhere_but_in_the_tables(site, study, command, tmp_path, caplog, monkeypatch):

@@ -33,7 +33,8 @@ def test_a_form_that_was_opened_and_a_calculated_field_that_moved_are_told_as_th
     assert ("77", "examination_complete", "0", "writeback", "xy", "followed from batch c") in found
     # The options nobody ticked were blank as long as the form did not exist.
     assert ("77", "complaints___1", "0", "writeback", "xy", "followed from batch c") in found
-    assert site.work("SELECT batch, followed FROM writeback.batches ORDER BY batch")[0] == ("b", 2)
+    followed = dict(site.work("SELECT batch, followed FROM writeback.batches"))
+    assert followed["b"] == 2 < followed["c"]
     site.revert()
     assert told(site, "1")[0][3:] == ("writeback", "rw", "followed from batch b")
     assert ("1", "bmi", "27.7", "writeback", "reverter", "followed from batch revert b") in told(site, "1")

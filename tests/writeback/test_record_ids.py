@@ -118,3 +118,5 @@ def test_what_landed_in_another_record_after_all_is_said_to_have(site, study):
         "REDCap put it into another record, whose id differs only in blanks, letter case or accents": 1
     }
     assert ("ID-A", "remarks", None, "new", "new", "not confirmed") in site.journal()
+    # It is in the warehouse under the id it has.
+    assert site.work("SELECT record FROM redcap.records WHERE lower(record) = 'id-a'") == [("id-a",)]

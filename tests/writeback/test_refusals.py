@@ -30,6 +30,7 @@ def test_a_record_outside_the_tokens_group_is_refused_alone(site, grouped):
     assert (outcome.confirmed, outcome.failed) == (1, 2)
     assert outcome.messages == {"The record '…' does not exist in your Data Access Group.": 2}
     assert (grouped.value("4", "weight"), grouped.value("2", "weight")) == ("60.5", "81.0")
+    assert [change[0] for change in site.changes() if change[1] == "weight"] == ["4"]
     # Nothing of it comes back at the next run.
     assert site.apply(new_records=True).sent == 0
 
@@ -53,6 +54,8 @@ def test_a_record_that_is_moved_out_of_reach_after_it_was_written_is_not_called_
     outcome = site.apply(step=step)
     assert (outcome.confirmed, outcome.not_confirmed) == (1, 1)
     assert list(outcome.messages) == ["REDCap refuses the token this record, so nobody knows what it holds"]
+    # The other one is in the warehouse all the same.
+    assert [change[0] for change in site.changes() if change[1] == "remarks"] == ["1"]
 
 
 def test_a_firewall_that_refuses_one_value_does_not_stop_the_others(site, study):

@@ -29,14 +29,13 @@ def test_a_batch_is_withdrawn_and_is_not_sent(site, study):
     assert (done.withdrawn, done.sent, done.ended) == (2, 0, 0)
     assert show(site.config, site.project(), done)
     # It is kept, and readers see it.
-    kept = site.rows("SELECT record, status, decision, decision_reason FROM writeback.proposals ORDER BY proposal")
+    kept = site.kept("proposals", "record, status, decision, decision_reason")
     assert kept == [
         ("1", "withdrawn", "write", "withdrawn by rw"),
         ("2", "withdrawn", "write", "withdrawn by rw"),
         ("3", "open", "write", None),
     ]
-    counted = "SELECT batch, proposals, open FROM writeback.batches ORDER BY batch"
-    assert site.rows(counted) == [("b", 2, 0), ("c", 1, 1)]
+    assert site.kept("batches", "batch, proposals, open") == [("b", 2, 0), ("c", 1, 1)]
     assert site.apply().sent == 1
     assert (study.value("1", "weight"), study.value("3", "weight")) == ("80.0", "62.5")
 
@@ -84,7 +83,7 @@ def test_what_is_not_there_is_said_without_naming_records(site, study):
     site.propose([row("1", "weight", "60.5")])
     with pytest.raises(WritebackRefused, match=r"there is no batch c\. The latest are: b\."):
         take_back(site, "c")
-    with pytest.raises(WritebackRefused, match="1 of the 2 records that were named have no proposal") as refused:
+    with pytest.raises(WritebackRefused, match="of 2 records that you named, 1 have no proposal") as refused:
         take_back(site, records=["1", "canary-record"])
     assert "canary" not in str(refused.value)
     assert take_back(site).withdrawn == 1
@@ -123,7 +122,7 @@ def test_the_command_says_what_it_withdrew(site, study):
     site.propose([row("1", "weight", "60.5"), row("1", "remarks", "x"), row("2", "weight", "61.5")])
     done = command("study", "b", "--record", "1", "--author", "rw")
     assert (done.exit_code, done.output) == (0, 'study: withdrawn from the batch "b": 2.\n')
-    assert site.rows(STATUSES) == [("1", "withdrawn"), ("1", "withdrawn"), ("2", "open")]
+    assert site.kept("proposals", "record, status") == [("1", "withdrawn"), ("1", "withdrawn"), ("2", "open")]
     document = json.loads(command("study", "b", "--json").stdout)
     assert (document["withdrawn"], document["ended"], document["published"]) == (1, 2, True)
     refused = command("study", "b")
