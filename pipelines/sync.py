@@ -584,7 +584,7 @@ class Load:
         }
         # A night with a hole in it does not move the watermark; what is missing stays on the list for the next.
         watermark = plan.upto if whole else None
-        mirror.finish(
+        unexplained = mirror.finish(
             plan.layout,
             self.stamp,
             totals={**totals, "watermark_to": watermark, "redcap_version": mirror.redcap_version()},
@@ -592,7 +592,11 @@ class Load:
             chunk_records=tally.chunk_records,
             sign=not plan.baseline,
         )
-        said = plan.remarks if whole else (*plan.remarks, _quarantine_message(tally.quarantined))
+        said = [*plan.remarks]
+        if not whole:
+            said.append(_quarantine_message(tally.quarantined))
+        if unexplained:
+            said.append(_ids_message(unexplained))
         shutil.rmtree(self.staging, ignore_errors=True)
         return LoadReport(
             project=self.project.name,
@@ -791,6 +795,16 @@ def _structure_report(structure: Structure, layout: Layout, drift: tuple[Drift, 
         drift=drift,
         not_readable=structure.not_readable,
         hidden_fields=layout.hidden_fields,
+    )
+
+
+def _ids_message(records: int) -> str:
+    return (
+        f"{counted(records, 'record has', 'records have')} another id since the last load by REDCap's log, and the "
+        "data does not show which id it was before: "
+        "ids may have been exchanged, or given away the day they became free. The warehouse holds what REDCap shows "
+        "now, but the history under these ids may be that of two people. In redcap.audit_log these rows have details "
+        "that name only the record id."
     )
 
 

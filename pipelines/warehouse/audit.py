@@ -51,6 +51,12 @@ def invalid_by_field(folder: WarehouseFolder, project: str) -> list[tuple[str, s
         return connection.execute(statements("audit")["invalid_by_field"]).fetchall()
 
 
+def unexplained_ids(folder: WarehouseFolder, project: str) -> int:
+    """How many records have another id by REDCap's log, of which the last load could not tell which it was before."""
+    with open_reader(folder.mirror(project)) as connection:
+        return _count(connection, statements("audit")["unexplained_ids"])
+
+
 def last_changes(folder: WarehouseFolder, project: str) -> list[tuple[str, str, int, int]]:
     """What the project's last load found changed: instrument, kind of change, records, cells.
 

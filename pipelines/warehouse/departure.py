@@ -143,3 +143,19 @@ def _remove(connection: Connection, table: InstrumentTable, records: str, stamp:
     if deleted:
         mark_changed(connection, [table.name], stamp)
     return deleted
+
+
+def unexplained_ids(connection: Connection, stamp: RunStamp) -> int:
+    """How many records got another id by REDCap's log, and what the loads found does not show which they had before.
+
+    Where ids are exchanged, or one is given to another record the day it became free, no id is gone: the data read as
+    one person's values becoming another's. Each row of the log is looked at once. In the caller's transaction, once
+    the changes are signed.
+    """
+    sql = statements("departure")
+    if connection.execute(sql["any_id_change"]).fetchone() is None:
+        return 0
+    connection.execute(sql["note_id_changes"], {"run_id": stamp.run_id})
+    connection.execute(sql["forget_id_changes"], {"run_id": stamp.run_id})
+    row = connection.execute(sql["unexplained_ids"], {"run_id": stamp.run_id}).fetchone()
+    return int(row[0]) if row else 0

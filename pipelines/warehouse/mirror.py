@@ -31,7 +31,7 @@ from pipelines.warehouse.connection import (
     open_writer,
     sync_to_disk,
 )
-from pipelines.warehouse.departure import Departures, bury, find_renames, rename
+from pipelines.warehouse.departure import Departures, bury, find_renames, rename, unexplained_ids
 from pipelines.warehouse.file_errors import doing, reason_of
 from pipelines.warehouse.layout import (
     DATA_ACCESS_GROUP,
@@ -540,16 +540,17 @@ class Mirror:
         watermark: datetime | None,
         chunk_records: int | None,
         sign: bool,
-    ) -> None:
+    ) -> int:
         """The last transaction of a load: who made the changes, how it is published, its totals, and the watermark.
 
-        The watermark moves only when nothing is left to do.
+        The watermark moves only when nothing is left to do. Returns how many new ids of the log nothing explains.
         """
         with self.transaction():
             if sign:
                 self.connection.execute(self._state["sign_changes"], {"run_id": stamp.run_id})
             # What a write-back sent and could not account for, because it died, is told as its own.
             attribute(self.connection, stamp)
+            unexplained = unexplained_ids(self.connection, stamp)
             self._write_publication(layout)
             self.connection.execute("UPDATE state.instruments SET stale = false WHERE stale")
             # Whoever comes here has read or named all there was to do.
@@ -566,6 +567,7 @@ class Mirror:
             if watermark is not None:
                 self.connection.execute(self._state["clear_watermark"])
                 self.connection.execute(self._state["write_watermark"], {"upto": watermark, "run_id": stamp.run_id})
+        return unexplained
 
     def to_do(self) -> int:
         """How many records have to be read before the mirror is whole."""

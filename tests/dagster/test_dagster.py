@@ -11,7 +11,7 @@ import yaml
 
 from pipelines.assets import STRUCTURE, key
 from pipelines.definitions import make_definitions
-from pipelines.sync import Load
+from pipelines.sync import Load, load_project
 
 from .conftest import failures
 
@@ -59,6 +59,7 @@ def test_checks_tell_what_is_whole_and_what_does_not_fit(night):
     assert told == {
         "keys_are_unique": (True, "ERROR", "study"),
         "values_fit": (False, "WARN", "study"),
+        "new_ids_are_explained": (True, "WARN", "study"),
         "every_record_is_there": (True, "ERROR", "study"),
     }
     assert checks["every_record_is_there"].description == "REDCap lists 10 records, the warehouse holds 10."
@@ -94,6 +95,20 @@ def test_a_record_that_cannot_be_had_is_published_without_and_fails_the_run(hous
     assert house.rows("SELECT count(*) FROM other.enrolment") == [(1,)]
     (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "every_record_is_there"]
     assert check.description == "REDCap lists 2 records, the warehouse holds 1; 1 could not be had."
+
+
+def test_ids_that_were_exchanged_are_warned_of_by_their_number(house):
+    load_project(house.config, house.config.project("other"))
+    other = house.simulator.projects["other"]
+    one, two = other.records()
+    for old, new in ((one, "between"), (two, one), ("between", two)):
+        other.rename(old, new)
+    result = house.run("other")
+    assert result.success
+    (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "new_ids_are_explained"]
+    assert (check.passed, check.severity.value) == (False, "WARN")
+    assert check.metadata["new_ids_unexplained"].value == 2
+    assert check.description.startswith("Of 2 new ids in REDCap's log")
 
 
 def test_every_night_there_is_one_run_a_project(night):

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipelines.errors import LoadRefused
+from pipelines.warehouse import audit
 from redcap_source.simulator import Simulator
+from redcap_source.simulator.saving import By
 from tests.nights import oracle
 from tests.nights.edits import People, small_study
 from tests.nights.place import NAME, Clocks, Place, check_renames
@@ -31,28 +33,55 @@ def place(tmp_path):
         yield place
 
 
+# The renames of a day, and of how many of them the data does not show which record it was.
 STORIES = {
-    "a new id": [("3", "30")],
-    "an id that was free by way of another": [("3", "x"), ("x", "30")],
-    "two exchange their ids, which only the log tells of": [("1", "x"), ("2", "1"), ("x", "2")],
-    "all move on by one, the last to a new id": [("3", "x"), ("2", "3"), ("1", "2")],
+    "a new id": ([("3", "30")], 0),
+    "an id that was free by way of another": ([("3", "x"), ("x", "30")], 0),
+    "two exchange their ids, which only the log tells of": ([("1", "x"), ("2", "1"), ("x", "2")], 2),
+    "there and back": ([("1", "x"), ("x", "1")], 0),
+    "all move on by one, the last to a new id": ([("3", "x"), ("2", "3"), ("1", "2")], 3),
 }
 
 
-@pytest.mark.parametrize("renames", STORIES.values(), ids=STORIES.keys())
-def test_records_that_change_their_ids(place, renames):
+@pytest.mark.parametrize(("renames", "unexplained"), STORIES.values(), ids=STORIES.keys())
+def test_records_that_change_their_ids(place, renames, unexplained):
     for old, new in renames:
         place.people._rename(old, new)
-    place.good_night(place.people.now_known)
+    report = place.good_night(place.people.now_known)
     with place.shown() as shown:
         check_renames(shown, *place.nights)
+    check_told_of_ids(place, report, unexplained)
+
+
+def check_told_of_ids(place, report, unexplained):
+    """The ledger and the check in Dagster tell of so many new ids, once, and of no record by its name."""
+    assert audit.unexplained_ids(place.warehouse, NAME) == unexplained
+    assert (report.message or "").split(" another id")[0] == {0: "", 1: "1 record has"}.get(
+        unexplained, f"{unexplained} records have"
+    )
+    [[told]] = oracle.read(
+        place.warehouse.database, "SELECT message FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1"
+    )
+    assert told == report.message
+    # The log of the last hour is read again.
+    place.clocks.moment += timedelta(minutes=5)
+    assert place.night().message is None
+    assert audit.unexplained_ids(place.warehouse, NAME) == 0
 
 
 def test_a_record_takes_over_the_id_of_a_deleted_one(place):
     place.handle.delete("2")
     place.people.now_known.pop("2")
     place.people._rename("1", "2")
-    place.good_night(place.people.now_known)
+    check_told_of_ids(place, place.good_night(place.people.now_known), 1)
+
+
+def test_a_save_that_changed_nothing_beside_one_that_did_is_no_new_id(place):
+    """REDCap logs it as it logs a new id."""
+    place.handle.save("1", {"word": "another"})
+    by = By("nurse1", place.simulator.clock)
+    place.handle.project.log.add(by.row("record_edit", "Update record 1", "record_id = '1'", "1", "data"))
+    check_told_of_ids(place, place.good_night(place.people.now_known), 0)
 
 
 # Every manieth record is missing from the answer with this number: census, columns, changes, records.

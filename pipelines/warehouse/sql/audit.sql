@@ -25,3 +25,10 @@ GROUP BY ALL ORDER BY count(*) DESC, 1, 2;
 
 -- instruments --
 SELECT instrument FROM state.publication ORDER BY position;
+
+-- unexplained_ids --
+-- Records that have another id by REDCap's log, of which the last load could not tell which it was.
+SELECT count(DISTINCT record) FROM state.id_changes
+WHERE NOT explained AND run_id = (
+    SELECT run_id FROM redcap.sync_runs WHERE mode IS DISTINCT FROM 'writeback' ORDER BY started_at DESC LIMIT 1
+);

@@ -66,3 +66,37 @@ WHERE r.record = renamed.new;
 -- move_records --
 UPDATE redcap.records AS r SET deleted_at = $now, last_changed = $now, renamed_to = renamed.new
 FROM renamed WHERE r.record = renamed.old;
+
+-- any_id_change --
+SELECT 1 FROM state.logged WHERE what = 'renamed' LIMIT 1;
+
+-- note_id_changes --
+-- What the log says of new ids, held against what was found since a load last ended well: a record that was followed to
+-- its new id explains it, and so does one of which nothing changed but what the log itself tells of.
+INSERT INTO state.id_changes
+WITH good AS (
+    SELECT max(started_at) AS at FROM redcap.sync_runs
+    WHERE outcome IN ('ok', 'incomplete') AND mode IS DISTINCT FROM 'writeback'
+),
+found AS (
+    SELECT record, bool_or(change = 'rename') AS followed,
+           bool_or(change <> 'rename' AND origin = 'redcap' AND changed_by IS NULL) AS differs
+    FROM redcap.record_changes
+    WHERE run_id IN (SELECT run_id FROM redcap.sync_runs, good WHERE started_at > good.at)
+    GROUP BY record
+)
+SELECT DISTINCT l.record, l.changed_at, $run_id, coalesce(f.followed OR NOT f.differs, true)
+FROM state.logged l LEFT JOIN found f USING (record)
+WHERE l.what = 'renamed' AND NOT EXISTS (
+    SELECT 1 FROM state.id_changes k WHERE k.record = l.record AND k.changed_at IS NOT DISTINCT FROM l.changed_at
+);
+
+-- forget_id_changes --
+-- The log is read again from a little before the last load; what lies further back is not told twice anyway.
+DELETE FROM state.id_changes AS k WHERE run_id <> $run_id AND NOT EXISTS (
+    SELECT 1 FROM state.logged l
+    WHERE l.what = 'renamed' AND l.record = k.record AND l.changed_at IS NOT DISTINCT FROM k.changed_at
+);
+
+-- unexplained_ids --
+SELECT count(DISTINCT record) FROM state.id_changes WHERE run_id = $run_id AND NOT explained;

@@ -27,6 +27,9 @@ CREATE TABLE IF NOT EXISTS state.logged (
     record VARCHAR, what VARCHAR, columns VARCHAR[], instance VARCHAR, event_label VARCHAR, username VARCHAR,
     changed_at TIMESTAMP
 );
+-- Rows of the log that read as a new id of a record, each told of once: the run that did, and whether what it found
+-- shows which id the record had before.
+CREATE TABLE IF NOT EXISTS state.id_changes (record VARCHAR, changed_at TIMESTAMP, run_id VARCHAR, explained BOOLEAN);
 -- The columns the token could see last time, in REDCap's order.
 CREATE TABLE IF NOT EXISTS state.visible_columns (position INTEGER, name VARCHAR);
 -- When each instrument's rows or columns last changed, so that publishing copies only what did; what decides its
