@@ -64,6 +64,14 @@ def sync(
     allow_narrower: Annotated[
         bool, typer.Option("--allow-narrower", help="Accept that the token sees fewer fields than last time.")
     ] = False,
+    start_over: Annotated[
+        bool,
+        typer.Option(
+            "--start-over",
+            help="Give up a project's working file, with its history and its journal of write-backs, and read "
+            "everything anew. Only for projects that are named.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Load projects from REDCap into the warehouse and publish them.
@@ -82,7 +90,13 @@ def sync(
         since=_in_utc(since, configured.time_zone),
         allow_deletions=allow_deletions,
         allow_narrower=allow_narrower,
+        start_over=start_over,
     )
+    if start_over and not projects:
+        raise ConfigError(
+            "--start-over gives up the history of every project it is used for.",
+            remedy="Name the projects it is meant for.",
+        )
     reports: list[LoadReport] = []
     failures: dict[str, str] = {}
     with ProgressBars(quiet=as_json) as bars:
@@ -128,18 +142,24 @@ def sync(
 
 @app.command()
 def status(projects: ProjectsArgument = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Say for each project when it was last loaded well, and what needs attention."""
+    """Say for each project when it was last loaded well, and what needs attention.
+
+    Projects that the warehouse holds and projects.yaml has no more are shown too. The exit code is 1 where a project's
+    working file is damaged or gone, so that its next load is refused.
+    """
     from pipelines.console import show_standings
     from pipelines.warehouse.folder import WarehouseFolder
-    from pipelines.warehouse.reading import standings
+    from pipelines.warehouse.standings import standings
 
     configured = _config(config)
     names = [project.name for project in _chosen(configured, projects)]
-    found = standings(WarehouseFolder(configured.warehouse), names)
+    found = standings(WarehouseFolder(configured.warehouse), names, others=not projects)
     if as_json:
         _print_json([asdict(standing) for standing in found])
     else:
         show_standings(found)
+    if any(standing.lost for standing in found if standing.configured):
+        raise typer.Exit(1)
 
 
 @app.command()

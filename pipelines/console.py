@@ -146,7 +146,7 @@ def show_standings(standings: Sequence[Standing]) -> None:
     for s in standings:
         table.add_row(
             s.project,
-            "[yellow]loading now" if s.loading else _coloured(s.last_outcome or "never"),
+            _last_run(s),
             f"{s.last_good:%Y-%m-%d %H:%M}" if s.last_good else "-",
             _age(s.last_good),
             *(f"{n:,}" if n is not None else "-" for n in (s.records, s.rows, s.changes, s.invalid_values)),
@@ -160,7 +160,19 @@ def show_standings(standings: Sequence[Standing]) -> None:
             )
 
 
+def _last_run(s: Standing) -> str:
+    if not s.configured:
+        return "[yellow]not configured"
+    return "[yellow]loading now" if s.loading else _coloured(s.last_outcome or "never")
+
+
 def _remarks(s: Standing) -> Iterable[str]:
+    if not s.configured:
+        yield (
+            "projects.yaml does not have it, so it is loaded no more; what was published of it stays. "
+            f"`redcap-warehouse forget {s.project}` removes it."
+        )
+        return
     if s.last_outcome is None:
         yield "not loaded yet."
     if s.last_outcome not in (None, "ok", "running"):
@@ -283,7 +295,15 @@ def _table(title: str | None, columns: Sequence[str], *, right: Sequence[str] = 
     return table
 
 
-_COLOURS = {"ok": "green", "incomplete": "yellow", "interrupted": "yellow", "failed": "red", "killed": "red"}
+_COLOURS = {
+    "ok": "green",
+    "incomplete": "yellow",
+    "interrupted": "yellow",
+    "failed": "red",
+    "killed": "red",
+    "damaged": "red",
+    "missing": "red",
+}
 
 
 def _coloured(outcome: str) -> str:

@@ -13,6 +13,9 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── UnknownRecord          the warehouse never had the record a person asks for
     ├── QueryRefused           DuckDB does not accept a person's query
     ├── LoadRefused            going on could do harm; says which flag to use if it is meant
+    │   └── WorkingFileLost    what a project's load goes on from is gone, empty, damaged or another's
+    ├── ForeignWorkingFile     a working file is not the one the project was published from
+    ├── HashKeyUnusable        the key that identifiers were hashed with is gone or another
     ├── LoadSuperseded         a newer load has begun; this one cannot be gone on with
     ├── LoadUnfinished         the last load did not end well, so it is not published
     ├── NotProposed            an offer of cleaned values cannot be read; pipelines.writeback.refusals
@@ -106,8 +109,8 @@ class NotAllPublished(WarehouseError):
         told = "; ".join(f"{project}: {reason}" for project, reason in failed.items())
         others = f" The others are published: {', '.join(published)}." if published else ""
         super().__init__(
-            f"some projects could not be published, and keep what readers had of them: {told}.{others} Try again; if "
-            "it stays so, move the project's file in the folder work away and load it anew."
+            f"some projects could not be published, and keep what readers had of them: {told}.{others} Try again; "
+            "if it stays so, `redcap-warehouse sync` and `status` say what to do about a project's file."
         )
         self.published = tuple(published)
 
@@ -139,6 +142,46 @@ class LoadRefused(WarehouseError):
     def __init__(self, *, project: str, seen: str, kept: str, if_meant: str) -> None:
         super().__init__(f"{project}: {seen} {kept} {if_meant}")
         self.project = project
+
+
+class WorkingFileLost(LoadRefused):
+    """A project's working file is not there to go on from; it is never taken for a first load."""
+
+    def __init__(self, *, project: str, path: Path, found: str, known: str) -> None:
+        super().__init__(
+            project=project,
+            seen=f"its working file {path} {found}, though {known}. In it were the project's history, and the journal "
+            "of what was written back, with its undo.",
+            kept="Nothing was changed, and readers find what they found before.",
+            if_meant="Put the file back from a backup and load again. Without one, `redcap-warehouse sync "
+            f"{project} --start-over` reads everything anew; it takes the place of all that is published of the "
+            "project, its history and its journal too. Copy away first whatever you may want to keep.",
+        )
+        self.found = found
+
+
+class ForeignWorkingFile(WarehouseError):
+    """A working file that is not the one a project was published from, nor was begun to take its place."""
+
+    def __init__(self, *, project: str) -> None:
+        super().__init__(
+            "its working file is not the one it was published from, so publishing it would replace the project's "
+            f"history. Put the right file back, or run `redcap-warehouse sync {project} --start-over`"
+        )
+
+
+class HashKeyUnusable(WarehouseError):
+    """The key that identifiers are hashed with cannot be used: the same person would get another hash."""
+
+    def __init__(self, *, path: Path, found: str, projects: Collection[str]) -> None:
+        hashed = f", and identifiers of {', '.join(projects)} were hashed with it" if projects else ""
+        if found == "is another key":
+            hashed = f" than the one that identifiers of {', '.join(projects)} were hashed with"
+        super().__init__(
+            f"{path} {found}{hashed}. Nothing was changed. Put the key back from a backup of the folder. Without one, "
+            "remove what is there in its place, and run `redcap-warehouse sync PROJECT --start-over` for every project "
+            "that has `identifiers: hash`: its identifiers are hashed with a new key then, and its history is given up."
+        )
 
 
 class LoadSuperseded(WarehouseError):

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from pipelines.config import Config, ProjectConfig
-from pipelines.errors import ConfigError, LoadSuperseded, WarehouseBusy, describe
+from pipelines.errors import ConfigError, LoadSuperseded, WarehouseBusy, WarehouseDamaged, WorkingFileLost, describe
 from pipelines.extract import (
     JSON_RECORDS,
     Chunk,
@@ -48,6 +48,7 @@ from pipelines.warehouse.catalog import Drift
 from pipelines.warehouse.census import counted_twice, forget_census
 from pipelines.warehouse.connection import Connection, private_files, private_folder
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.hash_key import read_hash_key
 from pipelines.warehouse.layout import (
     Layout,
     make_layout,
@@ -56,6 +57,7 @@ from pipelines.warehouse.mirror import ChunkEntry, Frontier, Mirror, Yesterday, 
 from pipelines.warehouse.proof import open_prover
 from pipelines.warehouse.renames import Renames
 from pipelines.warehouse.trace import RunStamp
+from pipelines.warehouse.working_file import damaged, published_projects, refusal, start_over, what_was_lost
 from pipelines.wording import counted
 from pipelines.worklist import (
     Evidence,
@@ -100,6 +102,8 @@ class LoadOptions:
     """Many records vanished, and that is right."""
     allow_narrower: bool = False
     """The token sees fewer fields than last time, and that is right."""
+    start_over: bool = False
+    """Give up the project's working file, with its history and journal, and read everything anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,8 +301,8 @@ class Load:
         self.progress = progress or Progress()
         self.now = now
         self.sleep = sleep
-        hash_key = self.folder.hash_key() if project.identifiers == "hash" else ""
-        self.stamp = RunStamp(project.name, run_id, now(), hash_key)
+        self.stamp = RunStamp(project.name, run_id, now())
+        self._start_over = self.options.start_over
         self.staging = self.folder.staging(project.name, staging or run_id)
 
     # -- opening things --------------------------------------------------------------------------------------
@@ -311,18 +315,42 @@ class Load:
 
     @contextmanager
     def mirror(self) -> Iterator[Mirror]:
-        """The project's working file; nobody else loads the project while it is open."""
+        """The project's working file; nobody else loads the project while it is open.
+
+        Raises WorkingFileLost where there is none to go on from, and HashKeyUnusable where identifiers could not be
+        hashed as they were.
+        """
         self.folder.make()
-        with (
-            _one_at_a_time(self.folder, self.project.name),
-            open_mirror(
-                self.folder.mirror(self.project.name),
-                self.project.name,
-                staging=self.folder.work / "staging",
-                memory_limit=self.config.memory_limit,
-            ) as mirror,
-        ):
-            yield mirror
+        with _one_at_a_time(self.folder, self.project.name):
+            # Once a run: the steps that follow go on from what was begun.
+            start_anew, self._start_over = self._start_over, False
+            if start_anew:
+                start_over(self.folder, self.project.name)
+            with self._opened(start_anew) as mirror:
+                if self.project.identifiers == "hash":
+                    hash_key = read_hash_key(self.folder, self.project.name, mirror.connection)
+                    self.stamp = replace(self.stamp, hash_key=hash_key)
+                yield mirror
+
+    @contextmanager
+    def _opened(self, start_anew: bool) -> Iterator[Mirror]:
+        name, path = self.project.name, self.folder.mirror(self.project.name)
+        staging = self.folder.work / "staging"
+        limit = self.config.memory_limit
+
+        def refuse(found: str) -> WorkingFileLost | None:
+            return refusal(self.folder, name, found)
+
+        try:
+            with open_mirror(
+                path, name, staging=staging, memory_limit=limit, refuse=refuse, start_over=start_anew
+            ) as mirror:
+                yield mirror
+        except WarehouseDamaged as problem:
+            if problem.path != path:
+                raise
+            lost = what_was_lost(self.folder, name, damaged(problem), published_projects(self.folder))
+            raise lost from None
 
     def whole(self, mirror: Mirror) -> LoadReport:
         """All steps, with the run entered in the ledger before and after."""

@@ -187,6 +187,19 @@ def test_what_another_user_may_not_read_is_named_as_such(workplace):
     assert "nforeseen" not in result.stderr
 
 
+def test_status_fails_where_a_working_file_is_damaged_and_says_what_to_do(workplace):
+    folder, tokens = workplace
+    assert run("sync", "classic", cwd=folder, env=tokens).returncode == 0
+    (folder / "warehouse" / "work" / "classic.duckdb").write_bytes(b"no database at all" * 1000)
+    told = run("status", cwd=folder)
+    assert told.returncode == 1
+    assert "damaged" in told.stdout
+    assert "sync classic --start-over" in told.stdout
+    nameless = run("sync", "--start-over", cwd=folder, env=tokens)
+    assert nameless.returncode == 1
+    assert "Name the projects it is meant for." in nameless.stderr
+
+
 def test_an_unknown_project_is_named_with_those_there_are(workplace):
     folder, tokens = workplace
     result = run("sync", "clasic", cwd=folder, env=tokens)

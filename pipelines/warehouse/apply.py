@@ -12,6 +12,7 @@ import duckdb
 
 from pipelines.errors import ChunkNotProven
 from pipelines.warehouse.connection import Connection
+from pipelines.warehouse.hash_key import note_fingerprint
 from pipelines.warehouse.layout import (
     EVENT,
     REPEAT_INSTANCE,
@@ -89,6 +90,7 @@ def apply_chunks(
             touched += found
         connection.execute("DROP TABLE batch")
     connection.execute(f"DROP {'TABLE' if compare else 'VIEW'} IF EXISTS incoming")
+    note_fingerprint(connection, layout, stamp)
     mark_changed(connection, changed, stamp)
     _note_records(connection, stamp)
     connection.execute("DROP TABLE batch_records")

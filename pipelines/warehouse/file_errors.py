@@ -72,6 +72,8 @@ def reason_of(problem: BaseException) -> str:
     """What went wrong with a file, in words that quote no data."""
     if isinstance(problem, WarehouseDamaged):
         return f"it is damaged: {problem.found}"
+    if isinstance(problem, WarehouseError):
+        return str(problem)
     if isinstance(problem, OSError):
         return problem.strerror or type(problem).__name__
     if any(words in str(problem).lower() for words in _DAMAGE):

@@ -3,6 +3,7 @@
 warehouse.duckdb          the published database, all a reader needs
 work/<project>.duckdb     a project's private mirror
 work/<project>.loaded     a mark: loaded since the last publish, by this run
+work/hash.key             what identifiers are hashed with, where a project asks for that
 work/locks/               one lock per project; work/publish.lock is the publisher's
 work/staging/<project>/   answers on their way into the mirror; empty between loads
 work/pace/                one pace per REDCap server, across processes
@@ -11,7 +12,6 @@ work/pace/                one pace per REDCap server, across processes
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,11 @@ class WarehouseFolder:
         """Where processes keep one pace per server."""
         return self.work / "pace"
 
+    @property
+    def hash_key(self) -> Path:
+        """The secret identifiers are hashed with, once there is one."""
+        return self.work / "hash.key"
+
     def mirror(self, project: str) -> Path:
         """The project's working file."""
         return self.work / f"{project}.duckdb"
@@ -75,15 +80,6 @@ class WarehouseFolder:
             probe.unlink()
         except OSError as problem:
             raise unusable(self.path, problem) from None
-
-    def hash_key(self) -> str:
-        """The secret this warehouse hashes identifiers with; made once, so that hashes stay comparable."""
-        self.make()
-        path = self.work / "hash.key"
-        with private_files():
-            if not path.exists():
-                path.write_text(secrets.token_hex(32))
-        return path.read_text()
 
     def loaded(self, project: str, run: str) -> None:
         """Mark the project as waiting to be published."""

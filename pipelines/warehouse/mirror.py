@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,7 +18,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines.errors import WarehouseUnreadable
+from pipelines.errors import WarehouseError
 from pipelines.structure import Structure
 from pipelines.warehouse import catalog, renames
 from pipelines.warehouse.apply import Staged, Touched, apply_chunks, holds_data
@@ -35,10 +34,8 @@ from pipelines.warehouse.departure import Departures, bury, find_renames, rename
 from pipelines.warehouse.file_errors import doing, reason_of
 from pipelines.warehouse.layout import (
     DATA_ACCESS_GROUP,
-    FORMAT,
     KEYS,
     NOW,
-    OTHER_FORMAT,
     PAST,
     VERSION,
     InstrumentTable,
@@ -54,6 +51,7 @@ from pipelines.warehouse.renames import Renames
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.trace import DELETE, Cell, RunStamp, attribute, close_versions, note_cells
 from pipelines.warehouse.views import publication
+from pipelines.warehouse.working_file import Refuse, check_identity, clear_what_never_was, nothing_to_lose
 from redcap_source.clock import ServerClock
 
 log = logging.getLogger("redcap_warehouse")
@@ -659,12 +657,21 @@ def _frontier(upto: datetime, wall: datetime | None, ahead_seconds: int) -> Fron
 
 @contextmanager
 def open_mirror(
-    path: Path, project: str, *, staging: Path | None = None, memory_limit: str = "256MB"
+    path: Path,
+    project: str,
+    *,
+    staging: Path | None = None,
+    memory_limit: str = "256MB",
+    refuse: Refuse = nothing_to_lose,
+    start_over: bool = False,
 ) -> Iterator[Mirror]:
     """The project's working file, created if it is not there, locked against every other process.
 
-    When it is closed, a file that has grown far beyond its content is written afresh.
+    `refuse` says what to raise where the file is not one to go on from; `start_over` that it was given up. When it is
+    closed, a file that has grown far beyond its content is written afresh.
     """
+    if not start_over:
+        clear_what_never_was(path, refuse)
     grown = path.with_name(f".{path.name}.fresh")
     # What a process that was killed while writing afresh left behind.
     for leftover in path.parent.glob(f"{grown.name}*"):
@@ -672,9 +679,8 @@ def open_mirror(
     with open_writer(path, staging=staging, memory_limit=memory_limit) as connection:
         connection.execute(statements("catalog")["create_catalog"])
         connection.execute(statements("catalog")["create_record_changes"])
-        state = statements("state")
-        connection.execute(state["create_state"])
-        _check_format(connection, path)
+        connection.execute(statements("state")["create_state"])
+        check_identity(connection, path, project, refuse, start_over=start_over)
         for kind in (NOW, PAST):
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(project + kind)}")
         mirror = Mirror(connection, project)
@@ -693,22 +699,6 @@ def _write_afresh(path: Path, grown: Path, project: str, memory_limit: str) -> N
             note_fresh(connection, FRESH, grown.stat().st_size)
         grown.replace(path)
         sync_to_disk(path.parent)
-    except (duckdb.Error, OSError, WarehouseUnreadable) as problem:
+    except (duckdb.Error, OSError, WarehouseError) as problem:
         grown.unlink(missing_ok=True)
         log.warning("%s: the working file could not be written afresh: %s", project, reason_of(problem))
-
-
-def _check_format(connection: Connection, path: Path) -> None:
-    """Name a new file; refuse one that an earlier version of the warehouse made."""
-    state = statements("state")
-    made = connection.execute(state["is_made"]).fetchone()
-    old = connection.execute(state["is_old"]).fetchone()
-    if made is None and not (old and old[0]):
-        values = {"identity": uuid.uuid4().hex, "format": FORMAT}
-        connection.execute(state["make_identity"], values)
-    elif made is None or made[1] != FORMAT:
-        raise WarehouseUnreadable(
-            path=path,
-            reason=OTHER_FORMAT,
-            remedy="Move it away, and the next load begins a new one; what is published of it is replaced then.",
-        )

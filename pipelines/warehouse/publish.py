@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock
 
-from pipelines.errors import LoadUnfinished, NotAllPublished, WarehouseDamaged
+from pipelines.errors import ForeignWorkingFile, LoadUnfinished, NotAllPublished, WarehouseDamaged
 from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, rewrite
 from pipelines.warehouse.connection import (
     Connection,
@@ -121,6 +121,9 @@ def _publish(
             # What the others share cannot begin with a file that could not be made use of.
             fresh.unlink()
             return _publish(folder, waiting, memory_limit, may_copy=False)
+        if opened.began_anew:
+            # In the holes lies what was given up, perhaps identifiers from before they were hashed.
+            _write_afresh(fresh, memory_limit)
         sync_to_disk(fresh)
         size = fresh.stat().st_size
         fresh.replace(folder.database)
@@ -142,6 +145,17 @@ def _copy(database: Path, fresh: Path, memory_limit: str) -> bool:
     return True
 
 
+def _write_afresh(fresh: Path, memory_limit: str) -> None:
+    """The new published file without holes."""
+    compact = fresh.with_name(f"{fresh.name}.compact")
+    rewrite(fresh, compact, memory_limit=memory_limit)
+    with connect() as connection:
+        attach_to_write(connection, compact, "warehouse")
+        connection.execute("USE warehouse")
+        note_fresh(connection, FRESH, compact.stat().st_size)
+    compact.replace(fresh)
+
+
 @dataclass(frozen=True, slots=True)
 class _Opened:
     """The new published file, open, with the working files of the waiting projects attached, read-only."""
@@ -152,6 +166,8 @@ class _Opened:
     """Projects whose working files cannot be attached, with the reason."""
     copied: str | None
     """The project whose working file the new one is a copy of."""
+    began_anew: list[str] = field(default_factory=list)
+    """Projects of which what was published before has been given up."""
 
 
 @contextmanager
@@ -239,8 +255,10 @@ def _take_up(opened: _Opened) -> tuple[int, dict[str, str]]:
         try:
             written += part.run()
             connection.execute("COMMIT")
+            if part.began_anew:
+                opened.began_anew.append(project)
             part.comment()
-        except duckdb.Error as problem:
+        except (duckdb.Error, ForeignWorkingFile) as problem:
             failed[project] = reason_of(problem)
             with suppress(duckdb.Error):
                 connection.execute("ROLLBACK")

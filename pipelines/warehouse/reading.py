@@ -6,7 +6,7 @@ Nothing here writes. Loading is mirror.py's business, publishing publish.py's.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,11 +14,14 @@ from typing import Any
 
 import duckdb
 
-from pipelines.errors import NotLoadedYet, QueryRefused, UnknownRecord, WarehouseBusy
+from pipelines.errors import NotLoadedYet, QueryRefused, UnknownRecord
 from pipelines.warehouse.connection import Connection, open_reader
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.sql import statements
 from pipelines.wording import counted
+
+# How a project stands whose working file is no whole database, or not there although it was published.
+DAMAGED, MISSING = "damaged", "missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,13 @@ class Standing:
     hidden_fields: int | None = None
     not_readable: tuple[str, ...] = ()
     loading: bool = False
+    configured: bool = True
+    """Whether projects.yaml still has the project."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether its next load is refused, as there is no working file to go on from."""
+        return self.last_outcome in (DAMAGED, MISSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,40 +136,13 @@ def life(folder: WarehouseFolder, project: str, record: str) -> Life:
     return Life(names, tuple(CellChange(*row) for row in changes))
 
 
-def standings(folder: WarehouseFolder, projects: Sequence[str]) -> list[Standing]:
-    """How each project stands; the ledger of its working file is asked too, where no load holds it."""
-    found = {project: _latest(folder, project) for project in projects}
-    if not any(found.values()) and not folder.database.exists():
-        raise NotLoadedYet(path=folder.database)
-    return [found[project] or Standing(project) for project in projects]
-
-
-def _latest(folder: WarehouseFolder, project: str) -> Standing | None:
-    path = folder.mirror(project)
-    if not path.exists():
-        return None
-    try:
-        with open_reader(path) as connection:
-            # A first load that was killed may have come to its end before there was a ledger.
-            return _standing(connection, project) if has_ledger(connection) else Standing(project)
-    except WarehouseBusy:
-        return _while_loading(folder, project)
-
-
-def _while_loading(folder: WarehouseFolder, project: str) -> Standing | None:
-    if not folder.database.exists():
-        return Standing(project, loading=True)
-    with open_reader(folder.database) as connection:
-        return _standing(connection, project, loading=True) or Standing(project, loading=True)
-
-
 def has_ledger(connection: Connection) -> bool:
     """Whether the file has come as far as to have a ledger of its loads."""
     row = connection.execute(statements("reading")["has_ledger"]).fetchone()
     return bool(row and row[0])
 
 
-def _standing(connection: Connection, project: str, *, loading: bool = False) -> Standing | None:
+def standing_in(connection: Connection, project: str, *, loading: bool = False) -> Standing | None:
     row = connection.execute(statements("reading")["standing"], {"project": project}).fetchone()
     if row is None:
         return None

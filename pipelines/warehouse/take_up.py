@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 
+from pipelines.errors import ForeignWorkingFile
 from pipelines.warehouse.catalog import STRUCTURE_TABLES
 from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.layout import KEYS, NOW, PAST, VERSION, redcap_name, rows_now, rows_past
 from pipelines.warehouse.quoting import identifier, literal, qualified
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.views import shown
+
+log = logging.getLogger("redcap_warehouse")
 
 # Every load may rewrite these; they hold one project's present state.
 REPLACED = ("projects", *STRUCTURE_TABLES, "records", "invalid_values", "sync_runs")
@@ -55,6 +59,8 @@ class ProjectPart:
         self.source = identifier(source)
         self.copied = copied
         """Whether the published file was begun as a copy of this project's working file: then its rows are there."""
+        self.began_anew = False
+        """Whether what was published of the project before was given up."""
         self.record_id_field = ""
         self.working: Mapping[tuple[str, str], list[str]] = {}
         self.published: Mapping[tuple[str, str], list[str]] = {}
@@ -155,8 +161,11 @@ class ProjectPart:
         known = self.connection.execute(
             "SELECT identity FROM _publish.sources WHERE project = $project", values
         ).fetchone()
-        if row == known:
+        if row == known and not self._is_older():
             return
+        if known is not None and row != known and not self._was_started_over():
+            raise ForeignWorkingFile(project=self.project)
+        self.began_anew = known is not None
         self._drop_schemas()
         for table in (*REPLACED, *APPENDED, "audit_log"):
             self.connection.execute(f"DELETE FROM {qualified('redcap', table)} WHERE project = $project", values)
@@ -192,6 +201,27 @@ class ProjectPart:
             self.connection.execute(
                 f"DELETE FROM {qualified('_publish', table)} WHERE project = $project", {"project": self.project}
             )
+
+    def _is_older(self) -> bool:
+        """Whether the working file lacks runs that were published: it came from a backup, and is what counts now."""
+        row = self.connection.execute(
+            f"SELECT count(*) FROM (SELECT run_id FROM _publish.runs WHERE project = $project "
+            f"EXCEPT SELECT run_id FROM {self.source}.redcap.sync_runs)",
+            {"project": self.project},
+        ).fetchone()
+        if row and row[0]:
+            log.warning(
+                "%s: the working file is older than what was published of it, as one from a backup is: the project is "
+                "published anew from it, without %s later runs.",
+                self.project,
+                row[0],
+            )
+        return bool(row and row[0])
+
+    def _was_started_over(self) -> bool:
+        """Whether the file before this one was given up by somebody who said so."""
+        row = self.connection.execute(f"SELECT count(*) > 0 FROM {self.source}.state.started_over").fetchone()
+        return bool(row and row[0])
 
     def _note_source(self) -> None:
         self.connection.execute(

@@ -17,7 +17,8 @@ from pipelines.warehouse.file_errors import doing, unusable
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.publish import publish
 from pipelines.warehouse.quoting import identifier
-from pipelines.warehouse.reading import open_published, standings
+from pipelines.warehouse.reading import open_published
+from pipelines.warehouse.standings import standings
 
 ROOT = Path(__file__).resolve().parents[2]
 # Names of what lies in the folder `work` or is attached beside a project's tables.

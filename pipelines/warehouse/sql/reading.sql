@@ -17,9 +17,15 @@ FROM last
 LEFT JOIN good ON true
 LEFT JOIN (SELECT * FROM redcap.projects WHERE project = $project) p ON true;
 
+-- published_projects --
+-- Of which readers find anything, or whose working file is on the books.
+SELECT project FROM redcap.projects UNION SELECT project FROM _publish.sources;
+
 -- has_ledger --
-SELECT count(*) > 0 FROM duckdb_tables()
-WHERE database_name = current_database() AND schema_name = 'redcap' AND table_name = 'sync_runs';
+-- Whether a working file has come as far as to have a name and a ledger of its loads.
+SELECT count(*) = 2 FROM duckdb_tables()
+WHERE database_name = current_database()
+  AND (schema_name, table_name) IN (('redcap', 'sync_runs'), ('state', 'identity'));
 
 -- names --
 -- Every id a record has had.

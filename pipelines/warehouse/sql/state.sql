@@ -4,6 +4,10 @@
 CREATE SCHEMA IF NOT EXISTS state;
 -- Which file this is: what is published of another one has to be published anew.
 CREATE TABLE IF NOT EXISTS state.identity (identity VARCHAR, format INTEGER);
+-- One row where `--start-over` gave up the file before this one: only then may it replace what was published of that.
+CREATE TABLE IF NOT EXISTS state.started_over (identity VARCHAR);
+-- One row where identifiers were hashed: tells the key they were hashed with from any other.
+CREATE TABLE IF NOT EXISTS state.hash_key (fingerprint VARCHAR);
 -- One row: how large the file was when it was last written afresh.
 CREATE TABLE IF NOT EXISTS state.fresh (bytes BIGINT);
 -- One row: how far the mirror is known to be whole, on REDCap's clock (UTC).
@@ -56,6 +60,24 @@ SELECT count(*) > 0 FROM duckdb_schemas() WHERE database_name = current_database
 
 -- make_identity --
 INSERT INTO state.identity VALUES ($identity, $format);
+
+-- note_started_over --
+INSERT INTO state.started_over VALUES ($identity);
+
+-- owner --
+-- Whose loads these are; none before the first.
+SELECT any_value(project) FROM redcap.sync_runs;
+
+-- can_hash --
+-- Whether the file has come as far as to have a place for the fingerprint.
+SELECT count(*) > 0 FROM duckdb_tables()
+WHERE database_name = current_database() AND schema_name = 'state' AND table_name = 'hash_key';
+
+-- read_hash_key --
+SELECT fingerprint FROM state.hash_key;
+
+-- note_hash_key --
+INSERT INTO state.hash_key SELECT $fingerprint WHERE NOT EXISTS (FROM state.hash_key);
 
 -- read_frontier --
 SELECT upto, wall, ahead_seconds FROM state.frontier;
