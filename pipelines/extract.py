@@ -127,10 +127,12 @@ ABOUT_THE_REQUEST = (
     errors.Truncated,
     errors.EmptyAnswer,
     errors.TooLarge,
+    errors.AnswerTooLong,
     ChunkNotProven,
 )
 OUT_OF_SIGHT = "REDCap listed them a while ago and no longer gives them; its log does not say that they were deleted."
-# So many records in a row that cannot be had are not poison: the server is failing.
+# So many records in a row that cannot be had are not poison: the server is failing. So are so many answers beyond all
+# measure: each may have cost a disk's worth of bytes.
 PATIENCE = 5
 
 
@@ -188,6 +190,7 @@ class Fetcher:
         self._again: deque[tuple[tuple[str, ...], bool]] = deque()
         self._asked = 0
         self._lost_in_a_row = 0
+        self._too_long_in_a_row = 0
         self._out_of_sight = 0
 
     def fetch(self, records: Sequence[str], due: Mapping[str, int] | None = None) -> Iterator[Fetched]:
@@ -256,6 +259,7 @@ class Fetcher:
             ask.discard()
             yield from self._ask_for_less(ask, problem)
             return
+        self._too_long_in_a_row = 0
         if chunk.records:
             self._lost_in_a_row = 0
             self._learn(ask, received)
@@ -356,6 +360,10 @@ class Fetcher:
             self._whole.extend((*ask.records, *self._narrow))
             self._narrow.clear()
             return
+        if isinstance(problem, errors.AnswerTooLong):
+            self._too_long_in_a_row += 1
+            if self._too_long_in_a_row >= PATIENCE:
+                raise problem
         self._sizes[ask.narrow] = self._sizes[ask.narrow].halved()
         if len(ask.records) > 1:
             half = len(ask.records) // 2

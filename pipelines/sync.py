@@ -75,6 +75,15 @@ log = logging.getLogger("redcap_warehouse")
 
 # A transaction's rows stay in memory until it commits, so it is bounded by what was staged, not by the project.
 BATCH_BYTES = 32_000_000
+# The longest answer that is taken: a chunk aims at 5 MB, and the list of ten million rows' records is some 700 MB.
+ANSWER_LIMIT = 2**30
+# What is read into memory: the dictionary of fifteen thousand fields is some 20 MB.
+STRUCTURE_LIMIT = 2**27
+
+HALF_CHARACTERS = (
+    "Some of REDCap's labels or values hold half a character, which cannot be stored as one; such a half is kept as "
+    "the text REDCap sent for it, for example \\ud83d."
+)
 
 Now = Callable[[], datetime]
 Sleep = Callable[[float], None]
@@ -292,8 +301,12 @@ class Load:
         progress: Progress | None = None,
         now: Now = utc_now,
         sleep: Sleep = time.sleep,
+        answer_limit: int = ANSWER_LIMIT,
     ) -> None:
-        """`staging` names the folder where steps find each other's work, if that is not the run's id."""
+        """`staging` names the folder where steps find each other's work, if that is not the run's id.
+
+        `answer_limit` is the longest answer that is taken from REDCap, in bytes.
+        """
         self.config = config
         self.project = project
         self.folder = WarehouseFolder(config.warehouse)
@@ -301,6 +314,7 @@ class Load:
         self.progress = progress or Progress()
         self.now = now
         self.sleep = sleep
+        self.answer_limit = answer_limit
         self.stamp = RunStamp(project.name, run_id, now())
         self._start_over = self.options.start_over
         self.staging = self.folder.staging(project.name, staging or run_id)
@@ -310,7 +324,7 @@ class Load:
     @contextmanager
     def client(self) -> Iterator[RedcapClient]:
         """A client of the project's server, keeping the server's one pace."""
-        with open_client(self.project, self.folder, sleep=self.sleep) as client:
+        with open_client(self.project, self.folder, sleep=self.sleep, answer_limit=self.answer_limit) as client:
             yield client
 
     @contextmanager
@@ -383,6 +397,8 @@ class Load:
 
     def end(self, mirror: Mirror, outcome: str, message: str | None, seconds: float, calls: Calls) -> None:
         """Enter in the ledger how the run ended."""
+        if calls.half_characters:
+            message = f"{message} {HALF_CHARACTERS}" if message else HALF_CHARACTERS
         mirror.end_run(
             self.stamp.run_id,
             outcome=outcome,
@@ -732,18 +748,34 @@ def load_project(
     progress: Progress | None = None,
     now: Now = utc_now,
     sleep: Sleep = time.sleep,
+    answer_limit: int = ANSWER_LIMIT,
 ) -> LoadReport:
     """Load one project, from the first request to the watermark; the mirror is left whole whatever happens.
 
     Raises what stopped the load (WarehouseError or RedcapError) after entering it in the ledger.
     """
     run_id = run_id or new_run_id(now)
-    load = Load(config, project, run_id=run_id, options=options, progress=progress, now=now, sleep=sleep)
+    load = Load(
+        config,
+        project,
+        run_id=run_id,
+        options=options,
+        progress=progress,
+        now=now,
+        sleep=sleep,
+        answer_limit=answer_limit,
+    )
     with load.mirror() as mirror:
         return load.whole(mirror)
 
 
-def open_client(project: ProjectConfig, folder: WarehouseFolder, *, sleep: Sleep = time.sleep) -> RedcapClient:
+def open_client(
+    project: ProjectConfig,
+    folder: WarehouseFolder,
+    *,
+    sleep: Sleep = time.sleep,
+    answer_limit: int = ANSWER_LIMIT,
+) -> RedcapClient:
     """A client for the project, its token read now and known to nobody else."""
     server = project.server
     if server.ca_bundle is not None and not server.ca_bundle.is_file():
@@ -759,6 +791,8 @@ def open_client(project: ProjectConfig, folder: WarehouseFolder, *, sleep: Sleep
         ca_bundle=server.ca_bundle,
         pace=Pace(server.requests_per_minute, server.concurrency, folder=folder.pace, name=server.url, sleep=sleep),
         sleep=sleep,
+        memory_limit=min(answer_limit, STRUCTURE_LIMIT),
+        file_limit=answer_limit,
     )
 
 

@@ -40,16 +40,21 @@ _S = TypeVar("_S", bound=Sink)
 _ERROR_BYTES = 1 << 20
 # Compression that makes a body this much longer is no compression, but a stream without end.
 _EMPTY_BYTES = 1 << 20
+_JSON = {Expect.ROWS, Expect.OBJECT, Expect.JSON}
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What this client has done so far; `seconds` are those of the requests, without the waits between them."""
+    """What this client has done so far; `seconds` are those of the requests, without the waits between them.
+
+    `half_characters` were found in JSON answers and kept as their escapes (encoding.HalfCharacters).
+    """
 
     requests: int = 0
     retries: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    half_characters: int = 0
 
 
 _USUAL_TIMEOUTS = Timeouts()
@@ -203,6 +208,7 @@ class RedcapClient(Reads, Writes):
                 requests=calls.requests + 1,
                 bytes=calls.bytes + exchange.size,
                 seconds=calls.seconds + seconds,
+                half_characters=calls.half_characters + (exchange.halves.count if exchange.halves else 0),
             )
             self._server_date = exchange.server_date or self._server_date
         _log.debug(
@@ -232,6 +238,7 @@ class _Exchange:
         self.status: int | None = None
         self.size = 0
         self.server_date: datetime | None = None
+        self.halves = encoding.HalfCharacters() if request.expect in _JSON else None
 
     def run(self) -> Received:
         """Send, judge and pass on; raises what verdict.py finds wrong, and httpx's errors.
@@ -330,11 +337,13 @@ class _Exchange:
         self._write(head, ending)
         for piece in pieces:
             self._write(piece, ending)
+        if self.halves is not None:
+            self._sink.write(self.halves.rest())
         return ending.problem()
 
     def _write(self, data: bytes, ending: Ending) -> None:
         ending.see(data)
-        self._sink.write(data)
+        self._sink.write(data if self.halves is None else self.halves.piece(data))
 
 
 def _lower(headers: httpx.Headers) -> dict[str, str]:

@@ -1,8 +1,10 @@
-"""Undo the compression of a body piece by piece, with bounded memory, and know whether it was whole; skip its mark.
+"""Make of the bytes of an answer what readers can bear: unpacked, without a mark before it, of whole characters.
 
+Piece by piece, with bounded memory.
 httpx decodes by itself but lets a gzip body end early without a word, and unpacks as much as a piece holds.
 """
 
+import re
 import zlib
 from collections.abc import Iterator
 
@@ -57,3 +59,63 @@ def decoder(content_encoding: str) -> Plain | Gzip | None:
     if name in ("", "identity"):
         return Plain()
     return Gzip() if name in ("gzip", "x-gzip") else None
+
+
+# A surrogate's escape, with as many backslashes before it as make it one, and its partner if it has one.
+_SURROGATE = re.compile(
+    rb"(?<!\\)((?:\\\\)*)\\u(?:([dD][89abAB][0-9a-fA-F]{2})(\\u[dD][c-fC-F][0-9a-fA-F]{2})?|([dD][c-fC-F][0-9a-fA-F]{2}))"
+)
+_OF_ESCAPES = b"\\u0123456789abcdefABCDEF"
+_LONGEST_PAIR = 12
+_MOST_HELD = 1 << 16
+
+
+class HalfCharacters:
+    """Keeps the halves of characters in a JSON body, which no text and no database can hold.
+
+    JSON may escape one half of a character beyond U+FFFF without the other: `\\ud83d`. Such an escape becomes the text
+    it is written as, a backslash and five letters, so that nothing is lost and everything can be stored.
+    """
+
+    def __init__(self) -> None:
+        self._held = b""
+        self.count = 0
+        """How many were found."""
+
+    def piece(self, data: bytes) -> bytes:
+        """The next piece of the body; what may be the beginning of an escape is held back."""
+        data = self._held + data if self._held else data
+        cut = len(data)
+        if b"\\" in data[-_LONGEST_PAIR:]:
+            cut = len(data.rstrip(_OF_ESCAPES))
+            if cut < len(data) - _MOST_HELD:
+                cut = _between_escapes(data)
+        self._held = data[cut:]
+        return self._kept(data[:cut])
+
+    def rest(self) -> bytes:
+        """What was held back last."""
+        held, self._held = self._held, b""
+        return self._kept(held)
+
+    def _kept(self, data: bytes) -> bytes:
+        if b"\\ud" not in data and b"\\uD" not in data:
+            return data
+        return _SURROGATE.sub(self._as_text, data)
+
+    def _as_text(self, found: re.Match[bytes]) -> bytes:
+        if found[3]:
+            return found[0]
+        self.count += 1
+        return found[1] + rb"\\u" + (found[2] or found[4])
+
+
+def _between_escapes(data: bytes) -> int:
+    """A place near the end of a text of nothing but escapes that parts neither an escape nor a pair of them."""
+    cut = data.rfind(b"\\", 0, len(data) - _LONGEST_PAIR)
+    if _SECOND_HALF.match(data, cut) and data[cut - 6 : cut - 4] == b"\\u":
+        cut -= 6
+    return len(data[:cut].rstrip(b"\\")) or len(data)
+
+
+_SECOND_HALF = re.compile(rb"\\u[dD][c-fC-F]")

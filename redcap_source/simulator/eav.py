@@ -26,12 +26,16 @@ def eav_text(project: Project, selection: Selection, style: Style, behaviour: Be
             pieces += lines
             size += len(lines) * len(start)
         if size > PIECE and pieces:
-            yield ((writer.joint if opened else writer.head) + writer.joint.join(pieces)).encode()
+            yield ((writer.joint if opened else writer.head) + writer.joint.join(pieces)).encode(
+                "utf-8", "surrogatepass"
+            )
             pieces, size, opened = [], 0, True
     if pieces:
-        yield ((writer.joint if opened else writer.head) + writer.joint.join(pieces) + writer.tail).encode()
+        yield ((writer.joint if opened else writer.head) + writer.joint.join(pieces) + writer.tail).encode(
+            "utf-8", "surrogatepass"
+        )
     else:
-        yield (writer.tail if opened else writer.empty).encode()
+        yield (writer.tail if opened else writer.empty).encode("utf-8", "surrogatepass")
 
 
 def _keys(project: Project) -> list[str]:

@@ -5,9 +5,12 @@ Deciding which fault strikes is here; doing it on the wire is server.py's part.
 
 from __future__ import annotations
 
+import gzip
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from threading import Lock
 from typing import Literal, get_args
 
@@ -16,6 +19,7 @@ from redcap_source.simulator.errors import SimulatorError
 FaultKind = Literal[
     "429", "500", "502", "503", "504", "reset", "truncate", "truncate_line", "html", "empty", "slow", "ban",
     "drop_records", "hang", "memory", "php_warning", "answer", "no_date", "false_date",
+    "busy", "redirect", "bom", "half_character", "bomb", "endless",
 ]  # fmt: skip
 KINDS: tuple[str, ...] = get_args(FaultKind)
 
@@ -38,8 +42,14 @@ class Fault:
     # truncate: the share of the body that arrives, and whether Content-Length still tells the whole.
     share: float = 0.5
     wrong_length: bool = False
-    # slow: seconds between pieces; hang: seconds without an answer.
+    # slow: seconds between pieces, and bytes a piece (0 is a tenth of the body); hang: seconds without an answer;
+    # busy: seconds until the date at which the client may come again.
     seconds: float = 0.05
+    piece: int = 0
+    # redirect: where to.
+    location: str = "https://redcap.example.org/api/"
+    # bomb: how many bytes the body is when it is unpacked.
+    size: int = 1 << 31
     # false_date: how far the Date header is ahead of the server's clock, in seconds; negative is behind.
     ahead: float = 0.0
     # answer: whatever is to be sent instead.
@@ -81,7 +91,8 @@ def _switch(text: str) -> bool:
 _READERS: Mapping[str, Callable[[str], object]] = {
     "content": str, "action": str, "project": str, "nth": int, "probability": float, "after_work": _switch,
     "times": lambda text: None if text == "all" else int(text), "share": float, "wrong_length": _switch,
-    "seconds": float, "ahead": float, "every": int, "status": int, "body": str.encode, "content_type": str,
+    "seconds": float, "piece": int, "location": str, "size": int,
+    "ahead": float, "every": int, "status": int, "body": str.encode, "content_type": str,
 }  # fmt: skip
 
 
@@ -183,6 +194,33 @@ OUT_OF_MEMORY = (
     "REDCap ran out of server memory. The request cannot be processed. Please try importing/exporting a smaller amount "
     "of data."
 )
+
+
+# What goes on and on once half of an answer has come.
+BLANKS = b" " * (1 << 16)
+MEMBER = 1 << 20
+
+
+def bomb(pieces: Iterator[bytes], share: float, size: int) -> Iterator[bytes]:
+    """The first part of a body as gzip, then blanks: a thousandth of what they unpack to."""
+    yield gzip.compress(cut_share(pieces, share))
+    member = gzip.compress(b" " * MEMBER)
+    for _ in range(size // MEMBER):
+        yield member
+
+
+def endless(pieces: Iterator[bytes], share: float) -> Iterator[bytes]:
+    """The first part of a body, then blanks for as long as they are read."""
+    yield cut_share(pieces, share)
+    yield from repeat(BLANKS)
+
+
+_LABEL = re.compile(rb'("(?:field_label|instrument_label|event_name|project_title|name)":")')
+
+
+def with_half_characters(body: bytes) -> bytes:
+    """A JSON body each of whose labels begins with the first half of an emoji."""
+    return _LABEL.sub(rb"\1\\ud83d", body)
 
 
 def cut_share(pieces: Iterator[bytes], share: float) -> bytes:

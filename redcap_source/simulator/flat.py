@@ -75,11 +75,11 @@ def flat_text(project: Project, selection: Selection, style: Style, behaviour: B
             pieces.append(writer.row(record, slot, values))
             size += len(pieces[-1])
         if size > PIECE:
-            yield (writer.between(opened) + writer.joint.join(pieces)).encode()
+            yield (writer.between(opened) + writer.joint.join(pieces)).encode("utf-8", "surrogatepass")
             pieces, size, opened = [], 0, True
-    yield (
-        writer.between(opened) + writer.joint.join(pieces) + writer.tail if pieces else writer.close(opened)
-    ).encode()
+    yield (writer.between(opened) + writer.joint.join(pieces) + writer.tail if pieces else writer.close(opened)).encode(
+        "utf-8", "surrogatepass"
+    )
 
 
 class Sheet:

@@ -21,7 +21,16 @@ from urllib.parse import parse_qsl
 
 from redcap_source.simulator.call import Answer
 from redcap_source.simulator.errors import SimulatorError
-from redcap_source.simulator.faults import HTML_PAGES, OUT_OF_MEMORY, Fault, Faults, cut_at_line, cut_share
+from redcap_source.simulator.faults import (
+    HTML_PAGES,
+    OUT_OF_MEMORY,
+    Fault,
+    Faults,
+    bomb,
+    cut_at_line,
+    cut_share,
+    endless,
+)
 from redcap_source.simulator.formats import XML_HEAD, error_text
 from redcap_source.simulator.multipart import read_multipart
 from redcap_source.simulator.parameters import Parameters
@@ -30,6 +39,7 @@ HTML = "text/html; charset=UTF-8"
 CONTROL_PATH = "/_simulator/"
 # What a struck request counts as; a connection that was lost has no status.
 _STATUSES = {"429": 429, "500": 500, "memory": 500, "502": 502, "503": 503, "504": 504, "reset": 0, "hang": 0}
+_STATUSES |= {"busy": 503, "redirect": 301}
 NOT_FOUND = (
     '<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n'
     "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
@@ -153,9 +163,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
 
-    def _redirect(self) -> None:
+    def _redirect(self, location: str = "") -> None:
         self.send_response(301)
-        self.send_header("Location", f"http://{self.headers.get('Host', '')}/api/")
+        self.send_header("Location", location or f"http://{self.headers.get('Host', '')}/api/")
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -257,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _strike(self, inquiry: Inquiry, fault: Fault, started: float) -> bool:
         """Do what a fault does; says whether the request is done with."""
         back = self._back
-        if fault.kind in ("drop_records", "php_warning", "no_date", "false_date"):
+        if fault.kind in ("drop_records", "php_warning", "no_date", "false_date", "bom", "half_character"):
             return False
         if fault.after_work and fault.kind != "ban":
             _spend(back.answer(inquiry, None))
@@ -272,6 +282,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_whole(200, HTML, b"")
         elif fault.kind == "answer":
             self._send_whole(fault.status, fault.content_type, fault.body)
+        elif fault.kind == "busy":
+            self._send_busy(fault.seconds)
+        elif fault.kind == "redirect":
+            self._redirect(fault.location)
         elif fault.kind == "reset":
             self._reset()
         elif fault.kind == "hang":
@@ -284,7 +298,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_damaged(self, answer: Answer, fault: Fault) -> None:
         pieces = iter((answer.body,)) if isinstance(answer.body, bytes) else answer.body
         if fault.kind == "slow":
-            self._drip(answer, pieces, fault.seconds)
+            self._drip(answer, pieces, fault)
+            return
+        if fault.kind in ("bomb", "endless"):
+            packed = fault.kind == "bomb"
+            filled = bomb(pieces, fault.share, fault.size) if packed else endless(pieces, fault.share)
+            self._send_chunked(answer, filled, packed, time.perf_counter(), lambda sent: None)
             return
         whole = b"".join(pieces)
         cut = (cut_at_line if fault.kind == "truncate_line" else cut_share)(iter((whole,)), fault.share)
@@ -293,15 +312,21 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.wrong_length:
             self._hang_up()
 
-    def _drip(self, answer: Answer, pieces: Iterator[bytes], seconds: float) -> None:
+    def _send_busy(self, seconds: float) -> None:
+        self._head(503, HTML)
+        self.send_header("Retry-After", self._back.http_date(seconds))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _drip(self, answer: Answer, pieces: Iterator[bytes], fault: Fault) -> None:
         body = b"".join(pieces)
-        step = max(1, len(body) // 10)
+        step = fault.piece or max(1, len(body) // 10)
         self._head(answer.status, answer.content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         for start in range(0, len(body), step):
             self.wfile.write(body[start : start + step])
-            time.sleep(seconds)
+            time.sleep(fault.seconds)
 
     def _reset(self) -> None:
         # Lingering for zero seconds makes closing a reset instead of an end.

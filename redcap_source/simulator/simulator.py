@@ -19,7 +19,7 @@ from redcap_source.simulator.clock import Clock, utc_now
 from redcap_source.simulator.control import control
 from redcap_source.simulator.edits import ProjectHandle
 from redcap_source.simulator.errors import SimulatorError
-from redcap_source.simulator.faults import Fault, Faults
+from redcap_source.simulator.faults import Fault, Faults, with_half_characters
 from redcap_source.simulator.history import give_owner, write_history
 from redcap_source.simulator.parameters import Parameters
 from redcap_source.simulator.project import Project
@@ -219,6 +219,10 @@ class Simulator:
         answer = api.answer(self._site, inquiry.parameters)
         if fault is not None and fault.kind == "php_warning":
             return replace(answer, body=_prefixed(b"<br />\n<b>Warning</b>:  Undefined variable $x<br />\n", answer))
+        if fault is not None and fault.kind == "bom":
+            return replace(answer, body=_prefixed(b"\xef\xbb\xbf", answer))
+        if fault is not None and fault.kind == "half_character":
+            return replace(answer, body=with_half_characters(b"".join(_prefixed(b"", answer))))
         if fault is not None and fault.kind == "drop_records":
             return self._without_some(inquiry, fault)
         return answer

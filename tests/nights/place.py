@@ -22,6 +22,8 @@ from tests.nights.oracle import Disagreement, Renames, State
 NAME = "study"
 # Stands in every text that is entered, so that a message that quotes a participant's value is noticed.
 CANARY = "zq"
+# Far above anything this project sends.
+ANSWER_LIMIT = 4_000_000
 
 
 @dataclass
@@ -111,6 +113,7 @@ class Place:
             options=LoadOptions(**options),
             now=self.clocks.client,
             sleep=lambda seconds: None,
+            answer_limit=ANSWER_LIMIT,
         )
 
     def night(self, **options: object) -> LoadReport:

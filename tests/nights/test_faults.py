@@ -30,6 +30,7 @@ STRUCTURE = (
     "version", "project", "metadata", "exportFieldNames", "instrument", "arm", "event", "formEventMapping",
     "repeatingFormsEvents", "user", "userRole", "userRoleMapping", "dag", "userDagMapping",
 )  # fmt: skip
+LABELLED = ("project", "metadata", "instrument", "event", "arm")
 # So many that the few which change in a night are asked for by themselves.
 RECORDS = 40
 CHANGED = ("1", "3", "5", "7")
@@ -51,6 +52,10 @@ TELLS = {
     "memory": "the server runs out of memory", "php_warning": "a PHP warning stands before the answer",
     "answer": "text that is no answer",
     "no_date": "the answer has no Date header", "false_date": "the Date header is 13 hours ahead",
+    "busy": "error 503 with the date at which to come again", "redirect": "a redirect to a stranger's server",
+    "bom": "a byte order mark stands before the answer",
+    "half_character": "half an emoji (`\\ud83d`) stands in every label",
+    "bomb": "gzip that unpacks to two gigabytes", "endless": "the body never ends",
     "edit": "just before the request somebody saves a form", "delete": "just before the request a record is deleted",
     "rights lost": "just before the request the token loses its export right",
 }  # fmt: skip
@@ -134,7 +139,8 @@ class Rehearsal:
         """Let the fault wait for its step."""
         if kind not in PEOPLE:
             self.simulator.faults.add(
-                kind, content=step.content, nth=step.nth, times=None if lasts else 1, seconds=0.001, body=b"Moment!",
+                kind, content=step.content, nth=step.nth, times=None if lasts else 1,
+                seconds=30 if kind == "busy" else 0.001, body=b"Moment!",
                 ahead=13 * 3600,
             )  # fmt: skip
             return
@@ -182,6 +188,8 @@ def means_something(kind: str, step: Step, *, lasts: bool) -> bool:
     """Whether a fault can strike this request, and in this way."""
     if kind == "drop_records":
         return step.content == "record"
+    if kind == "half_character":
+        return step.content in LABELLED
     return not (lasts and kind in PEOPLE)
 
 

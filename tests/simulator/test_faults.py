@@ -1,8 +1,11 @@
 """Every fault, as a client on the wire meets it."""
 
+import gzip
 import http.client
 import threading
 import urllib.error
+import urllib.parse
+import urllib.request
 from datetime import UTC, datetime
 
 import pytest
@@ -128,6 +131,67 @@ def test_a_date_header_can_be_left_out_or_false(asker, simulator):
     simulator.faults.add("false_date", content="version", ahead=13 * 3600)
     dates = [ask.raw(content="version")[2].get("Date", "") for _ in range(3)]
     assert [date[:22] for date in dates] == ["", "Tue, 10 Jun 2025 16:00", "Tue, 10 Jun 2025 03:00"]
+
+
+def test_a_busy_server_may_name_the_date_at_which_to_come_again(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.clock.set(datetime(2025, 6, 10, 3, tzinfo=UTC))
+    simulator.faults.add("busy", seconds=90)
+    status, _, headers = ask.raw(content="version")
+    assert (status, headers["Retry-After"][:25]) == (503, "Tue, 10 Jun 2025 03:01:30")
+
+
+def test_a_redirect_may_point_anywhere(simulator):
+    simulator.faults.add("redirect", location="https://evil.example.org/api/")
+    connection = http.client.HTTPConnection(*simulator.url.split("/")[2].split(":"))
+    connection.request("POST", "/api/", "content=version", {"Content-Type": "application/x-www-form-urlencoded"})
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Location"]) == (301, "https://evil.example.org/api/")
+    connection.close()
+
+
+def test_a_mark_may_stand_before_an_answer(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add("bom", content="record")
+    assert ask(content="record", format="csv").startswith("\ufeffid,")
+
+
+def test_labels_may_hold_half_a_character(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add("half_character", content="metadata")
+    assert all(row["field_label"].startswith("\ud83d") for row in ask.json(content="metadata"))
+
+
+def test_a_value_with_half_a_character_is_answered_in_any_format(asker):
+    ask = asker(classic({"id": "1", "note": "a\ud83d"}))
+    assert ask.json(content="record")[0]["note"] == "a\ud83d"
+    with pytest.raises(UnicodeDecodeError):
+        ask(content="record", format="csv")
+
+
+def test_a_bomb_unpacks_to_the_size_asked_for(simulator, asker):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add("bomb", size=3 << 20)
+    data = urllib.parse.urlencode({"token": ask.project.token, "content": "record", "format": "csv"}).encode()
+    with urllib.request.urlopen(simulator.url, data, timeout=10) as answer:
+        packed = answer.read()
+    assert len(packed) < 10_000
+    assert 3 << 20 < len(gzip.decompress(packed)) < 4 << 20
+
+
+def test_an_endless_body_goes_on_until_nobody_reads_it(simulator, asker):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add("endless")
+    data = urllib.parse.urlencode({"token": ask.project.token, "content": "record", "format": "csv"}).encode()
+    with urllib.request.urlopen(simulator.url, data, timeout=10) as answer:
+        assert len(answer.read(10_000_000)) == 10_000_000
+    assert ask(content="version") == "14.7.3"
+
+
+def test_a_slow_answer_may_come_byte_by_byte(asker, simulator):
+    ask = asker(classic(*ROWS))
+    simulator.faults.add("slow", seconds=0, piece=1)
+    assert len(ask.json(content="record")) == 30
 
 
 def test_too_many_requests_a_minute_are_a_ban(asker, simulator):
