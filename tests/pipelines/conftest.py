@@ -27,6 +27,9 @@ class Site:
     folder: Path
     monkeypatch: pytest.MonkeyPatch
     settings: str = ""
+    """Keys of projects.yaml that hold for all projects."""
+    keys: str = ""
+    """More keys of each project, as `identifiers: drop`."""
     clock_off: timedelta = timedelta(0)
     """How far this computer's clock is ahead of the server's."""
     handles: dict[str, ProjectHandle] = field(default_factory=dict)
@@ -46,7 +49,7 @@ class Site:
     def path(self) -> Path:
         """projects.yaml, written anew."""
         lines = [self.settings, f"servers: {{sim: {{url: {self.simulator.url}}}}}", "projects:"]
-        lines += [f"  {name}: {{token: {{env: TOKEN_{name.upper()}}}}}" for name in self.handles]
+        lines += [f"  {name}: {{token: {{env: TOKEN_{name.upper()}}}, {self.keys}}}" for name in self.handles]
         path = self.folder / "projects.yaml"
         path.write_text("\n".join(lines) + "\n")
         return path

@@ -1,0 +1,95 @@
+"""The census: one narrow answer, what is read out of it, and what is made of it when it is not as it should be."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from pipelines.errors import ChunkNotProven
+from pipelines.warehouse.census import Census, counted_twice, due_in, read_census, records_named
+from pipelines.warehouse.proof import open_prover
+
+
+@pytest.fixture
+def prover(tmp_path) -> Iterator:
+    with open_prover(tmp_path) as connection:
+        yield connection
+
+
+def answer(folder, rows, name="census.json"):
+    """An answer of (record, event) rows as JSON."""
+    path = folder / name
+    path.write_text(json.dumps([{"id": record, "redcap_event_name": event} for record, event in rows]))
+    return path
+
+
+# Three records have rows in `first`, two in `second`, one in `third`.
+ROWS = [
+    *[(record, "first") for record in ("1", "2", "3")],
+    *[(record, "second") for record in ("3", "4")],
+    *[("1", "third")] * 7,
+]
+
+
+def test_the_few_events_in_which_every_record_has_a_row_are_found(prover, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.warehouse.census.MANY_ROWS", 1)
+    census = read_census(prover, answer(tmp_path, ROWS), "id", longitudinal=True)
+    assert census.cover == ("first", "second")
+    assert census.rows == {"first": 3, "second": 2, "third": 7}
+    assert census.records == ("1", "2", "3", "4")
+    # In how many rows it stands in an event does not matter; of the sets of events, `1` is in both.
+    assert due_in(prover, [{"first"}, {"third"}]) == (3, 1, 1, 0)
+
+
+def test_where_no_few_events_hold_every_record_all_are_asked_for(prover, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.warehouse.census.MANY_ROWS", 1)
+    monkeypatch.setattr("pipelines.warehouse.census.MOST_EVENTS", 2)
+    rows = [(str(record), f"event {record}") for record in range(5) for _ in range(3)]
+    assert read_census(prover, answer(tmp_path, rows), "id", longitudinal=True).cover == ()
+
+
+def test_a_small_census_is_not_worth_narrowing(prover, tmp_path):
+    assert read_census(prover, answer(tmp_path, ROWS), "id", longitudinal=True).cover == ()
+
+
+def test_a_record_that_stands_elsewhere_is_otherwise_seen_whatever_the_order(prover, tmp_path):
+    def seen(rows):
+        census = read_census(prover, answer(tmp_path, rows), "id", longitudinal=True)
+        return dict(zip(census.records, census.seen, strict=True))
+
+    before = seen([("1", "a"), ("1", "b"), ("2", "a")])
+    assert seen([("2", "a"), ("1", "b"), ("1", "a")]) == before
+    after = seen([("1", "a"), ("2", "a")])
+    assert (after["1"] == before["1"], after["2"] == before["2"]) == (False, True)
+
+
+def test_records_of_either_of_two_counts_are_there_and_the_last_whole_one_tells_where():
+    whole, brief = Census(("1", "2"), ("a", "b"), {}), Census(("2", "3"), ("c", "d"), {}, whole=False)
+    assert counted_twice(whole, brief) == Census(("1", "2", "3"), ("a", "b", ""), {})
+    assert counted_twice(whole, Census(("3", "1"), ("e", "f"), {})) == Census(("3", "1", "2"), ("e", "f", ""), {})
+
+
+@pytest.mark.parametrize("text", ['[{"id":"1"', "", "PHP Warning: x", '{"error":"x"}'])
+@pytest.mark.parametrize("read", [lambda c, path: read_census(c, path, "id", longitudinal=False), records_named])
+def test_an_answer_that_is_no_whole_list_is_not_believed(prover, tmp_path, text, read):
+    path = tmp_path / "census.json"
+    path.write_text(text)
+    with pytest.raises(ChunkNotProven):
+        read(prover, path)
+
+
+@pytest.mark.parametrize("text", ['[{"id":"1"},{"id":""}]', '[{"id":"1"},{"other":"2"}]'])
+def test_a_row_without_its_record_is_not_believed(prover, tmp_path, text):
+    path = tmp_path / "census.json"
+    path.write_text(text)
+    with pytest.raises(ChunkNotProven, match="a row came without id"):
+        read_census(prover, path, "id", longitudinal=False)
+
+
+def test_values_name_their_records_or_are_not_believed(prover, tmp_path):
+    path = tmp_path / "elsewhere.json"
+    path.write_text('[{"record":"1","value":"x"},{"record":"1","value":"y"},{"record":"7","value":""}]')
+    assert records_named(prover, path) == {"1", "7"}
+    path.write_text('[{"record":"1","value":"x"},{"value":"y"}]')
+    with pytest.raises(ChunkNotProven, match="without its record"):
+        records_named(prover, path)
