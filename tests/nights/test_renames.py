@@ -117,6 +117,24 @@ def test_events_can_exchange_names_and_leave_theirs_to_a_new_one(place):
     check_quiet(place, report)
 
 
+def test_what_the_log_tells_of_an_event_by_a_label_that_is_another_s_now_signs_nothing(place):
+    """The log keeps the label of the moment: one nurse's edit would stand under the other's name."""
+    place.handle.save("1", {"note": "in the first"}, "start_arm_1", user="anna")
+    place.handle.save("1", {"note": "in the second"}, "later_arm_1", user="bert")
+    place.handle.save("2", {"note": "in the other arm"}, "start_arm_2", user="carl")
+    between = place.handle.rename_event("start_arm_1", "Between")
+    place.handle.rename_event("later_arm_1", "Start")
+    place.handle.rename_event(between, "Later")
+    report = night(place)
+    with place.shown() as shown:
+        made = {
+            (c["new_value"], c["changed_by"])
+            for c in shown.redcap("record_changes")
+            if c["run_id"] == report.run_id and c["field"] == "note"
+        }
+    assert made == {("in the first", None), ("in the second", None), ("in the other arm", "carl")}
+
+
 def test_a_name_that_something_else_had_is_not_followed(place):
     """The history of the two would be one: it reads as one that is gone and one that is new."""
     place.people.call("event", action="delete", **{"events[0]": "later_arm_1"})

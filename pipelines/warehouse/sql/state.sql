@@ -226,12 +226,20 @@ SELECT count(*) FILTER (first_seen = $now), count(*) FILTER (first_seen < $now)
 FROM redcap.records WHERE deleted_at IS NULL AND last_changed = $now;
 
 -- sign_changes --
--- Who made a change and when, where REDCap's log names the record and the field; the latest who did.
+-- Who made a change and when, where REDCap's log names the record and the field; the latest who did. The log keeps an
+-- event's label of the moment: one that another event has since this run's structure was read tells of neither.
 UPDATE redcap.record_changes AS c SET changed_by = signed.username, changed_at = signed.changed_at
 FROM (
     WITH labels AS (
         SELECT e.unique_event_name, e.event_name || ' (Arm ' || e.arm_num || ': ' || a.name || ')' AS label
         FROM redcap.events e LEFT JOIN redcap.arms a USING (arm_num)
+    ),
+    passed_on AS (
+        SELECT labels.label FROM redcap.dictionary_changes d
+        JOIN redcap.events was ON was.unique_event_name = d.name
+        JOIN redcap.events now ON now.event_name = d.old_value AND now.arm_num = was.arm_num
+        JOIN labels ON labels.unique_event_name = now.unique_event_name
+        WHERE d.run_id = $run_id AND d.kind = 'event' AND d.change = 'relabelled' AND labels.label IS NOT NULL
     )
     SELECT mine.row, max(l.changed_at) AS changed_at,
            arg_max(l.username, coalesce(l.changed_at, TIMESTAMP '1970-01-01')) AS username
@@ -245,6 +253,7 @@ FROM (
        OR (l.what = 'renamed' AND mine.change = 'rename')
        OR (l.what = 'group' AND mine.field = 'redcap_data_access_group')
        OR (l.what IN ('saved', 'randomized') AND list_contains(l.columns, mine.field) AND coalesce(l.instance, '1') = mine.instance
+           AND (l.event_label IS NULL OR l.event_label NOT IN (SELECT label FROM passed_on))
            AND (l.event_label IS NULL OR labels.label IS NULL OR l.event_label = labels.label
                 OR l.event_label NOT IN (SELECT label FROM labels WHERE label IS NOT NULL)))
     GROUP BY mine.row
