@@ -212,6 +212,23 @@ def test_of_proposals_for_the_same_cell_the_first_counts_and_contradictions_do_n
     assert [item.why for item in decided(classic(), unlike, rows)] == [Why.CONTRADICTION] * 2
 
 
+def test_what_is_kept_of_a_decision_is_its_reason_and_its_warning():
+    rows = [(("1", "", "", ""), {"plain": "a", "v_integer": "5"})]
+    book = classic()
+    integer = replace(book.rules["v_integer"].field, text_validation_max="10")
+    book = replace(book, rules={**book.rules, "v_integer": replace(book.rules["v_integer"], field=integer)})
+    items = decided(
+        book,
+        [proposal("plain", "b", "c", 1), proposal("calc", "", "1", 2), proposal("v_integer", "5", "11", 3)],
+        rows,
+    )
+    assert [(item.ruling.number, item.ruling.reason, item.ruling.warning) for item in items] == [
+        (1, "REDCap holds another value than was seen", ""),
+        (2, "calculated by REDCap", ""),
+        (3, "", "above the field's maximum"),
+    ]
+
+
 def test_counts_tell_reasons_and_no_values():
     rows = [(("1", "", "", ""), {"plain": "secret-held", "v_integer": "5"})]
     items = decided(
