@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipelines.errors import LoadRefused
 from pipelines.missing import MOST_ALONE
@@ -24,7 +23,6 @@ class Guard:
     project: str
     project_id: int | None
     """The REDCap project that projects.yaml says it is."""
-    working_file: Path
     deletion_limit: float
     allow_deletions: bool
     allow_narrower: bool
@@ -39,8 +37,8 @@ class Guard:
                 seen=f"the token belongs to REDCap project {found}, not to {wanted}.",
                 kept="Nothing was read from it and the warehouse is as it was.",
                 if_meant=(
-                    "Check the token; if the study really moved, set project_id in projects.yaml and remove "
-                    f"{self.working_file} to begin anew."
+                    "Check the token; if the study really moved, set project_id in projects.yaml and run "
+                    f"`redcap-warehouse sync {self.project} --start-over`, which gives its history here up."
                 ),
             )
         field_name = structure.record_id_field
@@ -49,7 +47,10 @@ class Guard:
                 project=self.project,
                 seen=f"the record-id field is now {field_name}, and was {yesterday.record_id_field}.",
                 kept="Every row is named by it, so nothing was changed.",
-                if_meant=f"If it is right, remove {self.working_file} to begin anew.",
+                if_meant=(
+                    f"If it is right, run `redcap-warehouse sync {self.project} --start-over`: it begins anew and "
+                    "gives the project's history here up."
+                ),
             )
 
     def check_visible(self, layout: Layout, yesterday: Yesterday) -> None:

@@ -660,7 +660,6 @@ class Load:
         return Guard(
             project=self.project.name,
             project_id=self.project.project_id,
-            working_file=self.folder.mirror(self.project.name),
             deletion_limit=self.config.deletion_limit,
             allow_deletions=self.options.allow_deletions,
             allow_narrower=self.options.allow_narrower,

@@ -95,7 +95,7 @@ def test_an_instrument_that_is_removed_is_gone_for_readers_and_stays_in_the_hist
     assert oracle.read(database, then, [place.nights[3].finished]) == [(2,)]
 
 
-def test_a_project_whose_record_id_field_changed_is_left_alone_until_it_is_changed_back(place):
+def test_a_project_whose_record_id_field_changed_is_left_alone_until_that_is_meant_or_undone(place):
     fields = place.handle.project.dictionary.fields
     place.people._upload([replace(fields[0], field_name="subject"), *fields[1:]])
     place.handle.save("1", {"word": "entered meanwhile"})
@@ -111,3 +111,6 @@ def test_a_project_whose_record_id_field_changed_is_left_alone_until_it_is_chang
         assert [row["record_id_field"] for row in shown.redcap("projects")] == ["record_id"]
     report = night(place)
     assert told(place, report) == {("1", "base", "word", "word 1", "entered meanwhile", "update")}
+    place.people._upload([replace(fields[0], field_name="subject"), *fields[1:]])
+    place.nights.clear()
+    place.good_night(place.people.now_known, start_over=True)
