@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli_forget import forget
 from pipelines.cli_writeback import register
 from pipelines.errors import REPORT, ConfigError, NotAllPublished, WarehouseError
 from pipelines.interrupts import Interrupted, listening, was_interrupted
@@ -266,6 +267,7 @@ def demo(
 
 
 register(app)
+app.command()(forget)
 
 
 def main() -> None:

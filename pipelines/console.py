@@ -168,7 +168,10 @@ def _last_run(s: Standing) -> str:
 
 def _remarks(s: Standing) -> Iterable[str]:
     if not s.configured:
-        yield "projects.yaml does not have it, so it is loaded no more; what was published of it stays."
+        yield (
+            "projects.yaml does not have it, so it is loaded no more; what was published of it stays. "
+            f"`redcap-warehouse forget {s.project}` removes it."
+        )
         return
     if s.last_outcome is None:
         yield "not loaded yet."

@@ -27,7 +27,7 @@ DOORS = {
         "pipelines/schedules.py",
         "pipelines/failures.py",
     ),
-    "typer": ("pipelines/cli.py", "pipelines/cli_writeback.py"),
+    "typer": ("pipelines/cli.py", "pipelines/cli_forget.py", "pipelines/cli_writeback.py"),
     "rich": ("pipelines/cli.py", "pipelines/console.py", "pipelines/demo.py"),
     "pandas": ("redcap_source/", "pipelines/cleaning.py", "pipelines/writeback/propose.py"),
 }

@@ -84,22 +84,23 @@ class WarehouseFolder:
     def loaded(self, project: str, run: str) -> None:
         """Mark the project as waiting to be published."""
         with private_files():
-            self._mark(project).write_text(run)
+            self.mark(project).write_text(run)
 
     def withdraw(self, project: str) -> None:
         """The project is being changed and no longer fit to be published; its next good load marks it again."""
-        self._mark(project).unlink(missing_ok=True)
+        self.mark(project).unlink(missing_ok=True)
 
     def taken_up(self, project: str, run: str) -> None:
         """This load of the project has been published; a later one goes on waiting."""
         if self.waiting().get(project) == run:
-            self._mark(project).unlink(missing_ok=True)
+            self.mark(project).unlink(missing_ok=True)
 
     def waiting(self) -> dict[str, str]:
         """Projects loaded since the last publish, with the run that loaded them."""
         return {mark.stem: mark.read_text() for mark in sorted(self.work.glob("*.loaded"))}
 
-    def _mark(self, project: str) -> Path:
+    def mark(self, project: str) -> Path:
+        """Stands while the project waits to be published."""
         return self.work / f"{project}.loaded"
 
     def clear_staging(self, project: str, *, but: str | None = None) -> None:

@@ -85,7 +85,7 @@ def publish(
     """
     folder.make()
     with FileLock(folder.publish_lock, mode=0o600):
-        _sweep(folder)
+        sweep(folder)
         waiting = {
             project: run for project, run in folder.waiting().items() if configured is None or project in configured
         }
@@ -96,7 +96,7 @@ def publish(
         except (OSError, duckdb.Error) as problem:
             raise unusable(folder.database, problem) from None
         finally:
-            _sweep(folder)
+            sweep(folder)
     if published.failed:
         raise NotAllPublished(published=published.projects, failed=published.failed)
     return published
@@ -123,7 +123,7 @@ def _publish(
             return _publish(folder, waiting, memory_limit, may_copy=False)
         if opened.began_anew:
             # In the holes lies what was given up, perhaps identifiers from before they were hashed.
-            _write_afresh(fresh, memory_limit)
+            write_afresh(fresh, memory_limit)
         sync_to_disk(fresh)
         size = fresh.stat().st_size
         fresh.replace(folder.database)
@@ -145,7 +145,7 @@ def _copy(database: Path, fresh: Path, memory_limit: str) -> bool:
     return True
 
 
-def _write_afresh(fresh: Path, memory_limit: str) -> None:
+def write_afresh(fresh: Path, memory_limit: str) -> None:
     """The new published file without holes."""
     compact = fresh.with_name(f"{fresh.name}.compact")
     rewrite(fresh, compact, memory_limit=memory_limit)
@@ -271,7 +271,7 @@ def _catalog(project: str) -> str:
     return f"work:{project}"
 
 
-def _sweep(folder: WarehouseFolder) -> None:
+def sweep(folder: WarehouseFolder) -> None:
     """Remove what a publish that died left behind; only called while the lock is held."""
     for leftover in folder.path.glob(".publishing-*"):
         if leftover.is_dir():

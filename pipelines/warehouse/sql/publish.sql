@@ -27,6 +27,17 @@ CREATE TABLE IF NOT EXISTS _publish.first_columns (project VARCHAR, instrument V
 -- What the view of all changes was last made of.
 CREATE TABLE IF NOT EXISTS _publish.changes (definition VARCHAR);
 
+-- schemas_of --
+-- Those of these schemas that are there.
+SELECT schema_name FROM duckdb_schemas()
+WHERE database_name = current_database() AND list_contains($names::VARCHAR[], schema_name) ORDER BY schema_name;
+
+-- shared_tables --
+-- Tables in which every row says whose it is.
+SELECT schema_name, table_name FROM duckdb_columns() SEMI JOIN duckdb_tables() USING (database_name, schema_name, table_name)
+WHERE database_name = current_database() AND column_name = 'project' AND schema_name IN ('redcap', 'writeback', '_publish')
+ORDER BY ALL;
+
 -- become_published --
 -- A copy of a working file becomes a published file: what only the next load needs goes, and so does the table whose
 -- name is a view's there.

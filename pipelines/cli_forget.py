@@ -1,0 +1,69 @@
+"""The command forget; cli.py takes it up. The work is pipelines.warehouse.forget's."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.cli_writeback import ConfigOption, JsonOption
+from pipelines.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipelines.warehouse.forget import Traces
+
+
+def forget(
+    project: Annotated[str, typer.Argument(help="A project that projects.yaml does not have any more.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove every trace of a project from the warehouse: published, working, staging and ledger.
+
+    A project that projects.yaml still has is refused, as the next night would bring it back.
+    """
+    from pipelines.config import load_config
+    from pipelines.warehouse.folder import WarehouseFolder
+    from pipelines.warehouse.forget import find_traces
+    from pipelines.warehouse.forget import forget as remove
+
+    configured = load_config(config)
+    if project in configured.projects:
+        raise ConfigError(
+            f"{project} is still configured, so the next night would bring it back.",
+            where=str(configured.path),
+            remedy="Take it out of the file first. To read it anew instead, there is `sync PROJECT --start-over`.",
+        )
+    folder = WarehouseFolder(configured.warehouse)
+    found = find_traces(folder, project)
+    if not found:
+        raise ConfigError("the warehouse holds nothing of a project of this name.", remedy="`status` lists them all.")
+    if not yes:
+        _ask(found)
+    removed = remove(folder, project, memory_limit=configured.memory_limit)
+    if as_json:
+        typer.echo(json.dumps(asdict(removed), indent=2))
+    else:
+        typer.echo(f"Removed {_told(removed)}")
+        typer.echo("Backups, and Dagster's own record of its runs, are not part of the warehouse and still name it.")
+
+
+def _ask(found: Traces) -> None:
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            "nobody can be asked, as this is no terminal.", remedy="Nothing was removed; --yes removes it."
+        )
+    typer.echo(f"This removes {_told(found)}", err=True)
+    typer.confirm("It cannot be undone. Go on?", abort=True, err=True)
+
+
+def _told(traces: Traces) -> str:
+    rows = ", ".join(f"{table} {count:,}" for table, count in traces.rows.items())
+    return (
+        f"of {traces.project}: schemas {', '.join(traces.schemas) or 'none'}; rows {rows or 'none'}; "
+        f"files {', '.join(traces.files) or 'none'}."
+    )

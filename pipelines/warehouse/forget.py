@@ -1,0 +1,147 @@
+"""Removing every trace of a project: what is published of it, its working file, and what lies beside that.
+
+The published file is written afresh without it, because rows that are only deleted stay in the file's holes. Dagster's
+own record of runs, backups, and free space of the disk are not ours to clear.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from pipelines.errors import WarehouseBusy
+from pipelines.warehouse.connection import (
+    Connection,
+    attach_to_write,
+    connect,
+    private_files,
+    remove_database,
+    sync_to_disk,
+)
+from pipelines.warehouse.file_errors import doing, unusable
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.publish import sweep, write_afresh
+from pipelines.warehouse.quoting import identifier, qualified
+from pipelines.warehouse.reading import open_published
+from pipelines.warehouse.sql import statements
+from pipelines.warehouse.take_up import SCHEMAS, define_changes
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What there is of a project, in names and counts."""
+
+    project: str
+    schemas: tuple[str, ...] = ()
+    """Schemas of the published database that are the project's alone."""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Rows of the project in tables that all projects share."""
+    files: tuple[str, ...] = ()
+    """Files and folders, as paths in the warehouse folder."""
+
+    def __bool__(self) -> bool:
+        return bool(self.schemas or self.rows or self.files)
+
+
+def find_traces(folder: WarehouseFolder, project: str) -> Traces:
+    """Every trace of the project in the warehouse folder; changes nothing."""
+    files = tuple(str(path.relative_to(folder.path)) for path in _files(folder, project))
+    if not folder.database.exists():
+        return Traces(project, files=files)
+    with open_published(folder) as connection:
+        return Traces(project, _schemas(connection, project), _rows(connection, project), files)
+
+
+def forget(folder: WarehouseFolder, project: str, *, memory_limit: str = "256MB") -> Traces:
+    """Remove every trace of the project; returns what was removed.
+
+    Raises WarehouseBusy while the project is being loaded. If it is ended in the middle, doing it again goes on.
+    """
+    folder.make()
+    with _locked(folder, project), FileLock(folder.publish_lock, mode=0o600):
+        sweep(folder)
+        found = find_traces(folder, project)
+        # First of all, so that no publish brings it back.
+        folder.withdraw(project)
+        if found.schemas or found.rows:
+            try:
+                _publish_without(folder, project, memory_limit)
+            except (duckdb.Error, OSError) as problem:
+                raise unusable(folder.database, problem) from None
+            finally:
+                sweep(folder)
+        remove_database(folder.mirror(project))
+        for path in _files(folder, project):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    return found
+
+
+@contextmanager
+def _locked(folder: WarehouseFolder, project: str) -> Iterator[None]:
+    lock = FileLock(folder.project_lock(project), mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise WarehouseBusy(path=folder.mirror(project)) from None
+    try:
+        yield
+    finally:
+        lock.release()
+        folder.project_lock(project).unlink(missing_ok=True)
+
+
+def _files(folder: WarehouseFolder, project: str) -> list[Path]:
+    """What lies in the folder `work` of the project, its lock left out: whoever forgets holds it."""
+    mirror = folder.mirror(project)
+    own = [mirror, *(Path(f"{mirror}{ending}") for ending in (".wal", ".spill")), folder.mark(project)]
+    fresh = folder.work.glob(f".{mirror.name}.fresh*")
+    return [path for path in (*own, *fresh, folder.work / "staging" / project) if path.exists()]
+
+
+def _schemas(connection: Connection, project: str) -> tuple[str, ...]:
+    names = [project + ending for ending in SCHEMAS]
+    found = connection.execute(statements("publish")["schemas_of"], {"names": names}).fetchall()
+    return tuple(name for (name,) in found)
+
+
+def _rows(connection: Connection, project: str) -> dict[str, int]:
+    """How many rows the project has in each table that has a column `project`."""
+    counts = {}
+    for schema, table in connection.execute(statements("publish")["shared_tables"]).fetchall():
+        query = f"SELECT count(*) FROM {qualified(schema, table)} WHERE project = $project"
+        row = connection.execute(query, {"project": project}).fetchone()
+        if row and row[0]:
+            counts[f"{schema}.{table}"] = int(row[0])
+    return counts
+
+
+def _publish_without(folder: WarehouseFolder, project: str, memory_limit: str) -> None:
+    fresh = folder.path / f".publishing-{os.getpid()}.duckdb"
+    with private_files():
+        shutil.copyfile(folder.database, fresh)
+        with connect() as connection, doing(f"removing {project} from what is published"):
+            attach_to_write(connection, fresh, "warehouse")
+            connection.execute("USE warehouse")
+            # A project may be called `memory`.
+            connection.execute("DETACH memory")
+            connection.execute("BEGIN TRANSACTION")
+            for schema in _schemas(connection, project):
+                connection.execute(f"DROP SCHEMA {identifier(schema)} CASCADE")
+            for schema, table in connection.execute(statements("publish")["shared_tables"]).fetchall():
+                connection.execute(
+                    f"DELETE FROM {qualified(schema, table)} WHERE project = $project", {"project": project}
+                )
+            connection.execute("COMMIT")
+            define_changes(connection)
+            connection.execute("CHECKPOINT")
+        write_afresh(fresh, memory_limit)
+        sync_to_disk(fresh)
+        fresh.replace(folder.database)
+        sync_to_disk(folder.path)
