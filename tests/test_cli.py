@@ -256,7 +256,19 @@ def test_no_token_and_no_value_is_left_outside_the_warehouses_tables(workplace):
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["sync"], ["status"], ["sql"], ["simulate"], ["demo"], ["history"], ["propose"], ["forget"], ["writeback"], ["revert"]],
+    [
+        [],
+        ["sync"],
+        ["status"],
+        ["sql"],
+        ["simulate"],
+        ["demo"],
+        ["history"],
+        ["propose"],
+        ["forget"],
+        ["writeback"],
+        ["revert"],
+    ],
 )
 def test_every_command_has_help(tmp_path, command):
     result = run(*command, "--help", cwd=tmp_path)
