@@ -49,7 +49,8 @@ class Site:
     def path(self) -> Path:
         """projects.yaml, written anew."""
         lines = [self.settings, f"servers: {{sim: {{url: {self.simulator.url}}}}}", "projects:"]
-        lines += [f"  {name}: {{token: {{env: TOKEN_{name.upper()}}}, {self.keys}}}" for name in self.handles]
+        more = f", {self.keys}" if self.keys else ""
+        lines += [f"  {name}: {{token: {{env: TOKEN_{name.upper()}}}{more}}}" for name in self.handles]
         path = self.folder / "projects.yaml"
         path.write_text("\n".join(lines) + "\n")
         return path
