@@ -22,7 +22,7 @@ from pipelines.wording import counted, printable
 if TYPE_CHECKING:
     from pipelines.config import Config, ProjectConfig
     from pipelines.warehouse.proposals import Refused
-    from pipelines.writeback import Outcome, Plan, Proposed, Withdrawn
+    from pipelines.writeback import Ignored, Outcome, Plan, Proposed, Withdrawn
     from pipelines.writeback.decide import Counts
 
 ProjectArgument = Annotated[str, typer.Argument(help="The project's name in projects.yaml.")]
@@ -74,9 +74,10 @@ def propose(
 ) -> None:
     """Offer corrected values for REDCap. Nothing is sent: `writeback` plans and applies them.
 
-    The file has one cell a row (record, event, instance, field, seen_value, new_value, clear, reason) or is an edited
-    copy of an instrument's table, of which the cells that differ are taken. Rows that cannot be read are refused one
-    by one; the others are kept. The exit code is 0 only if no row was refused.
+    The file has one cell a row (record, event, instance, field, seen_value, new_value, clear, reason), or is an edited
+    copy of an instrument's table or of REDCap's own export, flat or EAV, of which the cells that differ are taken.
+    Columns that are never written are named. A file that is no table throughout is refused with the line; rows that
+    cannot be understood are refused one by one, and the others are kept. The exit code is 0 only if no row was refused.
     """
     from pipelines.writeback import Blanks, Wanted, propose_file
 
@@ -215,9 +216,16 @@ def _show_proposed(proposed: Proposed) -> None:
         + (f", {counted(len(proposed.refused), 'row')} refused" if proposed.refused else "")
         + "."
     )
+    _show_ignored(proposed.ignored)
     _show_refusals(proposed.refused)
     for batch in proposed.batches:
         typer.echo(f'Plan it with: redcap-warehouse writeback {proposed.project} --batch "{batch}"')
+
+
+def _show_ignored(ignored: tuple[Ignored, ...]) -> None:
+    for one in ignored:
+        edited = f" (edited in {counted(one.edited, 'row')})" if one.edited else ""
+        typer.echo(f"  not taken: {printable(one.column)}{edited}: {one.why}", err=True)
 
 
 def _show_refusals(refused: tuple[Refused, ...]) -> None:

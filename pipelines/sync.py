@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
@@ -328,9 +329,10 @@ class Load:
             yield client
 
     @contextmanager
-    def mirror(self) -> Iterator[Mirror]:
+    def mirror(self, *, published: Path | None = None, readable: Sequence[Path] = ()) -> Iterator[Mirror]:
         """The project's working file; nobody else loads the project while it is open.
 
+        The `published` database and the `readable` files can be read from SQL beside it.
         Raises WorkingFileLost where there is none to go on from, and HashKeyUnusable where identifiers could not be
         hashed as they were.
         """
@@ -340,14 +342,14 @@ class Load:
             start_anew, self._start_over = self._start_over, False
             if start_anew:
                 start_over(self.folder, self.project.name)
-            with self._opened(start_anew) as mirror:
+            with self._opened(start_anew, published, readable) as mirror:
                 if self.project.identifiers == "hash":
                     hash_key = read_hash_key(self.folder, self.project.name, mirror.connection)
                     self.stamp = replace(self.stamp, hash_key=hash_key)
                 yield mirror
 
     @contextmanager
-    def _opened(self, start_anew: bool) -> Iterator[Mirror]:
+    def _opened(self, start_anew: bool, published: Path | None, readable: Sequence[Path]) -> Iterator[Mirror]:
         name, path = self.project.name, self.folder.mirror(self.project.name)
         staging = self.folder.work / "staging"
         limit = self.config.memory_limit
@@ -357,7 +359,14 @@ class Load:
 
         try:
             with open_mirror(
-                path, name, staging=staging, memory_limit=limit, refuse=refuse, start_over=start_anew
+                path,
+                name,
+                staging=staging,
+                memory_limit=limit,
+                refuse=refuse,
+                start_over=start_anew,
+                published=published,
+                readable=readable,
             ) as mirror:
                 yield mirror
         except WarehouseDamaged as problem:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,6 +30,9 @@ ROW_GROUP_SIZE = 8192
 SETTINGS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 # What stands at the beginning of every file of DuckDB; a file that is not longer holds no rows.
 HEADER_BYTES = 3 * 4096
+
+# What a working file and the published one are called where both are open; no project's schema is called the latter.
+MIRROR, PUBLISHED = "mirror", ":published"
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -76,11 +79,14 @@ def open_writer(
     memory_limit: str = "256MB",
     threads: int = 1,
     patience_seconds: float = 60.0,
+    published: Path | None = None,
+    readable: Sequence[Path] = (),
 ) -> Iterator[Connection]:
     """A read-write connection to one file, closed whatever happens.
 
     Another process that holds the file is waited for, up to `patience_seconds`; any other failure is told at
-    once. Only the `staging` folder can be read from SQL afterwards, so no text from REDCap can reach a file.
+    once. Only the `staging` folder and the `readable` files can be read from SQL afterwards, so no text from REDCap can
+    reach a file. The `published` database is attached beside it, to be read, under the name PUBLISHED.
     """
     private_folder(path.parent)
     with private_files():
@@ -93,7 +99,9 @@ def open_writer(
             connection.execute(f"SET threads = {int(threads)}")
             # A chunk's rows carry their own order; not keeping insertion order keeps memory with the chunk.
             connection.execute("SET preserve_insertion_order = false")
-            harden(connection, [staging] if staging is not None else [])
+            if published is not None:
+                _attach_published(connection, published)
+            harden(connection, [staging] if staging is not None else [], readable)
             yield connection
         except (duckdb.Error, OSError) as problem:
             raise unusable(path, problem) from None
@@ -123,11 +131,13 @@ def open_reader(path: Path, name: str = "mirror") -> Iterator[Connection]:
         connection.close()
 
 
-def harden(connection: Connection, folders: list[Path]) -> None:
-    """Take file and network access away from SQL, but for the given folders; it cannot be given back."""
-    # The order matters: allowed_directories is refused once external access is off.
+def harden(connection: Connection, folders: list[Path], files: Sequence[Path] = ()) -> None:
+    """Take file and network access away from SQL, but for the given folders and files; it cannot be given back."""
+    # The order matters: both are refused once external access is off.
     listed = ", ".join(literal(str(folder)) for folder in folders)
     connection.execute(f"SET allowed_directories = [{listed}]")
+    if files:
+        connection.execute(f"SET allowed_paths = [{', '.join(literal(str(file)) for file in files)}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
@@ -139,14 +149,33 @@ def _attach(path: Path) -> Connection:
     whole = path.exists() and not Path(f"{path}.wal").exists()
     connection = connect()
     try:
-        attach_to_write(connection, path, "mirror")
-        connection.execute(f"USE {identifier('mirror')}")
+        attach_to_write(connection, path, MIRROR)
+        connection.execute(f"USE {identifier(MIRROR)}")
         if whole:
             _check_length(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _attach_published(connection: Connection, published: Path) -> None:
+    try:
+        attach_to_read(connection, published, PUBLISHED)
+        with reading_published(connection):
+            _check_length(connection, published)
+    except (duckdb.Error, OSError) as problem:
+        raise unusable(published, problem) from None
+
+
+@contextmanager
+def reading_published(connection: Connection) -> Iterator[None]:
+    """While it lasts, names in SQL mean those of the published database that is attached beside a working file."""
+    connection.execute(f"USE {identifier(PUBLISHED)}.main")
+    try:
+        yield
+    finally:
+        connection.execute(f"USE {identifier(MIRROR)}.main")
 
 
 def attach_to_write(connection: Connection, path: Path, name: str) -> None:

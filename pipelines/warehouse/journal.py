@@ -9,24 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
-import duckdb
-
-from pipelines.errors import QueryRefused
-from pipelines.warehouse.connection import Connection, connect, harden
+from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.followed import record_followed
-from pipelines.warehouse.layout import EVENT, NOW, REPEAT_INSTANCE, rows_now
+from pipelines.warehouse.layout import NOW, rows_now
 from pipelines.warehouse.proposals import BatchRow, Cell, Entry, FormRow, Proposal, Ruling, Status
-from pipelines.warehouse.quoting import identifier, literal, qualified
+from pipelines.warehouse.quoting import identifier
 from pipelines.warehouse.reading import open_published
 from pipelines.warehouse.sql import statements
-from redcap_source import model
-
-Key = tuple[str, str, str]
-"""Record, event and instance of a row; blank where a project has none."""
-
 
 OVERTAKEN = "somebody changed it directly after it was written"
 
@@ -109,6 +100,27 @@ class Journal:
         )
         self._connection.execute(self._sql["total_batches"])
         return len(proposals)
+
+    def add_found(self, batches: Sequence[str], *, author: str, source: str, now: datetime) -> None:
+        """Enter what an offer was found to propose: the rows of the temporary table `found` (comparison.sql).
+
+        Open ones for the same cells that were found in conflict or invalid are superseded.
+        """
+        for batch in batches:
+            self._connection.execute(
+                self._sql["begin_batch"],
+                {
+                    "project": self._project,
+                    "batch": batch,
+                    "author": author,
+                    "source": source,
+                    "reverts": None,
+                    "now": now,
+                },
+            )
+        self._connection.execute(self._sql["supersede_found"])
+        self._connection.execute(self._sql["add_found"], {"project": self._project, "now": now})
+        self._connection.execute(self._sql["total_batches"])
 
     def open_proposals(self, batch: str | None = None) -> list[Proposal]:
         """The proposals that nothing final is known of, of one batch or of all."""
@@ -294,113 +306,6 @@ def columns_in_step(connection: Connection, project: str, wanted: Mapping[str, S
     return found == {name: set(columns) for name, columns in wanted.items()}
 
 
-# --- What people look at when they clean ---
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One project as its readers see it: last night's dictionary."""
-
-    record_id_field: str
-    missing_data_codes: str
-    fields: tuple[model.Field, ...]
-    instruments: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """What a cell held until a load found it changed (UTC)."""
-
-    old: str = field(repr=False)
-    detected_at: datetime
-
-
-class Published:
-    """The published warehouse, as far as proposals for one project need it."""
-
-    def __init__(self, connection: Connection, project: str, as_of: datetime | None = None) -> None:
-        """`as_of` (UTC) looks at the rows readers found then; the dictionary is always today's."""
-        self._connection = connection
-        self._project = project
-        self._as_of = as_of
-        self._sql = statements("writeback")
-
-    def shown(self) -> Shown | None:
-        """The project's dictionary; None where it has not been published."""
-        values = {"project": self._project}
-        row = self._connection.execute(self._sql["project"], values).fetchone()
-        if row is None:
-            return None
-        fields = self._connection.execute(self._sql["dictionary"], values)
-        names = [column[0] for column in fields.description or ()]
-        rows = [dict(zip(names, found, strict=True)) for found in fields.fetchall()]
-        instruments = self._connection.execute(self._sql["instrument_names"], values).fetchall()
-        return Shown(
-            row[0], row[1] or "", tuple(map(model.Field.from_row, rows)), tuple(name for (name,) in instruments)
-        )
-
-    def rows(self, instrument: str, records: Sequence[str]) -> dict[Key, dict[str, str]]:
-        """The rows of an instrument of some records, verbatim, by their keys; a blank is ''."""
-        names = self.columns(instrument)
-        if not names:
-            return {}
-        answer = self._connection.execute(
-            f"SELECT * FROM {self._table(instrument)} "
-            f"WHERE {identifier(names[0])} IN (SELECT unnest($records::VARCHAR[]))",
-            {"records": list(dict.fromkeys(records))},
-        )
-        return _by_key(answer, names[0])
-
-    def _table(self, instrument: str) -> str:
-        if self._as_of is None:
-            return qualified(f"{self._project}_raw", instrument)
-        macro = qualified(f"{self._project}_history", "as_of")
-        return f"{macro}({literal(instrument)}, TIMESTAMP {literal(self._as_of.isoformat(sep=' '))})"
-
-    def columns(self, instrument: str) -> list[str]:
-        """The columns of an instrument's table, the record id first."""
-        found = self._connection.execute(
-            "SELECT column_name FROM duckdb_columns() WHERE database_name = current_database() "
-            "AND schema_name = $schema AND table_name = $table ORDER BY column_index",
-            {"schema": f"{self._project}_raw", "table": instrument},
-        ).fetchall()
-        return [name for (name,) in found]
-
-    def misfits(self, instrument: str) -> frozenset[tuple[str, str, str, str]]:
-        """Cells that the typed table shows as empty though they hold something: record, event, instance, field."""
-        rows = self._connection.execute(
-            self._sql["misfits"], {"project": self._project, "instrument": instrument}
-        ).fetchall()
-        return frozenset((str(a), str(b), str(c), str(d)) for a, b, c, d in rows)
-
-    def replaced(self, instrument: str, records: Sequence[str]) -> dict[tuple[str, str, str, str], list[Replaced]]:
-        """What cells of some records held before, by record, event, instance and field."""
-        answer = self._connection.execute(
-            self._sql["replaced"], {"project": self._project, "instrument": instrument, "records": list(records)}
-        )
-        found: dict[tuple[str, str, str, str], list[Replaced]] = {}
-        for record, event, instance, column, old, detected_at in answer.fetchall():
-            found.setdefault((record, event, instance, column), []).append(Replaced(old, detected_at))
-        return found
-
-    def select(self, query: str) -> tuple[list[str], list[tuple[object, ...]]]:
-        """The answer to a person's query over everything that is published."""
-        try:
-            answer = self._connection.execute(query)
-            return [column[0] for column in answer.description or ()], answer.fetchall()
-        except duckdb.Error as problem:
-            raise QueryRefused(str(problem)) from None
-
-
-def _by_key(answer: Connection, record: str) -> dict[Key, dict[str, str]]:
-    names = [column[0] for column in answer.description or ()]
-    rows = [
-        {name: "" if value is None else str(value) for name, value in zip(names, row, strict=True)}
-        for row in answer.fetchall()
-    ]
-    return {(row[record], row.get(EVENT, ""), row.get(REPEAT_INSTANCE, "")): row for row in rows}
-
-
 def is_published(folder: WarehouseFolder, project: str, last_run: str) -> bool:
     """Whether readers see the project's last load, or will at the next publish: then a write-back may show itself.
 
@@ -413,20 +318,6 @@ def is_published(folder: WarehouseFolder, project: str, last_run: str) -> bool:
     with open_published(folder) as connection:
         row = connection.execute(statements("writeback")["published_run"], {"project": project}).fetchone()
     return row is not None and row[0] == last_run
-
-
-def read_parquet(path: Path) -> tuple[list[str], list[tuple[object, ...]]]:
-    """The columns and rows of a parquet file."""
-    connection = connect()
-    try:
-        harden(connection, [path.parent])
-        answer = connection.execute(f"SELECT * FROM read_parquet({literal(str(path))})")
-        return [column[0] for column in answer.description or ()], answer.fetchall()
-    except duckdb.Error:
-        # The message may quote what stands in the file.
-        raise QueryRefused(f"{path} cannot be read as a parquet file.") from None
-    finally:
-        connection.close()
 
 
 def _cells(cells: Sequence[Cell]) -> dict[str, list[str]]:

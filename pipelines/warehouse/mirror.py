@@ -664,11 +664,14 @@ def open_mirror(
     memory_limit: str = "256MB",
     refuse: Refuse = nothing_to_lose,
     start_over: bool = False,
+    published: Path | None = None,
+    readable: Sequence[Path] = (),
 ) -> Iterator[Mirror]:
     """The project's working file, created if it is not there, locked against every other process.
 
-    `refuse` says what to raise where the file is not one to go on from; `start_over` that it was given up. When it is
-    closed, a file that has grown far beyond its content is written afresh.
+    `refuse` says what to raise where the file is not one to go on from; `start_over` that it was given up. The
+    `published` database and the `readable` files can be read from SQL beside it. When it is closed, a file that has
+    grown far beyond its content is written afresh.
     """
     if not start_over:
         clear_what_never_was(path, refuse)
@@ -676,7 +679,9 @@ def open_mirror(
     # What a process that was killed while writing afresh left behind.
     for leftover in path.parent.glob(f"{grown.name}*"):
         shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink()
-    with open_writer(path, staging=staging, memory_limit=memory_limit) as connection:
+    with open_writer(
+        path, staging=staging, memory_limit=memory_limit, published=published, readable=readable
+    ) as connection:
         connection.execute(statements("catalog")["create_catalog"])
         connection.execute(statements("catalog")["create_record_changes"])
         connection.execute(statements("state")["create_state"])

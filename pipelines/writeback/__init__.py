@@ -11,7 +11,7 @@ values.py     spelling, and when two spellings are one value
 rules.py      what may be written where
 decide.py     write, already there, conflict or invalid
 batches.py    requests, and how a refused one is split
-offers.py     reading files and frames as proposals
+proposals/    reading files, queries and frames as proposals
 live.py       reading exactly the cells in question
 propose.py    storing proposals
 shell.py      plan, apply, revert
@@ -19,8 +19,8 @@ withdraw.py   taking proposals back
 """
 
 from pipelines.writeback.decide import Counts
-from pipelines.writeback.offers import Blanks
-from pipelines.writeback.propose import Proposed, Wanted, propose_file, propose_frame, propose_query, propose_rows
+from pipelines.writeback.proposals.table import Blanks, Ignored, Wanted
+from pipelines.writeback.propose import Proposed, propose_file, propose_frame, propose_query, propose_rows
 from pipelines.writeback.refusals import NotProposed, WritebackRefused, WritebackStopped
 from pipelines.writeback.shell import (
     Outcome,
@@ -36,6 +36,7 @@ from pipelines.writeback.withdraw import Withdrawn, withdraw
 __all__ = [
     "Blanks",
     "Counts",
+    "Ignored",
     "NotProposed",
     "Outcome",
     "Plan",

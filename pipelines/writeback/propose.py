@@ -1,46 +1,37 @@
 """Bringing proposals into a project's working file: from a file, a query, a frame, or rows of Python.
 
-They are compared with the published night, which is what people clean by, and stored for `writeback` to plan. Nothing
-is sent and REDCap is not asked. Reading the two formats is offers.py's business.
+They are compared with what is published, which is what people clean by, and stored for `writeback` to plan. Nothing is
+sent and REDCap is not asked. Not here: the formats an offer may have (proposals/).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config import Config, ProjectConfig
+from pipelines.errors import NotLoadedYet
 from pipelines.sync import Load, Now, new_run_id, utc_now
+from pipelines.warehouse.comparison import Comparison, NotTheSameRows, Stamp
+from pipelines.warehouse.connection import Connection, reading_published
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.journal import Journal, Published, read_parquet
-from pipelines.warehouse.proposals import Proposal, Refused
+from pipelines.warehouse.journal import Journal
+from pipelines.warehouse.parquet import open_parquet
+from pipelines.warehouse.proposals import Refused
 from pipelines.warehouse.reading import open_published
-from pipelines.writeback.offers import Blanks, Defaults, Night, Offer, Table, read_offer, table_of
-from pipelines.writeback.proposals.files import Unreadable, check_csv, read_rows
+from pipelines.warehouse.snapshot import PublishedSnapshot, select
+from pipelines.warehouse.working_file import published_projects
+from pipelines.writeback.proposals.columns import ProjectColumns, project_columns
+from pipelines.writeback.proposals.files import CsvFile, Unreadable, check_csv
+from pipelines.writeback.proposals.intake import Offer, take_in
+from pipelines.writeback.proposals.table import Ignored, Table, Wanted, table_of
 from pipelines.writeback.refusals import NotProposed
 from pipelines.writeback.values import NOT_GIVEN
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """How an offer is to be read and what it is called."""
-
-    batch: str | None = None
-    """A name of its own where None."""
-    author: str = ""
-    reason: str = field(repr=False, default="")
-    instrument: str | None = None
-    """Of an edited table; found by its columns where None."""
-    blanks: Blanks = Blanks.LEAVE
-    as_of: datetime | None = None
-    """When the cleaner looked (UTC); the night that is published now where None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +46,8 @@ class Proposed:
     left: int
     """Cells that propose nothing: without a new value, or blank in an edited table."""
     refused: tuple[Refused, ...]
+    ignored: tuple[Ignored, ...] = ()
+    """Columns of an edited table that are never written."""
 
 
 def propose_file(
@@ -66,16 +59,16 @@ def propose_file(
         raise NotProposed(project=name, why=f"{path} is not there.")
     match path.suffix.lower():
         case ".csv":
-            table = _read_csv(name, path)
+            return _propose(config, project, _checked(name, path), wanted, source=path.name, now=now, from_file=True)
         case ".parquet":
-            table = table_of(*read_parquet(path))
+            with open_parquet(path) as (columns, rows):
+                table = table_of(columns, rows)
+                return _propose(config, project, table, wanted, source=path.name, now=now, from_file=True)
         case ".sql":
-            return propose_query(
-                config, project, path.read_text(encoding="utf-8-sig"), wanted, now=now, source=path.name
-            )
+            query = path.read_text(encoding="utf-8-sig")
+            return propose_query(config, project, query, wanted, now=now, source=path.name)
         case _:
             raise NotProposed(project=name, why=f"{path} is neither a .csv nor a .parquet nor a .sql file.")
-    return _propose(config, project, table, wanted, source=path.name, now=now, from_file=True)
 
 
 def propose_query(
@@ -87,10 +80,10 @@ def propose_query(
     now: Now = utc_now,
     source: str = "query",
 ) -> Proposed:
-    """Proposals that a query over the published warehouse works out, in either format."""
+    """Proposals that a query over the published warehouse works out, in any of the formats."""
     with open_published(WarehouseFolder(config.warehouse)) as connection:
-        table = table_of(*Published(connection, project.name).select(query))
-    return _propose(config, project, table, wanted, source=source, now=now)
+        table = table_of(*select(connection, query))
+        return _propose(config, project, table, wanted, source=source, now=now)
 
 
 def propose_frame(
@@ -102,7 +95,7 @@ def propose_frame(
     now: Now = utc_now,
     source: str = "frame",
 ) -> Proposed:
-    """Proposals from a pandas DataFrame, in either format; a named index counts as columns."""
+    """Proposals from a pandas DataFrame, in any of the formats; a named index counts as columns."""
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
     table = table_of(frame.columns, frame.itertuples(index=False, name=None))
@@ -128,7 +121,7 @@ def propose_rows(
 def _propose(
     config: Config,
     project: ProjectConfig,
-    table: Table,
+    table: Table | CsvFile,
     wanted: Wanted | None,
     *,
     source: str,
@@ -136,61 +129,76 @@ def _propose(
     from_file: bool = False,
 ) -> Proposed:
     wanted = wanted or Wanted()
-    defaults = Defaults(project.name, wanted.batch or new_run_id(now), wanted.author, wanted.reason)
-    offer = _read(config, project, table, defaults, wanted, from_file=from_file)
-    by_batch = _by_batch(offer.proposals)
-    if by_batch:
-        load = Load(config, project, run_id=new_run_id(now), now=now)
-        with load.mirror() as mirror:
-            journal = Journal(mirror.connection, project.name)
+    offer = Offer(table, source, may_be_old=from_file and wanted.as_of is None)
+    folder = WarehouseFolder(config.warehouse)
+    if not folder.database.exists():
+        raise NotLoadedYet(path=folder.database)
+    # Where readers find the project and its working file is gone, opening that says what was lost.
+    if not folder.mirror(project.name).exists() and project.name not in published_projects(folder):
+        raise _unpublished(project.name)
+    load = Load(config, project, run_id=new_run_id(now), now=now)
+    readable = [table.path] if isinstance(table, CsvFile) else []
+    problem = ""
+    with load.mirror(published=folder.database, readable=readable) as mirror:
+        stamp = Stamp(project.name, wanted.batch or load.stamp.run_id, wanted.reason, wanted.author)
+        try:
+            with reading_published(mirror.connection):
+                intake = _Intake(mirror.connection, project, wanted, stamp)
+                proposed = intake.take_in(offer)
             with mirror.transaction():
-                for batch, proposals in by_batch.items():
-                    journal.add(proposals, batch=batch, author=wanted.author, source=source, now=now())
-    return Proposed(
-        project=project.name,
-        batches=tuple(by_batch),
-        rows=offer.rows,
-        accepted=len(offer.proposals),
-        left=offer.left,
-        refused=offer.refused,
+                journal = Journal(mirror.connection, project.name)
+                journal.add_found(proposed.batches, author=wanted.author, source=source, now=now())
+            return proposed
+        except Unreadable as refused:
+            problem = str(refused)
+        except NotTheSameRows:
+            problem = "its rows cannot be told apart for certain; save it as CSV UTF-8 anew."
+    # Raised out here, so that no local variable of the reading travels with it.
+    raise NotProposed(project=project.name, why=problem)
+
+
+class _Intake:
+    """One offer and the tables it is compared in."""
+
+    def __init__(self, connection: Connection, project: ProjectConfig, wanted: Wanted, stamp: Stamp) -> None:
+        self.project = project
+        self.wanted = wanted
+        snapshot = PublishedSnapshot(connection, project.name, wanted.as_of)
+        self.columns = self._columns(snapshot)
+        self.comparison = Comparison(connection, snapshot, stamp)
+
+    def _columns(self, snapshot: PublishedSnapshot) -> ProjectColumns:
+        published = snapshot.dictionary()
+        if published is None:
+            raise _unpublished(self.project.name)
+        return project_columns(published, withholds=self.project.identifiers != "keep")
+
+    def take_in(self, offer: Offer) -> Proposed:
+        """Read it, compare it, and say what came of it."""
+        comparison = self.comparison
+        reading = take_in(offer, self.columns, comparison, self.wanted)
+        return Proposed(
+            project=self.project.name,
+            batches=tuple(comparison.batches()),
+            rows=reading.rows,
+            accepted=comparison.found(),
+            left=reading.left,
+            refused=tuple(Refused(row, why) for row, why in comparison.refused()),
+            ignored=reading.ignored,
+        )
+
+
+def _unpublished(project: str) -> NotProposed:
+    return NotProposed(
+        project=project,
+        why="the project has not been published yet.",
+        remedy="Run `redcap-warehouse sync` first.",
     )
 
 
-def _read(
-    config: Config, project: ProjectConfig, table: Table, defaults: Defaults, wanted: Wanted, *, from_file: bool
-) -> Offer:
-    with open_published(WarehouseFolder(config.warehouse)) as connection:
-        published = Published(connection, project.name, wanted.as_of)
-        shown = published.shown()
-        if shown is None:
-            raise NotProposed(
-                project=project.name,
-                why="the project has not been published yet.",
-                remedy="Run `redcap-warehouse sync` first.",
-            )
-        # A frame was read just now; a file may have been saved some nights ago, unless its age is told.
-        may_be_old = from_file and wanted.as_of is None
-        replaced = published.replaced if may_be_old else None
-        night = Night(shown, published.rows, published.columns, published.misfits, replaced)
-        try:
-            return read_offer(table, night, defaults, instrument=wanted.instrument, blanks=wanted.blanks)
-        except Unreadable as problem:
-            why = str(problem)
-    # Raised out here, so that no local variable of the reading travels with it.
-    raise NotProposed(project=project.name, why=why)
-
-
-def _by_batch(proposals: Sequence[Proposal]) -> dict[str, list[Proposal]]:
-    found: defaultdict[str, list[Proposal]] = defaultdict(list)
-    for proposal in proposals:
-        found[proposal.batch].append(replace(proposal, number=0))
-    return dict(found)
-
-
-def _read_csv(project: str, path: Path) -> Table:
+def _checked(project: str, path: Path) -> CsvFile:
     try:
-        file = check_csv(path)
-        return Table(file.columns, list(read_rows(file)))
+        return check_csv(path)
     except Unreadable as refused:
         problem = f"{path.name}: {refused}"
     raise NotProposed(project=project, why=problem)

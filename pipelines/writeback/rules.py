@@ -207,15 +207,8 @@ class Rulebook:
 
     def _field_refusal(self, rule: Rule) -> Why | None:
         field = rule.field
-        if field is not None:
-            if field.field_type == "file":
-                return Why.FILE
-            if field.field_type == "descriptive":
-                return Why.DESCRIPTIVE
-            if dictionary.is_calculated(field):
-                return Why.CALCULATED
-            if any(tag.startswith("@READONLY") for tag in rule.tags):
-                return Why.READ_ONLY
+        if (why := never_written(rule)) is not None:
+            return why
         if rule.instrument not in self.loaded:
             return Why.NOT_LOADED
         if field is not None and dictionary.is_identifier(field) and not self.identifiers:
@@ -278,6 +271,20 @@ class Rulebook:
         if _beyond(rule, value, field.text_validation_min, today, below=True):
             return Why.BELOW
         return Why.ABOVE if _beyond(rule, value, field.text_validation_max, today, below=False) else None
+
+
+def never_written(rule: Rule) -> Why | None:
+    """Why no value is ever written to a column, whoever allows it; None where one may be."""
+    field = rule.field
+    if field is None:
+        return None
+    if field.field_type == "file":
+        return Why.FILE
+    if field.field_type == "descriptive":
+        return Why.DESCRIPTIVE
+    if dictionary.is_calculated(field):
+        return Why.CALCULATED
+    return Why.READ_ONLY if any(tag.startswith("@READONLY") for tag in rule.tags) else None
 
 
 def value_refusal(rule: Rule, value: str, missing: Collection[str] = ()) -> Why | None:

@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from redcap_source.dictionary import ValueKind
+from redcap_source.dictionary import STATUS_CHOICES, ValueKind, choices
 from redcap_source.model import Field
 from redcap_source.payload import cell_text
 
@@ -20,6 +20,9 @@ NUMBERS = (ValueKind.INTEGER, ValueKind.NUMBER, ValueKind.NUMBER_COMMA, ValueKin
 TRUTHS = (ValueKind.BOOLEAN_YESNO, ValueKind.BOOLEAN_TRUEFALSE, ValueKind.CHECKBOX)
 
 _DATE = re.compile(r"(\d{1,4})-(\d{1,2})-(\d{1,2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.0+)?)?)?")
+_ENDS_WHOLE = re.compile(r"-?\d+[.,]0+", re.ASCII)
+# Beside the truths, what is written as a whole number or a code.
+_WHOLE_KINDS = (ValueKind.INTEGER, ValueKind.SLIDER, ValueKind.CHOICE, ValueKind.STATUS)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.0+)?)?")
 
 
@@ -89,8 +92,8 @@ def is_missing(value: Any) -> bool:
 def spelled(field: Field | None, kind: ValueKind, value: Any) -> str:
     """A value as SQL, pandas or a file has it, in REDCap's spelling; TypeError, without the value, for what has none.
 
-    Text is changed only where a typed table writes it otherwise than REDCap: `true`, and clocks with seconds where the
-    field has none.
+    Text is changed only where a typed table or a spreadsheet writes it otherwise than REDCap: `true`, clocks with
+    seconds where the field has none, and `1.0` for a whole number or a code that is `1`.
     """
     if hasattr(value, "item") and not isinstance(value, str):
         value = value.item()
@@ -109,7 +112,31 @@ def spelled(field: Field | None, kind: ValueKind, value: Any) -> str:
     text = str(cell_text("", value))
     if kind in TRUTHS and text.lower() in ("true", "false"):
         return "1" if text.lower() == "true" else "0"
-    return _clock_cut(kind, text)
+    return _whole(field, kind, text) if _ENDS_WHOLE.fullmatch(text) else _clock_cut(kind, text)
+
+
+def respells(kind: ValueKind) -> bool:
+    """Whether `spelled` may change text of that kind."""
+    return kind in (*DATES, *CLOCKS, *TRUTHS, *_WHOLE_KINDS)
+
+
+def _whole(field: Field | None, kind: ValueKind, text: str) -> str:
+    """The text without the zeros that a spreadsheet puts behind a whole number which stands beside blanks.
+
+    Only where the field takes no other number, or where the text is no code of its choices and the number is.
+    """
+    number = re.split("[.,]", text)[0]
+    if kind in (ValueKind.INTEGER, ValueKind.SLIDER):
+        return number
+    if kind is ValueKind.CHECKBOX:
+        codes = {"0", "1"}
+    elif kind is ValueKind.STATUS:
+        codes = {choice.code for choice in STATUS_CHOICES}
+    elif kind in _WHOLE_KINDS or kind in TRUTHS:
+        codes = {choice.code for choice in choices(field)} if field is not None else set()
+    else:
+        return text
+    return number if number in codes and text not in codes else text
 
 
 def _clock_cut(kind: ValueKind, text: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.warehouse.proposals import Decision, Status
 from pipelines.writeback import Wanted, propose_query
-from pipelines.writeback.offers import LONG
+from pipelines.writeback.proposals.long import LONG
 
 DOC = (Path(__file__).parents[2] / "docs" / "howto" / "writeback.md").read_text(encoding="utf-8")
 

@@ -55,6 +55,21 @@ FROM (
            unnest($reason::VARCHAR[]) AS reason, unnest($author::VARCHAR[]) AS author
 );
 
+-- supersede_found --
+UPDATE writeback.proposals AS p SET status = 'superseded'
+FROM found n
+WHERE p.status = 'open' AND p.decision IN ('conflict', 'invalid') AND p.record = n.record
+  AND coalesce(p.event, '') = n.event AND coalesce(p.instance, '') = n.instance AND p.field = n.field;
+
+-- add_found --
+-- What an offer was found to propose, in the order of its rows.
+INSERT INTO writeback.proposals
+SELECT $project, batch, (SELECT coalesce(max(proposal), 0) FROM writeback.proposals)
+       + row_number() OVER (ORDER BY row, rowid), record, nullif(event, ''), nullif(instrument, ''),
+       nullif(instance, ''), field, nullif(seen, ''), new, new = '', nullif(reason, ''), author, $now, 'open',
+       NULL, NULL, NULL, NULL, NULL
+FROM found;
+
 -- open_proposals --
 -- In the order in which they were proposed. What undoes a batch is only meant when it is named: whoever looks at the
 -- plan of a revert has not asked for it. A new instance that an earlier try of the batch has made goes by its
@@ -362,28 +377,5 @@ WHERE mode IS DISTINCT FROM 'writeback' ORDER BY started_at DESC LIMIT 1;
 SELECT max(finished_at) FROM redcap.sync_runs
 WHERE mode IS DISTINCT FROM 'writeback' AND outcome IN ('ok', 'incomplete');
 
--- dictionary --
-SELECT field_name, form_name, section_header, field_type, field_label, select_choices_or_calculations, field_note,
-       text_validation_type_or_show_slider_number, text_validation_min, text_validation_max,
-       CASE WHEN identifier THEN 'y' END AS identifier, branching_logic, field_annotation
-FROM redcap.data_dictionary WHERE project = $project ORDER BY position;
-
--- instrument_names --
-SELECT instrument_name FROM redcap.instruments WHERE project = $project ORDER BY position;
-
--- project --
-SELECT record_id_field, missing_data_codes FROM redcap.projects WHERE project = $project;
-
--- misfits --
--- Cells that the typed table shows as empty though they hold something.
-SELECT record, coalesce(event, ''), coalesce(instance, ''), field FROM redcap.invalid_values
-WHERE project = $project AND instrument = $instrument;
-
 -- published_run --
 SELECT last_run_id FROM redcap.projects WHERE project = $project;
-
--- replaced --
-SELECT record, coalesce(event, ''), coalesce(instance, ''), field, coalesce(old_value, ''), detected_at
-FROM redcap.record_changes
-WHERE project = $project AND instrument = $instrument AND change = 'update'
-  AND record IN (SELECT unnest($records::VARCHAR[]));

@@ -1,0 +1,42 @@
+"""Reading a person's Parquet file: its columns, and its rows a few at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines.errors import QueryRefused
+from pipelines.warehouse.connection import Connection, connect, harden
+from pipelines.warehouse.quoting import literal
+
+ROWS_AT_ONCE = 10_000
+
+
+@contextmanager
+def open_parquet(path: Path) -> Iterator[tuple[list[str], Iterator[Sequence[Any]]]]:
+    """The columns and rows of a Parquet file; QueryRefused, without what stands in it, where it is none or broken."""
+    connection = connect()
+    try:
+        connection.execute("SET memory_limit = '256MB'")
+        connection.execute("SET threads = 1")
+        harden(connection, [], [path])
+        answer = connection.execute(f"SELECT * FROM read_parquet({literal(str(path))})")
+        yield [column[0] for column in answer.description or ()], rows_of(answer)
+    except duckdb.Error:
+        problem = f"{path} cannot be read as a parquet file."
+    else:
+        return
+    finally:
+        connection.close()
+    # Raised out here: DuckDB's message may quote what stands in the file.
+    raise QueryRefused(problem)
+
+
+def rows_of(answer: Connection) -> Iterator[Sequence[Any]]:
+    """The rows of an answer, fetched a few at a time."""
+    while rows := answer.fetchmany(ROWS_AT_ONCE):
+        yield from rows

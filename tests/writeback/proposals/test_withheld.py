@@ -1,0 +1,123 @@
+"""Identifiers that the warehouse does not keep, or keeps as hashes only: no offer of them leaves a value anywhere."""
+
+import json
+
+import pytest
+
+from pipelines.cli import main
+from pipelines.writeback import Wanted, propose_file, propose_frame, propose_rows, show
+from redcap_source.simulator import Simulator
+from tests.writeback.conftest import WritebackSite, row, write_csv
+
+CANARY = "Zaphod Canary"
+
+
+class PrivateSite(WritebackSite):
+    """A site whose projects.yaml keeps identifiers out."""
+
+    mode = "keep"
+
+    @property
+    def path(self):
+        path = super().path
+        path.write_text(path.read_text().replace("{token: {", f"{{identifiers: {self.mode}, token: {{"))
+        return path
+
+
+@pytest.fixture(scope="module", params=["drop", "hash"])
+def private(request, tmp_path_factory):
+    """The classic study, loaded without its identifiers."""
+    with Simulator() as simulator, pytest.MonkeyPatch.context() as monkeypatch:
+        site = PrivateSite(simulator, tmp_path_factory.mktemp(request.param), monkeypatch)
+        site.mode = request.param
+        site.study(records=4)
+        site.night()
+        yield site
+
+
+def assert_nowhere(site, *texts):
+    """The canary stands in no byte of any file of the warehouse, and in no text."""
+    for path in site.warehouse.path.rglob("*"):
+        if path.is_file():
+            assert CANARY.encode() not in path.read_bytes(), path.name
+    for text in texts:
+        assert CANARY not in text
+
+
+def fields(site, batch):
+    found = site.work(f"SELECT DISTINCT field FROM writeback.proposals WHERE batch = '{batch}' ORDER BY 1")
+    return [name for (name,) in found]
+
+
+ROWS = [
+    row("1", "last_name", CANARY, seen_value=f"old {CANARY}", reason="typing error"),
+    row("1", "nosuchfield", CANARY, seen_value="", reason=""),
+    row("1", "redcap_survey_identifier", CANARY, seen_value="", reason=""),
+    row("1", "town", "Springfield", seen_value="", reason=""),
+]
+
+
+@pytest.mark.parametrize("way", ["csv", "rows", "mixed line ends"])
+def test_a_proposal_for_an_identifier_is_refused_and_its_value_kept_nowhere(private, tmp_path, way):
+    wanted = Wanted(batch=way)
+    if way == "rows":
+        proposed = propose_rows(private.config, private.project(), ROWS, wanted)
+    else:
+        path = write_csv(tmp_path / "cells.csv", ROWS)
+        if way == "mixed line ends":
+            path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n", 1))
+        proposed = propose_file(private.config, private.project(), path, wanted)
+    assert [each.row for each in proposed.refused] == [1, 2, 3]
+    assert all(each.why.endswith("its value was not kept") for each in proposed.refused)
+    assert (proposed.accepted, fields(private, way)) == (1, ["town"])
+    plan = private.plan(batch=way)
+    assert show(private.config, private.project(), plan)
+    assert_nowhere(private, repr(proposed), repr(plan))
+
+
+def test_a_refusal_names_the_field_where_the_warehouse_knows_it(private):
+    proposed = propose_rows(private.config, private.project(), ROWS[:1], Wanted(batch="named"))
+    assert ("last_name is an identifier" in proposed.refused[0].why) is (private.mode == "hash")
+
+
+@pytest.mark.parametrize("kind", ["flat", "eav"])
+def test_identifiers_in_an_export_are_left_out_and_the_rest_is_taken(private, tmp_path, kind):
+    if kind == "flat":
+        rows = [{"record_id": "1", "last_name": CANARY, "redcap_survey_identifier": CANARY, "town": "Ogdenville"}]
+    else:
+        rows = [
+            {"record": "1", "field_name": "last_name", "value": CANARY},
+            {"record": "1", "field_name": "town", "value": "Ogdenville"},
+        ]
+    path = write_csv(tmp_path / "export.csv", rows)
+    proposed = propose_file(private.config, private.project(), path, Wanted(batch=kind))
+    assert (proposed.accepted, fields(private, kind)) == (1, ["town"])
+    assert proposed.ignored or proposed.refused
+    assert_nowhere(private, repr(proposed))
+
+
+def test_identifiers_in_a_frame_are_left_out(private):
+    import pandas as pd
+
+    frame = pd.DataFrame({"record_id": ["1"], "last_name": [CANARY], "town": ["Shelbyville"]})
+    proposed = propose_frame(private.config, private.project(), frame, Wanted(batch="frame"))
+    assert (proposed.accepted, fields(private, "frame")) == (1, ["town"])
+    assert_nowhere(private, repr(proposed))
+
+
+def test_the_command_says_what_was_refused_and_not_what_stood_in_it(private, tmp_path, capsys, monkeypatch):
+    path = write_csv(tmp_path / "cells.csv", ROWS)
+    command = ["redcap-warehouse", "propose", "study", str(path), "--config", str(private.path)]
+    for more in ([], ["--json"]):
+        monkeypatch.setattr("sys.argv", [*command, *more])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 1
+        printed = capsys.readouterr()
+        assert_nowhere(private, printed.out, printed.err)
+    assert [each["row"] for each in json.loads(printed.out)["refused"]] == [1, 2, 3]
+
+
+def test_where_identifiers_are_kept_they_may_be_proposed(study, site):
+    proposed = propose_rows(site.config, site.project(), ROWS[:2], Wanted(batch="kept"))
+    assert (proposed.accepted, proposed.refused) == (2, ())
