@@ -9,6 +9,7 @@ from bench.dense import dense
 from bench.full_load import NAMES, SimulatorDied, full_load, memory
 from bench.measure import ContestantFailed
 from bench.nights import nights, thirty_nights
+from bench.proposals import proposals
 from bench.streaming import streaming
 from bench.writeback import writeback
 
@@ -36,6 +37,8 @@ def main() -> None:
         print(thirty_nights(chosen.records), flush=True)
         print(flush=True)
         print(writeback(chosen.rounds))
+        print(flush=True)
+        print(proposals())
     except (SimulatorDied, ContestantFailed) as problem:
         sys.exit(f"{type(problem).__name__}: {problem}")
 

@@ -135,7 +135,10 @@ class Journal:
         return [BatchRow(*row) for row in self._connection.execute(self._sql["read_batches"]).fetchall()]
 
     def rule(self, rulings: Sequence[Ruling], run_id: str, now: datetime, *, final: bool) -> None:
-        """Keep decisions with their proposals; `final` ends those that are there already or invalid."""
+        """Keep decisions with their proposals; `final` ends those that are there already or invalid.
+
+        Values that the warehouse may not keep any more are removed, and their proposals ended, in either case.
+        """
         self._connection.execute(
             self._sql["rule"],
             {
@@ -143,6 +146,7 @@ class Journal:
                 "decision": [str(ruling.decision) for ruling in rulings],
                 "reason": [ruling.reason for ruling in rulings],
                 "warning": [ruling.warning for ruling in rulings],
+                "withheld": [ruling.withheld for ruling in rulings],
                 "run_id": run_id,
                 "now": now,
                 "final": final,

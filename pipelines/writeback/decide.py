@@ -83,7 +83,9 @@ class Decided:
     @property
     def ruling(self) -> Ruling:
         """What is kept of the decision."""
-        return Ruling(self.proposal.number, self.decision, self.why or "", self.warning or "")
+        return Ruling(
+            self.proposal.number, self.decision, self.why or "", self.warning or "", self.why is Why.IDENTIFIER
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,14 +100,19 @@ FROM writeback.batches ORDER BY created_at, batch;
 
 -- rule --
 -- The decisions of a plan, kept with the proposals so that they can be looked at. When a batch is applied, those that
--- are there already or invalid end their proposals.
+-- are there already or invalid end their proposals. What the warehouse may not keep is ended and emptied at once: it was
+-- proposed before projects.yaml kept identifiers out, or before its field was tagged as one.
 UPDATE writeback.proposals AS p
 SET decision = d.decision, decision_reason = nullif(d.reason, ''), warning = nullif(d.warning, ''), decided_at = $now,
     run_id = $run_id,
-    status = CASE WHEN d.final AND d.decision IN ('already there', 'invalid') THEN d.decision ELSE p.status END
+    status = CASE WHEN d.withheld OR (d.final AND d.decision IN ('already there', 'invalid')) THEN d.decision
+                  ELSE p.status END,
+    seen_value = CASE WHEN NOT d.withheld THEN p.seen_value END,
+    new_value = CASE WHEN NOT d.withheld THEN p.new_value END
 FROM (
     SELECT unnest($number::BIGINT[]) AS number, unnest($decision::VARCHAR[]) AS decision,
-           unnest($reason::VARCHAR[]) AS reason, unnest($warning::VARCHAR[]) AS warning, $final::BOOLEAN AS final
+           unnest($reason::VARCHAR[]) AS reason, unnest($warning::VARCHAR[]) AS warning,
+           unnest($withheld::BOOLEAN[]) AS withheld, $final::BOOLEAN AS final
 ) d
 WHERE p.proposal = d.number AND p.status = 'open';
 

@@ -118,6 +118,18 @@ def test_the_command_says_what_was_refused_and_not_what_stood_in_it(private, tmp
     assert [each["row"] for each in json.loads(printed.out)["refused"]] == [1, 2, 3]
 
 
+def test_what_was_proposed_before_identifiers_were_kept_out_is_emptied_by_the_next_plan(study, site):
+    site.propose([row("1", "last_name", CANARY, seen_value=f"old {CANARY}"), row("1", "town", "Springfield")])
+    site.allowed["study"] = "{fields: [last_name, town]}, identifiers: drop"
+    assert site.plan().counts.invalid == 1
+    told = site.work("SELECT field, seen_value, new_value, status FROM writeback.proposals ORDER BY proposal")
+    assert told[0] == ("last_name", None, None, "invalid")
+    assert (told[1][0], told[1][2:]) == ("town", ("Springfield", "open"))
+    site.allowed["study"] = "{fields: [last_name, town]}"
+    outcome = site.apply()
+    assert (outcome.sent, CANARY in repr(study.value("1", "last_name"))) == (1, False)
+
+
 def test_where_identifiers_are_kept_they_may_be_proposed(study, site):
     proposed = propose_rows(site.config, site.project(), ROWS[:2], Wanted(batch="kept"))
     assert (proposed.accepted, proposed.refused) == (2, ())
