@@ -235,6 +235,7 @@ def tell_a_story(site, seed, nights):
     handle = site.study("classic", 5)
     handle.set_rights(logging=int(wrongs.log))
     site.night()
+    kind, ahead = "false_date", 0
     for night in range(nights):
         site.simulator.clock.advance(hours=chance.choice((0.5, 2, 5, 20, 30)))
         turn = chance.randrange(2)
@@ -247,10 +248,12 @@ def tell_a_story(site, seed, nights):
             edit(site, chance.randrange(5), f"Ort {night} {part}")
             site.simulator.clock.advance(minutes=chance.choice((1, 50, 200)))
         site.simulator.faults.clear()
-        if wrongs.header:
+        # What is wrong may last for nights: a clock that stays ahead is not seen to be set back.
+        if wrongs.header and (night == 0 or chance.random() < 0.4):
             kind, ahead = chance.choice(("no_date", "false_date", "false_date")), 3600 * chance.choice(OFF)
+        if wrongs.header:
             site.simulator.faults.add(kind, times=None, nth=chance.choice((1, 1, 5)), ahead=ahead)
-        if wrongs.own:
+        if wrongs.own and (night == 0 or chance.random() < 0.4):
             site.clock_off = hours(chance.choice(OFF))
         report = site.night()
         assert report.outcome == "ok"
@@ -264,7 +267,7 @@ def story_at(tmp_path, monkeypatch, seed, nights):
         tell_a_story(Site(simulator, tmp_path, monkeypatch), seed, nights)
 
 
-@pytest.mark.parametrize("seed", [2, 5])
+@pytest.mark.parametrize("seed", [4, 36])
 def test_no_edit_is_lost_whichever_clock_is_wrong(tmp_path, monkeypatch, seed):
     story_at(tmp_path, monkeypatch, seed, nights=4)
 
