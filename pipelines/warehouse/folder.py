@@ -11,7 +11,7 @@ work/pace/                one pace per REDCap server, across processes
 
 from __future__ import annotations
 
-import os
+import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +75,7 @@ class WarehouseFolder:
             with private_files():
                 for folder in (self.path, self.work, self.work / "staging", self.pace, self.locks):
                     private_folder(folder)
-            probe = self.work / f".writable-{os.getpid()}"
+            probe = self.work / f".writable-{secrets.token_hex(4)}"
             probe.touch(mode=0o600)
             probe.unlink()
         except OSError as problem:

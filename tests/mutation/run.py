@@ -89,9 +89,9 @@ def judged(chosen: list[Mutant], workers: int) -> Iterator[Result]:
 
 def _check_unchanged(chosen: list[Mutant], copy: Path) -> None:
     """Tests that fail without any mutant would notice every one of them."""
-    stages = dict.fromkeys(stage for mutant in chosen for stage in covering(mutant.path))
-    if failing := [" ".join(stage) for stage in stages if not _passes(list(stage), copy)]:
-        raise SystemExit(f"These tests fail as it is, so they can judge no mutant: {'; '.join(failing)}")
+    tests = dict.fromkeys(test for mutant in chosen for stage in covering(mutant.path) for test in stage)
+    if not _passes(list(tests), copy):
+        raise SystemExit("The tests fail as it is, so they can judge no mutant. Run make test first.")
 
 
 def _copied(folder: Path) -> Path:
