@@ -126,8 +126,8 @@ class Journal:
         """The proposals that nothing final is known of, of one batch or of all."""
         rows = self._connection.execute(self._sql["open_proposals"], {"batch": batch}).fetchall()
         return [
-            Proposal(number, name, Cell(record, event, instrument, instance, column), seen, new, reason, author, why)
-            for number, name, record, event, instrument, instance, column, seen, new, reason, author, why in rows
+            Proposal(number, name, Cell(record, event, instrument, instance, column), *rest)
+            for number, name, record, event, instrument, instance, column, *rest in rows
         ]
 
     def batches(self) -> list[BatchRow]:

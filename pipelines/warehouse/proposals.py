@@ -79,6 +79,8 @@ class Proposal:
     author: str = ""
     ruled_out: str = ""
     """Why it was invalid when it was last decided about; blank where it was not, or has not been decided about."""
+    restores: bool = False
+    """Whether it undoes a batch: then the value has been in REDCap before."""
 
 
 @dataclass(frozen=True, slots=True)

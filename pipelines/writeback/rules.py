@@ -259,7 +259,9 @@ class Rulebook:
             return None if value in ("0", "1", "2") else Why.BAD_CHOICE
         if value == "":
             return None
-        return value_refusal(rule, value, self.missing)
+        why = value_refusal(rule, value, self.missing)
+        # What was in REDCap before, and was cleaned, may be put back as it was.
+        return None if why is Why.LINE_BREAK and proposal.restores else why
 
     def warning(self, rule: Rule, value: str, today: date) -> Why | None:
         """Whether a value is outside the field's range; REDCap takes such values, so it is said and not refused."""

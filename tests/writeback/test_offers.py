@@ -113,6 +113,15 @@ def test_two_stray_quotes_that_balance_are_invalid_in_a_field_of_one_line(site, 
     assert study.value("3", "remarks") == "two\nlines"
 
 
+def test_a_line_break_that_was_cleaned_out_of_a_field_can_be_put_back(site, study, offer):
+    study.save("1", {"town": "Spring\nfield"})
+    site.night()
+    offer([row("1", "town", "Springfield")])
+    assert site.apply().complete
+    assert site.revert().complete
+    assert study.value("1", "town") == "Spring\nfield"
+
+
 @pytest.mark.parametrize("name", ["field", "field_name"])
 def test_the_field_may_be_named_as_redcap_names_it(site, study, tmp_path, offer, name):
     path = tmp_path / "cells.csv"

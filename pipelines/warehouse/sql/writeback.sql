@@ -77,7 +77,8 @@ FROM found;
 SELECT p.proposal, p.batch, p.record, coalesce(p.event, ''), coalesce(p.instrument, ''),
        coalesce(m.instance, p.instance, ''), p.field, coalesce(p.seen_value, ''), p.new_value,
        coalesce(p.reason, ''), coalesce(p.author, ''),
-       CASE WHEN p.decision = 'invalid' THEN coalesce(p.decision_reason, '') ELSE '' END
+       CASE WHEN p.decision = 'invalid' THEN coalesce(p.decision_reason, '') ELSE '' END,
+       p.batch IN (SELECT batch FROM writeback.batches WHERE reverts IS NOT NULL)
 FROM writeback.proposals p
 LEFT JOIN (
     SELECT q.batch, q.record, q.event, j.instrument, q.instance AS label, max(j.instance) AS instance
