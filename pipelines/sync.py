@@ -44,9 +44,10 @@ from pipelines.refusals import Guard
 from pipelines.selection import narrow, unknown_in_writeback
 from pipelines.server_time import ServerTime, set_back, why_everything
 from pipelines.structure import Structure, read_structure
-from pipelines.warehouse.apply import Staged, Touched
+from pipelines.warehouse.apply import Touched
 from pipelines.warehouse.catalog import Drift
 from pipelines.warehouse.census import counted_twice, forget_census
+from pipelines.warehouse.column_groups import Staged
 from pipelines.warehouse.connection import Connection, private_files, private_folder
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.hash_key import read_hash_key

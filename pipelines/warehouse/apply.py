@@ -5,12 +5,13 @@ What "whole" means is proof.py's business; which tables there are, layout.py's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import duckdb
 
 from pipelines.errors import ChunkNotProven
+from pipelines.warehouse.column_groups import WIDEST, Source, Staged, column_groups, columns_read
 from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.hash_key import note_fingerprint
 from pipelines.warehouse.layout import (
@@ -23,14 +24,11 @@ from pipelines.warehouse.layout import (
     work_columns,
 )
 from pipelines.warehouse.misfits import note_misfits
-from pipelines.warehouse.proof import Answer, csv_source
+from pipelines.warehouse.proof import csv_source
 from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.trace import INSERT, cells_of, close_versions, mark_changed, note_cells
 from pipelines.warehouse.trace import RunStamp as RunStamp
 from redcap_source.dictionary import ValueKind
-
-# Columns read at once: each costs a vector of 32 kB in every step of a statement.
-WIDEST = 1200
 
 MATCH = "p._record = n._record AND p._event = n._event AND p._instance = n._instance"
 
@@ -48,16 +46,6 @@ class Touched:
 
     def __add__(self, other: Touched) -> Touched:
         return Touched(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """A chunk as apply needs it: some records whole, in one CSV or spread over several."""
-
-    answers: tuple[Answer, ...]
-    records: tuple[str, ...] = field(repr=False)
-    left: tuple[str, ...] = field(repr=False, default=())
-    """Records in the answers that are not proven whole: what the mirror has of them stays."""
 
 
 def apply_chunks(
@@ -81,10 +69,11 @@ def apply_chunks(
     touched = Touched()
     changed: list[str] = []
     wanted = [table for table in layout.instruments if instruments is None or table.name in instruments]
-    for sources, tables in _groups(layout, wanted, chunks):
-        _stage(connection, layout, sources, tables)
+    places = {name: f"c{at}" for at, name in enumerate(layout.answer_columns)}
+    for sources, tables in column_groups(layout, wanted, chunks):
+        _stage(connection, layout, places, sources, tables)
         for table in tables:
-            found = _InstrumentApply(connection, layout, table, stamp).run(compare=compare)
+            found = _InstrumentApply(connection, layout, table, places, stamp).run(compare=compare)
             if found.inserted or found.updated or found.deleted:
                 changed.append(table.name)
             touched += found
@@ -97,65 +86,27 @@ def apply_chunks(
     return touched
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """One answer, and the records whose rows in it are not taken."""
-
-    answer: Answer
-    left: tuple[str, ...]
-
-
-def _groups(
-    layout: Layout, wanted: Sequence[InstrumentTable], chunks: Sequence[Staged]
-) -> Iterator[tuple[list[_Source], list[InstrumentTable]]]:
-    """The instruments that stand in the same answers, in groups of a bearable width.
-
-    Memory follows the columns that are read at once.
-    """
-    sources = [_Source(answer, chunk.left) for chunk in chunks for answer in chunk.answers]
-    columns = [frozenset(source.answer.columns) for source in sources]
-    together: dict[tuple[int, ...], list[InstrumentTable]] = {}
-    for table in wanted:
-        needed = {name for _, name in work_columns(layout, table)}
-        holding = tuple(at for at, present in enumerate(columns) if needed <= present)
-        together.setdefault(holding, []).append(table)
-    for holding, tables in together.items():
-        for group in _by_width(tables):
-            yield [sources[at] for at in holding], group
-
-
-def _by_width(tables: Sequence[InstrumentTable]) -> Iterator[list[InstrumentTable]]:
-    group: list[InstrumentTable] = []
-    width = 0
-    for table in tables:
-        if group and width + len(table.columns) > WIDEST:
-            yield group
-            group, width = [], 0
-        group.append(table)
-        width += len(table.columns)
-    yield group
-
-
 def _stage(
-    connection: Connection, layout: Layout, sources: Sequence[_Source], tables: Sequence[InstrumentTable]
+    connection: Connection,
+    layout: Layout,
+    places: Mapping[str, str],
+    sources: Sequence[Source],
+    tables: Sequence[InstrumentTable],
 ) -> None:
     """The cells of some instruments, and the keys, as a temporary table of text; columns as in a whole answer."""
-    wanted = {layout.record_id_field, EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE}
-    wanted.update(name for table in tables for _, name in work_columns(layout, table))
-    positions = {name: at for at, name in enumerate(layout.answer_columns) if name in wanted}
+    wanted = columns_read(layout, tables)
+    shown_as = {name: place for name, place in places.items() if name in wanted}
     parts = []
     for number, chunk in enumerate(sources):
         at = {name: i for i, name in enumerate(chunk.answer.columns)}
-        shown = ", ".join(f"c{at[name]} AS c{position}" for name, position in positions.items())
+        shown = ", ".join(f"c{at[name]} AS {place}" for name, place in shown_as.items())
         parts.append(
             f"SELECT {shown} FROM {csv_source(chunk.answer)} WHERE NOT list_contains($left{number}::VARCHAR[], c0)"
         )
     if not parts:
-        names = ", ".join(f"NULL::VARCHAR AS c{position}" for position in positions.values())
+        names = ", ".join(f"NULL::VARCHAR AS {place}" for place in shown_as.values())
         parts = [f"SELECT {names} WHERE false"]
-    flags = ", ".join(
-        f"{holds_data(table, lambda name: f'c{layout.position(name)}')} AS {_flag(table)}" for table in tables
-    )
+    flags = ", ".join(f"{holds_data(table, places.__getitem__)} AS {_flag(table)}" for table in tables)
     left = {f"left{number}": list(chunk.left) for number, chunk in enumerate(sources)}
     try:
         # One statement for all answers: inserting them one by one costs three times as much.
@@ -206,10 +157,19 @@ def _note_records(connection: Connection, stamp: RunStamp) -> None:
 class _InstrumentApply:
     """One instrument's part of a batch."""
 
-    def __init__(self, connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        layout: Layout,
+        table: InstrumentTable,
+        places: Mapping[str, str],
+        stamp: RunStamp,
+    ) -> None:
         self.connection = connection
         self.layout = layout
         self.table = table
+        self.places = places
+        """The columns of the batch by their names in an answer."""
         self.stamp = stamp
         self.target = rows_now(stamp.project, table.name)
         self.shown = work_columns(layout, table)
@@ -228,11 +188,7 @@ class _InstrumentApply:
 
     def _incoming(self) -> str:
         """The batch's rows in which the instrument holds data, keyed as the working file keys them."""
-        layout = self.layout
-        keys = (
-            f"c0 AS _record, {_blank(layout.position(EVENT))} AS _event, "
-            f"{_blank(layout.position(REPEAT_INSTANCE))} AS _instance"
-        )
+        keys = f"c0 AS _record, {self._key(EVENT)} AS _event, {self._key(REPEAT_INSTANCE)} AS _instance"
         cells = ", ".join(f"{expression} AS {identifier(name)}" for name, expression in self._expressions())
         return f"SELECT {keys}, {cells} FROM batch WHERE {self._belongs()}"
 
@@ -242,16 +198,20 @@ class _InstrumentApply:
         return [
             (name, f"sha256({key} || {cell})" if name in hashed else cell)
             for name, answer in self.shown
-            for cell in (_cell(self.layout.position(answer)),)
+            for cell in (self.places.get(answer, "NULL"),)
         ]
+
+    def _key(self, column: str) -> str:
+        """A key as the working file has it: blank where there is none."""
+        return f"coalesce({self.places[column]}, '')" if column in self.places else "''"
 
     def _belongs(self) -> str:
         """The test for a row to be the instrument's."""
-        repeat = self.layout.position(REPEAT_INSTRUMENT)
+        repeat = self.places.get(REPEAT_INSTRUMENT)
         if repeat is None:
             return self.holds
         # A repeating instance is there because someone made it, whatever it holds.
-        return f"(c{repeat} = {literal(self.table.name)} OR (c{repeat} IS NULL AND {self.holds}))"
+        return f"({repeat} = {literal(self.table.name)} OR ({repeat} IS NULL AND {self.holds}))"
 
     def _insert_all(self) -> Touched:
         inserted = self._insert("SELECT * FROM incoming")
@@ -281,13 +241,7 @@ class _InstrumentApply:
             f"CREATE OR REPLACE TEMP TABLE present AS SELECT rowid AS _row, * FROM {self.target} "
             "WHERE _record IN (SELECT record FROM batch_records)"
         )
-        execute(
-            "CREATE OR REPLACE TEMP TABLE differing AS SELECT p._row AS _row, "
-            "coalesce(n._record, p._record) AS _record, coalesce(n._event, p._event) AS _event, "
-            "coalesce(n._instance, p._instance) AS _instance, n._record IS NOT NULL AS _stays "
-            f"FROM present p FULL JOIN incoming n ON {MATCH} "
-            f"WHERE p._record IS NULL OR n._record IS NULL OR {self._differ()}"
-        )
+        self._find_differing()
         inserted, updated, deleted = self.connection.execute(
             "SELECT count(*) FILTER (_row IS NULL), count(*) FILTER (_row IS NOT NULL AND _stays), "
             "count(*) FILTER (NOT _stays) FROM differing"
@@ -307,10 +261,28 @@ class _InstrumentApply:
         execute("DROP TABLE present; DROP TABLE differing")
         return Touched(inserted, updated, deleted, unchanged=arrived - inserted - updated)
 
-    def _differ(self) -> str:
+    def _find_differing(self) -> None:
+        """The rows that came, went or have other cells, as the temporary table `differing`."""
+        first, *others = self._differ()
+        rows = (
+            "SELECT p._row AS _row, coalesce(n._record, p._record) AS _record, "
+            "coalesce(n._event, p._event) AS _event, coalesce(n._instance, p._instance) AS _instance, "
+            f"n._record IS NOT NULL AS _stays FROM present p FULL JOIN incoming n ON {MATCH}"
+        )
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE differing AS {rows} WHERE p._record IS NULL OR n._record IS NULL OR {first}"
+        )
+        for test in others:
+            self.connection.execute(f"INSERT INTO differing {rows} WHERE {test} EXCEPT SELECT * FROM differing")
+
+    def _differ(self) -> list[str]:
+        """The tests for a row to have other cells than before, each of a bearable number of them."""
         names = [identifier(name) for name, _ in self.shown]
-        old, new = (", ".join(f"{side}.{name}" for name in names) for side in "pn")
-        return f"row({old}) IS DISTINCT FROM row({new})"
+        tests = []
+        for start in range(0, len(names), WIDEST):
+            old, new = (", ".join(f"{side}.{name}" for name in names[start : start + WIDEST]) for side in "pn")
+            tests.append(f"row({old}) IS DISTINCT FROM row({new})")
+        return tests
 
     def _note_changes(self) -> None:
         """One row of record_changes for each cell that differs."""
@@ -331,14 +303,6 @@ class _InstrumentApply:
             "UPDATE redcap.records SET last_changed = $now WHERE record IN (SELECT _record FROM differing)",
             {"now": self.stamp.now},
         )
-
-
-def _blank(position: int | None) -> str:
-    return "''" if position is None else f"coalesce(c{position}, '')"
-
-
-def _cell(position: int | None) -> str:
-    return "NULL" if position is None else f"c{position}"
 
 
 def _changed(connection: Connection, statement: str, values: dict[str, object]) -> int:

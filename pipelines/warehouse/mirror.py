@@ -21,9 +21,10 @@ import duckdb
 from pipelines.errors import WarehouseError
 from pipelines.structure import Structure
 from pipelines.warehouse import catalog, renames
-from pipelines.warehouse.apply import Staged, Touched, apply_chunks, holds_data
+from pipelines.warehouse.apply import Touched, apply_chunks, holds_data
 from pipelines.warehouse.audit_log import keep_log
 from pipelines.warehouse.census import Census
+from pipelines.warehouse.column_groups import Staged
 from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, rewrite
 from pipelines.warehouse.connection import (
     Connection,

@@ -35,6 +35,10 @@ SCHEMAS = ("", "_labels", "_raw", "_history", NOW, PAST)
 
 # How many comments are set in one transaction.
 COMMENTS = 50
+# Every comment copies the whole text of its view. Where that is long the text stands in a view of its own, behind the
+# one that readers open, in one of these schemas.
+LONG = 100
+BEHIND = {"": ":typed", "_labels": ":labels"}
 # For how many instruments of the warehouse `record_changes` reads the rows of the first load where they lie. Each costs
 # every query of it half a millisecond; of further ones the rows are kept once more.
 READ_WHERE_THEY_LIE = 200
@@ -176,7 +180,7 @@ class ProjectPart:
         self._note_source()
 
     def _drop_schemas(self) -> None:
-        for suffix in SCHEMAS:
+        for suffix in (*SCHEMAS, *BEHIND.values()):
             self.connection.execute(f"DROP SCHEMA IF EXISTS {identifier(self.project + suffix)} CASCADE")
 
     def _begin_rows_anew_if_renamed(self) -> None:
@@ -324,7 +328,7 @@ class ProjectPart:
     def _retire(self, name: str, *, was_shown: bool) -> None:
         """An instrument that REDCap no longer has: its views of today go, its history stays."""
         if was_shown:
-            for suffix in ("", "_labels", "_raw"):
+            for suffix in ("", "_labels", "_raw", *BEHIND.values()):
                 self.connection.execute(f"DROP VIEW IF EXISTS {qualified(self.project + suffix, name)}")
             self._write_versions(name, {})
             self.books[name] = None
@@ -358,13 +362,24 @@ class ProjectPart:
             self._define_history(name, columns)
             # Columns are told of in the views analysts use most; a third time would cost as much as the rows.
             for suffix, select, texts in (("_raw", raw, {"": told[""]}), ("", typed, told), ("_labels", labels, told)):
-                view = qualified(self.project + suffix, name)
-                self.connection.execute(
-                    f"CREATE OR REPLACE VIEW {view} AS {select} FROM {rows_now(self.project, name)}"
-                )
-                self._say_what_is(view, texts)
+                self._define_view(suffix, name, select)
+                self._say_what_is(qualified(self.project + suffix, name), texts)
         self.books[name] = (changed_run, None if name in self.definitions else definition)
         return 1
+
+    def _define_view(self, suffix: str, name: str, select: str) -> None:
+        """A view of the instrument's rows of today; a long one that will be commented is a view of another."""
+        view, query = qualified(self.project + suffix, name), f"{select} FROM {rows_now(self.project, name)}"
+        if suffix in BEHIND:
+            schema = self.project + BEHIND[suffix]
+            behind = qualified(schema, name)
+            if len(self.working.get((NOW, name), ())) > LONG:
+                self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
+                self.connection.execute(f"CREATE OR REPLACE VIEW {behind} AS {query}")
+                query = f"SELECT * FROM {behind}"
+            elif self._was_published(name):
+                self.connection.execute(f"DROP VIEW IF EXISTS {behind}")
+        self.connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
 
     def _columns(self, name: str, keys: Mapping[str, str]) -> list[tuple[str, str]]:
         """The columns of an instrument's versions, those of fields that are gone included: working and reader's name.

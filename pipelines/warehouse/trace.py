@@ -16,6 +16,9 @@ from pipelines.warehouse.layout import rows_past
 from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.sql import statements
 
+# Cells of a row that are compared in one statement: beyond, what each costs grows with their number.
+AT_ONCE = 600
+
 # How `record_changes` tells what happened to a row; SQL.
 INSERT, UPDATE, DELETE = "'insert'", "'update'", "'delete'"
 
@@ -72,8 +75,22 @@ def note_cells(
     `rows` is what stands behind FROM, `keys` the alias (with its dot) of what has the keys in it; `change` is SQL.
     Of a first load nothing is noted: its rows themselves say what came, and publishing shows them as changes.
     """
-    if stamp.baseline or not cells:
+    if stamp.baseline:
         return
+    for first in range(0, len(cells), AT_ONCE):
+        _note_some_cells(connection, instrument, cells[first : first + AT_ONCE], rows, stamp, change=change, keys=keys)
+
+
+def _note_some_cells(
+    connection: Connection,
+    instrument: str,
+    cells: Sequence[Cell],
+    rows: str,
+    stamp: RunStamp,
+    *,
+    change: str,
+    keys: str,
+) -> None:
     names, olds, news = (
         ", ".join(part) for part in zip(*((literal(c.field), c.old, c.new) for c in cells), strict=True)
     )

@@ -25,7 +25,8 @@ from pipelines.scopes import whole_scope
 from pipelines.selection import narrow, select
 from pipelines.structure import Structure, read_structure
 from pipelines.sync import Load, Now, Sleep, new_run_id, utc_now
-from pipelines.warehouse.apply import Staged, apply_chunks
+from pipelines.warehouse.apply import apply_chunks
+from pipelines.warehouse.column_groups import Staged
 from pipelines.warehouse.connection import private_folder
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.journal import OVERTAKEN, Journal, Settlement, columns_in_step, hidden_fields, is_published

@@ -5,7 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 from pipelines.structure import Structure
-from pipelines.warehouse.apply import RunStamp, Staged
+from pipelines.warehouse.apply import RunStamp
+from pipelines.warehouse.column_groups import Staged
 from pipelines.warehouse.layout import Layout
 from pipelines.warehouse.proof import Answer
 from redcap_source import dictionary, model
