@@ -1,8 +1,8 @@
 """Wide dictionaries: what a first load and a quiet night of each take, in memory and in CPU time.
 
-`python -m bench.width` prints all shapes; `python -m bench.width --shape "one of 1,700"` some of them. With `--serve` it
-is the simulated REDCap that holds a shape, a process of its own. Nothing in the configuration is set but the server, so
-what is measured is what a person gets who has just installed the warehouse.
+`python -m bench.width` prints all shapes, `python -m bench.width --shape "1,700 fields in 1"` one of them. With
+`--serve` it is the simulated REDCap that holds a shape, a process of its own. Nothing in the configuration is set but
+the server, so what is measured is what a person gets who has just installed the warehouse.
 """
 
 from __future__ import annotations

@@ -185,7 +185,8 @@ class Config:
     schedule: str
     time_zone: str
     deletion_limit: float
-    memory_limit: str
+    memory_limit: str | None
+    """None where what a database needs is found out by itself."""
     servers: Mapping[str, ServerConfig]
     projects: Mapping[str, ProjectConfig]
 
@@ -371,6 +372,7 @@ def _memory(text: str) -> str:
 
 MEMORY = r"^[1-9]\d*(\.\d+)? ?([MG]i?B)$"
 
+Memory = Annotated[str, AfterValidator(_memory), Field(json_schema_extra={"pattern": MEMORY})]
 Text = Annotated[str, Field(min_length=1)]
 TimeZone = Annotated[str, AfterValidator(_time_zone), Field(examples=["America/Chicago", "UTC"])]
 Duration = Annotated[
@@ -494,8 +496,9 @@ class ProjectsFile(_Section):
         allow_inf_nan=False,
         description="Share of a project's records that may vanish in one night before the load refuses to go on.",
     )
-    memory_limit: Annotated[str, AfterValidator(_memory)] = Field(
-        default="256MB", description="Memory of one load's database.", json_schema_extra={"pattern": MEMORY}
+    memory_limit: Memory | None = Field(
+        default=None,
+        description="Memory of one load's database; unless it is set, 256MB, and more where a table is very wide.",
     )
     servers: dict[Annotated[str, AfterValidator(_server_name)], ServerEntry] = Field(
         min_length=1, description="The REDCap servers, by a name of your choice."

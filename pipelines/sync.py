@@ -390,7 +390,7 @@ class Load:
         except BaseException as problem:
             calls = client.calls if client is not None else Calls()
             outcome = "interrupted" if was_interrupted(problem) else "failed"
-            self.end(mirror, outcome, describe(problem), time.monotonic() - began, calls)
+            self.end(mirror, outcome, describe(mirror.explained(problem)), time.monotonic() - began, calls)
             raise
         finally:
             # Answers hold participants' data; nothing of this run needs them any more, however it ended.

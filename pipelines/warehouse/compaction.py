@@ -19,6 +19,7 @@ from pipelines.warehouse.connection import (
     sync_to_disk,
 )
 from pipelines.warehouse.file_errors import doing
+from pipelines.warehouse.memory import allow
 from pipelines.warehouse.quoting import literal
 
 # How much a file may grow before it is rewritten, and the size below which it is not worth it.
@@ -31,7 +32,7 @@ def has_grown(size: int, fresh: int | None) -> bool:
     return fresh is not None and size > max(SMALLEST, fresh * GROWN)
 
 
-def rewrite(source: Path, target: Path, *, memory_limit: str) -> None:
+def rewrite(source: Path, target: Path, *, memory_limit: str | None) -> None:
     """Everything in one file, written into a new one; what is commented stays so."""
     target.unlink(missing_ok=True)
     spill = target.with_name(f"{target.name}.spill")
@@ -42,15 +43,15 @@ def rewrite(source: Path, target: Path, *, memory_limit: str) -> None:
     sync_to_disk(target)
 
 
-def _copy(source: Path, target: Path, spill: Path, memory_limit: str) -> None:
+def _copy(source: Path, target: Path, spill: Path, memory_limit: str | None) -> None:
     with private_files(), connect() as connection:
         connection.execute(f"SET temp_directory = {literal(str(private_folder(spill)))}")
-        connection.execute(f"SET memory_limit = {literal(memory_limit)}")
         connection.execute("SET threads = 1")
         connection.execute("SET preserve_insertion_order = false")
         # No project's name has a colon, so no schema goes by these names.
         attach_to_read(connection, source, "grown:")
         attach_to_write(connection, target, "fresh:")
+        allow(connection, memory_limit)
         with doing("writing it afresh"):
             connection.execute('COPY FROM DATABASE "grown:" TO "fresh:"')
             connection.execute('CHECKPOINT "fresh:"')

@@ -16,6 +16,7 @@ import tenacity
 
 from pipelines.errors import WarehouseDamaged
 from pipelines.warehouse.file_errors import is_locked, unusable
+from pipelines.warehouse.memory import allow, enough
 from pipelines.warehouse.quoting import identifier, literal
 
 # Analysts' drivers lag behind ours: what is published can be opened by DuckDB 1.4 and newer. Written for still older
@@ -76,7 +77,7 @@ def open_writer(
     path: Path,
     *,
     staging: Path | None = None,
-    memory_limit: str = "256MB",
+    memory_limit: str | None = None,
     threads: int = 1,
     patience_seconds: float = 60.0,
     published: Path | None = None,
@@ -87,6 +88,7 @@ def open_writer(
     Another process that holds the file is waited for, up to `patience_seconds`; any other failure is told at
     once. Only the `staging` folder and the `readable` files can be read from SQL afterwards, so no text from REDCap can
     reach a file. The `published` database is attached beside it, to be read, under the name PUBLISHED.
+    Without a `memory_limit` the database takes what its widest table needs; memory.py says how much that is.
     """
     private_folder(path.parent)
     with private_files():
@@ -94,15 +96,20 @@ def open_writer(
         try:
             spill = private_folder(path.parent / f"{path.name}.spill")
             connection.execute(f"SET temp_directory = {literal(str(spill))}")
-            connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+            allow(connection, memory_limit)
             # A second thread costs a third more CPU time on tables of this size; projects load side by side instead.
             connection.execute(f"SET threads = {int(threads)}")
             # A chunk's rows carry their own order; not keeping insertion order keeps memory with the chunk.
             connection.execute("SET preserve_insertion_order = false")
+            if memory_limit is None:
+                # It grows when a table is made that is wider than all before.
+                connection.execute("SET allowed_configs = ['memory_limit']")
             if published is not None:
                 _attach_published(connection, published)
             harden(connection, [staging] if staging is not None else [], readable)
             yield connection
+        except duckdb.OutOfMemoryException as problem:
+            raise unusable(path, problem, enough=enough(connection)) from None
         except (duckdb.Error, OSError) as problem:
             raise unusable(path, problem) from None
         finally:

@@ -25,7 +25,7 @@ from pipelines.errors import (
 _DAMAGE = ("not a valid duckdb database file", "corrupt database file", "could not read enough bytes")
 _ROOM = "Make room on the disk, then try again."
 _RIGHTS = "Run it as the user the warehouse belongs to, or give this one the rights, then try again."
-_MEMORY = "Set memory_limit in projects.yaml higher (it is 256MB unless set), then try again."
+_MEMORY = "Set memory_limit in projects.yaml {}, then try again."
 _REMEDIES = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -50,8 +50,11 @@ def is_locked(problem: BaseException) -> bool:
     return isinstance(problem, duckdb.IOException) and "onflicting lock" in str(problem)
 
 
-def unusable(path: Path, problem: BaseException) -> WarehouseError:
-    """What to raise when a file of the warehouse could not be opened, read or written."""
+def unusable(path: Path, problem: BaseException, *, enough: str | None = None) -> WarehouseError:
+    """What to raise when a file of the warehouse could not be opened, read or written.
+
+    `enough` is a memory_limit that would do, where memory ran out and it can be told.
+    """
     if isinstance(problem, OSError):
         remedy = _REMEDIES.get(problem.errno or 0, "Try again when that is mended.")
         return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=remedy)
@@ -61,11 +64,16 @@ def unusable(path: Path, problem: BaseException) -> WarehouseError:
     if any(words in told for words in _DAMAGE):
         return WarehouseDamaged(path=path, found=_damage(told))
     if isinstance(problem, duckdb.OutOfMemoryException) and "disk" not in told:
-        return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=_MEMORY)
+        return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=memory_remedy(enough))
     if isinstance(problem, (duckdb.IOException, duckdb.OutOfMemoryException)):
         return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=_remedy(told))
     notes = getattr(problem, "__notes__", None) or ["working with the file"]
     return UnexpectedDatabaseError(path=path, doing=notes[0], kind=type(problem).__name__)
+
+
+def memory_remedy(enough: str | None) -> str:
+    """What to do where memory ran out."""
+    return _MEMORY.format(f"to {enough} or more" if enough else "higher")
 
 
 def reason_of(problem: BaseException) -> str:

@@ -59,7 +59,7 @@ def find_traces(folder: WarehouseFolder, project: str) -> Traces:
         return Traces(project, _schemas(connection, project), _rows(connection, project), files)
 
 
-def forget(folder: WarehouseFolder, project: str, *, memory_limit: str = "256MB") -> Traces:
+def forget(folder: WarehouseFolder, project: str, *, memory_limit: str | None = None) -> Traces:
     """Remove every trace of the project; returns what was removed.
 
     Raises WarehouseBusy while the project is being loaded. If it is ended in the middle, doing it again goes on.
@@ -122,7 +122,7 @@ def _rows(connection: Connection, project: str) -> dict[str, int]:
     return counts
 
 
-def _publish_without(folder: WarehouseFolder, project: str, memory_limit: str) -> None:
+def _publish_without(folder: WarehouseFolder, project: str, memory_limit: str | None) -> None:
     fresh = folder.path / f".publishing-{os.getpid()}.duckdb"
     with private_files():
         shutil.copyfile(folder.database, fresh)

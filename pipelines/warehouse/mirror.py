@@ -32,7 +32,7 @@ from pipelines.warehouse.connection import (
     sync_to_disk,
 )
 from pipelines.warehouse.departure import Departures, bury, find_renames, rename, unexplained_ids
-from pipelines.warehouse.file_errors import doing, reason_of
+from pipelines.warehouse.file_errors import doing, reason_of, unusable
 from pipelines.warehouse.layout import (
     DATA_ACCESS_GROUP,
     KEYS,
@@ -47,6 +47,7 @@ from pipelines.warehouse.layout import (
     rows_past,
     work_columns,
 )
+from pipelines.warehouse.memory import allow, enough
 from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.renames import Renames
 from pipelines.warehouse.sql import statements
@@ -122,9 +123,13 @@ class Yesterday:
 class Mirror:
     """The open working file of one project."""
 
-    def __init__(self, connection: Connection, project: str) -> None:
+    def __init__(self, connection: Connection, project: str, path: Path, memory_limit: str | None = None) -> None:
         self.connection = connection
         self.project = project
+        self.path = path
+        self.memory_limit = memory_limit
+        self.widest = 0
+        """How many columns the widest of its tables has, or was to have."""
         self._state = statements("state")
 
     def yesterday(self) -> Yesterday:
@@ -232,6 +237,7 @@ class Mirror:
         What was `renamed` goes by its new name first, with its rows and all that is told of them.
         """
         renamed = renamed or Renames()
+        self._make_room(layout)
         with self.transaction():
             if renamed:
                 renames.rename_instruments(self.connection, self.project, renamed)
@@ -248,6 +254,18 @@ class Mirror:
             if renamed.events:
                 renames.rename_events(self.connection, self.project, renamed.events)
         return drift
+
+    def _make_room(self, layout: Layout) -> None:
+        """Have the memory that rows of the widest instrument take; a configured limit stays as it is."""
+        self.widest = max((len(work_columns(layout, table)) for table in layout.instruments), default=0)
+        if self.memory_limit is None:
+            allow(self.connection, None, columns=self.widest)
+
+    def explained(self, problem: BaseException) -> BaseException:
+        """An error of the database as one of ours, in words that quote no data; any other as it is."""
+        if isinstance(problem, duckdb.OutOfMemoryException):
+            return unusable(self.path, problem, enough=enough(self.connection, columns=self.widest))
+        return unusable(self.path, problem) if isinstance(problem, duckdb.Error) else problem
 
     def _write_project(self, structure: Structure, layout: Layout) -> None:
         info = structure.project
@@ -662,7 +680,7 @@ def open_mirror(
     project: str,
     *,
     staging: Path | None = None,
-    memory_limit: str = "256MB",
+    memory_limit: str | None = None,
     refuse: Refuse = nothing_to_lose,
     start_over: bool = False,
     published: Path | None = None,
@@ -689,15 +707,18 @@ def open_mirror(
         check_identity(connection, path, project, refuse, start_over=start_over)
         for kind in (NOW, PAST):
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(project + kind)}")
-        mirror = Mirror(connection, project)
+        mirror = Mirror(connection, project, path, memory_limit)
         if (known := fresh_size(connection, FRESH)) is None and mirror.yesterday().ended:
             note_fresh(connection, FRESH, path.stat().st_size)
-        yield mirror
+        try:
+            yield mirror
+        except duckdb.Error as problem:
+            raise mirror.explained(problem) from None
     if has_grown(path.stat().st_size, known):
         _write_afresh(path, grown, project, memory_limit)
 
 
-def _write_afresh(path: Path, grown: Path, project: str, memory_limit: str) -> None:
+def _write_afresh(path: Path, grown: Path, project: str, memory_limit: str | None) -> None:
     """Put a smaller file with the same content in the place of this one; where that fails, this one serves as well."""
     try:
         rewrite(path, grown, memory_limit=memory_limit)

@@ -29,9 +29,10 @@ from pipelines.warehouse.connection import (
     private_folder,
     sync_to_disk,
 )
-from pipelines.warehouse.file_errors import is_locked, reason_of, unusable
+from pipelines.warehouse.file_errors import is_locked, memory_remedy, reason_of, unusable
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.layout import FORMAT, OTHER_FORMAT
+from pipelines.warehouse.memory import allow, enough
 from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.reading import has_ledger
 from pipelines.warehouse.sql import statements
@@ -72,7 +73,7 @@ def _last_run(folder: WarehouseFolder, project: str) -> tuple[str, str]:
 
 
 def publish(
-    folder: WarehouseFolder, *, memory_limit: str = "256MB", configured: Collection[str] | None = None
+    folder: WarehouseFolder, *, memory_limit: str | None = None, configured: Collection[str] | None = None
 ) -> Published:
     """Take up every project loaded since the last publish; with none waiting, do nothing.
 
@@ -103,7 +104,7 @@ def publish(
 
 
 def _publish(
-    folder: WarehouseFolder, waiting: Mapping[str, str], memory_limit: str, *, may_copy: bool = True
+    folder: WarehouseFolder, waiting: Mapping[str, str], memory_limit: str | None, *, may_copy: bool = True
 ) -> Published:
     fresh = folder.path / f".publishing-{os.getpid()}.duckdb"
     rewritten = False
@@ -134,7 +135,7 @@ def _publish(
     return Published(done, written, size, failed)
 
 
-def _copy(database: Path, fresh: Path, memory_limit: str) -> bool:
+def _copy(database: Path, fresh: Path, memory_limit: str | None) -> bool:
     """The published file under another name, as it is or, where it has grown, written afresh; says whether it was."""
     with open_reader(database) as connection:
         known = fresh_size(connection, FRESH)
@@ -145,7 +146,7 @@ def _copy(database: Path, fresh: Path, memory_limit: str) -> bool:
     return True
 
 
-def write_afresh(fresh: Path, memory_limit: str) -> None:
+def write_afresh(fresh: Path, memory_limit: str | None) -> None:
     """The new published file without holes."""
     compact = fresh.with_name(f"{fresh.name}.compact")
     rewrite(fresh, compact, memory_limit=memory_limit)
@@ -172,7 +173,7 @@ class _Opened:
 
 @contextmanager
 def _open(
-    fresh: Path, folder: WarehouseFolder, waiting: Sequence[str], memory_limit: str, *, may_copy: bool
+    fresh: Path, folder: WarehouseFolder, waiting: Sequence[str], memory_limit: str | None, *, may_copy: bool
 ) -> Iterator[_Opened]:
     connection = connect()
     try:
@@ -188,12 +189,14 @@ def _open(
         connection.execute("DETACH memory")
         spill = private_folder(folder.work / "publish.spill")
         connection.execute(f"SET temp_directory = {literal(str(spill))}")
-        connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+        allow(connection, memory_limit)
         connection.execute("SET preserve_insertion_order = false")
         # A second thread costs a third more CPU time on tables of this size.
         connection.execute("SET threads = 1")
         harden(connection, [])
         yield _Opened(connection, projects, broken, copied)
+    except duckdb.OutOfMemoryException as problem:
+        raise unusable(folder.database, problem, enough=enough(connection)) from None
     finally:
         connection.close()
 
@@ -259,9 +262,11 @@ def _take_up(opened: _Opened) -> tuple[int, dict[str, str]]:
                 opened.began_anew.append(project)
             part.comment()
         except (duckdb.Error, ForeignWorkingFile) as problem:
-            failed[project] = reason_of(problem)
             with suppress(duckdb.Error):
                 connection.execute("ROLLBACK")
+            failed[project] = reason_of(problem)
+            if isinstance(problem, duckdb.OutOfMemoryException):
+                failed[project] += f". {memory_remedy(enough(connection)).rstrip('.')}"
     define_changes(connection)
     connection.execute("CHECKPOINT")
     return written, failed

@@ -31,7 +31,7 @@ BOOKS = ("instruments", "runs", "sources", "cell_changes", "first_rows", "first_
 # What of it tells of rows by the names of events and instruments.
 ROWS_TOLD = ("instruments", "cell_changes", "first_rows", "first_load", "first_columns")
 # The endings of the schemas a project has.
-SCHEMAS = ("", "_labels", "_raw", "_history", NOW, PAST)
+SCHEMAS = ("", "_labels", "_raw", "_history", NOW, PAST, ":typed", ":labels")
 
 # How many comments are set in one transaction.
 COMMENTS = 50
@@ -180,7 +180,7 @@ class ProjectPart:
         self._note_source()
 
     def _drop_schemas(self) -> None:
-        for suffix in (*SCHEMAS, *BEHIND.values()):
+        for suffix in SCHEMAS:
             self.connection.execute(f"DROP SCHEMA IF EXISTS {identifier(self.project + suffix)} CASCADE")
 
     def _begin_rows_anew_if_renamed(self) -> None:
@@ -371,10 +371,8 @@ class ProjectPart:
         """A view of the instrument's rows of today; a long one that will be commented is a view of another."""
         view, query = qualified(self.project + suffix, name), f"{select} FROM {rows_now(self.project, name)}"
         if suffix in BEHIND:
-            schema = self.project + BEHIND[suffix]
-            behind = qualified(schema, name)
+            behind = qualified(self.project + BEHIND[suffix], name)
             if len(self.working.get((NOW, name), ())) > LONG:
-                self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
                 self.connection.execute(f"CREATE OR REPLACE VIEW {behind} AS {query}")
                 query = f"SELECT * FROM {behind}"
             elif self._was_published(name):

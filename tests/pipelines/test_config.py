@@ -81,7 +81,7 @@ def test_the_shortest_file_gets_every_default(load, tmp_path):
     heart = config.project("heart_study")
     assert (config.path, config.warehouse) == (tmp_path / "projects.yaml", tmp_path / "warehouse")
     assert (config.schedule, config.time_zone) == ("0 2 * * *", "UTC")
-    assert (config.deletion_limit, config.memory_limit) == (0.2, "256MB")
+    assert (config.deletion_limit, config.memory_limit) == (0.2, None)
     assert heart.server is config.servers["campus"]
     assert (heart.server.requests_per_minute, heart.server.concurrency) == (120, 2)
     assert (heart.server.ca_bundle, heart.server.time_zone) == (None, None)
