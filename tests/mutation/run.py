@@ -90,8 +90,8 @@ def judged(chosen: list[Mutant], workers: int) -> Iterator[Result]:
 def _check_unchanged(chosen: list[Mutant], copy: Path) -> None:
     """Tests that fail without any mutant would notice every one of them."""
     tests = dict.fromkeys(test for mutant in chosen for stage in covering(mutant.path) for test in stage)
-    if not _passes(list(tests), copy):
-        raise SystemExit("The tests fail as it is, so they can judge no mutant. Run make test first.")
+    if failed := _failure(list(tests), copy):
+        raise SystemExit(f"{failed}\nThe tests fail as it is, so they can judge no mutant.")
 
 
 def _copied(folder: Path) -> Path:
@@ -111,22 +111,25 @@ def _tried(mutant: Mutant, copy: Path) -> Result:
     target.write_text(mutant.text, encoding="utf-8")
     try:
         for stage in covering(mutant.path):
-            if not _passes(list(stage), copy):
+            if _failure(list(stage), copy):
                 return Result(mutant, " ".join(stage))
     finally:
         target.write_text(original, encoding="utf-8")
     return Result(mutant, None)
 
 
-def _passes(tests: list[str], copy: Path) -> bool:
+def _failure(tests: list[str], copy: Path) -> str:
+    """The end of what the first test that fails printed; nothing if all pass."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist", "-m", "not fuzz and not recorded", *tests]
     # Commands that tests start find the mutant first, too.
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
-        run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=SECONDS, check=False)
+        run = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
     except subprocess.TimeoutExpired:
-        return False
-    return run.returncode == 0
+        return f"not through after {SECONDS} s"
+    return run.stdout[-2000:] if run.returncode else ""
 
 
 def main() -> int:
