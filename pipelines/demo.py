@@ -48,8 +48,9 @@ class Stop:
 TOUR = (
     Stop(
         "Who is in the heart study? Labels stand in the schema heart_study_labels.",
-        "SELECT sex, count(*) AS participants, round(avg(age)) AS mean_age\n"
-        "FROM heart_study_labels.enrolment GROUP BY sex ORDER BY participants DESC",
+        "SELECT l.sex, count(*) AS participants, round(avg(e.age)) AS mean_age\n"
+        "FROM heart_study.enrolment e JOIN heart_study_labels.enrolment l USING (record_id)\n"
+        "GROUP BY l.sex ORDER BY participants DESC",
     ),
     Stop(
         "How does blood pressure develop over the vaccine trial's visits? Types come from the data dictionary.",

@@ -48,13 +48,25 @@ class Choice:
 
 
 def parse_choices(text: str) -> tuple[Choice, ...]:
-    """The options of `code, label | code, label`; what has no comma is its own code.
+    """The options of `code, label | code, label`; where none has a comma, each is its own code.
 
-    Labels may hold commas and HTML but no `|`. Dictionaries of old separate choices by line ends where there is
-    no `|` at all.
+    Labels may hold commas and HTML. A piece without a comma behind one that has a comma belongs to that one's label,
+    with what stands between them: `1, Left | right | 2, Up` are two options. Dictionaries of old separate options by
+    line ends where there is no `|` at all.
     """
     separator = "|" if "|" in text else "\n"
-    return tuple(_choice(part) for part in text.split(separator) if part.strip())
+    found: list[str] = []
+    between = ""
+    for piece in text.split(separator):
+        if not piece.strip():
+            between += separator + piece
+        elif found and "," not in piece and "," in found[-1]:
+            found[-1] += between + separator + piece
+            between = ""
+        else:
+            found.append(piece)
+            between = ""
+    return tuple(map(_choice, found))
 
 
 def _choice(part: str) -> Choice:
@@ -83,6 +95,18 @@ def choices(field: Field) -> tuple[Choice, ...]:
 def missing_data_codes(text: str | None) -> tuple[Choice, ...]:
     """The project's codes for missing data, which may stand in any field whatever its kind."""
     return parse_choices(text or "")
+
+
+def missing_codes_of(field: Field, codes: Sequence[Choice]) -> tuple[Choice, ...]:
+    """Those of the project's codes that stand for missing data in a field's values.
+
+    None where the field is tagged @NOMISSING. One that is also a choice of the field is the choice; the cells of a
+    checkbox's options hold 1 and 0.
+    """
+    if "@NOMISSING" in action_tags(field):
+        return ()
+    own = {"0", "1"} if field.field_type == "checkbox" else {choice.code for choice in choices(field)}
+    return tuple(choice for choice in codes if choice.code not in own)
 
 
 # --- Kinds ----------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from redcap_source.dictionary import (
     columns_by_field,
     complete_column,
     instrument_names,
+    missing_codes_of,
     timestamp_column,
     value_kind,
 )
@@ -96,11 +97,15 @@ def type_records(
     import pandas as pd
 
     kinds = column_kinds(dictionary, export_field_names, missing_codes)
-    codes = frozenset(choice.code for choice in missing_codes)
+    codes = {
+        column: frozenset(choice.code for choice in missing_codes_of(defined, missing_codes))
+        for defined, columns in columns_by_field(dictionary, export_field_names, missing_codes)
+        for column in columns
+    }
     typed, misfits = {}, []
     for name in frame.columns:
         if name in kinds:
-            typed[name], found = _typed_column(frame[name], kinds[name], codes)
+            typed[name], found = _typed_column(frame[name], kinds[name], codes.get(str(name), frozenset()))
             misfits += found
         else:
             typed[name] = frame[name]
@@ -131,7 +136,7 @@ def _read(kind: ValueKind, text: str, codes: frozenset[str]) -> tuple[Any, str]:
     """The value, and why there is none; both blank where the cell is."""
     if text == "":
         return None, ""
-    if text in codes and kind is not ValueKind.STATUS:
+    if text in codes:
         return None, MISSING_DATA_CODE
     try:
         return value_of(kind, text), ""

@@ -13,7 +13,7 @@ Value = str | int | float | bool | date | datetime | time
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([Ee][+-]?[0-9]+)?")
-_DATE = re.compile(r"([0-9]{1,4})-([0-9]{1,2})-([0-9]{1,2})")
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?")
 
 
@@ -36,7 +36,16 @@ def _integer(text: str) -> int:
 def _number(text: str) -> float:
     if not _NUMBER.fullmatch(text):
         raise ValueError("not a number")
-    return float(text)
+    number = float(text)
+    # Too large, too small, or more digits than a float gives back: another number than the one that was typed.
+    if _digits(text) != _digits(repr(number)):
+        raise ValueError("a number that a float cannot hold exactly")
+    return number
+
+
+def _digits(number: str) -> str:
+    """The digits that count, without sign, point, exponent and the zeros around them."""
+    return re.sub(r"[eE].*|[^0-9]", "", number).strip("0")
 
 
 def _number_comma(text: str) -> float:

@@ -5,6 +5,8 @@ Kinds of values are redcap_source.dictionary's; making the tables is mirror.py's
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -24,6 +26,8 @@ NOW, PAST = ":now", ":past"
 # What a working file of this version looks like; another is not read.
 FORMAT = 3
 OTHER_FORMAT = "another version of redcap-warehouse made it"
+# The part of an instrument's definition that says what its values are held against.
+CODES = ":codes"
 
 EVENT = dictionary.EVENT_COLUMN
 REPEAT_INSTRUMENT, REPEAT_INSTANCE = dictionary.REPEAT_COLUMNS
@@ -46,6 +50,8 @@ class Column:
     """Whether the warehouse holds a keyed hash instead of the value."""
     formula: str | None = None
     """What a calculated field is worked out by."""
+    missing: tuple[Choice, ...] = ()
+    """The codes that stand for missing data in it. One that is a choice of the field is the choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,6 @@ class Layout:
     """The columns of a flat answer, in REDCap's order."""
     hidden_fields: tuple[str, ...]
     """Fields of the dictionary that this token's answers lack."""
-    missing_codes: tuple[Choice, ...] = ()
 
     def position(self, column: str) -> int | None:
         """Where a column stands in a flat answer, or None where it does not."""
@@ -118,7 +123,6 @@ def make_layout(
         instruments=tables,
         answer_columns=names,
         hidden_fields=tuple(dict.fromkeys(hidden)),
-        missing_codes=dictionary.missing_data_codes(structure.project.missing_data_codes),
     )
 
 
@@ -174,13 +178,15 @@ def redcap_name(record_id_field: str, instrument: str, column: str) -> str:
 def definition(layout: Layout, table: InstrumentTable) -> dict[str, str]:
     """What decides the cells of an instrument's rows, part by part: where a part is new or other, they are read again.
 
-    Labels and the order of fields are not in it: they change what a column is called, not what it holds.
+    Labels and the order of fields are not in it: they change what a column is called, not what it holds. Choices and
+    codes for missing data decide no cell either; where they change, the values that do not fit are listed again.
     """
     parts = {c.name: f"{c.kind.value}{' hashed' if c.hashed else ''} {c.formula or ''}" for c in table.columns}
     parts |= {name: "" for name, _ in work_columns(layout, table) if name in EXTRAS}
     parts[":repeats"] = str(table.repeats)
     parts[":events"] = ",".join(sorted(table.events)) if table.events is not None else "classic"
-    parts[":missing"] = ",".join(choice.code for choice in layout.missing_codes)
+    codes = [[c.name, *([choice.code for choice in some] for some in (c.choices, c.missing))] for c in table.columns]
+    parts[CODES] = hashlib.sha256(json.dumps(codes).encode()).hexdigest()
     return parts
 
 
@@ -189,8 +195,13 @@ def _columns_by_instrument(structure: Structure) -> dict[str, tuple[Column, ...]
     for name in structure.export_field_names:
         exported.setdefault(name.original_field_name, []).append(name)
     found: dict[str, list[Column]] = {i.instrument_name: [] for i in structure.instruments}
+    codes = dictionary.missing_data_codes(structure.project.missing_data_codes)
     for field in structure.fields[1:]:
-        found.setdefault(field.form_name, []).extend(_columns(field, exported.get(field.field_name, [])))
+        columns = _columns(field, exported.get(field.field_name, []))
+        if codes:
+            missing = dictionary.missing_codes_of(field, codes)
+            columns = [replace(column, missing=missing) for column in columns]
+        found.setdefault(field.form_name, []).extend(columns)
     for instrument in structure.instruments:
         found[instrument.instrument_name].append(_status(instrument))
     return {name: tuple(columns) for name, columns in found.items()}
@@ -221,7 +232,7 @@ def _formula(field: model.Field) -> str:
 
 
 def _hashed(column: Column) -> Column:
-    return replace(column, kind=ValueKind.TEXT, choices=(), hashed=True)
+    return replace(column, kind=ValueKind.TEXT, choices=(), missing=(), hashed=True)
 
 
 def _status(instrument: model.Instrument) -> Column:

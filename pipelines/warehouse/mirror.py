@@ -24,6 +24,7 @@ from pipelines.warehouse import catalog, renames
 from pipelines.warehouse.apply import Touched, apply_chunks, holds_data
 from pipelines.warehouse.audit_log import keep_log
 from pipelines.warehouse.census import Census
+from pipelines.warehouse.choice_checks import CONTRADICTED, disagreements
 from pipelines.warehouse.column_groups import Staged
 from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, rewrite
 from pipelines.warehouse.connection import (
@@ -34,6 +35,7 @@ from pipelines.warehouse.connection import (
 from pipelines.warehouse.departure import Departures, bury, find_renames, rename, unexplained_ids
 from pipelines.warehouse.file_errors import doing, reason_of, unusable
 from pipelines.warehouse.layout import (
+    CODES,
     DATA_ACCESS_GROUP,
     KEYS,
     NOW,
@@ -48,10 +50,12 @@ from pipelines.warehouse.layout import (
     work_columns,
 )
 from pipelines.warehouse.memory import allow, enough
+from pipelines.warehouse.misfits import relist_values
 from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.renames import Renames
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.trace import DELETE, Cell, RunStamp, attribute, close_versions, note_cells
+from pipelines.warehouse.types import INEXACT
 from pipelines.warehouse.views import publication
 from pipelines.warehouse.working_file import Refuse, check_identity, clear_what_never_was, nothing_to_lose
 from redcap_source.clock import ServerClock
@@ -249,6 +253,7 @@ class Mirror:
             emptied = {table.name: self._make_table(layout, table, there, stamp) for table in layout.instruments}
             self._define(layout, before, stamp, emptied)
             self._drop_tables_but([table.name for table in layout.instruments], layout, there, stamp)
+            self._list_disagreements(structure, stamp)
             catalog.keep_described(self.connection, structure)
             self._keep_visible(layout)
             if renamed.events:
@@ -370,14 +375,19 @@ class Mirror:
         stamp: RunStamp,
         emptied: Mapping[str, bool],
     ) -> None:
-        """Remember what decides the instruments' cells; where that is new or other, they are stale."""
+        """Remember what decides the instruments' cells; where that is new or other, they are stale.
+
+        Where other codes are choices, or stand for missing data, the values that do not fit are listed anew.
+        """
         rows = []
         for table in layout.instruments:
             parts = definition(layout, table)
             known, was_stale = before.get(table.name, ({}, True))
             if known == parts:
                 continue
-            other = any(known.get(name) != part for name, part in parts.items())
+            other = any(known.get(name) != part for name, part in parts.items() if name != CODES)
+            if known and known.get(CODES) != parts[CODES]:
+                relist_values(self.connection, layout, table, stamp)
             rows.append(
                 {
                     "instrument": table.name,
@@ -392,6 +402,23 @@ class Mirror:
             {"names": [row["instrument"] for row in rows]},
         )
         catalog.insert_json(self.connection, "state", "instruments", rows)
+
+    def _list_disagreements(self, structure: Structure, stamp: RunStamp) -> None:
+        """List choices that contradict the export field names; they are of no record."""
+        self.connection.execute("DELETE FROM redcap.invalid_values WHERE record IS NULL")
+        rows = [
+            {
+                "project": self.project,
+                "instrument": found.instrument,
+                "field": found.field,
+                "value": found.code,
+                "expected": found.expected,
+                "reason": CONTRADICTED,
+                "run_id": stamp.run_id,
+            }
+            for found in disagreements(structure)
+        ]
+        catalog.insert_json(self.connection, "redcap", "invalid_values", rows)
 
     def stale_instruments(self) -> tuple[str, ...]:
         """Instruments whose cells have to be read again for every record, as the dictionary or the setup changed."""
@@ -509,6 +536,9 @@ class Mirror:
                 landed = [record for chunk in chunks for record in chunk.records]
                 self.connection.execute(self._state["landed"], {"records": landed})
             self._enter(entries, stamp.run_id)
+            # A write-back brings in what it wrote and ends there; a load does this when it ends.
+            if touched.invalid and not stamp.baseline and self._inexact():
+                self._write_publication(layout)
         return touched
 
     def settle(self, *, vanished: Collection[str], quarantined: Collection[str]) -> None:
@@ -593,10 +623,11 @@ class Mirror:
 
     def _write_publication(self, layout: Layout) -> None:
         self.connection.execute("DELETE FROM state.publication")
-        numbered = self._with_instances(layout)
+        numbered, inexact = self._with_instances(layout), self._inexact()
         rows = []
         for position, table in enumerate(layout.instruments):
-            shown = publication(layout, table, instances=table.repeats or table.name in numbered)
+            instances = table.repeats or table.name in numbered
+            shown = publication(layout, table, instances=instances, inexact=inexact.get(table.name, ()))
             rows.append(
                 {
                     "position": position,
@@ -609,6 +640,11 @@ class Mirror:
                 }
             )
         catalog.insert_json(self.connection, "state", "publication", rows)
+
+    def _inexact(self) -> dict[str, list[str]]:
+        """The columns of each instrument that hold numbers which their type would change."""
+        found = self.connection.execute(self._state["inexact"], {"reason": INEXACT}).fetchall()
+        return dict(found)
 
     def _with_instances(self, layout: Layout) -> frozenset[str]:
         """Instruments whose data has or had instances, whatever the setup says: their rows must stay apart."""

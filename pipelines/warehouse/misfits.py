@@ -1,27 +1,31 @@
-"""Listing what does not fit: values their type, rows the project's setup, cells the row they stand on.
+"""Listing what does not fit: values their type or their field's choices, rows the setup, cells the row they stand on.
 
-They stay as they are, in `redcap.invalid_values` they are told. Looked at is what apply.py has made ready of a batch:
-`batch`, its rows as they came, and `incoming`, those of one instrument. What text fits a type is types.py's business.
+Values are kept verbatim and listed in `redcap.invalid_values`. Read are the temporary tables that apply.py has made:
+`batch`, the rows as they came, and `incoming`, those of one instrument. What fits is value_checks.py's business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.warehouse.connection import Connection
-from pipelines.warehouse.layout import EVENT, REPEAT_INSTANCE, REPEAT_INSTRUMENT, InstrumentTable, Layout, work_columns
-from pipelines.warehouse.quoting import identifier, literal
-from pipelines.warehouse.trace import RunStamp
-from pipelines.warehouse.types import INSTANCE, SURVEY_TIMESTAMP, SqlType, sql_type, type_name, unusual
-
-# A blank instance is stored as '' (keys are never NULL) and is no misfit.
-_BLANK_INSTANCE = SqlType(
-    "INTEGER",
-    f"({INSTANCE.shape})?",
-    "coalesce(TRY_CAST({value} AS INTEGER), 0)",
-    plain="{value} IN ('', '1', '2', '3')",
+from pipelines.warehouse.layout import (
+    EVENT,
+    REPEAT_INSTANCE,
+    REPEAT_INSTRUMENT,
+    InstrumentTable,
+    Layout,
+    rows_now,
+    work_columns,
 )
+from pipelines.warehouse.quoting import literal
+from pipelines.warehouse.trace import RunStamp
+from pipelines.warehouse.value_checks import ColumnCheck, column_checks, groups, listed, unusual
+
+# Why rows and cells are listed whose values are not the reason.
+CONTRADICTION = "contradicts the project's setup"
+STRAY = "on a row of the repeating instrument "
 
 
 def note_misfits(
@@ -41,19 +45,21 @@ def note_misfits(
     return _Misfits(connection, layout, table, stamp, holds).note()
 
 
-@dataclass(frozen=True, slots=True)
-class _TypedColumn:
-    """A column whose values are shown as something else than their text."""
+def relist_values(connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp) -> int:
+    """List anew which stored values of the instrument do not fit, where choices or codes for missing data changed.
 
-    name: str
-    """In the working file."""
-    kind: SqlType
-    expected: str
-
-    @property
-    def misfit(self) -> str:
-        """The exact test for a value not to fit; SQL."""
-        return self.kind.misfit(identifier(self.name))
+    Nothing has to be read from REDCap for that; how many there are. What contradicts the setup stays listed.
+    """
+    connection.execute(
+        "DELETE FROM redcap.invalid_values WHERE instrument = $instrument AND record IS NOT NULL "
+        "AND reason <> $contradiction AND NOT starts_with(reason, $stray)",
+        {"instrument": table.name, "contradiction": CONTRADICTION, "stray": STRAY},
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW incoming AS FROM {rows_now(stamp.project, table.name)}")
+    try:
+        return _Misfits(connection, layout, table, stamp, holds="false").note_values()
+    finally:
+        connection.execute("DROP VIEW incoming")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,55 +89,29 @@ class _Misfits:
 
     def note(self) -> int:
         """List them all."""
-        columns, rules = self._typed_columns(), self._setup_rules()
-        plain = [column for column in columns if not column.kind.usual]
-        together = _by_usual_shape(columns)
-        # Values written the usual way are let through by a cheap test, which is nearly all of them; each question asked
-        # of the rows costs as much as a dozen answers, so everything is asked at once.
-        found = self._aggregates(
-            [
-                *(column.kind.suspects(identifier(column.name)) for column in plain),
-                *(f"count(*) FILTER ({test})" for test in together),
-                *(f"count(*) FILTER ({rule.broken})" for rule in rules),
-            ]
-        )
-        suspects, rest = found[: len(plain)], found[len(plain) :]
-        odd, broken = rest[: len(together)], rest[len(together) :]
+        return self.note_values(self._setup_rules()) + self._note_strays()
+
+    def note_values(self, rules: Sequence[_SetupRule] = ()) -> int:
+        """List the values that do not fit, and the rows that break a rule."""
+        checked = list(groups(column_checks(self.layout, self.table)))
+        # Each question asked of the rows costs as much as a dozen answers, so everything is asked at once.
+        tests = [*(unusual(group) for group in checked), *(rule.broken for rule in rules)]
+        found = self._counts(tests)
+        odd, broken = found[: len(checked)], found[len(checked) :]
         for rule, count in zip(rules, broken, strict=True):
             if count:
                 self._insert_contradictions(rule)
-        misfits = self._note_values([column for column, count in zip(plain, suspects, strict=True) if count])
-        for (test, some), count in zip(together.items(), odd, strict=True):
-            if count:
-                misfits += self._note_values(some, test)
-        return misfits + sum(broken) + self._note_strays()
-
-    def _note_values(self, columns: Sequence[_TypedColumn], where: str = "true") -> int:
-        """Judge columns by the exact test, in the rows where it may matter."""
-        counts = self._aggregates([f"count(*) FILTER ({column.misfit})" for column in columns], where)
-        for column, count in zip(columns, counts, strict=True):
-            if count:
-                self._insert_values(column)
-        return sum(counts)
-
-    def _aggregates(self, expressions: Sequence[str], where: str = "true") -> tuple[int, ...]:
-        """What some aggregates say of the batch's rows."""
-        if not expressions:
-            return ()
-        question = f"SELECT {', '.join(expressions)} FROM incoming WHERE {where}"
-        return self.connection.execute(question).fetchone() or ()
-
-    def _typed_columns(self) -> list[_TypedColumn]:
-        columns = [
-            _TypedColumn(c.name, kind, type_name(c.kind))
-            for c in self.table.columns
-            if (kind := sql_type(c.kind)) is not None
+        misfits = [
+            self._insert_values(group, test) for group, test, count in zip(checked, tests, odd, strict=False) if count
         ]
-        if self.table.survey:
-            columns.append(_TypedColumn("_survey_timestamp", SURVEY_TIMESTAMP, SURVEY_TIMESTAMP.name))
-        if self.layout.position(REPEAT_INSTANCE) is not None:
-            columns.append(_TypedColumn("_instance", _BLANK_INSTANCE, INSTANCE.name))
-        return columns
+        return sum(misfits) + sum(broken)
+
+    def _counts(self, tests: Sequence[str]) -> tuple[int, ...]:
+        """How many of the batch's rows pass each of some tests."""
+        if not tests:
+            return ()
+        question = f"SELECT {', '.join(f'count(*) FILTER ({test})' for test in tests)} FROM incoming"
+        return self.connection.execute(question).fetchone() or ()
 
     def _setup_rules(self) -> list[_SetupRule]:
         """Where the setup says no row can be: such rows are kept like any other, and reported."""
@@ -161,7 +141,7 @@ class _Misfits:
                 f"""
                 INSERT INTO redcap.invalid_values
                 SELECT $project, c0, {self._cell(EVENT)}, $instrument, {self._cell(REPEAT_INSTANCE)}, cell.field,
-                       cell.value, 'a row of the instrument', 'on a row of the repeating instrument ' || other, $run_id
+                       cell.value, 'a row of the instrument', {literal(STRAY)} || other, $run_id
                 FROM (SELECT *, c{repeat} AS other, unnest([{cells}]) AS cell FROM batch WHERE {test})
                 WHERE cell.value IS NOT NULL
                 """,
@@ -179,37 +159,22 @@ class _Misfits:
             f"""
             INSERT INTO redcap.invalid_values
             SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), $field, {rule.column},
-                   $expected, 'contradicts the project''s setup', $run_id
+                   $expected, {literal(CONTRADICTION)}, $run_id
             FROM incoming WHERE {rule.broken}
             """,
             {**self.named, "field": rule.field, "expected": rule.expected},
         )
 
-    def _insert_values(self, column: _TypedColumn) -> None:
-        value = identifier(column.name)
-        codes = [choice.code for choice in self.layout.missing_codes]
-        self.connection.execute(
+    def _insert_values(self, checks: Sequence[ColumnCheck], where: str) -> int:
+        """Judge columns by the exact test, in the rows where it may matter; how many values do not fit."""
+        row = self.connection.execute(
             f"""
             INSERT INTO redcap.invalid_values
-            SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), $field, {value},
-                   $expected, CASE WHEN list_contains($codes::VARCHAR[], {value}) THEN 'missing data code'
-                                   WHEN {value} = '[not completed]' THEN 'survey not completed'
-                                   ELSE 'not a ' || $expected END, $run_id
-            FROM incoming WHERE {column.misfit}
+            SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), cell.field, cell.value,
+                   cell.expected, cell.reason, $run_id
+            FROM (SELECT _record, _event, _instance, unnest({listed(checks)}) AS cell FROM incoming WHERE {where})
+            WHERE cell IS NOT NULL
             """,
-            {
-                **self.named,
-                "field": self.fields.get(column.name, REPEAT_INSTANCE),
-                "expected": column.expected,
-                "codes": codes,
-            },
-        )
-
-
-def _by_usual_shape(columns: Iterable[_TypedColumn]) -> dict[str, list[_TypedColumn]]:
-    """Columns whose text has a usual shape, by the test for a row to have other text in any of them."""
-    together: dict[str, list[_TypedColumn]] = {}
-    for column in columns:
-        if column.kind.usual:
-            together.setdefault(column.kind.usual, []).append(column)
-    return {unusual(shape, [identifier(c.name) for c in some]): some for shape, some in together.items()}
+            self.named,
+        ).fetchone()
+        return int(row[0]) if row else 0

@@ -1,21 +1,35 @@
 """How a kind of REDCap value is stored and shown: its SQL type, what text fits it, and the cast.
 
 DuckDB's casts are generous: '1.5' becomes the integer 2, '0x1F' becomes 31, '2020-01-01 10:00' becomes a
-date. Nothing may be invented, so a cast is only tried on text of the right shape.
+date, '1e400' infinity. Nothing may be invented, so a cast is only tried on text of the right shape, and what the type
+cannot hold as it is written is no value of it.
 What kind a field is, is redcap_source.dictionary's business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pipelines.warehouse.quoting import literal
 from redcap_source.dictionary import ValueKind
 
-_DATE = r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
+# As REDCap writes dates: four digits and twice two. DuckDB's year 0 is 1 BC.
+_YEAR = r"([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
+_DATE = rf"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}"
+# The hour may have one digit: REDCap's own validation takes 9:05.
 _CLOCK = r"([01]?[0-9]|2[0-3]):[0-5][0-9]"
 _NUMBER = r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
+
+# The days there are since the year 1000, so that nothing is cast to know one.
+_LEAP_YEAR = "([1-9][0-9](0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)"
+_REAL_DATE = (
+    "([1-9][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
+    f"|02-(0[1-9]|1[0-9]|2[0-8]))|{_LEAP_YEAR}-02-29)"
+)
+# Numbers without an exponent whose digits are at most fifteen: a DOUBLE gives all of those back.
+_SHORT_NUMBER = r"[-+]?([0-9]{1,3}\.[0-9]{0,12}|[0-9]{1,8}(\.[0-9]{0,7})?|[0-9]{9,15}|\.[0-9]{1,15})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,56 +40,80 @@ class SqlType:
     shape: str
     cast: str
     """An expression over the placeholder {value}."""
-    usual: str = ""
-    """A shape that most text has, and all text of which fits, so that nothing is cast to know it; if there is one."""
-    plain: str = ""
-    """Elsewhere a test over {value} that only text that fits can pass, and most of it does; cheaper than the shape."""
+    usual: str
+    """A shape that most text has, and all text of which fits, so that nothing is cast to know it."""
+    exact: str = ""
+    """Where the type does not hold all that has the shape: the test, over {value}, for what it does; SQL."""
 
-    def of(self, value: str) -> str:
-        """The typed expression over a SQL expression of text; NULL where the text does not fit."""
+    def of(self, value: str, missing: Collection[str] = (), *, exactly: bool = True) -> str:
+        """The typed expression over a SQL expression of text; NULL where the text does not fit.
+
+        `missing` are the codes that stand for missing data in it, and are no values whatever shape they have. Where it
+        is known that the type holds all there is, `exactly` may be False: the expression is a third as long then.
+        """
         cast = self.cast.format(value=value)
-        return f"CASE WHEN regexp_full_match({value}, {literal(self.shape)}) THEN {cast} END"
+        fits = f"regexp_full_match({value}, {literal(self.shape)})"
+        whens = [f"WHEN {fits} THEN {cast}"]
+        if self.exact and exactly:
+            usual = f"regexp_full_match({value}, {literal(self.usual)})"
+            whens = [f"WHEN {usual} THEN {cast}", f"WHEN {fits} AND {self.exact.format(value=value)} THEN {cast}"]
+        if codes := self.alike(missing):
+            whens.insert(0, f"WHEN {value} IN ({', '.join(map(literal, codes))}) THEN NULL")
+        return f"CASE {' '.join(whens)} END"
 
-    def suspects(self, value: str) -> str:
-        """An aggregate over a SQL expression of text: how many may not fit, by the plain test."""
-        # count_if is NULL where the test is, for every row.
-        return f"count({value}) - coalesce(count_if({self.plain.format(value=value)}), 0)"
+    def alike(self, codes: Collection[str]) -> list[str]:
+        """Those of some codes that would pass for values."""
+        return [code for code in codes if re.fullmatch(self.shape, code)]
 
-    def misfit(self, value: str) -> str:
+    def misfit(self, value: str, missing: Collection[str] = ()) -> str:
         """The exact test over a SQL expression of text: whether it does not fit."""
-        return f"{value} IS NOT NULL AND {self.of(value)} IS NULL"
+        return f"{value} IS NOT NULL AND {self.of(value, missing)} IS NULL"
+
+    @property
+    def held_not(self) -> str:
+        """Why text does not fit that has the shape."""
+        return f"a {self.name} cannot hold it exactly"
+
+    def reason(self, value: str) -> str:
+        """Why text does not fit that is no code for missing data; SQL."""
+        too_long = ""
+        if self.name in ("BIGINT", "DOUBLE"):
+            too_long = f"WHEN regexp_full_match({value}, {literal(self.shape)}) THEN {literal(self.held_not)} "
+        return (
+            f"CASE WHEN {value} = '[not completed]' THEN 'survey not completed' {too_long}ELSE 'not a {self.name}' END"
+        )
 
 
-# Between values that are looked at together. Hardly any text has it in it; what has is looked at by itself.
-_BETWEEN = "\x1f"
+def _digits(text: str) -> str:
+    """The digits of a number that count, without sign, point, exponent and the zeros around them; SQL."""
+    return f"trim(regexp_replace({text}, '[eE].*|[^0-9]', '', 'g'), '0')"
 
 
-def unusual(shape: str, values: Sequence[str]) -> str:
-    """The test for a row in which not all of some SQL expressions of text are NULL or of the shape.
+def _held_exactly(number: str) -> str:
+    """The test for a DOUBLE to give a number's digits back: neither too many of them, nor too large, nor too small.
 
-    Looking at all of them at once costs half of looking at each. Text is never empty: a blank cell is NULL.
+    Its text is the shortest that makes the same DOUBLE; if it has the digits as written, it is the number as written.
     """
-    listed, between = ", ".join(values), literal(_BETWEEN)
-    all_of_it = literal(f"((?:{shape})({_BETWEEN}(?:{shape}))*)?")
-    return (
-        f"(NOT regexp_full_match(concat_ws({between}, {listed}), {all_of_it}) OR contains(concat({listed}), {between}))"
-    )
+    return f"{_digits(number)} = {_digits(f'TRY_CAST({number} AS DOUBLE)::VARCHAR')}"
 
-
-# What a cast gives back unchanged was written the one way DuckDB writes it, so nothing was invented.
-_SAME_DATE = "length({value}) = 10 AND TRY_CAST({value} AS DATE)::VARCHAR = {value}"
 
 _BOOLEAN = SqlType("BOOLEAN", "[01]", "{value} = '1'", usual="[01]")
 _INTEGER = SqlType("BIGINT", r"[-+]?[0-9]+", "TRY_CAST({value} AS BIGINT)", usual=r"[-+]?[0-9]{1,18}")
-_FLOAT = SqlType("DOUBLE", _NUMBER, "TRY_CAST({value} AS DOUBLE)", usual=_NUMBER)
-_WITH_COMMA = _NUMBER.replace(r"\.", "[.,]")
-_COMMA = SqlType("DOUBLE", _WITH_COMMA, "TRY_CAST(replace({value}, ',', '.') AS DOUBLE)", usual=_WITH_COMMA)
-_DAY = SqlType("DATE", _DATE, "TRY_CAST({value} AS DATE)", plain=_SAME_DATE)
+_FLOAT = SqlType("DOUBLE", _NUMBER, "TRY_CAST({value} AS DOUBLE)", usual=_SHORT_NUMBER, exact=_held_exactly("{value}"))
+_WITH_POINT = "replace({value}, ',', '.')"
+_COMMA = SqlType(
+    "DOUBLE",
+    _NUMBER.replace(r"\.", "[.,]"),
+    f"TRY_CAST({_WITH_POINT} AS DOUBLE)",
+    usual=_SHORT_NUMBER.replace(r"\.", "[.,]"),
+    exact=_held_exactly(_WITH_POINT),
+)
+_DAY = SqlType("DATE", _DATE, "TRY_CAST({value} AS DATE)", usual=_REAL_DATE)
 _MOMENT = SqlType(
     "TIMESTAMP",
     f"{_DATE} {_CLOCK}(:[0-5][0-9])?",
     "TRY_CAST({value} AS TIMESTAMP)",
-    plain="length({value}) IN (16, 19) AND TRY_CAST({value} AS TIMESTAMP)::VARCHAR IN ({value}, {value} || ':00')",
+    usual=f"{_REAL_DATE} {_CLOCK}(:[0-5][0-9])?",
 )
 _WITH_SECONDS = f"{_CLOCK}(:[0-5][0-9])?"
 _TIME = SqlType("TIME", _WITH_SECONDS, "TRY_CAST({value} AS TIME)", usual=_WITH_SECONDS)
@@ -114,3 +152,12 @@ def type_name(kind: ValueKind) -> str:
 
 SURVEY_TIMESTAMP = _MOMENT
 INSTANCE = SqlType("INTEGER", r"[0-9]+", "TRY_CAST({value} AS INTEGER)", usual="[0-9]{1,9}")
+# A blank instance is stored as '' (keys are never NULL) and fits.
+BLANK_INSTANCE = SqlType(
+    "INTEGER",
+    "[0-9]*",
+    "coalesce(TRY_CAST(nullif({value}, '') AS INTEGER), if({value} = '', 0, NULL))",
+    usual="[0-9]{0,9}",
+)
+INEXACT = _FLOAT.held_not
+"""The reason with which numbers are listed that their type would change."""

@@ -6,7 +6,7 @@ them, with a FROM of its own behind. (No placeholder stands in them: labels may 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from pipelines.warehouse.layout import (
@@ -37,15 +37,28 @@ class Publication:
     column_comments: dict[str, str]
 
 
-def publication(layout: Layout, table: InstrumentTable, *, instances: bool) -> Publication:
-    """How one instrument is published; `instances` says whether its rows are told apart by instance."""
+def publication(
+    layout: Layout, table: InstrumentTable, *, instances: bool, inexact: Collection[str] = ()
+) -> Publication:
+    """How one instrument is published; `instances` says whether its rows are told apart by instance.
+
+    `inexact` are the columns that hold numbers which their type would change. Only those are tested for it by whoever
+    reads them: the test would make every view three times as long, and each comment on a view makes a copy of it.
+    """
     keys = _keys(layout, table, instances)
+
+    def typed(column: Column) -> str:
+        return _typed(column, exactly=column.name in inexact)
+
+    def labelled(column: Column) -> str:
+        return _labelled(column) or typed(column)
+
     return Publication(
         instrument=table.name,
         keys=dict(keys),
         raw_select=_select([(shown(column), name) for column, name in keys], table, _verbatim),
-        typed_select=_select([(_typed_key(column), name) for column, name in keys], table, _typed),
-        label_select=_select([(_typed_key(column), name) for column, name in keys], table, _Labels(layout).of),
+        typed_select=_select([(_typed_key(column), name) for column, name in keys], table, typed),
+        label_select=_select([(_typed_key(column), name) for column, name in keys], table, labelled),
         table_comment=table.label,
         column_comments=_comments(layout, table, [name for _, name in keys]),
     )
@@ -88,34 +101,33 @@ def _verbatim(column: Column) -> str:
     return identifier(column.name)
 
 
-def _typed(column: Column) -> str:
+def _typed(column: Column, *, exactly: bool) -> str:
     shown = sql_type(column.kind)
-    return identifier(column.name) if shown is None else shown.of(identifier(column.name))
+    name = identifier(column.name)
+    return name if shown is None else shown.of(name, [choice.code for choice in column.missing], exactly=exactly)
 
 
-class _Labels:
-    """REDCap's own label export, as SQL: the words behind the codes; other values typed as ever."""
+_FIXED_LABELS = {
+    ValueKind.CHECKBOX: {"1": "Checked", "0": "Unchecked"},
+    ValueKind.BOOLEAN_YESNO: {"1": "Yes", "0": "No"},
+    ValueKind.BOOLEAN_TRUEFALSE: {"1": "True", "0": "False"},
+}
 
-    def __init__(self, layout: Layout) -> None:
-        self.missing = {choice.code: choice.label for choice in layout.missing_codes}
 
-    def of(self, column: Column) -> str:
-        if column.kind is ValueKind.CHECKBOX:
-            return self._case(column, {"1": "Checked", "0": "Unchecked"})
-        if column.kind is ValueKind.BOOLEAN_YESNO:
-            return self._case(column, {"1": "Yes", "0": "No"})
-        if column.kind is ValueKind.BOOLEAN_TRUEFALSE:
-            return self._case(column, {"1": "True", "0": "False"})
-        if column.choices and sql_type(column.kind) is None:
-            return self._case(column, {choice.code: choice.label for choice in column.choices})
-        return _typed(column)
+def _labelled(column: Column) -> str | None:
+    """A column as REDCap's own label export has it: the words behind the codes; None where there are none.
 
-    def _case(self, column: Column, labels: dict[str, str]) -> str:
-        name = identifier(column.name)
-        known = self.missing | labels
-        whens = " ".join(f"WHEN {literal(code)} THEN {literal(label)}" for code, label in known.items())
-        # A code the dictionary does not know is shown as it is: hiding it would lose it.
-        return f"CASE {name} {whens} ELSE {name} END"
+    A column that may hold codes for missing data is text, because their labels are.
+    """
+    labels = {choice.code: choice.label for choice in column.missing} | _FIXED_LABELS.get(column.kind, {})
+    if sql_type(column.kind) is None:
+        labels |= {choice.code: choice.label for choice in column.choices}
+    if not labels:
+        return None
+    name = identifier(column.name)
+    whens = " ".join(f"WHEN {literal(code)} THEN {literal(label)}" for code, label in labels.items())
+    # A code the dictionary does not know is shown as it is: hiding it would lose it.
+    return f"CASE {name} {whens} ELSE {name} END"
 
 
 def _comments(layout: Layout, table: InstrumentTable, keys: list[str]) -> dict[str, str]:
@@ -133,7 +145,8 @@ def _comments(layout: Layout, table: InstrumentTable, keys: list[str]) -> dict[s
 
 def _comment(column: Column) -> str:
     if column.code is not None:
-        option = next((c.label for c in column.choices if c.code == column.code), column.code)
+        known = (*column.choices, *column.missing)
+        option = next((choice.label for choice in known if choice.code == column.code), column.code)
         return f"{column.label} [{option}]" if column.label else option
     if not column.choices:
         return column.label

@@ -20,6 +20,11 @@ def field(name="f", form="form_1", kind="text", validation="", **rest):
         ("1, Yes\n0, No", [("1", "Yes"), ("0", "No")]),
         ("1, two\nlines | 2, b", [("1", "two\nlines"), ("2", "b")]),
         ("1, <b>x</b> | | 2, ", [("1", "<b>x</b>"), ("2", "")]),
+        ("1, Left | right | 2, Up", [("1", "Left | right"), ("2", "Up")]),
+        ("1, Red | 2, Blue |or| teal", [("1", "Red"), ("2", "Blue |or| teal")]),
+        ("1, Blue || teal | 2, Red ||", [("1", "Blue || teal"), ("2", "Red")]),
+        ("A | B | 3, C | D", [("A", "A"), ("B", "B"), ("3", "C | D")]),
+        ("1, Left\nor right\n2, Up", [("1", "Left\nor right"), ("2", "Up")]),
         ("", []),
     ],
 )

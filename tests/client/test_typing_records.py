@@ -19,7 +19,9 @@ from redcap_source.values import value_of
         (ValueKind.NUMBER_COMMA, "1.54", 1.54),
         (ValueKind.CALC, "0.9033457249070632", 0.9033457249070632),
         (ValueKind.DATE, "2024-05-01", date(2024, 5, 1)),
-        (ValueKind.DATE, "1-5-1", date(1, 5, 1)),
+        (ValueKind.DATE, "0001-05-01", date(1, 5, 1)),
+        (ValueKind.NUMBER, "0.30000000000000004", 0.1 + 0.2),
+        (ValueKind.NUMBER, "1.500000000000000000000", 1.5),
         (ValueKind.DATETIME, "2024-05-01 10:15", datetime(2024, 5, 1, 10, 15)),
         (ValueKind.DATETIME_SECONDS, "2024-05-01 10:15:22", datetime(2024, 5, 1, 10, 15, 22)),
         (ValueKind.TIME, "8:01", time(8, 1)),
@@ -45,7 +47,16 @@ def test_values(kind, text, value):
         (ValueKind.NUMBER, "nan"),
         (ValueKind.NUMBER, "inf"),
         (ValueKind.NUMBER, "1,5"),
+        (ValueKind.NUMBER, "1e400"),
+        (ValueKind.NUMBER, "-1e400"),
+        (ValueKind.NUMBER, "1e-400"),
+        (ValueKind.NUMBER, "9007199254740993"),
+        (ValueKind.CALC, "123456789012345678.1"),
+        (ValueKind.NUMBER_COMMA, "123456789012345678,1"),
         (ValueKind.NUMBER_COMMA, "1.000,5"),
+        (ValueKind.DATE, "2018-8-1"),
+        (ValueKind.DATE, "0000-01-01"),
+        (ValueKind.DATETIME, "2018-8-1 10:15"),
         (ValueKind.DATE, "2024-02-30"),
         (ValueKind.DATE, "before validation 1"),
         (ValueKind.DATETIME, "2024-05-01"),
@@ -103,3 +114,26 @@ def test_columns_are_typed_and_what_did_not_fit_is_told():
 def test_an_empty_frame_is_typed_too():
     assert type_records(RAW.iloc[:0], STUDY).frame["age"].dtype == "Int64"
     assert type_records(pd.DataFrame(), STUDY).frame.shape == (0, 0)
+
+
+def test_a_missing_data_code_is_no_value_unless_it_is_a_choice_or_the_field_takes_none():
+    fields = [
+        Field("record_id", "base", "text"),
+        Field("age", "base", "text", text_validation_type_or_show_slider_number="integer"),
+        Field(
+            "floor", "base", "text", text_validation_type_or_show_slider_number="integer", field_annotation="@NOMISSING"
+        ),
+        Field("asked", "base", "yesno"),
+        Field("race", "base", "checkbox", select_choices_or_calculations="1, A"),
+    ]
+    raw = pd.DataFrame({"age": ["-9", "1"], "floor": ["-9", "1"], "asked": ["-9", "1"], "race___1": ["0", "1"]})
+    codes = [Choice("-9", "Refused"), Choice("1", "Late")]
+    found = type_records(raw, fields, missing_codes=codes)
+    assert found.frame["age"].isna().all()
+    assert found.frame["floor"].tolist() == [-9, 1]
+    assert found.frame["asked"].tolist() == [pd.NA, True]
+    assert found.frame["race___1"].tolist() == [False, True]
+    assert {(m.column, m.reason, m.values) for m in found.misfits} == {
+        ("age", MISSING_DATA_CODE, ("-9", "1")),
+        ("asked", MISSING_DATA_CODE, ("-9",)),
+    }

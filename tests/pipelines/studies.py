@@ -84,21 +84,25 @@ def stamp(number: int) -> RunStamp:
 
 
 TOTALS = {
-    "records_in_redcap": 0,
-    "records_loaded": 0,
-    "records_deleted": 0,
-    "records_quarantined": 0,
-    "rows_inserted": 0,
-    "rows_updated": 0,
-    "rows_deleted": 0,
-    "rows_unchanged": 0,
     "cells": 0,
     "chunks": 0,
-    "watermark_to": None,
+    "records_added": 0,
+    "records_changed": 0,
+    "records_deleted": 0,
+    "records_in_redcap": 0,
+    "records_loaded": 0,
+    "records_quarantined": 0,
+    "records_renamed": 0,
+    "records_unchanged": 0,
     "redcap_version": "14.7.3",
+    "rows_deleted": 0,
+    "rows_inserted": 0,
+    "rows_unchanged": 0,
+    "rows_updated": 0,
+    "watermark_to": None,
 }
 
 
 def nothing_more(mirror, layout: Layout, number: int) -> None:
     """The end of a run, as finish would write it."""
-    mirror.finish(layout, stamp(number), totals=TOTALS, watermark=None, chunk_records=None)
+    mirror.finish(layout, stamp(number), totals=TOTALS, watermark=None, chunk_records=None, sign=False)

@@ -125,17 +125,28 @@ def test_every_value_that_does_not_fit_is_listed_once_and_no_other(mirror, tmp_p
         1         | 1_000                | 70.5   | 1e+2   | 2020-02-30 | 2
         2         | -3                   | nan    | -1.5   | 2020-02-29 | 2
         3         | 99999999999999999999 | +-1    | UNK    | .          | 2
-        4         | +4                   | 7.     | .5     | 2020-2-9   | 2
+        4         | +4                   | 7.     | .5     | 2018-8-1   | 2
+        5         | 9223372036854775807  | 1e400  | 1e-400 | 0001-01-01 | 2
+        6         | -99                  | 9007199254740993 | 123456789012345678.1 | 0000-01-01 | 2
+        7         | 0                    | 0.1    | 9007199254740992     | 2000-02-29 | 2
+        8         | 0                    | 0.30000000000000004 | 1.50000000000000000000 | 1900-02-29 | 2
         """,
     )
-    listed = rows(mirror, "SELECT record, field, value, expected FROM redcap.invalid_values ORDER BY ALL")
+    listed = rows(mirror, "SELECT record, field, value, expected, reason FROM redcap.invalid_values ORDER BY ALL")
     assert listed == [
-        ("1", "age", "1_000", "BIGINT"),
-        ("1", "born", "2020-02-30", "DATE"),
-        ("2", "weight", "nan", "DOUBLE"),
-        ("3", "age", "99999999999999999999", "BIGINT"),
-        ("3", "height", "UNK", "DOUBLE"),
-        ("3", "weight", "+-1", "DOUBLE"),
+        ("1", "age", "1_000", "BIGINT", "not a BIGINT"),
+        ("1", "born", "2020-02-30", "DATE", "not a DATE"),
+        ("2", "weight", "nan", "DOUBLE", "not a DOUBLE"),
+        ("3", "age", "99999999999999999999", "BIGINT", "a BIGINT cannot hold it exactly"),
+        ("3", "height", "UNK", "DOUBLE", "not a DOUBLE"),
+        ("3", "weight", "+-1", "DOUBLE", "not a DOUBLE"),
+        ("4", "born", "2018-8-1", "DATE", "not a DATE"),
+        ("5", "height", "1e-400", "DOUBLE", "a DOUBLE cannot hold it exactly"),
+        ("5", "weight", "1e400", "DOUBLE", "a DOUBLE cannot hold it exactly"),
+        ("6", "born", "0000-01-01", "DATE", "not a DATE"),
+        ("6", "height", "123456789012345678.1", "DOUBLE", "a DOUBLE cannot hold it exactly"),
+        ("6", "weight", "9007199254740993", "DOUBLE", "a DOUBLE cannot hold it exactly"),
+        ("8", "born", "1900-02-29", "DATE", "not a DATE"),
     ]
     assert touched.invalid == len(listed)
 

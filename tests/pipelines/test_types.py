@@ -6,8 +6,10 @@ import itertools
 import duckdb
 import pytest
 
-from pipelines.warehouse.types import sql_type, type_name, unusual
-from redcap_source.dictionary import ValueKind
+from pipelines.warehouse.layout import Column, InstrumentTable, Layout
+from pipelines.warehouse.types import sql_type, type_name
+from pipelines.warehouse.value_checks import ColumnCheck, column_checks, groups, listed, unusual
+from redcap_source.dictionary import Choice, ValueKind
 
 NOTHING = None
 
@@ -31,6 +33,22 @@ TABLE = [
     (ValueKind.NUMBER,            "1,5",                  NOTHING),
     (ValueKind.NUMBER,            "nan",                  NOTHING),
     (ValueKind.NUMBER,            "inf",                  NOTHING),
+    (ValueKind.NUMBER,            "0.1",                  0.1),
+    (ValueKind.NUMBER,            "0.30000000000000004",  0.1 + 0.2),
+    (ValueKind.NUMBER,            "1.5000000000000000000000", 1.5),
+    (ValueKind.NUMBER,            "9007199254740992",     2.0**53),
+    (ValueKind.NUMBER,            "9007199254740993",     NOTHING),   # a DOUBLE would be one less
+    (ValueKind.NUMBER,            "123456789012345678.1", NOTHING),
+    (ValueKind.NUMBER,            "1e23",                 1e23),
+    (ValueKind.NUMBER,            "1e400",                NOTHING),   # DuckDB would make it infinity
+    (ValueKind.NUMBER,            "-1e400",               NOTHING),
+    (ValueKind.NUMBER,            "1e-400",               NOTHING),   # and this nought
+    (ValueKind.NUMBER,            "0e400",                0.0),
+    (ValueKind.NUMBER,            "5e-324",               5e-324),
+    (ValueKind.NUMBER_COMMA,      "123456789012345678,1", NOTHING),
+    (ValueKind.INTEGER,           "9007199254740993",     2**53 + 1),
+    (ValueKind.INTEGER,           "-9223372036854775808", -(2**63)),
+    (ValueKind.INTEGER,           "9223372036854775808",  NOTHING),
     (ValueKind.NUMBER_COMMA,      "1,54",                 1.54),
     (ValueKind.NUMBER_COMMA,      "1.54",                 1.54),
     (ValueKind.NUMBER_COMMA,      "1.234,5",              NOTHING),
@@ -41,6 +59,12 @@ TABLE = [
     (ValueKind.DATE,              "2021-02-29",           NOTHING),
     (ValueKind.DATE,              "2020-01-01 10:00",     NOTHING),   # DuckDB would drop the time
     (ValueKind.DATE,              "infinity",             NOTHING),
+    (ValueKind.DATE,              "2018-8-1",             NOTHING),   # REDCap writes every digit
+    (ValueKind.DATE,              "0001-01-01",           dt.date(1, 1, 1)),
+    (ValueKind.DATE,              "0000-01-01",           NOTHING),   # DuckDB would make it 1 BC
+    (ValueKind.DATE,              "1900-02-29",           NOTHING),
+    (ValueKind.DATETIME,          "2018-8-1 10:00",       NOTHING),
+    (ValueKind.DATETIME,          "2018-08-01 9:05",      dt.datetime(2018, 8, 1, 9, 5)),
     (ValueKind.DATE,              "before validation 1",  NOTHING),
     (ValueKind.DATETIME,          "2020-01-01 10:00",     dt.datetime(2020, 1, 1, 10)),
     (ValueKind.DATETIME,          "2020-01-01 10:00+02",  NOTHING),   # never through a zone
@@ -71,22 +95,22 @@ def test_text_becomes_a_value_of_its_kind_or_nothing(kind, text, value):
     assert type(row[0]) is type(value)
 
 
+def check(kind, column="v"):
+    """How a column of the kind is judged."""
+    shown = sql_type(kind)
+    return ColumnCheck(column, column, shown.name, shown.misfit(f'"{column}"'), "'no'", usual=shown.usual)
+
+
 @pytest.mark.parametrize(("kind", "text", "value"), TABLE)
 def test_the_cheap_test_lets_nothing_through_that_the_exact_one_refuses(kind, text, value):
-    shown = sql_type(kind)
-    assert shown is not None
+    judged = check(kind)
     with duckdb.connect() as connection:
         row = connection.execute(
-            f"SELECT {suspected(shown)}, bool_or({shown.misfit('v')}) FROM (SELECT $text AS v)", {"text": text}
+            f"SELECT {unusual([judged])}, {judged.misfit} FROM (SELECT $text AS v)", {"text": text}
         ).fetchone()
-    is_suspected, misfit = row or (None, None)
+    is_unusual, misfit = row or (None, None)
     assert misfit is (value is NOTHING)
-    assert is_suspected or not misfit
-
-
-def suspected(shown):
-    """An aggregate: whether any text `v` may not fit, by the cheap test of its kind."""
-    return f"bool_or({unusual(shown.usual, ['v'])})" if shown.usual else f"{shown.suspects('v')} > 0"
+    assert is_unusual or not misfit
 
 
 ODD = [
@@ -100,13 +124,11 @@ TYPED = list(dict.fromkeys(kind for kind, _, _ in TABLE))
 
 
 @pytest.mark.parametrize("kind", TYPED, ids=lambda kind: kind.name)
-def test_odd_text_is_suspect_wherever_it_does_not_fit(kind):
-    shown = sql_type(kind)
-    assert shown is not None
+def test_odd_text_is_unusual_wherever_it_does_not_fit(kind):
+    judged = check(kind)
     with duckdb.connect() as connection:
         let_through = connection.execute(
-            f"SELECT v FROM (SELECT unnest($odd) AS v) WHERE {shown.misfit('v')} "
-            f"GROUP BY v HAVING NOT {suspected(shown)}",
+            f"SELECT v FROM (SELECT unnest($odd) AS v) WHERE {judged.misfit} AND NOT {unusual([judged])}",
             # A blank cell is NULL in the working file, so no text is empty.
             {"odd": [text for text in ODD if text]},
         ).fetchall()
@@ -126,19 +148,36 @@ def test_odd_text_is_suspect_wherever_it_does_not_fit(kind):
     ids=lambda part: getattr(part, "name", ""),
 )
 def test_all_text_of_the_usual_shape_fits(kind, letters):
-    shown = sql_type(kind)
-    assert shown is not None
+    judged = check(kind)
     texts = ["".join(some) for length in range(1, 6) for some in itertools.product(letters, repeat=length)]
     with duckdb.connect() as connection:
         found = connection.execute(
-            f"SELECT count(*), list(v) FILTER ({shown.misfit('v')}) FROM (SELECT unnest($texts) AS v) "
-            f"WHERE NOT {unusual(shown.usual, ['v'])}",
+            f"SELECT count(*), list(v) FILTER ({judged.misfit}) FROM (SELECT unnest($texts) AS v) "
+            f"WHERE NOT {unusual([judged])}",
             {"texts": texts},
         ).fetchone()
     assert found is not None
     taken, misfits = found
     assert taken >= 2
     assert misfits is None
+
+
+def test_every_day_of_the_calendar_is_usual_and_no_other_is():
+    years = (1000, 1600, 1700, 1896, 1900, 1904, 2000, 2023, 2024, 9999)
+    texts = [f"{y:04d}-{m:02d}-{d:02d}" for y in years for m in range(14) for d in range(33)]
+    real = [t for t in texts if _is_day(t)]
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            f"SELECT v FROM (SELECT unnest($texts) AS v) WHERE NOT {unusual([check(ValueKind.DATE)])}", {"texts": texts}
+        ).fetchall()
+    assert [v for (v,) in found] == real
+
+
+def _is_day(text):
+    try:
+        return bool(dt.date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 @pytest.mark.parametrize(
@@ -148,17 +187,104 @@ def test_all_text_of_the_usual_shape_fits(kind, letters):
         ([None, None, None], False),
         (["1", "2", None], True),
         ([None, None, "1\x1f0"], True),  # what stands between values may not make two of one
-        (["1", "", "0"], True),
+        ([None, "1\x1f", "0"], True),
+        (["12", None, None], True),
     ],
 )
 def test_values_looked_at_together_are_told_apart(values, is_unusual):
+    checks = [check(ValueKind.CHECKBOX, name) for name in "abc"]
     with duckdb.connect() as connection:
         row = connection.execute(
-            f"SELECT {unusual('[01]', ['a', 'b', 'c'])} "
-            "FROM (SELECT $a::VARCHAR AS a, $b::VARCHAR AS b, $c::VARCHAR AS c)",
+            f"SELECT {unusual(checks)} FROM (SELECT $a::VARCHAR AS a, $b::VARCHAR AS b, $c::VARCHAR AS c)",
             dict(zip("abc", values, strict=True)),
         ).fetchone()
     assert row == (is_unusual,)
+
+
+# Columns of every kind, in a project whose codes for missing data look like values of most.
+CODES = ("-99", "1900-01-01", "UNK", "1", "2")
+KINDS = [
+    (ValueKind.INTEGER, ()),
+    (ValueKind.NUMBER, ()),
+    (ValueKind.DATE, ()),
+    (ValueKind.BOOLEAN_YESNO, ("1", "0")),
+    (ValueKind.CHECKBOX, ("1", "0")),
+    (ValueKind.CHOICE, ("1", "a.b", "x|y")),
+    (ValueKind.CHOICE, tuple(str(n) for n in range(600))),
+    (ValueKind.STATUS, ("0", "1", "2")),
+    (ValueKind.TEXT, ()),
+]
+CELLS = [
+    None,
+    "-99",
+    "99",
+    "1900-01-01",
+    "2020-02-29",
+    "UNK",
+    "0",
+    "1",
+    "2",
+    "1.5",
+    "1e400",
+    "a.b",
+    "aXb",
+    "x|y",
+    "x",
+    "601",
+]
+
+
+def expected_reason(kind, choices, text, missing):
+    """Why a value is listed, told plainly; None where it is not."""
+    numbers = {"-99", "99", "0", "1", "2", "601", *(("1.5",) if kind is ValueKind.NUMBER else ())}
+    if text is None or kind is ValueKind.TEXT:
+        return None
+    if text in missing:
+        return "missing data code"
+    if choices:
+        other = "not a BOOLEAN" if kind is ValueKind.CHECKBOX else "not among the choices"
+        return None if text in choices else other
+    if kind is ValueKind.DATE:
+        return None if text in ("1900-01-01", "2020-02-29") else "not a DATE"
+    if text in numbers:
+        return None
+    if text == "1e400" and kind is ValueKind.NUMBER:
+        return "a DOUBLE cannot hold it exactly"
+    return f"not a {type_name(kind)}"
+
+
+@pytest.mark.parametrize("codes", [(), CODES], ids=["without codes", "with codes"])
+def test_every_kind_lists_what_an_obvious_reading_lists(codes):
+    columns = [
+        Column(f"c{n}", f"c{n}", kind, "", tuple(Choice(c, c) for c in choices),
+               missing=tuple(Choice(c, c) for c in codes if c not in choices and kind is not ValueKind.STATUS))
+        for n, (kind, choices) in enumerate(KINDS)
+    ]  # fmt: skip
+    wanted = {
+        (text, c.name, reason)
+        for text in CELLS
+        for c, (kind, choices) in zip(columns, KINDS, strict=True)
+        if (reason := expected_reason(kind, choices, text, {choice.code for choice in c.missing}))
+    }
+    table = InstrumentTable("base", "Base", tuple(columns), repeats=False, survey=False, events=None)
+    layout = Layout("id", "", False, False, False, (table,), ("id", *(c.name for c in columns)), ())
+    checks = column_checks(layout, table)
+    found = set()
+    with duckdb.connect() as connection:
+        cells = ", ".join(f"v AS {c.name}" for c in columns)
+        # Each text in all columns at once, and in each by itself.
+        alone = ", ".join(f"CASE WHEN k = {n} THEN v END AS {c.name}" for n, c in enumerate(columns))
+        connection.execute("CREATE TABLE texts AS SELECT unnest($texts::VARCHAR[]) AS v", {"texts": CELLS})
+        connection.execute(f"CREATE TABLE rows AS SELECT v, {cells} FROM texts")
+        connection.execute(f"INSERT INTO rows SELECT v, {alone} FROM texts, range({len(columns)}) r(k)")
+        for group in groups(checks):
+            found |= set(
+                connection.execute(
+                    f"SELECT v, cell.field, cell.reason FROM (SELECT v, unnest({listed(group)}) AS cell FROM rows "
+                    f"WHERE {unusual(group)}) WHERE cell IS NOT NULL"
+                ).fetchall()
+            )
+    assert found == wanted
 
 
 @pytest.mark.parametrize(

@@ -216,16 +216,19 @@ def test_an_untouched_copy_proposes_nothing_typed_or_verbatim_or_through_a_file(
 
 
 def test_a_blank_in_a_copy_erases_only_if_that_is_asked_for_and_somebody_could_see_the_value(site, study, offer):
-    study.save("1", {"height": "UNK"})
+    study.save("1", {"height": "UNK", "class": "UNK"})
     site.night()
     frame = table(site, "study", "examination").astype({"complaints___1": object})
-    frame.loc[frame.record_id == "1", ["remarks", "complaints___1"]] = None
+    # A code that is no choice is listed as not fitting, but shown.
+    assert frame.loc[frame.record_id == "1", "class"].tolist() == ["UNK"]
+    frame.loc[frame.record_id == "1", ["remarks", "complaints___1", "class"]] = None
     # The typed table shows the missing-data code as empty; nobody has emptied it.
     assert frame.loc[frame.record_id == "1", "height"].isna().all()
     proposed = offer(frame, blanks=Blanks.CLEAR)
-    assert proposed.accepted == 2
+    assert proposed.accepted == 3
     site.apply()
-    assert [study.value("1", name) for name in ("remarks", "complaints___1", "height")] == ["", "", "UNK"]
+    emptied = ("remarks", "complaints___1", "class", "height")
+    assert [study.value("1", name) for name in emptied] == ["", "", "", "UNK"]
 
 
 def test_a_copy_with_a_row_twice_or_without_an_id_keeps_the_others(site, study, offer):

@@ -263,3 +263,7 @@ WHERE c.rowid = signed.row AND c.run_id = $run_id;
 -- known_records --
 -- Records the mirror holds and has not seen deleted.
 SELECT record FROM redcap.records WHERE deleted_at IS NULL;
+
+-- inexact --
+-- The columns of each instrument that hold numbers which their type would change.
+SELECT instrument, list(DISTINCT field) FROM redcap.invalid_values WHERE reason = $reason GROUP BY instrument;
