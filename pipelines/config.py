@@ -29,6 +29,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pipelines.errors import ConfigError
+from pipelines.project_names import LONGEST, PATTERN, RESERVED, RESERVED_ENDINGS
 from pipelines.wording import counted, printable, unseen
 
 if TYPE_CHECKING:
@@ -325,19 +326,14 @@ def _duration(value: object) -> timedelta:
     return timedelta(**{f"{found[2]}s": int(found[1])})
 
 
-# `warehouse` is the name of the published database, and a schema of that name could not be told from it.
-RESERVED = ("redcap", "writeback", "warehouse", "main", "information_schema", "pg_catalog", "temp", "system")
-RESERVED_ENDINGS = ("_labels", "_raw", "_history")
-
-
 def _project_name(name: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+    if not re.fullmatch(PATTERN, name):
         raise _refused(
             "cannot be the name of an SQL schema.",
             "Begin with a small letter and use only small letters, digits and underscores.",
         )
-    if len(name) > 50:
-        raise _refused(f"is a name of {len(name)} characters.", "Use at most 50.")
+    if len(name) > LONGEST:
+        raise _refused(f"is a name of {len(name)} characters.", f"Use at most {LONGEST}.")
     if name in RESERVED:
         raise _refused("is the name of a schema that the warehouse itself has.", "Choose another name.")
     if ending := next((e for e in RESERVED_ENDINGS if name.endswith(e)), ""):

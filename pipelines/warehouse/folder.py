@@ -97,7 +97,7 @@ class WarehouseFolder:
 
     def waiting(self) -> dict[str, str]:
         """Projects loaded since the last publish, with the run that loaded them."""
-        return {mark.stem: mark.read_text() for mark in sorted(self.work.glob("*.loaded"))}
+        return {mark.stem: mark.read_text(errors="replace") for mark in sorted(self.work.glob("*.loaded"))}
 
     def mark(self, project: str) -> Path:
         """Stands while the project waits to be published."""

@@ -17,6 +17,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from pipelines.errors import WarehouseBusy
+from pipelines.project_names import may_be_a_project
 from pipelines.warehouse.connection import (
     Connection,
     attach_to_write,
@@ -51,7 +52,12 @@ class Traces:
 
 
 def find_traces(folder: WarehouseFolder, project: str) -> Traces:
-    """Every trace of the project in the warehouse folder; changes nothing."""
+    """Every trace of the project in the warehouse folder; changes nothing.
+
+    A name that no project can have leaves none: what goes by it, as the schema `redcap`, is not a project's.
+    """
+    if not may_be_a_project(project):
+        return Traces(project)
     files = tuple(str(path.relative_to(folder.path)) for path in _files(folder, project))
     if not folder.database.exists():
         return Traces(project, files=files)
@@ -64,6 +70,8 @@ def forget(folder: WarehouseFolder, project: str, *, memory_limit: str | None = 
 
     Raises WarehouseBusy while the project is being loaded. If it is ended in the middle, doing it again goes on.
     """
+    if not may_be_a_project(project):
+        return Traces(project)
     folder.make()
     with _locked(folder, project), FileLock(folder.publish_lock, mode=0o600):
         sweep(folder)

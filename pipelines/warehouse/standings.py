@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from pipelines.errors import NotLoadedYet, WarehouseBusy, WarehouseDamaged
+from pipelines.project_names import may_be_a_project
 from pipelines.warehouse.connection import open_reader
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.reading import DAMAGED, MISSING, Standing, has_ledger, open_published, standing_in
@@ -41,7 +42,7 @@ def standings(folder: WarehouseFolder, projects: Sequence[str], *, others: bool 
 
 def known_projects(folder: WarehouseFolder, published: Collection[str]) -> frozenset[str]:
     """Every project of which anything is published, waits for that, or lies in a working file."""
-    files = (path.stem for path in folder.work.glob("*.duckdb") if not path.name.startswith("."))
+    files = (path.stem for path in folder.work.glob("*.duckdb") if may_be_a_project(path.stem))
     return frozenset({*published, *folder.waiting(), *files})
 
 

@@ -61,3 +61,19 @@ def test_forgetting_a_project_leaves_no_byte_of_it_and_all_of_the_others(site):
     site.night("kept")
     with duckdb.connect(str(site.warehouse.database), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM redcap.sync_runs").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize("name", ["redcap", "writeback", "main", "kept_labels", "kept_history", "..", "", "../../kept"])
+def test_forgetting_a_name_that_no_project_can_have_removes_nothing(site, name):
+    path = site.warehouse.path
+    site.warehouse.make()
+    with duckdb.connect(str(site.warehouse.database)) as connection:
+        for schema in ("redcap", "writeback", "kept_labels", "kept_history"):
+            connection.execute(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.t (project VARCHAR)")
+        connection.execute("CREATE SCHEMA _publish")
+    (path / "work" / "staging" / "kept").mkdir(parents=True)
+    (path.parent / "kept.duckdb").touch()
+    before = sorted(site.folder.rglob("*")), site.warehouse.database.read_bytes()
+    assert not find_traces(site.warehouse, name)
+    assert not forget(site.warehouse, name)
+    assert (sorted(site.folder.rglob("*")), site.warehouse.database.read_bytes()) == before

@@ -220,3 +220,16 @@ def test_a_damaged_file_with_rows_in_it_is_not_removed_even_if_nothing_was_publi
     with pytest.raises(WorkingFileLost, match="the project was loaded into it"):
         site.load()
     assert site.warehouse.mirror("study").read_bytes() == before
+
+
+def test_a_file_that_no_project_can_be_named_after_is_not_listed_as_a_project(site):
+    shutil.copyfile(site.warehouse.mirror("study"), site.warehouse.mirror("study copy"))
+    assert [standing.project for standing in standings(site.warehouse, ["study", "other"], others=True)] == [
+        "study",
+        "other",
+    ]
+
+
+def test_a_garbled_mark_still_stands_for_a_project_that_waits(site):
+    site.warehouse.mark("study").write_bytes(b"\xff\xfe")
+    assert list(site.warehouse.waiting()) == ["study"]
