@@ -98,8 +98,21 @@ def propose_frame(
     """Proposals from a pandas DataFrame, in any of the formats; a named index counts as columns."""
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
-    table = table_of(frame.columns, frame.itertuples(index=False, name=None))
+    table = table_of(frame.columns, _rows(frame))
     return _propose(config, project, table, wanted, source=source, now=now)
+
+
+def _rows(frame: pd.DataFrame) -> Iterable[tuple[Any, ...]]:
+    """The frame's rows; numbers of narrow floats with the digits that pandas shows, not those of a wider float."""
+    columns = [frame.iloc[:, at] for at in range(frame.shape[1])]
+    narrow = [str(column.dtype).lower() in ("float16", "float32") for column in columns]
+    if not any(narrow):
+        return frame.itertuples(index=False, name=None)
+    return zip(*(_shown(c) if is_narrow else c for c, is_narrow in zip(columns, narrow, strict=True)), strict=True)
+
+
+def _shown(column: pd.Series[Any]) -> list[float]:
+    return [float(str(value)) for value in column.to_numpy(str(column.dtype).lower(), na_value=float("nan"))]
 
 
 def propose_rows(

@@ -96,7 +96,9 @@ def spelled(field: Field | None, kind: ValueKind, value: Any) -> str:
     seconds where the field has none, and `1.0` for a whole number or a code that is `1`.
     """
     if hasattr(value, "item") and not isinstance(value, str):
-        value = value.item()
+        # A narrow float (160.1) widened to a Python float has digits that nobody meant (160.10000610351562).
+        narrow = type(value).__name__ in ("float16", "float32")
+        value = float(str(value)) if narrow else value.item()
     if isinstance(value, timedelta):
         raise TypeError("a duration has no spelling in REDCap")
     if isinstance(value, datetime):
@@ -109,6 +111,8 @@ def spelled(field: Field | None, kind: ValueKind, value: Any) -> str:
         return "1" if value else "0"
     if isinstance(value, int | float | Decimal):
         return _number_spelled(field, kind, value)
+    if isinstance(value, dict):
+        raise TypeError("a structure has no spelling in REDCap")
     text = str(cell_text("", value))
     if kind in TRUTHS and text.lower() in ("true", "false"):
         return "1" if text.lower() == "true" else "0"

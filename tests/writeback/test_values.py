@@ -108,7 +108,28 @@ def test_numpy_scalars_are_values_like_any_other():
     assert spelled(field("x", "base", validation="number"), kind_of("number"), numpy.float64(7.25)) == "7.25"
 
 
-@pytest.mark.parametrize("value", [timedelta(hours=1), math.inf, object(), [1], b"x"])
+def test_a_narrow_float_keeps_the_digits_it_was_written_with():
+    import numpy
+
+    numbers = field("x", "base", validation="number")
+    assert [spelled(numbers, kind_of("number"), kind(160.1)) for kind in (numpy.float32, numpy.float64)] == [
+        "160.1", "160.1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["float32", "Float32", "float64"])
+def test_the_numbers_of_a_frame_of_narrow_floats_keep_their_digits(kind):
+    import pandas
+
+    from pipelines.writeback.propose import _rows
+
+    frame = pandas.DataFrame({"record_id": ["1", "2"], "weight": pandas.Series([160.1, None], dtype=kind)})
+    (first, second) = _rows(frame)
+    assert first == ("1", 160.1)
+    assert is_missing(second[1])
+
+
+@pytest.mark.parametrize("value", [timedelta(hours=1), math.inf, object(), [1], {"a": 1}, b"x"])
 def test_what_has_no_spelling_is_refused_without_its_value(value):
     with pytest.raises(TypeError) as refused:
         spelled(field("x", "base"), kind_of(""), value)
