@@ -57,7 +57,13 @@ from pipelines.warehouse.sql import statements
 from pipelines.warehouse.trace import DELETE, Cell, RunStamp, attribute, close_versions, note_cells
 from pipelines.warehouse.types import INEXACT
 from pipelines.warehouse.views import publication
-from pipelines.warehouse.working_file import Refuse, check_identity, clear_what_never_was, nothing_to_lose
+from pipelines.warehouse.working_file import (
+    Refuse,
+    check_identity,
+    clear_what_never_was,
+    nothing_to_lose,
+    refuse_the_published_file,
+)
 from redcap_source.clock import ServerClock
 
 log = logging.getLogger("redcap_warehouse")
@@ -737,6 +743,7 @@ def open_mirror(
     with open_writer(
         path, staging=staging, memory_limit=memory_limit, published=published, readable=readable
     ) as connection:
+        refuse_the_published_file(connection, path, project, refuse)
         connection.execute(statements("catalog")["create_catalog"])
         connection.execute(statements("catalog")["create_record_changes"])
         connection.execute(statements("state")["create_state"])

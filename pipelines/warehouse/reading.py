@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines.errors import NotLoadedYet, QueryRefused, UnknownRecord
+from pipelines.errors import NotLoadedYet, QueryRefused, UnknownRecord, WarehouseDamaged
 from pipelines.warehouse.connection import Connection, open_reader
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.sql import statements
@@ -106,10 +106,13 @@ class Life:
 
 @contextmanager
 def open_published(folder: WarehouseFolder) -> Iterator[Connection]:
-    """A read-only connection to the published warehouse."""
+    """A read-only connection to the published warehouse; raises WarehouseDamaged where the file is another database."""
     if not folder.database.exists():
         raise NotLoadedYet(path=folder.database)
     with open_reader(folder.database, "warehouse") as connection:
+        row = connection.execute(statements("reading")["is_published"]).fetchone()
+        if not (row and row[0]):
+            raise WarehouseDamaged(path=folder.database, found="it is another database than the published one")
         yield connection
 
 

@@ -90,6 +90,14 @@ def damaged(problem: WarehouseDamaged) -> str:
     return f"is damaged ({problem.found})"
 
 
+def refuse_the_published_file(connection: Connection, path: Path, project: str, refuse: Refuse) -> None:
+    """A copy of the published database under a working file's name is never written into."""
+    row = connection.execute(statements("reading")["is_published"]).fetchone()
+    if row and row[0]:
+        known = "it goes by this project's name"
+        raise refuse(NO_LOAD) or WorkingFileLost(project=project, path=path, found=NO_LOAD, known=known)
+
+
 def check_identity(connection: Connection, path: Path, project: str, refuse: Refuse, *, start_over: bool) -> None:
     """Name a new file; refuse one that is another project's, or that an earlier version of the warehouse made.
 

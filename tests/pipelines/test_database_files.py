@@ -160,6 +160,8 @@ def test_every_connection_of_the_product_is_made_where_extensions_are_off():
 def test_a_person_may_have_the_published_file_open_in_the_same_process(tmp_path, whole):
     folder = WarehouseFolder(tmp_path)
     folder.database.write_bytes(whole)
+    with duckdb.connect(str(folder.database)) as connection:
+        connection.execute("CREATE SCHEMA _publish; CREATE TABLE _publish.sources (project VARCHAR)")
     with duckdb.connect(str(folder.database), read_only=True) as theirs:
         with open_published(folder) as ours:
             assert ours.execute("SELECT count(*) FROM rows").fetchall() == [(20000,)]

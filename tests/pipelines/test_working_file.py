@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.errors import LoadRefused, NotAllPublished, WarehouseError, WorkingFileLost
+from pipelines.errors import LoadRefused, NotAllPublished, WarehouseDamaged, WarehouseError, WorkingFileLost
 from pipelines.sync import Load
 from pipelines.warehouse.connection import open_writer
 from pipelines.warehouse.folder import WarehouseFolder
@@ -233,3 +233,16 @@ def test_a_file_that_no_project_can_be_named_after_is_not_listed_as_a_project(si
 def test_a_garbled_mark_still_stands_for_a_project_that_waits(site):
     site.warehouse.mark("study").write_bytes(b"\xff\xfe")
     assert list(site.warehouse.waiting()) == ["study"]
+
+
+def test_a_working_file_under_the_published_name_is_told_as_another_database(site):
+    shutil.copyfile(site.warehouse.mirror("study"), site.warehouse.database)
+    with pytest.raises(WarehouseDamaged, match="another database than the published one"):
+        standings(site.warehouse, ["study", "other"])
+
+
+def test_the_published_file_under_a_working_files_name_is_refused_as_no_load(site):
+    shutil.copyfile(site.warehouse.database, site.warehouse.mirror("study"))
+    with pytest.raises(WorkingFileLost) as raised:
+        site.night()
+    assert raised.value.found == "holds no load"

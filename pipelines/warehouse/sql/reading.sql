@@ -21,6 +21,11 @@ LEFT JOIN (SELECT * FROM redcap.projects WHERE project = $project) p ON true;
 -- Of which readers find anything, or whose working file is on the books.
 SELECT project FROM redcap.projects UNION SELECT project FROM _publish.sources;
 
+-- is_published --
+-- Whether the file is one that was published, and no working file or stranger under its name.
+SELECT count(*) > 0 FROM duckdb_tables()
+WHERE database_name = current_database() AND schema_name = '_publish' AND table_name = 'sources';
+
 -- has_ledger --
 -- Whether a working file has come as far as to have a name and a ledger of its loads.
 SELECT count(*) = 2 FROM duckdb_tables()
