@@ -236,7 +236,7 @@ def _show_refusals(refused: tuple[Refused, ...]) -> None:
 
 
 def _show_plan(plan: Plan) -> None:
-    _show_counts(plan.project, plan.counts, ("would be written", "already there", "conflicts", "invalid"))
+    _show_counts(plan.project, plan.counts, ("would be written", "already there", "in conflict", "invalid"))
     if plan.counts.write:
         typer.echo(f"{counted(plan.records, 'record')} would be written. Nothing was sent; --apply sends it.")
     if plan.unsettled:

@@ -21,7 +21,8 @@ from redcap_source.dictionary import ValueKind
 
 NEW = re.compile(r"new([-:]\w{1,40})?")
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
-_LINE_BREAK = re.compile(r"[\r\n]")
+# All that any program takes for the end of a line: those of ASCII, and Unicode's own three.
+_LINE_BREAK = re.compile(r"[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 _NUMBERED = re.compile(r"[1-9]\d{0,5}", re.ASCII)
 
 

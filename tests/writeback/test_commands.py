@@ -37,7 +37,7 @@ def test_from_a_file_to_redcap_and_back(site, study, command, tmp_path):
     assert 'redcap-warehouse writeback study --batch "weights"' in proposed.output
     planned = command("writeback", "study")
     assert planned.exit_code == 0
-    assert "2 would be written, 0 already there, 0 conflicts, 0 invalid" in planned.output
+    assert "2 would be written, 0 already there, 0 in conflict, 0 invalid" in planned.output
     assert "Nothing was sent" in planned.output
     assert site.imports() == 0
     assert site.kept("proposals", "decision, status") == [("write", "open")] * 2

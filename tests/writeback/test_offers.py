@@ -390,3 +390,17 @@ def test_spreadsheets_with_semicolons_and_a_byte_order_mark_are_read(site, study
     path.write_bytes('\ufeffrecord;field;new_value\r\n1;remarks;"a; b"\r\n'.encode())
     assert offer(path).accepted == 1
     assert proposals(site)[0][3] == "a; b"
+
+
+@pytest.mark.parametrize("form", ["parquet", "sql"])
+def test_a_number_of_single_precision_keeps_the_digits_it_shows(site, study, tmp_path, offer, form):
+    import duckdb
+
+    query = "SELECT '1' AS record, 'weight' AS field, 160.1::FLOAT AS new_value"
+    path = tmp_path / f"cells.{form}"
+    if form == "parquet":
+        duckdb.connect().execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)").close()
+    else:
+        path.write_text(query)
+    offer(path)
+    assert site.work("SELECT new_value FROM writeback.proposals") == [("160.1",)]
