@@ -1,6 +1,6 @@
 """A mutation run: so many small wrongs in the modules that guard data, each of which some test should notice.
 
-    python -m tests.mutation.run --mutants 300 --seed 1 --workers 2 [--only PATH] [--output FILE]
+    python -m tests.mutation.run --mutants 300 --seed 1 --workers 2 [--only PATH] [--unchecked] [--output FILE]
 
 Each mutant lies in a copy of the repository and is run against the tests that cover its module, the quickest first. One
 that no test notices has survived: it is printed, to be judged by a person, because some wrongs change nothing that
@@ -68,10 +68,11 @@ def drawn(number: int, seed: int, only: str | None) -> list[Mutant]:
     return random.Random(seed).sample(every, min(number, len(every)))
 
 
-def judged(chosen: list[Mutant], workers: int) -> Iterator[Result]:
+def judged(chosen: list[Mutant], workers: int, *, unchecked: bool = False) -> Iterator[Result]:
     """What becomes of each mutant, as it becomes known."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        _check_unchanged(chosen, _copied(Path(folder) / "unchanged"))
+        if not unchecked:
+            _check_unchanged(chosen, _copied(Path(folder) / "unchanged"))
         copies: Queue[Path] = Queue()
         for number in range(workers):
             copies.put(_copied(Path(folder) / str(number)))
@@ -90,7 +91,7 @@ def judged(chosen: list[Mutant], workers: int) -> Iterator[Result]:
 def _check_unchanged(chosen: list[Mutant], copy: Path) -> None:
     """Tests that fail without any mutant would notice every one of them."""
     tests = dict.fromkeys(test for mutant in chosen for stage in covering(mutant.path) for test in stage)
-    if failed := _failure(list(tests), copy):
+    if failed := _failure(list(tests), copy, seconds=None):
         raise SystemExit(f"{failed}\nThe tests fail as it is, so they can judge no mutant.")
 
 
@@ -118,17 +119,17 @@ def _tried(mutant: Mutant, copy: Path) -> Result:
     return Result(mutant, None)
 
 
-def _failure(tests: list[str], copy: Path) -> str:
+def _failure(tests: list[str], copy: Path, seconds: int | None = SECONDS) -> str:
     """The end of what the first test that fails printed; nothing if all pass."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist", "-m", "not fuzz and not recorded", *tests]
     # Commands that tests start find the mutant first, too.
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         run = subprocess.run(
-            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"not through after {SECONDS} s"
+        return f"not through after {seconds} s"
     return run.stdout[-2000:] if run.returncode else ""
 
 
@@ -139,10 +140,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", help="only sources whose path has this in it")
+    parser.add_argument("--unchecked", action="store_true", help="the tests have just passed; do not run them first")
     parser.add_argument("--output", type=Path, help="a file that gets a line of JSON for each mutant, as it is known")
     asked = parser.parse_args()
     results = []
-    for result in judged(drawn(asked.mutants, asked.seed, asked.only), asked.workers):
+    for result in judged(drawn(asked.mutants, asked.seed, asked.only), asked.workers, unchecked=asked.unchecked):
         results.append(result)
         print(f"{len(results):>4}  {result}", flush=True)
         if asked.output:
