@@ -13,7 +13,11 @@ from pipelines.missing import MOST_ALONE
 from pipelines.structure import Structure
 from pipelines.warehouse.layout import Layout
 from pipelines.warehouse.mirror import Yesterday
+from pipelines.warehouse.name_collisions import collisions
 from pipelines.wording import counted
+
+# How many pairs of names a refusal quotes.
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,20 @@ class Guard:
                     "gives the project's history here up."
                 ),
             )
+
+    def check_names(self, layout: Layout) -> None:
+        """Whether every instrument and every column has a name of its own."""
+        found = collisions(layout)
+        if not found:
+            return
+        more = f" (and {len(found) - MOST_NAMED} more)" if len(found) > MOST_NAMED else ""
+        raise LoadRefused(
+            project=self.project,
+            seen=f"names cannot be told apart: {'; '.join(found[:MOST_NAMED])}{more}.",
+            kept="Nothing was changed.",
+            if_meant="Give one of each two another name or code in REDCap, or leave its instrument out with exclude "
+            "in projects.yaml.",
+        )
 
     def check_visible(self, layout: Layout, yesterday: Yesterday) -> None:
         """Whether the token sees the fields it saw."""

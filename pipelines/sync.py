@@ -446,6 +446,7 @@ class Load:
                 census = counted_twice(census, planner.census(census.cover))
             columns = planner.answer_columns(census.records)
             layout = make_layout(structure, columns, hash_identifiers=self.project.identifiers == "hash")
+            guard.check_names(layout)
             guard.check_visible(layout, yesterday)
             self.progress.step("changes")
             renames = mirror.find_renames(structure)

@@ -238,24 +238,20 @@ class _InstrumentApply:
         """Delete what vanished, rewrite what differs, leave the rest alone."""
         execute = self.connection.execute
         execute(
-            f"CREATE OR REPLACE TEMP TABLE present AS SELECT rowid AS _row, * FROM {self.target} "
+            f"CREATE OR REPLACE TEMP TABLE present AS SELECT * FROM {self.target} "
             "WHERE _record IN (SELECT record FROM batch_records)"
         )
         self._find_differing()
         inserted, updated, deleted = self.connection.execute(
-            "SELECT count(*) FILTER (_row IS NULL), count(*) FILTER (_row IS NOT NULL AND _stays), "
-            "count(*) FILTER (NOT _stays) FROM differing"
+            "SELECT count(*) FILTER (NOT _was), count(*) FILTER (_was AND _stays), count(*) FILTER (NOT _stays) "
+            "FROM differing"
         ).fetchone() or (0, 0, 0)
         if inserted or updated or deleted:
             self._note_changes()
-            replaced = "SELECT _row FROM differing WHERE _row IS NOT NULL"
-            close_versions(
-                self.connection,
-                self.table.name,
-                f"SELECT * EXCLUDE (_row) FROM present WHERE _row IN ({replaced})",
-                self.stamp,
-            )
-            execute(f"DELETE FROM {self.target} WHERE rowid IN ({replaced})")
+            replaced = f"SELECT p.* FROM present p SEMI JOIN differing n ON {MATCH}"
+            close_versions(self.connection, self.table.name, replaced, self.stamp)
+            # By their keys: a field may be called rowid, and is what that word means then.
+            execute(f"DELETE FROM {self.target} AS p USING differing n WHERE {MATCH}")
             self._insert(f"SELECT n.* FROM incoming n SEMI JOIN differing p ON {MATCH}")
         arrived = _count(self.connection, "SELECT count(*) FROM incoming")
         execute("DROP TABLE present; DROP TABLE differing")
@@ -265,8 +261,8 @@ class _InstrumentApply:
         """The rows that came, went or have other cells, as the temporary table `differing`."""
         first, *others = self._differ()
         rows = (
-            "SELECT p._row AS _row, coalesce(n._record, p._record) AS _record, "
-            "coalesce(n._event, p._event) AS _event, coalesce(n._instance, p._instance) AS _instance, "
+            "SELECT coalesce(n._record, p._record) AS _record, coalesce(n._event, p._event) AS _event, "
+            "coalesce(n._instance, p._instance) AS _instance, p._record IS NOT NULL AS _was, "
             f"n._record IS NOT NULL AS _stays FROM present p FULL JOIN incoming n ON {MATCH}"
         )
         self.connection.execute(
@@ -287,7 +283,8 @@ class _InstrumentApply:
     def _note_changes(self) -> None:
         """One row of record_changes for each cell that differs."""
         rows = (
-            "differing d LEFT JOIN present p ON p._row = d._row "
+            "differing d "
+            "LEFT JOIN present p ON p._record = d._record AND p._event = d._event AND p._instance = d._instance "
             "LEFT JOIN incoming n ON n._record = d._record AND n._event = d._event AND n._instance = d._instance"
         )
         note_cells(
@@ -296,7 +293,7 @@ class _InstrumentApply:
             cells_of(self.shown, "p", "n"),
             rows,
             self.stamp,
-            change="CASE WHEN d._row IS NULL THEN 'insert' WHEN d._stays THEN 'update' ELSE 'delete' END",
+            change="CASE WHEN NOT d._was THEN 'insert' WHEN d._stays THEN 'update' ELSE 'delete' END",
             keys="d.",
         )
         self.connection.execute(

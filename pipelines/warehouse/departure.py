@@ -91,12 +91,13 @@ def _rename_rows(connection: Connection, layout: Layout, table: InstrumentTable,
     rows = (
         f"(SELECT coalesce(n._record, r.new) AS _record, coalesce(n._event, p._event) AS _event, "
         f"coalesce(n._instance, p._instance) AS _instance, p._record IS NULL AS _came, n._record IS NULL AS _went, "
-        f"p.rowid AS _p, n.rowid AS _n FROM (SELECT rowid, _record, _event, _instance FROM {target} "
+        f"p._record AS _p, n._record AS _n FROM (SELECT _record, _event, _instance FROM {target} "
         f"WHERE _record IN (SELECT old FROM renamed)) p JOIN renamed r ON r.old = p._record "
-        f"FULL JOIN (SELECT rowid, _record, _event, _instance FROM {target} "
+        f"FULL JOIN (SELECT _record, _event, _instance FROM {target} "
         f"WHERE _record IN (SELECT new FROM renamed)) n "
         f"ON n._record = r.new AND n._event = p._event AND n._instance = p._instance) d "
-        f"LEFT JOIN {target} po ON po.rowid = d._p LEFT JOIN {target} ne ON ne.rowid = d._n"
+        f"LEFT JOIN {target} po ON po._record = d._p AND po._event = d._event AND po._instance = d._instance "
+        f"LEFT JOIN {target} ne ON ne._record = d._n AND ne._event = d._event AND ne._instance = d._instance"
     )
     note_cells(
         connection,

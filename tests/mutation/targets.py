@@ -38,6 +38,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "pipelines/warehouse/departure.py": ("tests/pipelines/test_apply.py",),
     "pipelines/warehouse/misfits.py": ("tests/pipelines/test_invalid_values.py", "tests/pipelines/test_apply.py"),
     "pipelines/warehouse/value_checks.py": ("tests/pipelines/test_types.py", "tests/pipelines/test_invalid_values.py"),
+    "pipelines/warehouse/name_collisions.py": ("tests/pipelines/test_names.py",),
     "pipelines/warehouse/choice_checks.py": ("tests/pipelines/test_invalid_values.py",),
     "pipelines/warehouse/types.py": ("tests/pipelines/test_types.py",),
     "pipelines/warehouse/views.py": ("tests/pipelines/test_invalid_values.py", "tests/pipelines/test_publish.py"),
