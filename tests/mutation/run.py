@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from queue import Queue
 
@@ -77,15 +78,24 @@ def judged(chosen: list[Mutant], workers: int, *, unchecked: bool = False) -> It
         for number in range(workers):
             copies.put(_copied(Path(folder) / str(number)))
 
-        def one(mutant: Mutant) -> Result:
+        def one(mutant: Mutant, stage: int) -> Result:
             copy = copies.get()
             try:
-                return _tried(mutant, copy)
+                return _tried(mutant, copy, stage)
             finally:
                 copies.put(copy)
 
+        survivors = chosen
         with ThreadPoolExecutor(workers) as pool:
-            yield from pool.map(one, chosen)
+            # Most are noticed by their module's own tests; only the rest are worth those of the whole area.
+            for stage in range(max(len(covering(mutant.path)) for mutant in chosen)):
+                left = []
+                for result in pool.map(one, survivors, repeat(stage)):
+                    if result.noticed_by is None and stage + 1 < len(covering(result.mutant.path)):
+                        left.append(result.mutant)
+                    else:
+                        yield result
+                survivors = left
 
 
 def _check_unchanged(chosen: list[Mutant], copy: Path) -> None:
@@ -106,17 +116,15 @@ def _copied(folder: Path) -> Path:
     return folder
 
 
-def _tried(mutant: Mutant, copy: Path) -> Result:
+def _tried(mutant: Mutant, copy: Path, number: int) -> Result:
     target = copy / mutant.path
     original = target.read_text(encoding="utf-8")
     target.write_text(mutant.text, encoding="utf-8")
     try:
-        for stage in covering(mutant.path):
-            if _failure(list(stage), copy):
-                return Result(mutant, " ".join(stage))
+        stage = covering(mutant.path)[number]
+        return Result(mutant, " ".join(stage) if _failure(list(stage), copy) else None)
     finally:
         target.write_text(original, encoding="utf-8")
-    return Result(mutant, None)
 
 
 def _failure(tests: list[str], copy: Path, seconds: int | None = SECONDS) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 CLIENT = ("tests/client/test_client.py", "tests/client/test_reads.py", "tests/client/test_against_simulator.py")
-LOADING = ("tests/pipelines/test_sync.py", "tests/pipelines/test_nights.py", "tests/nights/test_stories.py")
-WRITING = ("tests/writeback/test_writeback.py", "tests/writeback/test_batches.py", "tests/writeback/test_faults.py")
+LOADING = ("tests/pipelines/test_sync.py", "tests/pipelines/test_nights.py")
+WRITING = ("tests/writeback/test_writeback.py", "tests/writeback/test_faults.py")
 
 # Source -> the tests made for it; what covers its area follows (see `covering`).
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -31,7 +31,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "pipelines/selection.py": ("tests/pipelines/test_selection.py",),
     "pipelines/log_reading.py": ("tests/pipelines/test_log_reading.py",),
     "pipelines/server_time.py": ("tests/pipelines/test_clocks.py",),
-    "pipelines/sync.py": (),
+    "pipelines/sync.py": ("tests/pipelines/test_sync.py",),
     "pipelines/warehouse/apply.py": ("tests/pipelines/test_apply.py",),
     "pipelines/warehouse/proof.py": ("tests/pipelines/test_proof.py",),
     "pipelines/warehouse/census.py": ("tests/pipelines/test_census.py",),
@@ -40,6 +40,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "pipelines/warehouse/value_checks.py": ("tests/pipelines/test_types.py", "tests/pipelines/test_invalid_values.py"),
     "pipelines/warehouse/name_collisions.py": ("tests/pipelines/test_names.py",),
     "pipelines/warehouse/choice_checks.py": ("tests/pipelines/test_invalid_values.py",),
+    "pipelines/warehouse/value_checks.py": ("tests/pipelines/test_types.py", "tests/pipelines/test_invalid_values.py"),
+    "pipelines/warehouse/choice_checks.py": ("tests/pipelines/test_invalid_values.py",),
+    "pipelines/warehouse/name_collisions.py": ("tests/pipelines/test_names.py",),
+    "pipelines/warehouse/column_groups.py": ("tests/pipelines/test_width.py",),
     "pipelines/warehouse/types.py": ("tests/pipelines/test_types.py",),
     "pipelines/warehouse/views.py": ("tests/pipelines/test_invalid_values.py", "tests/pipelines/test_publish.py"),
     "pipelines/warehouse/trace.py": ("tests/pipelines/test_apply.py",),
@@ -64,9 +68,12 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "pipelines/writeback/rules.py": ("tests/writeback/test_rules.py",),
     "pipelines/writeback/values.py": ("tests/writeback/test_values.py", "tests/writeback/test_rules.py"),
     "pipelines/writeback/live.py": ("tests/writeback/test_live.py",),
+    "pipelines/writeback/exports.py": ("tests/writeback/test_refusals.py",),
+    "pipelines/writeback/proposals/files.py": ("tests/writeback/proposals/test_files.py",),
+    "pipelines/writeback/proposals/intake.py": ("tests/writeback/test_offers.py",),
     "pipelines/writeback/record_ids.py": ("tests/writeback/test_record_ids.py",),
     "pipelines/writeback/batches.py": ("tests/writeback/test_batches.py",),
-    "pipelines/writeback/shell.py": (),
+    "pipelines/writeback/shell.py": ("tests/writeback/test_batches.py", "tests/writeback/test_refusals.py"),
     "pipelines/writeback/withdraw.py": ("tests/writeback/test_withdraw.py",),
 }
 
