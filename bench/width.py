@@ -41,6 +41,9 @@ KINDS = (
     ("checkbox", "", "1, Fever | 2, Fatigue | 3, Headache | 4, Chills"),
 )
 
+# Values of a column are drawn from so many.
+POOL = 23
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -146,16 +149,24 @@ def serve(shape: Shape) -> None:
             event.event_id: tuple(form for at, form in enumerate(dictionary.forms) if (at + event.event_id) % 7 == 0)
             for event in project.events
         }
+    pools = {
+        column: [_value(dictionary, column, seed) for seed in range(POOL)]
+        for column in dictionary.columns
+        if column.name != "record_id"
+    }
+    columns_of = {
+        event.event_id: [(c.name, pool) for c, pool in pools.items() if c.form in forms]
+        for event in project.events
+        for forms in (set(project.forms_at(event.event_id)),)
+    }
     for number in range(1, shape.records + 1):
-        slots = {}
-        for event in project.events:
-            forms = set(project.forms_at(event.event_id))
+        slots = {
             # A field in five is blank.
-            slots[event.event_id, "", 0] = {
-                column.name: _value(dictionary, column, number + event.event_id)
-                for at, column in enumerate(dictionary.columns)
-                if column.form in forms and column.name != "record_id" and (at + number) % 5
+            (event, "", 0): {
+                name: pool[(number + event) % POOL] for at, (name, pool) in enumerate(columns, number) if at % 5
             }
+            for event, columns in columns_of.items()
+        }
         project.records.put(Record(str(number), slots))
     assert isinstance(project.records, RecordStore)
     with Simulator() as simulator:

@@ -96,26 +96,31 @@ def _stage(
     """The cells of some instruments, and the keys, as a temporary table of text; columns as in a whole answer."""
     wanted = columns_read(layout, tables)
     shown_as = {name: place for name, place in places.items() if name in wanted}
-    parts = []
-    for number, chunk in enumerate(sources):
-        at = {name: i for i, name in enumerate(chunk.answer.columns)}
-        shown = ", ".join(f"c{at[name]} AS {place}" for name, place in shown_as.items())
-        parts.append(
-            f"SELECT {shown} FROM {csv_source(chunk.answer)} WHERE NOT list_contains($left{number}::VARCHAR[], c0)"
-        )
+    parts = [_cells_of(source, shown_as, number) for number, source in enumerate(sources)]
     if not parts:
         names = ", ".join(f"NULL::VARCHAR AS {place}" for place in shown_as.values())
-        parts = [f"SELECT {names} WHERE false"]
+        parts = [(f"SELECT {names} WHERE false", {})]
+    if len(shown_as) <= WIDEST:
+        # One statement for all answers: inserting them one by one costs three times as much. Where they are wider than
+        # what is usually read together it would take the memory of all of them at once.
+        union = " UNION ALL ".join(query for query, _ in parts)
+        parts = [(union, {name: left for _, values in parts for name, left in values.items()})]
     flags = ", ".join(f"{holds_data(table, places.__getitem__)} AS {_flag(table)}" for table in tables)
-    left = {f"left{number}": list(chunk.left) for number, chunk in enumerate(sources)}
     try:
-        # One statement for all answers: inserting them one by one costs three times as much.
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE batch AS SELECT *, {flags} FROM ({' UNION ALL '.join(parts)})", left
-        )
+        for number, (query, left) in enumerate(parts):
+            into = "INSERT INTO batch" if number else "CREATE OR REPLACE TEMP TABLE batch AS"
+            connection.execute(f"{into} SELECT *, {flags} FROM ({query})", left)
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         # The message would quote the line, which is patients' data.
         raise ChunkNotProven(reason="a staged answer can no longer be read as it was proven") from None
+
+
+def _cells_of(source: Source, shown_as: Mapping[str, str], number: int) -> tuple[str, dict[str, list[str]]]:
+    """A query of an answer's rows that are taken, its columns under the batch's names, and its parameters."""
+    at = {name: i for i, name in enumerate(source.answer.columns)}
+    shown = ", ".join(f"c{at[name]} AS {place}" for name, place in shown_as.items())
+    query = f"SELECT {shown} FROM {csv_source(source.answer)} WHERE NOT list_contains($left{number}::VARCHAR[], c0)"
+    return query, {f"left{number}": list(source.left)}
 
 
 def _flag(table: InstrumentTable) -> str:

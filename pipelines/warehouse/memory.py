@@ -1,13 +1,14 @@
-"""How much memory a database may count as its own: what projects.yaml says, else by itself what its widest table takes.
+"""How much memory a database may count as its own: what projects.yaml says, else by itself what its columns take.
 
 DuckDB handles 2,048 rows of a column at a time and counts their vectors whole, however few rows there are. So what
-it must be allowed follows the widest table, while what it really takes follows the rows of a chunk.
+it must be allowed follows the columns, while what it really takes follows the rows of a chunk.
 """
 
 from __future__ import annotations
 
 import re
 from contextlib import suppress
+from typing import NamedTuple
 
 import duckdb
 
@@ -18,25 +19,38 @@ USUAL = 256_000_000
 # What a column takes where rows of today stand beside rows that came, to be compared and written: ten vectors of 2,048
 # texts, 16 bytes each. Measured for tables of 2,000 to 18,000 columns: six when they are filled first, eight later.
 A_COLUMN = 10 * 2048 * 16
+# What any column of a project takes until the transaction ends that wrote to it, and how many the usual memory bears.
+WRITTEN = 24_000
+FEW = 1_200
 
 _UNITS = {"bytes": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
-def needed(columns: int) -> int:
-    """How many bytes a database with a table of so many columns needs."""
-    return max(USUAL, columns * A_COLUMN)
+class Width(NamedTuple):
+    """How many columns one project has: in its widest table, and in all tables of rows of today."""
+
+    widest: int = 0
+    together: int = 0
 
 
-def allow(connection: duckdb.DuckDBPyConnection, configured: str | None, *, columns: int = 0) -> None:
-    """Let the database take what was configured; where nothing was, what its widest table needs and the machine has.
+_NONE = Width()
 
-    Looked at are the tables there are; `columns` are those of one that is about to be made.
+
+def needed(width: Width) -> int:
+    """How many bytes a database with such tables needs."""
+    return max(USUAL, width.widest * A_COLUMN) + max(0, width.together - FEW) * WRITTEN
+
+
+def allow(connection: duckdb.DuckDBPyConnection, configured: str | None, width: Width = _NONE) -> None:
+    """Let the database take what was configured; where nothing was, what its tables need and the machine has.
+
+    Looked at are the tables there are, in all attached files; `width` is that of tables about to be made.
     """
     if configured is not None:
         connection.execute(f"SET memory_limit = {literal(configured)}")
         return
-    wanted = needed(max(columns, widest(connection)))
+    wanted = max(needed(width), needed(width_of(connection)))
     if wanted > USUAL:
         # Without a limit DuckDB takes four fifths of what the machine, or the container, has.
         connection.execute("RESET memory_limit")
@@ -44,10 +58,13 @@ def allow(connection: duckdb.DuckDBPyConnection, configured: str | None, *, colu
     connection.execute(f"SET memory_limit = '{wanted // 1000}KB'")
 
 
-def widest(connection: duckdb.DuckDBPyConnection) -> int:
-    """How many columns the widest table has, in all attached files."""
-    row = connection.execute("SELECT coalesce(max(column_count), 0) FROM duckdb_tables()").fetchone()
-    return int(row[0]) if row else 0
+def width_of(connection: duckdb.DuckDBPyConnection) -> Width:
+    """The widest table and the widest schema, in all attached files."""
+    row = connection.execute(
+        "SELECT max(widest), max(together)::BIGINT FROM (SELECT max(column_count) AS widest, sum(column_count) AS "
+        "together FROM duckdb_tables() GROUP BY database_name, schema_name)"
+    ).fetchone()
+    return Width(row[0] or 0, row[1] or 0) if row else _NONE
 
 
 def limit_of(connection: duckdb.DuckDBPyConnection) -> int:
@@ -62,13 +79,13 @@ def in_bytes(amount: str) -> int:
     return int(float(found[1]) * _UNITS[found[2]]) if found else 0
 
 
-def enough(connection: duckdb.DuckDBPyConnection, *, columns: int = 0) -> str | None:
+def enough(connection: duckdb.DuckDBPyConnection, width: Width = _NONE) -> str | None:
     """A limit that would do after memory has run out, as projects.yaml writes it; None where it cannot be told."""
     with suppress(duckdb.Error):
         # After an error in a transaction nothing can be asked before it is given up.
         with suppress(duckdb.TransactionException):
             connection.rollback()
-        return _written(max(needed(max(columns, widest(connection))), 2 * limit_of(connection)))
+        return _written(max(needed(width), needed(width_of(connection)), 2 * limit_of(connection)))
     return None
 
 

@@ -49,7 +49,7 @@ from pipelines.warehouse.layout import (
     rows_past,
     work_columns,
 )
-from pipelines.warehouse.memory import allow, enough
+from pipelines.warehouse.memory import Width, allow, enough
 from pipelines.warehouse.misfits import relist_values
 from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.renames import Renames
@@ -138,8 +138,8 @@ class Mirror:
         self.project = project
         self.path = path
         self.memory_limit = memory_limit
-        self.widest = 0
-        """How many columns the widest of its tables has, or was to have."""
+        self.width = Width()
+        """How many columns its tables have, or were to have."""
         self._state = statements("state")
 
     def yesterday(self) -> Yesterday:
@@ -268,14 +268,15 @@ class Mirror:
 
     def _make_room(self, layout: Layout) -> None:
         """Have the memory that rows of the widest instrument take; a configured limit stays as it is."""
-        self.widest = max((len(work_columns(layout, table)) for table in layout.instruments), default=0)
+        columns = [len(KEYS) + len(work_columns(layout, table)) for table in layout.instruments]
+        self.width = Width(max(columns, default=0), sum(columns))
         if self.memory_limit is None:
-            allow(self.connection, None, columns=self.widest)
+            allow(self.connection, None, self.width)
 
     def explained(self, problem: BaseException) -> BaseException:
         """An error of the database as one of ours, in words that quote no data; any other as it is."""
         if isinstance(problem, duckdb.OutOfMemoryException):
-            return unusable(self.path, problem, enough=enough(self.connection, columns=self.widest))
+            return unusable(self.path, problem, enough=enough(self.connection, self.width))
         return unusable(self.path, problem) if isinstance(problem, duckdb.Error) else problem
 
     def _write_project(self, structure: Structure, layout: Layout) -> None:

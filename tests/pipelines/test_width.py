@@ -9,7 +9,7 @@ from pipelines.errors import WarehouseUnreadable
 from pipelines.warehouse.column_groups import WIDEST, Staged
 from pipelines.warehouse.connection import open_writer
 from pipelines.warehouse.layout import make_layout, rows_now
-from pipelines.warehouse.memory import allow, enough, in_bytes, limit_of, needed
+from pipelines.warehouse.memory import FEW, Width, allow, enough, in_bytes, limit_of, needed
 from pipelines.warehouse.mirror import open_mirror
 from pipelines.warehouse.proof import Answer, csv_source
 from pipelines.warehouse.split_csv import split_csv
@@ -169,18 +169,24 @@ def test_a_database_takes_what_its_widest_table_needs_and_a_configured_limit_sta
     with open_writer(tmp_path / "study.duckdb") as connection:
         usual = limit_of(connection)
         assert usual == pytest.approx(in_bytes("256MB"), rel=0.01)
-        allow(connection, None, columns=1999)
-        assert limit_of(connection) == pytest.approx(needed(1999), rel=0.01)
+        allow(connection, None, Width(1999, 1999))
+        assert limit_of(connection) == pytest.approx(needed(Width(1999, 1999)), rel=0.01)
         connection.execute(f"CREATE TABLE t ({columns})")
     with open_writer(tmp_path / "study.duckdb") as connection:
-        assert limit_of(connection) == pytest.approx(needed(2000), rel=0.01)
-        allow(connection, None, columns=10**9)
-        assert limit_of(connection) < needed(10**9)
+        assert limit_of(connection) == pytest.approx(needed(Width(2000, 2000)), rel=0.01)
+        allow(connection, None, Width(10**9, 10**9))
+        assert limit_of(connection) < needed(Width(10**9, 10**9))
     with open_writer(tmp_path / "study.duckdb", memory_limit="100MB") as connection:
         assert limit_of(connection) == pytest.approx(in_bytes("100MB"), rel=0.01)
         with pytest.raises(duckdb.InvalidInputException):
             connection.execute("SET memory_limit = '1GB'")
-        assert enough(connection) == "660MB"
+        assert in_bytes(enough(connection) or "") == pytest.approx(needed(Width(2000, 2000)), rel=0.02)
+
+
+def test_many_narrow_instruments_need_more_than_a_few():
+    usual = in_bytes("256MB")
+    assert needed(Width(400, FEW)) == usual
+    assert needed(Width(50, 17_000)) > usual + 300_000_000
 
 
 def test_a_narrow_instrument_that_was_wide_leaves_no_view_behind(site):
