@@ -303,7 +303,9 @@ class _Clinical:
 
     def subject(self, record: Record, slots: list[tuple[Slot, Values]]) -> str:
         """One record."""
-        body = "".join(self._slot(record, slot, values, first=at == 0) for at, (slot, values) in enumerate(slots))
+        # The record's group stands in the first form there is; a row may have none.
+        first = next((slot for slot, values in slots if self._forms(slot, values)), None)
+        body = "".join(self._slot(record, slot, values, first=slot == first) for slot, values in slots)
         key, name = self._project.dictionary.record_id, _text(self._shown(record.id))
         return f'\t<SubjectData SubjectKey="{name}" redcap:RecordIdField="{key}">{body}</SubjectData>\n'
 

@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from redcap_source import RedcapClient, RetryPolicy, errors
 from redcap_source.certificates import advice
+from redcap_source.timeouts import Timeouts
 
 from .canned import SECRET, answer
 
@@ -110,9 +111,13 @@ def bundle(tmp_path, authority):
     return path
 
 
+# The server is a thread of this very process: on a busy machine its half of a handshake may take a while.
+PATIENT = Timeouts(connect=60)
+
+
 def call(url, bundle=None):
     retry = RetryPolicy(attempts=3, first_wait=0)
-    with RedcapClient(url, SECRET, project="heart_study", ca_bundle=bundle, retry=retry) as client:
+    with RedcapClient(url, SECRET, project="heart_study", ca_bundle=bundle, retry=retry, timeouts=PATIENT) as client:
         return client.version()
 
 

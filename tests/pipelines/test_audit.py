@@ -68,6 +68,7 @@ def folder(tmp_path_factory):
             run = "project, run_id, mode, started_at, records_in_redcap, records_quarantined"
             insert(connection, "sync_runs", run, RUNS)
             if path == made.database:
+                connection.execute(statements("publish")["create_bookkeeping"])
                 insert(connection, "records", "project, record, deleted_at", RECORDS)
                 continue
             connection.execute("DELETE FROM redcap.sync_runs WHERE project <> 'heart'")

@@ -363,6 +363,24 @@ def look(examples: int) -> settings:
     return settings(max_examples=examples, deadline=None, suppress_health_check=unhealthy)
 
 
+def test_a_record_whose_first_row_has_no_form_keeps_its_group_through_odm():
+    design = Design(
+        forms={"form_a": [("f0_0", "calc", ["1"])], "form_b": [("f1_0", "calc", ["1"])]},
+        events={"ev_0_arm_1": ["form_a"], "ev_1_arm_1": ["form_b"]},
+        longitudinal=True,
+        repeating_forms={("ev_1_arm_1", "form_b")},
+        repeating_events={"ev_0_arm_1"},
+        missing=False,
+        grouped=True,
+    )
+    row = {"id": "1", "redcap_event_name": "ev_1_arm_1", "redcap_repeat_instrument": "form_b"}
+    row |= {"redcap_repeat_instance": "1", "redcap_data_access_group": "north", "form_b_complete": "0"}
+    ask, twin = Direct(project_of(design)), Direct(project_of(design))
+    assert ask(format="json", returnFormat="json", data=written(row, "json"))[0] == 200
+    assert twin(format="odm", returnFormat="json", data=ask(format="odm", exportDataAccessGroups="true")[1])[0] == 200
+    assert twin.rows() == ask.rows()
+
+
 @look(60)
 @given(st.data())
 def test_what_is_exported_is_what_was_imported_and_makes_an_equal_twin(data):
