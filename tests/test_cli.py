@@ -133,7 +133,7 @@ PROBLEMS = [
         "too little memory",
         "memory_limit: 2MB\nservers: {s: {url: URL}}\nprojects: {classic: {token: {env: TOKEN_CLASSIC}}}",
         {},
-        "Set memory_limit in projects.yaml to",
+        "Set memory_limit in projects.yaml",
     ),
 ]
 

@@ -5,6 +5,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+from contextlib import suppress
 
 import pytest
 from cryptography import x509
@@ -72,7 +73,7 @@ def authority():
 
 @pytest.fixture
 def listen(tmp_path):
-    """Serve one call over TLS with a key and a chain of certificates; gives the URL."""
+    """Serve over TLS with a key and a chain of certificates; gives the URL."""
     sockets = []
 
     def start(key, *chain):
@@ -86,7 +87,7 @@ def listen(tmp_path):
         context.load_cert_chain(path)
         listener = socket.create_server(("127.0.0.1", 0))
         sockets.append(listener)
-        threading.Thread(target=_answer_once, args=(listener, context), daemon=True).start()
+        threading.Thread(target=_answer, args=(listener, context), daemon=True).start()
         return f"https://127.0.0.1:{listener.getsockname()[1]}/api/"
 
     yield start
@@ -94,14 +95,16 @@ def listen(tmp_path):
         listener.close()
 
 
-def _answer_once(listener, context):
-    try:
-        connection, _ = listener.accept()
-        with context.wrap_socket(connection, server_side=True) as secure:
+def _answer(listener, context):
+    """Answer call after call, until the listener is closed; a handshake that fails ends that call alone."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
             secure.recv(65536)
             secure.sendall(answer(b"14.7.3"))
-    except OSError:
-        return
 
 
 @pytest.fixture
@@ -112,7 +115,7 @@ def bundle(tmp_path, authority):
 
 
 # The server is a thread of this very process: on a busy machine its half of a handshake may take a while.
-PATIENT = Timeouts(connect=60)
+PATIENT = Timeouts(connect=20)
 
 
 def call(url, bundle=None):

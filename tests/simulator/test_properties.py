@@ -348,7 +348,9 @@ def story(data) -> None:
     }  # fmt: skip
     as_json = json.loads(ask(format="json", exportDataAccessGroups="true")[1])
     assert [{key: str(cell) for key, cell in row.items()} for row in as_json] == expected(design)
-    for form in ("csv", "json", "xml", "odm"):
+    # Project XML has no place for a row without a form, as a record has in an event of repeating instruments only.
+    bare = any(all((event, form) in design.repeating_forms for form in forms) for event, forms in design.events.items())
+    for form in ("csv", "json", "xml") if bare else ("csv", "json", "xml", "odm"):
         twin = Direct(project_of(design))
         if design.rows:
             sent = ask(format=form, exportDataAccessGroups="true", **gray)[1]
