@@ -286,8 +286,8 @@ def main() -> None:
         sys.exit(1)
     except Interrupted as signal:
         _complain(
-            "Interrupted. Nothing half-done was published, and what was loaded or sent so far is on record: the same "
-            "command goes on from there."
+            "Interrupted. No partial load was published; what was loaded or sent so far is recorded. Run the same "
+            "command again to continue."
         )
         # A request may still be under way in a thread, and nobody is to wait for it.
         sys.stdout.flush()

@@ -602,7 +602,7 @@ class _Reader:
         self._read += 1
         if self._read > _MOST_VALUES:
             if self._read == _MOST_VALUES + 1:
-                self._problem((), f"comes to over {counted(_MOST_VALUES, 'value')}, aliases written out.", node)
+                self._problem((), f"expands to over {counted(_MOST_VALUES, 'value')} through its aliases.", node)
         elif self._depth > _DEEPEST:  # an alias may contain itself
             self._problem(key, "is nested too deep.", node)
         elif not node.tag.startswith("tag:yaml.org,2002:"):
@@ -612,7 +612,7 @@ class _Reader:
         elif isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*key, str(n))) for n, item in enumerate(node.value, start=1)]
         elif hidden := unseen(node.value):
-            self._problem(key, f"holds a character that nobody sees ({hidden}). Remove it.", node)
+            self._problem(key, f"contains a non-printable character ({hidden}). Remove it.", node)
         elif _LIKE_A_TOKEN.fullmatch(node.value.strip()):
             self._problem(key, f"holds what looks like a token. {_NEVER_HERE}", node)
         elif node.tag != "tag:yaml.org,2002:null":
@@ -630,7 +630,7 @@ class _Reader:
             if not isinstance(name, yaml.ScalarNode):
                 self._problem(key, "has a key that is not plain text.", name)
             elif hidden := unseen(name.value):
-                self._problem(key, f"has a key with a character that nobody sees ({hidden}). Remove it.", name)
+                self._problem(key, f"has a key with a non-printable character ({hidden}). Remove it.", name)
             elif _LIKE_A_TOKEN.fullmatch(name.value.strip()):
                 self._problem(key, f"has a key that looks like a token. {_NEVER_HERE}", name)
             elif name.value in read:

@@ -102,7 +102,7 @@ class Guard:
             seen = "the token may have been put into a data access group: it saw them last time, and does no longer."
         elif unexplained and not self.allow_deletions:
             seen = (
-                f"{counted(len(unexplained), 'record is', 'records are')} out of sight, and the log knows of no "
+                f"{counted(len(unexplained), 'record is', 'records are')} out of sight, and the log shows no "
                 "deletion: the token may have been put into another data access group."
             )
         else:
@@ -120,7 +120,7 @@ class Guard:
         raise LoadRefused(
             project=self.project,
             seen=f"{counted(len(unexplained), 'record is', 'records are')} no longer in REDCap's answers, and its log "
-            "knows of no deletion.",
+            "shows no deletion.",
             kept="No record was deleted here and the published data is as it was.",
             if_meant="If they were really deleted (with an event or arm they go without a word), run with "
             "--allow-deletions; otherwise try again.",

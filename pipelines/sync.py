@@ -23,11 +23,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
 
 from pipelines.config import Config, ProjectConfig
-from pipelines.errors import ConfigError, LoadSuperseded, WarehouseBusy, WarehouseDamaged, WorkingFileLost, describe
+from pipelines.errors import ConfigError, LoadSuperseded, WarehouseDamaged, WorkingFileLost, describe
 from pipelines.extract import (
     JSON_RECORDS,
     Chunk,
@@ -55,6 +54,7 @@ from pipelines.warehouse.layout import (
     Layout,
     make_layout,
 )
+from pipelines.warehouse.locks import project_locked
 from pipelines.warehouse.mirror import ChunkEntry, Frontier, Mirror, Yesterday, open_mirror
 from pipelines.warehouse.proof import open_prover
 from pipelines.warehouse.renames import Renames
@@ -338,7 +338,7 @@ class Load:
         hashed as they were.
         """
         self.folder.make()
-        with _one_at_a_time(self.folder, self.project.name):
+        with project_locked(self.folder, self.project.name):
             # Once a run: the steps that follow go on from what was begun.
             start_anew, self._start_over = self._start_over, False
             if start_anew:
@@ -817,19 +817,6 @@ def _fetched_adapter() -> TypeAdapter[list[Fetched]]:
     return TypeAdapter(list[Fetched])
 
 
-@contextmanager
-def _one_at_a_time(folder: WarehouseFolder, project: str) -> Iterator[None]:
-    lock = FileLock(folder.project_lock(project), mode=0o600)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise WarehouseBusy(path=folder.mirror(project)) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _batch_report(batch: int, items: Sequence[Fetched]) -> BatchReport:
     chunks = [item for item in items if isinstance(item, Chunk)]
     return BatchReport(
@@ -883,8 +870,8 @@ def _ids_message(records: int) -> str:
 def _quarantine_message(quarantined: Sequence[Quarantined]) -> str:
     reasons = " ".join(dict.fromkeys(f"{item.reason.rstrip('.')}." for item in quarantined))
     return (
-        f"{counted(len(quarantined), 'record')} could not be had, each asked for alone: {reasons} What the warehouse "
-        "had of them is kept, and the next load tries again; sync_chunks lists them as quarantined."
+        f"{counted(len(quarantined), 'record')} could not be fetched, even one at a time: {reasons} Their previous "
+        "rows are kept and the next load retries them; sync_chunks lists them as quarantined."
     )
 
 

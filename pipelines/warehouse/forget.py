@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from pipelines.errors import WarehouseBusy
 from pipelines.project_names import may_be_a_project
 from pipelines.warehouse.connection import (
     Connection,
@@ -28,6 +26,7 @@ from pipelines.warehouse.connection import (
 )
 from pipelines.warehouse.file_errors import doing, unusable
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.locks import project_locked
 from pipelines.warehouse.publish import sweep, write_afresh
 from pipelines.warehouse.quoting import identifier, qualified
 from pipelines.warehouse.reading import open_published
@@ -73,7 +72,7 @@ def forget(folder: WarehouseFolder, project: str, *, memory_limit: str | None = 
     if not may_be_a_project(project):
         return Traces(project)
     folder.make()
-    with _locked(folder, project), FileLock(folder.publish_lock, mode=0o600):
+    with project_locked(folder, project), FileLock(folder.publish_lock, mode=0o600):
         sweep(folder)
         found = find_traces(folder, project)
         # First of all, so that no publish brings it back.
@@ -88,21 +87,9 @@ def forget(folder: WarehouseFolder, project: str, *, memory_limit: str | None = 
         remove_database(folder.mirror(project))
         for path in _files(folder, project):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    return found
-
-
-@contextmanager
-def _locked(folder: WarehouseFolder, project: str) -> Iterator[None]:
-    lock = FileLock(folder.project_lock(project), mode=0o600)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise WarehouseBusy(path=folder.mirror(project)) from None
-    try:
-        yield
-    finally:
-        lock.release()
+        # Still held, so that whoever waits for it notices that the file is another one by then.
         folder.project_lock(project).unlink(missing_ok=True)
+    return found
 
 
 def _files(folder: WarehouseFolder, project: str) -> list[Path]:

@@ -121,7 +121,9 @@ def _prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Proo
     if None in records:
         raise ChunkNotProven(reason="a row has no record id")
     if strangers := set(records).difference(asked):
-        raise ChunkNotProven(reason=f"{counted(len(strangers), 'record')} came that nobody had asked for")
+        raise ChunkNotProven(
+            reason=f"{counted(len(strangers), 'record that was', 'records that were')} not requested came back"
+        )
     if answer.format == "csv" and scattered:
         raise ChunkNotProven(reason="the rows of a record do not stand together")
     if doubles:

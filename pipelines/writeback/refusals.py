@@ -19,7 +19,7 @@ class WritebackStopped(WarehouseError):
 
     def __init__(self, *, project: str, why: str, confirmed: int, unknown: int) -> None:
         under_way = (
-            f"Of {counted(unknown, 'cell')} nobody knows yet whether it arrived: the journal says intended, and the "
+            f"It is not known whether REDCap saved {counted(unknown, 'cell')}: the journal says intended, and the "
             "next `writeback --apply` looks at REDCap before anything is sent again."
             if unknown
             else "Nothing is left open in the journal."

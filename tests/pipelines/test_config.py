@@ -704,16 +704,16 @@ def test_aliases_that_repeat_each_other_endlessly_are_refused_at_once(complaint,
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
     told = complaint("\n".join(lines) + "\n" + SHORTEST)
-    assert "the file comes to over 100,000 values" in told
+    assert "the file expands to over 100,000 values" in told
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (f'warehouse: "lake\\0"\n{SHORTEST}', r"line 1: warehouse holds a character that nobody sees (\x00)."),
-        (f'warehouse: "lake\\e[31m"\n{SHORTEST}', r"line 1: warehouse holds a character that nobody sees (\x1b)."),
-        (project('include: {instruments: ["a\\u202eb"]}'), r"holds a character that nobody sees (\u202e)."),
-        (f'"ware\\e[31mhouse": x\n{SHORTEST}', r"has a key with a character that nobody sees (\x1b)."),
+        (f'warehouse: "lake\\0"\n{SHORTEST}', r"line 1: warehouse contains a non-printable character (\x00)."),
+        (f'warehouse: "lake\\e[31m"\n{SHORTEST}', r"line 1: warehouse contains a non-printable character (\x1b)."),
+        (project('include: {instruments: ["a\\u202eb"]}'), r"contains a non-printable character (\u202e)."),
+        (f'"ware\\e[31mhouse": x\n{SHORTEST}', r"has a key with a non-printable character (\x1b)."),
         ("servers: {campus: {url: https://redcap.example.edu/api/}}\n!<\x1b[31m> x: 1\n", "not YAML"),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_json_answer_cut_anywhere_is_refused(tmp_path, cut):
         ("record_id,age\n1,40\n2,41\n", "columns lacks notes"),
         ("record_id,age,notes,extra\n1,40,x,y\n", "has extra more"),
         ("record_id,notes,age\n1,x,40\n", "another order"),
-        ("record_id,age,notes\n1,40,x\n9,41,y\n", "1 record came that nobody had asked for"),
+        ("record_id,age,notes\n1,40,x\n9,41,y\n", "1 record that was not requested came back"),
         ("record_id,age,notes\n1,40,x\n2,41,y\n1,40,z\n", "do not stand together"),
         ("record_id,age,notes\n1,40,x\n1,40,x\n2,1,y\n", "1 row came twice"),
         ("record_id,age,notes\n1,40,x,y\n2,1,y\n", "rows of 3 columns"),

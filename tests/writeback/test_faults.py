@@ -55,7 +55,7 @@ def test_what_arrived_with_a_request_said_to_be_too_large_is_ours_and_no_persons
 def test_a_server_that_stays_away_leaves_the_cells_intended_and_the_next_run_finishes(site, study):
     site.propose([row("1", "weight", "60.5"), row("2", "weight", "61.5")])
     site.simulator.faults.add("502", content="record", action="import", times=None)
-    with pytest.raises(WarehouseError, match="nobody knows yet whether it arrived") as stopped:
+    with pytest.raises(WarehouseError, match="not known whether REDCap saved") as stopped:
         site.apply()
     assert "Of 2 cells" in str(stopped.value)
     assert [entry[5] for entry in site.journal()] == ["intended"] * 2
