@@ -341,8 +341,8 @@ class Fetcher:
             raise LoadRefused(
                 project=self.plan.project,
                 seen=f"{counted(self._out_of_sight, 'record')} that REDCap listed when the load began no longer appear "
-                "in any answer. Somebody is deleting many, the token was put into a data access group, or the server is "
-                "failing.",
+                "in any answer. Somebody is deleting many, the token was put into a data access group, or the server "
+                "is failing.",
                 kept="No record was deleted here and the published data is as it was.",
                 if_meant="Load again: a load begins with a list of all records, and says how to let go of many.",
             )

@@ -57,7 +57,7 @@ def test_a_server_that_stays_away_leaves_the_cells_intended_and_the_next_run_fin
     site.simulator.faults.add("502", content="record", action="import", times=None)
     with pytest.raises(WarehouseError, match="not known whether REDCap saved") as stopped:
         site.apply()
-    assert "Of 2 cells" in str(stopped.value)
+    assert "saved 2 cells" in str(stopped.value)
     assert [entry[5] for entry in site.journal()] == ["intended"] * 2
     assert site.plan().unsettled == 2
     site.simulator.faults.clear()
