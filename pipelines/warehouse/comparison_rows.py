@@ -55,29 +55,24 @@ class RowComparison:
 
     # -- reading -------------------------------------------------------------------------------------------
 
-    def rows_of_csv(self, file: PlainCsv, places: Mapping[str, int], *, events: bool) -> None:
-        """Take in a file; `places` tells where each of KEY_COLUMNS and of our columns stands in it."""
-        names = (*KEY_COLUMNS, *self._at)
-        shown = ", ".join(
-            f"{self._text(places, name)} AS {self._at.get(name, name) if name not in KEY_COLUMNS else name}"
-            for name in names
-        )
+    def name(self, column: str) -> str:
+        """Our own name for a column: a field may be called as a key is."""
+        return self._at[column]
+
+    def rows_of_csv(self, file: PlainCsv, keys: Mapping[str, int], places: Mapping[str, int], *, events: bool) -> None:
+        """Take in a file; `keys` tells where each of KEY_COLUMNS stands in it, `places` each of our columns."""
+        shown = [f"{_text(keys, name)} AS {name}" for name in KEY_COLUMNS]
+        shown += [f"{_text(places, column)} AS {name}" for column, name in self._at.items()]
         self._connection.execute(
-            f"CREATE OR REPLACE TEMP VIEW source AS SELECT row_number() OVER () AS row, {shown}, "
+            f"CREATE OR REPLACE TEMP VIEW source AS SELECT row_number() OVER () AS row, {', '.join(shown)}, "
             f"NULL::VARCHAR AS problem FROM {csv_source(file)}"
         )
         self._take_in(events=events)
         self._connection.execute("DROP VIEW source")
         self._comparison.check_rows("offered_rows", file.rows)
 
-    @staticmethod
-    def _text(places: Mapping[str, int], name: str) -> str:
-        return f"coalesce(c{places[name]}, '')" if name in places else "''"
-
     def rows_of_chunk(self, chunk: Chunk, *, events: bool) -> None:
-        """Take in some rows."""
-        renamed = {self._at.get(name, name): values for name, values in chunk.columns.items()}
-        chunk = Chunk(chunk.first, renamed, chunk.problems)
+        """Take in some rows, by the names of KEY_COLUMNS and those that `name` gives our columns."""
         make_source(self._connection, chunk, (*KEY_COLUMNS, *self._at.values()))
         self._take_in(events=events)
         self._connection.execute("DROP TABLE source")
@@ -135,3 +130,7 @@ class RowComparison:
                 {"instrument": instrument},
             ):
                 yield group, [RowDifference(*each) for each in page]
+
+
+def _text(places: Mapping[str, int], name: str) -> str:
+    return f"coalesce(c{places[name]}, '')" if name in places else "''"

@@ -30,6 +30,7 @@ _PLACES = {
     REPEAT_INSTRUMENT: "instrument",
     REPEAT_INSTANCE: "instance",
 }
+EXPORT_NAMES = frozenset(_PLACES)
 HALF_TICKED = (
     "it ticks an option of a checkbox, and one that was ticked is not listed any more; "
     "propose both as field___code with 1 or 0"

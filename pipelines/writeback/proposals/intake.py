@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.warehouse.comparison import Comparison, PlainCsv
-from pipelines.writeback.proposals.columns import ProjectColumns
-from pipelines.writeback.proposals.eav import is_export, read_export
+from pipelines.writeback.proposals.columns import EVENT, REPEAT_INSTANCE, REPEAT_INSTRUMENT, ProjectColumns
+from pipelines.writeback.proposals.eav import EXPORT_NAMES, is_export, read_export
 from pipelines.writeback.proposals.edited import EditedCells
 from pipelines.writeback.proposals.files import CsvFile, read_rows
-from pipelines.writeback.proposals.long import is_long, read_long
+from pipelines.writeback.proposals.long import LONG_NAMES, is_long, read_long
 from pipelines.writeback.proposals.staleness import refuse_stale
 from pipelines.writeback.proposals.table import Reading, Table, Wanted
 from pipelines.writeback.proposals.wide import read_wide
@@ -31,10 +32,11 @@ def take_in(offer: Offer, columns: ProjectColumns, comparison: Comparison, wante
     names = offer.table.columns
     columns.describe(comparison)
     table = _to_read(offer.table)
-    if wanted.instrument is None and is_long(names):
+    copy = wanted.instrument is not None or is_copy(names, columns)
+    if not copy and is_long(names):
         return read_long(table, names, columns, comparison)
     cells = EditedCells(columns, wanted.blanks, comparison.snapshot.hidden_by_type)
-    if wanted.instrument is None and is_export(names):
+    if not copy and is_export(names):
         reading = read_export(table, names, columns, comparison, cells)
     else:
         reading = read_wide(table, names, columns, comparison, cells, wanted.instrument)
@@ -42,6 +44,17 @@ def take_in(offer: Offer, columns: ProjectColumns, comparison: Comparison, wante
         refuse_stale(comparison, columns)
     comparison.withdraw_refused()
     return reading
+
+
+def is_copy(names: Sequence[str], columns: ProjectColumns) -> bool:
+    """Whether a table has a column for each field though some are called as those of a table with one cell a row.
+
+    Where it has no other column, it is taken for such a table: whoever means a copy names the instrument.
+    """
+    present = {name.strip() for name in names}
+    ours = present & {*LONG_NAMES, *EXPORT_NAMES} - {columns.record_id, EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE}
+    own = present & columns.rules.keys()
+    return columns.record_id in present and ours <= own and bool(own - ours)
 
 
 def _to_read(table: Table | CsvFile) -> PlainCsv | Table:

@@ -33,6 +33,7 @@ LONG = {
     "reason": ("reason",),
     "author": ("author",),
 }
+LONG_NAMES = frozenset(alias for aliases in LONG.values() for alias in aliases)
 # What the comparison calls them.
 _NAMES = dict(zip(LONG, CELL_COLUMNS, strict=True))
 

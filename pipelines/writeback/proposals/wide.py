@@ -23,7 +23,7 @@ from pipelines.writeback.proposals.columns import (
 from pipelines.writeback.proposals.edited import EditedCells, is_unchanged
 from pipelines.writeback.proposals.files import Unreadable
 from pipelines.writeback.proposals.table import Ignored, Reading, Table, cell_text, chunks_of
-from pipelines.writeback.rules import Why
+from pipelines.writeback.rules import Rule, Why
 from redcap_source.dictionary import ValueKind
 
 OTHER_INSTRUMENT = "a field of another instrument than the one that was asked for"
@@ -35,8 +35,10 @@ _KEYS = {EVENT: "event", REPEAT_INSTRUMENT: "instrument", REPEAT_INSTANCE: "inst
 class Layout:
     """What the columns of a wide table are."""
 
+    keys: dict[str, int]
+    """Where each of comparison_rows.KEY_COLUMNS stands; a field may have the name of one, so they are kept apart."""
     places: dict[str, int]
-    """Where the keys and the columns that are compared stand."""
+    """Where the fields that are compared stand."""
     written: dict[str, list[str]]
     """The columns that may be written, by instrument."""
     ignored: dict[str, str]
@@ -65,9 +67,9 @@ def read_wide(
     rows = RowComparison(comparison, compared)
     events = bool(columns.dictionary.events)
     if isinstance(offer, PlainCsv):
-        rows.rows_of_csv(offer, layout.places, events=events)
+        rows.rows_of_csv(offer, layout.keys, layout.places, events=events)
     else:
-        for chunk in _chunks(offer, layout.places, columns):
+        for chunk in _chunks(offer, layout, columns, rows):
             rows.rows_of_chunk(chunk, events=events)
     rows.refuse_problems()
     untouched = frozenset(
@@ -152,10 +154,10 @@ class _Columns:
             # The group stands in every instrument's table; it is compared in one.
             self.watched[next(iter(self.written))] += self.beside
         kept = [name for listed in (*self.written.values(), *self.watched.values()) for name in listed]
-        places = {"record": at[self.columns.record_id]}
-        places |= {key: at[name] for name, key in _KEYS.items() if name in at}
-        places |= {name: at[name] for name in kept}
-        return Layout(places, dict(self.written), self.ignored, dict(self.watched))
+        keys = {"record": at[self.columns.record_id]}
+        keys |= {key: at[name] for name, key in _KEYS.items() if name in at}
+        places = {name: at[name] for name in kept}
+        return Layout(keys, places, dict(self.written), self.ignored, dict(self.watched))
 
 
 def _check_keys(layout: Layout, comparison: Comparison, names: Sequence[str]) -> None:
@@ -176,13 +178,15 @@ def _check_keys(layout: Layout, comparison: Comparison, names: Sequence[str]) ->
         raise Unreadable(f"it lacks {listed}, which tell the rows of {', '.join(layout.instruments[:5])} apart.")
 
 
-def _chunks(table: Table, places: dict[str, int], columns: ProjectColumns) -> Iterator[Chunk]:
-    rules = [(at, columns.rules.get(name)) for name, at in places.items()]
+def _chunks(table: Table, layout: Layout, columns: ProjectColumns, rows: RowComparison) -> Iterator[Chunk]:
+    rules: list[tuple[int, Rule | None]] = [(at, None) for at in layout.keys.values()]
+    rules += [(at, columns.rules.get(name)) for name, at in layout.places.items()]
+    names = [*layout.keys, *map(rows.name, layout.places)]
 
     def convert(row: Sequence[Any]) -> list[str | None]:
         return [cell_text(row[at], rule) for at, rule in rules]
 
-    return chunks_of(table, list(places), convert)
+    return chunks_of(table, names, convert)
 
 
 def _proposed(
