@@ -104,10 +104,10 @@ def sync(
         for project in _chosen(configured, projects):
             try:
                 reports.append(load_project(configured, project, options=options, progress=bars.of(project.name)))
-            except _expected() as problem:
+            except _expected(OSError) as problem:
                 if was_interrupted(problem):
                     raise
-                failures[project.name] = str(problem)
+                failures[project.name] = _file_problem(problem) if isinstance(problem, OSError) else str(problem)
                 bars.failed(project.name)
     folder = WarehouseFolder(configured.warehouse)
     published: tuple[str, ...] = ()
@@ -304,9 +304,9 @@ def main() -> None:
 
 def _file_problem(problem: OSError) -> str:
     """What the system says of a file that cannot be used; of anything else only the kind of error."""
-    from pipelines.warehouse.file_errors import unusable
+    from pipelines.warehouse.file_errors import of_the_system
 
-    return str(unusable(Path(problem.filename), problem)) if problem.filename else _unforeseen(problem)
+    return str(of_the_system(problem) or _unforeseen(problem))
 
 
 def _unforeseen(problem: Exception) -> str:
@@ -314,11 +314,11 @@ def _unforeseen(problem: Exception) -> str:
     return f"Something unforeseen happened ({type(problem).__name__}). The published data is as it was. {REPORT}"
 
 
-def _expected() -> tuple[type[Exception], ...]:
+def _expected(*also: type[Exception]) -> tuple[type[Exception], ...]:
     from redcap_source.errors import RedcapError
     from redcap_source.simulator import SimulatorError
 
-    return (WarehouseError, RedcapError, SimulatorError)
+    return (WarehouseError, RedcapError, SimulatorError, *also)
 
 
 def _config(path: Path | None) -> Config:

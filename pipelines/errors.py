@@ -53,6 +53,9 @@ def describe(problem: BaseException) -> str:
         return INTERRUPTED
     if isinstance(problem, WarehouseError | RedcapError):
         return str(problem)
+    if isinstance(problem, OSError) and problem.strerror:
+        # The system's own words quote no data.
+        return f"{problem.strerror}."
     return f"{type(problem).__name__}."
 
 

@@ -12,7 +12,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 
 from pipelines.errors import WarehouseBusy, WarehouseError
 from pipelines.sync import Load
-from pipelines.warehouse.file_errors import unusable
+from pipelines.warehouse.file_errors import of_the_system
 from redcap_source import Calls
 from redcap_source.errors import RedcapError, Transient
 
@@ -35,10 +35,7 @@ def failing_plainly(load: Load | None = None) -> Iterator[None]:
     except (WarehouseError, RedcapError) as problem:
         told, retry = str(problem), isinstance(problem, Transient | WarehouseBusy)
     except OSError as problem:
-        told, retry = (
-            str(unusable(Path(problem.filename), problem)) if problem.filename else _unforeseen(problem),
-            False,
-        )
+        told, retry = str(of_the_system(problem) or _unforeseen(problem)), False
     except Exception as problem:
         told, retry = _unforeseen(problem), False
     except (KeyboardInterrupt, DagsterExecutionInterruptedError):

@@ -63,6 +63,7 @@ def listening() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _watch.number = None
 
 
 def was_interrupted(problem: BaseException) -> bool:

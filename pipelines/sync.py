@@ -59,7 +59,14 @@ from pipelines.warehouse.mirror import ChunkEntry, Frontier, Mirror, Yesterday, 
 from pipelines.warehouse.proof import open_prover
 from pipelines.warehouse.renames import Renames
 from pipelines.warehouse.trace import RunStamp
-from pipelines.warehouse.working_file import damaged, published_projects, refusal, start_over, what_was_lost
+from pipelines.warehouse.working_file import (
+    damaged,
+    published_projects,
+    published_source,
+    refusal,
+    start_over,
+    what_was_lost,
+)
 from pipelines.wording import counted
 from pipelines.worklist import (
     Evidence,
@@ -366,6 +373,7 @@ class Load:
                 memory_limit=limit,
                 refuse=refuse,
                 start_over=start_anew,
+                replaces=published_source(self.folder, name) if start_anew else None,
                 published=published,
                 readable=readable,
             ) as mirror:
@@ -426,8 +434,8 @@ class Load:
     ) -> tuple[WorkPlan, StructureReport]:
         """Preflight and structure, then the plan: nothing of the mirror's records is touched."""
         self.progress.step("structure")
-        version = client.version()
         yesterday = mirror.yesterday()
+        version = client.version()
         # Taken before anything else is read: what changes from now on belongs to the next night.
         began = self._look_at_clocks(client, yesterday)
         self.stamp = replace(self.stamp, baseline=not yesterday.ended)

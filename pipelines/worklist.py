@@ -16,6 +16,7 @@ from pathlib import Path
 from pipelines.extract import ABOUT_THE_REQUEST
 from pipelines.log_reading import LogRead, LogTerms, read_log
 from pipelines.server_time import ServerTime, stale_log
+from pipelines.wording import counted
 from redcap_source import RedcapClient, errors
 from redcap_source.clock import OVERLAP, ServerClock, newest_call, offset_between
 
@@ -55,7 +56,7 @@ class Evidence:
     wall: datetime | None = None
     """The load's beginning on the server's wall clock, where the log tells."""
     remark: str | None = None
-    """What is odd about the log's clock."""
+    """What is odd about the log's clock, or why every record is read."""
 
 
 def gather(
@@ -91,6 +92,10 @@ def gather(
     # A row that is about a record nobody can name could be about any.
     whole_log = read.unread == 0 if read is not None else not readable
     ids = _by_date(client, terms.record_id_field, begin) if known and whole_log and not everything else None
+    remarks = (
+        None if newest is None else stale_log(answered, newest, since.offset),
+        _why_everything(read, readable, ids) if known and not everything else None,
+    )
     return Evidence(
         changed=None if ids is None else ids | (read.changed_since(begin) if read is not None else frozenset()),
         log=read,
@@ -98,7 +103,18 @@ def gather(
         begin=begin,
         clock=clock,
         wall=None if newest is None else newest - (answered - upto),
-        remark=None if newest is None else stale_log(answered, newest, since.offset),
+        remark=" ".join(filter(None, remarks)) or None,
+    )
+
+
+def _why_everything(read: LogRead | None, readable: bool, ids: frozenset[str] | None) -> str | None:
+    """Why a load that knew since when to ask reads every record all the same; None where it does not."""
+    if read is None and readable:
+        return "REDCap could not deliver its log, so every record was read."
+    if read is not None and read.unread:
+        return f"{counted(read.unread, 'row')} of REDCap's log may concern any record, so every record was read."
+    return (
+        None if ids is not None else "REDCap could not list what changed since the last load, so every record was read."
     )
 
 

@@ -315,7 +315,7 @@ class _Exchange:
                 break
         said = self._client._token.masked(bytes(body[:_ERROR_BYTES]))
         headers = _lower(response.headers)
-        location = redirect_target(self._client._url, response)
+        location = self._client._token.masked(redirect_target(self._client._url, response).encode()).decode()
         at = self.server_date or self._client._now()
         answer = verdict.Answer(response.status_code, headers, said, at, location)
         return verdict.refusal(self._request, self._asked, answer)

@@ -133,7 +133,8 @@ class Reads(Sender):
             rows.clear()
             return rows.append
 
-        self.read_log(take_anew, begin, end, logtype, user, record, dag)
+        request = _log_request(begin, end, logtype, user, record, dag)
+        self._stream_log(request, take_anew, self._memory_limit)
         return tuple(rows)
 
     def read_log(
@@ -150,14 +151,17 @@ class Reads(Sender):
 
         Each attempt asks `open_taker` for what takes its rows: what an attempt that failed has handed over is void.
         """
-        parameters: dict[str, Parameter] = {"logtype": logtype, "user": user, "record": record, "dag": dag}
-        parameters |= {"beginTime": begin, "endTime": end}
-        request = Request("log", parameters=parameters)
+        return self._stream_log(_log_request(begin, end, logtype, user, record, dag), open_taker, self._file_limit)
+
+    def _stream_log(
+        self, request: Request, open_taker: Callable[[], Callable[[model.LogRow], object]], limit: int
+    ) -> Received:
+        """The log's rows to what takes them; the answer may have `limit` bytes, a row what memory may hold."""
         asked = self._asked(request)
 
         def open_sink() -> JsonRows:
-            take = open_taker()
-            return JsonRows(lambda row: take(bound(model.LogRow, row, asked)), asked, self._memory_limit)
+            take, longest = open_taker(), self._memory_limit
+            return JsonRows(lambda row: take(bound(model.LogRow, row, asked)), asked, limit, longest=longest)
 
         return self._receive(request, open_sink)[0]
 
@@ -405,3 +409,8 @@ def _whose(options: RecordOptions) -> RecordOptions:
 
 def _cell(record: str, field: str, event: str, repeat_instance: int | None) -> dict[str, Parameter]:
     return {"record": record, "field": field, "event": event, "repeat_instance": repeat_instance}
+
+
+def _log_request(begin: Moment, end: Moment, logtype: str, user: str, record: str, dag: str) -> Request:
+    parameters: dict[str, Parameter] = {"logtype": logtype, "user": user, "record": record, "dag": dag}
+    return Request("log", parameters=parameters | {"beginTime": begin, "endTime": end})

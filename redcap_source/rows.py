@@ -20,11 +20,22 @@ _LONGEST_WORD = 12
 class JsonRows:
     """A sink for the body of a JSON list: each object goes to `take` as soon as it is complete."""
 
-    def __init__(self, take: Callable[[Mapping[str, Any]], object], asked: Asked, limit: int = MEMORY_LIMIT) -> None:
-        """`asked` is what errors name; `limit` is the longest body in bytes."""
+    def __init__(
+        self,
+        take: Callable[[Mapping[str, Any]], object],
+        asked: Asked,
+        limit: int = MEMORY_LIMIT,
+        *,
+        longest: int | None = None,
+    ) -> None:
+        """`asked` is what errors name; `limit` is the longest body in bytes, `longest` the longest object in it.
+
+        Without `longest` an object may be as long as the body.
+        """
         self._take = take
         self._asked = asked
         self._limit, self._size = limit, 0
+        self._longest = limit if longest is None else longest
         self._decoder = json.JSONDecoder()
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._pieces: list[str] = []
@@ -45,8 +56,10 @@ class JsonRows:
         else:
             self._pieces.append(piece)
             self._waiting += len(piece)
-            if self._waiting >= self._worth_trying:
+            if self._waiting >= self._worth_trying or self._waiting > self._longest:
                 self._read()
+                if self._waiting > self._longest:
+                    raise too_long(self._asked, self._longest)
             return
         raise errors.UnexpectedAnswer(self._asked, status=200, detail=problem)
 

@@ -93,6 +93,18 @@ def test_a_project_that_fails_does_not_hold_the_others_back(workplace):
     assert "refused the token" in told["failures"]["classic"]
 
 
+def test_a_folder_that_is_in_a_projects_way_does_not_hold_the_others_back(workplace):
+    folder, tokens = workplace
+    staging = folder / "warehouse" / "work" / "staging"
+    staging.mkdir(parents=True)
+    (staging / "classic").write_text("not a folder")
+    result = run("sync", "--json", cwd=folder, env=tokens)
+    told = json.loads(result.stdout)
+    assert (result.returncode, told["published"]) == (1, ["repeating"])
+    assert "staging/classic" in told["failures"]["classic"]
+    assert "report it" not in told["failures"]["classic"]
+
+
 def test_sql_can_only_read(workplace):
     folder, tokens = workplace
     run("sync", "classic", cwd=folder, env=tokens)

@@ -168,7 +168,9 @@ def sentences() -> Iterator[tuple[str, str]]:
         yield page.name, page.read_text(encoding="utf-8")
     for path in sorted((ROOT / "pipelines").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if isinstance(node, ast.JoinedStr):
+                yield path.name, "".join(str(v.value) if isinstance(v, ast.Constant) else "X" for v in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield path.name, node.value
 
 
@@ -180,7 +182,7 @@ TOLD = [(where, text) for where, text in sentences() if "redcap-warehouse" in te
 def test_every_command_that_is_told_of_exists_with_its_options():
     wrong = []
     for where, text in TOLD:
-        for name, rest in re.findall(r"(?:`|\$ |/)redcap-warehouse ([a-z-]+)([^`\n]*)", text):
+        for name, rest in re.findall(r"(?:`|\$ |/|with: )redcap-warehouse ([a-z-]+)([^`\n]*)", text):
             told = set(re.findall(r"(?<!\w)--[a-z-]+", rest.split("#")[0]))
             if name not in KNOWN or not told <= OPTIONS[name]:
                 wrong.append((where, name, sorted(told - OPTIONS.get(name, set()))))

@@ -19,18 +19,18 @@ def place(tmp_path):
         study = simulator.add_project(make_study("classic", records=20, seed=5), name="study")
         (tmp_path / "projects.yaml").write_text(
             f"servers: {{sim: {{url: {simulator.url}, concurrency: 1}}}}\n"
-            "projects: {study: {token: {env: TOKEN}}}\n"
+            "projects: {study: {token: {env: TOKEN}, writeback: {fields: [town]}}}\n"
         )
         yield tmp_path, simulator, {**os.environ, "TOKEN": study.token}
 
 
-def sync(place, *, at=None, send=None):
-    """A load in a process of its own; a signal reaches it while the request numbered `at` is under way, without end."""
+def command(place, *words, at=None, send=None, content="record"):
+    """A command in a process of its own; a signal reaches it while the request numbered `at` gets no answer."""
     folder, simulator, environment = place
     ended = threading.Event()
-    command = [sys.executable, "-m", "pipelines.cli", "sync"]
+    words = [sys.executable, "-m", "pipelines.cli", *words]
     with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
 
         def strike():
@@ -38,10 +38,14 @@ def sync(place, *, at=None, send=None):
             assert ended.wait(30), "the load waits for a request that nobody answers"
 
         if at is not None:
-            simulator.before_request(strike, nth=at, content="record")
+            simulator.before_request(strike, nth=at, content=content)
         _, complaint = process.communicate(timeout=60)
         ended.set()
     return process.returncode, complaint.splitlines()
+
+
+def sync(place, *, at=None, send=None):
+    return command(place, "sync", at=at, send=send)
 
 
 def ledger(folder):
@@ -70,3 +74,14 @@ def test_a_signal_while_the_structure_is_read_is_no_failure(place):
     returned, complaint = sync(place, at=1, send=signal.SIGINT)
     assert (returned, len(complaint)) == (130, 1)
     assert [outcome for outcome, _ in ledger(folder)] == ["interrupted"]
+
+
+def test_an_interrupted_write_back_is_no_failed_one(place):
+    folder, *_ = place
+    assert sync(place)[0] == 0
+    (folder / "towns.csv").write_text("record,field,new_value\n1,town,Springfield\n")
+    assert command(place, "propose", "study", "towns.csv")[0] == 0
+    # The first requests of the run are those of the structure.
+    returned, complaint = command(place, "writeback", "study", "--apply", at=1, send=signal.SIGTERM)
+    assert (returned, len(complaint)) == (143, 1)
+    assert ledger(folder)[-1] == ("interrupted", "Interrupted.")

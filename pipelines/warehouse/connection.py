@@ -28,7 +28,13 @@ STORAGE_VERSION = "v1.4.0"
 ROW_GROUP_SIZE = 8192
 # DuckDB would fetch an extension from the network by itself: for a file of SQLite under one of our names, for a query
 # that names a URL. The warehouse asks nobody but REDCap.
-SETTINGS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+SETTINGS = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    # Without a file of its own a database spills into the folder the command was typed in. Who may spill names a
+    # private folder.
+    "temp_directory": "",
+}
 # What stands at the beginning of every file of DuckDB; a file that is not longer holds no rows.
 HEADER_BYTES = 3 * 4096
 

@@ -56,6 +56,8 @@ def unusable(path: Path, problem: BaseException, *, enough: str | None = None) -
     `enough` is a memory_limit that would do, where memory ran out and it can be told.
     """
     if isinstance(problem, OSError):
+        # What the system refused may be another file than the one that is open.
+        path = Path(problem.filename) if isinstance(problem.filename, str) else path
         remedy = _REMEDIES.get(problem.errno or 0, "Try again when that is mended.")
         return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=remedy)
     told = str(problem).lower()
@@ -69,6 +71,15 @@ def unusable(path: Path, problem: BaseException, *, enough: str | None = None) -
         return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=_remedy(told))
     notes = getattr(problem, "__notes__", None) or ["working with the file"]
     return UnexpectedDatabaseError(path=path, doing=notes[0], kind=type(problem).__name__)
+
+
+def of_the_system(problem: OSError) -> WarehouseError | None:
+    """The error for a file or disk that the system would not let us use; None where it names neither file nor cause."""
+    if isinstance(problem.filename, str):
+        return unusable(Path(problem.filename), problem)
+    if problem.errno not in _REMEDIES:
+        return None
+    return WarehouseError(f"{reason_of(problem)}. The published data is unchanged. {_REMEDIES[problem.errno]}")
 
 
 def memory_remedy(enough: str | None) -> str:

@@ -27,6 +27,7 @@ from pipelines.warehouse.connection import (
 from pipelines.warehouse.file_errors import doing, unusable
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.locks import project_locked
+from pipelines.warehouse.memory import allow
 from pipelines.warehouse.publish import sweep, write_afresh
 from pipelines.warehouse.quoting import identifier, qualified
 from pipelines.warehouse.reading import open_published
@@ -126,6 +127,7 @@ def _publish_without(folder: WarehouseFolder, project: str, memory_limit: str | 
             connection.execute("USE warehouse")
             # A project may be called `memory`.
             connection.execute("DETACH memory")
+            allow(connection, memory_limit)
             connection.execute("BEGIN TRANSACTION")
             for schema in _schemas(connection, project):
                 connection.execute(f"DROP SCHEMA {identifier(schema)} CASCADE")

@@ -726,12 +726,14 @@ def open_mirror(
     memory_limit: str | None = None,
     refuse: Refuse = nothing_to_lose,
     start_over: bool = False,
+    replaces: str | None = None,
     published: Path | None = None,
     readable: Sequence[Path] = (),
 ) -> Iterator[Mirror]:
     """The project's working file, created if it is not there, locked against every other process.
 
-    `refuse` says what to raise where the file is not one to go on from; `start_over` that it was given up. The
+    `refuse` says what to raise where the file is not one to go on from; `start_over` that it was given up, and
+    `replaces` which published working file may then be replaced. The
     `published` database and the `readable` files can be read from SQL beside it. When it is closed, a file that has
     grown far beyond its content is written afresh.
     """
@@ -748,7 +750,7 @@ def open_mirror(
         connection.execute(statements("catalog")["create_catalog"])
         connection.execute(statements("catalog")["create_record_changes"])
         connection.execute(statements("state")["create_state"])
-        check_identity(connection, path, project, refuse, start_over=start_over)
+        check_identity(connection, path, project, refuse, start_over=start_over, replaces=replaces)
         for kind in (NOW, PAST):
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(project + kind)}")
         mirror = Mirror(connection, project, path, memory_limit)

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock
 
-from pipelines.errors import ForeignWorkingFile, LoadUnfinished, NotAllPublished, WarehouseDamaged
+from pipelines.errors import ForeignWorkingFile, LoadUnfinished, NotAllPublished
 from pipelines.warehouse.compaction import fresh_size, has_grown, note_fresh, rewrite
 from pipelines.warehouse.connection import (
     Connection,
@@ -207,7 +207,7 @@ def _attach(connection: Connection, folder: WarehouseFolder, project: str, broke
     try:
         attach_to_read(connection, folder.mirror(project), _catalog(project))
         row = connection.execute(f"SELECT format FROM {catalog}.state.identity").fetchone()
-    except (duckdb.Error, OSError, WarehouseDamaged) as problem:
+    except (duckdb.Error, OSError) as problem:
         if not is_locked(problem):
             broken[project] = reason_of(problem)
         return False

@@ -167,7 +167,7 @@ class ProjectPart:
         ).fetchone()
         if row == known and not self._is_older():
             return
-        if known is not None and row != known and not self._was_started_over():
+        if known is not None and row != known and not self._gives_up(*known):
             raise ForeignWorkingFile(project=self.project)
         self.began_anew = known is not None
         self._drop_schemas()
@@ -222,9 +222,12 @@ class ProjectPart:
             )
         return bool(row and row[0])
 
-    def _was_started_over(self) -> bool:
-        """Whether the file before this one was given up by somebody who said so."""
-        row = self.connection.execute(f"SELECT count(*) > 0 FROM {self.source}.state.started_over").fetchone()
+    def _gives_up(self, identity: str) -> bool:
+        """Whether somebody gave up the working file of this identity for the one that is here."""
+        row = self.connection.execute(
+            f"SELECT count(*) > 0 FROM {self.source}.state.started_over WHERE identity = $identity",
+            {"identity": identity},
+        ).fetchone()
         return bool(row and row[0])
 
     def _note_source(self) -> None:

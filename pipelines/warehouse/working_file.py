@@ -98,7 +98,18 @@ def refuse_the_published_file(connection: Connection, path: Path, project: str, 
         raise refuse(NO_LOAD) or WorkingFileLost(project=project, path=path, found=NO_LOAD, known=known)
 
 
-def check_identity(connection: Connection, path: Path, project: str, refuse: Refuse, *, start_over: bool) -> None:
+def published_source(folder: WarehouseFolder, project: str) -> str | None:
+    """The identity of the working file that the project was published from; None where none was published."""
+    if not folder.database.exists():
+        return None
+    with open_published(folder) as connection:
+        row = connection.execute(statements("reading")["published_source"], {"project": project}).fetchone()
+    return str(row[0]) if row else None
+
+
+def check_identity(
+    connection: Connection, path: Path, project: str, refuse: Refuse, *, start_over: bool, replaces: str | None = None
+) -> None:
     """Name a new file; refuse one that is another project's, or that an earlier version of the warehouse made.
 
     A file without a name is no first load's where the project is known: whatever it held is gone, if only just now.
@@ -111,8 +122,8 @@ def check_identity(connection: Connection, path: Path, project: str, refuse: Ref
             raise problem
         identity = uuid.uuid4().hex
         connection.execute("BEGIN TRANSACTION")
-        if start_over:
-            connection.execute(state["note_started_over"], {"identity": identity})
+        if replaces is not None:
+            connection.execute(state["note_started_over"], {"identity": replaces})
         connection.execute(state["make_identity"], {"identity": identity, "format": FORMAT})
         connection.execute("COMMIT")
     elif made is None or made[1] != FORMAT:

@@ -21,6 +21,7 @@ from typing import Protocol
 from pipelines.config import Config, ProjectConfig
 from pipelines.errors import ChunkNotProven, WarehouseError, describe
 from pipelines.extract import Chunk, Fetcher, FetchPlan
+from pipelines.interrupts import was_interrupted
 from pipelines.scopes import whole_scope
 from pipelines.selection import narrow, select
 from pipelines.structure import Structure, read_structure
@@ -390,7 +391,8 @@ class Desk:
         try:
             outcome = self._apply(prepare)
         except BaseException as problem:
-            self._end("failed", describe(problem))
+            ended = "interrupted" if was_interrupted(problem) else "failed"
+            self._end(ended, describe(self.mirror.explained(problem)))
             raise
         self._end("ok", None)
         return replace(outcome, to_publish=self._may_publish())

@@ -1,6 +1,7 @@
 """Answers that come too slowly, too long, or without end, on a real socket; no test waits."""
 
 import gzip
+import json
 import threading
 from datetime import UTC, datetime
 
@@ -118,6 +119,27 @@ def test_headers_without_end_are_given_up(serve):
 
 
 # --- How long an answer may be ---
+
+
+def log_of(rows, details="town = 'x'"):
+    row = {"timestamp": "2024-05-01 10:15", "username": "u", "action": "Update record 1", "details": details}
+    return answer(json.dumps([row] * rows).encode())
+
+
+def test_a_log_that_is_handed_over_row_by_row_may_be_longer_than_memory_takes(serve):
+    rows = []
+    with client_of(serve(log_of(1_000)), memory_limit=10_000, file_limit=1_000_000) as client:
+        client.read_log(lambda: rows.append)
+    assert len(rows) == 1_000
+
+
+def test_a_row_of_the_log_may_not_be_longer_than_memory_takes(serve):
+    server = serve(log_of(1, "x" * 200_000))
+    with (
+        client_of(server, memory_limit=10_000, file_limit=1_000_000) as client,
+        pytest.raises(errors.AnswerTooLong, match="10,000 bytes"),
+    ):
+        client.read_log(lambda: [].append)
 
 
 def endless(opening, piece):
@@ -347,6 +369,14 @@ def test_a_redirect_is_recommended_only_on_the_same_host(serve, location, told):
     else:
         assert "evil" not in str(caught.value) and "81" not in str(caught.value).replace(client_port(server), "")
         assert "Ask the REDCap administrators" in str(caught.value)
+
+
+def test_a_token_that_a_redirect_echoes_is_masked(serve):
+    server = serve(b"")
+    server._scripts = [answer(b"", "302 Found", f"Location: {server.url}{SECRET}/\r\n")]
+    with client_of(server) as client, pytest.raises(errors.Redirected) as caught:
+        client.instruments()
+    assert SECRET not in f"{caught.value} {caught.value!r} {caught.value.location}"
 
 
 def client_port(server):

@@ -151,8 +151,11 @@ def main() -> int:
     parser.add_argument("--unchecked", action="store_true", help="the tests have just passed; do not run them first")
     parser.add_argument("--output", type=Path, help="a file that gets a line of JSON for each mutant, as it is known")
     asked = parser.parse_args()
+    chosen = drawn(asked.mutants, asked.seed, asked.only)
+    if not chosen:
+        parser.error("no guarded source has that in its path")
     results = []
-    for result in judged(drawn(asked.mutants, asked.seed, asked.only), asked.workers, unchecked=asked.unchecked):
+    for result in judged(chosen, asked.workers, unchecked=asked.unchecked):
         results.append(result)
         print(f"{len(results):>4}  {result}", flush=True)
         if asked.output:

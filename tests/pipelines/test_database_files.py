@@ -1,6 +1,7 @@
 """Database files that are not what they should be, and the one place that opens them."""
 
 import ast
+import errno
 import sqlite3
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,10 +11,10 @@ import duckdb
 import pytest
 
 from bench import contestants
-from pipelines.errors import UnexpectedDatabaseError, WarehouseDamaged, WarehouseUnreadable
+from pipelines.errors import UnexpectedDatabaseError, WarehouseDamaged, WarehouseUnreadable, describe
 from pipelines.warehouse.compaction import rewrite
 from pipelines.warehouse.connection import SETTINGS, attach_to_write, connect, open_reader, open_writer
-from pipelines.warehouse.file_errors import doing, unusable
+from pipelines.warehouse.file_errors import doing, of_the_system, unusable
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.publish import publish
 from pipelines.warehouse.quoting import identifier
@@ -153,8 +154,9 @@ def test_every_connection_of_the_product_is_made_where_extensions_are_off():
         for call in connections(path):
             settings = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
             assert "SETTINGS" in settings.get("config", ""), f"{path}:{call.lineno}"
-    assert SETTINGS == contestants.SETTINGS
-    assert set(SETTINGS.values()) == {"false"}
+    for settings in (SETTINGS, contestants.SETTINGS):
+        extensions = {name: value for name, value in settings.items() if name.endswith("extensions")}
+        assert extensions == {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 
 def test_a_person_may_have_the_published_file_open_in_the_same_process(tmp_path, whole):
@@ -269,3 +271,33 @@ def test_a_mark_of_a_project_that_is_configured_no_more_is_nobodys_trouble(site)
     assert published.projects == ("study",)
     assert published.failed == {}
     assert set(site.warehouse.waiting()) == {"gone"}
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        # A write to a full disk names no file.
+        (OSError(errno.ENOSPC, "No space left on device"), ("No space left on device.", "Make room on the disk")),
+        (OSError(errno.EACCES, "Permission denied", "/w/hash.key"), ("/w/hash.key", "Permission denied")),
+        (OSError(errno.ENOSPC, "No space left on device", 3), ("No space left on device.", "Make room on the disk")),
+        (OSError(errno.EIO, "Input/output error"), ()),
+        (OSError("no number"), ()),
+    ],
+)
+def test_what_the_system_refuses_is_told_in_its_own_words_and_anything_else_is_unforeseen(problem, words):
+    found = of_the_system(problem)
+    assert (found is None) == (not words)
+    assert all(word in str(found) for word in words)
+    assert describe(problem) == (f"{problem.strerror}." if problem.strerror else "OSError.")
+
+
+def test_no_connection_spills_into_the_folder_the_command_was_typed_in(tmp_path):
+    with duckdb.connect(str(tmp_path / "a.duckdb")):
+        pass
+    setting = "SELECT current_setting('temp_directory')"
+    with connect() as connection:
+        assert connection.execute(setting).fetchall() == [("",)]
+    with open_reader(tmp_path / "a.duckdb") as connection:
+        assert connection.execute(setting).fetchall() == [("",)]
+    with open_writer(tmp_path / "b.duckdb") as connection:
+        assert connection.execute(setting).fetchall() == [(str(tmp_path / "b.duckdb.spill"),)]

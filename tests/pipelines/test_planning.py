@@ -57,6 +57,11 @@ def test_where_a_source_of_changes_fails_in_passing_every_record_is_read(site, c
     site.simulator.faults.add("500", content=content, nth=3 if content == "record" else None, times=5)
     report = site.night()
     assert (report.mode, report.outcome, report.records_loaded) == ("full", "ok", 12)
+    why = {
+        "log": "REDCap could not deliver its log, so every record was read.",
+        "record": "REDCap could not list what changed since the last load, so every record was read.",
+    }
+    assert report.message == why[content]
     assert whole(site)
     assert site.rows("SELECT list_contains(not_readable, 'log') FROM redcap.projects") == [(False,)]
 
@@ -116,7 +121,9 @@ def test_a_row_of_the_log_that_could_be_about_any_record_has_everything_read(sit
     assert ask(site, since).changed is not None
     at = site.simulator.clock.local()
     handle.project.log.add(LogRow(at, "nurse1", "record_edit", "Datensatz bearbeitet", "town = 'x'", effect="data"))
-    assert ask(site, since).changed is None
+    found = ask(site, since)
+    assert found.changed is None
+    assert "1 row of REDCap's log may concern any record, so every record was read." in found.remark
 
 
 # -- the census ----------------------------------------------------------------------------------------------

@@ -172,6 +172,18 @@ def test_a_working_file_of_another_warehouse_replaces_nothing(site, tmp_path):
     assert site.rows(CHANGED) == [("Neuland",)]
 
 
+def test_a_working_file_that_was_begun_anew_elsewhere_replaces_nothing_here(site, tmp_path):
+    elsewhere = Site(site.simulator, tmp_path / "elsewhere", site.monkeypatch, handles=site.handles)
+    elsewhere.folder.mkdir()
+    elsewhere.night()
+    elsewhere.load(start_over=True)
+    shutil.copy(elsewhere.warehouse.mirror("study"), site.warehouse.mirror("study"))
+    site.load()
+    with pytest.raises(NotAllPublished, match="not the one it was published from"):
+        publish(site.warehouse)
+    assert site.rows(CHANGED) == [("Neuland",)]
+
+
 def test_a_working_file_from_a_backup_is_published_whole(site, tmp_path):
     handle = site.handles["study"]
     backup = tmp_path / "backup"

@@ -52,3 +52,7 @@ SELECT detected_at, changed_at, changed_by, origin, change, record, event, instr
 FROM redcap.record_changes
 WHERE project = $project AND list_contains($records::VARCHAR[], record)
 ORDER BY detected_at, change <> 'rename', record, event NULLS FIRST, instrument, try_cast(instance AS INTEGER), field;
+
+-- published_source --
+-- The identity of the working file that a project was published from.
+SELECT identity FROM _publish.sources WHERE project = $project;

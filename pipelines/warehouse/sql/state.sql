@@ -4,7 +4,7 @@
 CREATE SCHEMA IF NOT EXISTS state;
 -- Which file this is: what is published of another one has to be published anew.
 CREATE TABLE IF NOT EXISTS state.identity (identity VARCHAR, format INTEGER);
--- One row where `--start-over` gave up the file before this one: only then may it replace what was published of that.
+-- The identity of the published working file that `--start-over` gave up for this one: only that one may it replace.
 CREATE TABLE IF NOT EXISTS state.started_over (identity VARCHAR);
 -- One row where identifiers were hashed: tells the key they were hashed with from any other.
 CREATE TABLE IF NOT EXISTS state.hash_key (fingerprint VARCHAR);
