@@ -84,6 +84,8 @@ log = logging.getLogger("redcap_warehouse")
 
 # A transaction's rows stay in memory until it commits, so it is bounded by what was staged, not by the project.
 BATCH_BYTES = 32_000_000
+# Of wider projects less is staged: besides its text every column takes room of its own.
+BATCH_COLUMNS = 4_000
 # The longest answer that is taken: a chunk aims at 5 MB, and the list of ten million rows' records is some 700 MB.
 ANSWER_LIMIT = 2**30
 # What is read into memory: the dictionary of fifteen thousand fields is some 20 MB.
@@ -583,6 +585,7 @@ class Load:
         mirror.forget_chunks(self.stamp.run_id)
         tally = Tally()
         batch: list[Chunk] = []
+        most = BATCH_BYTES * BATCH_COLUMNS // max(BATCH_COLUMNS, len(plan.layout.answer_columns))
         for item in fetched:
             match item:
                 case Chunk():
@@ -590,7 +593,7 @@ class Load:
                         self._apply_batch(mirror, plan, batch, tally, keep_answers)
                         batch = []
                     batch.append(item)
-                    if sum(chunk.bytes for chunk in batch) >= BATCH_BYTES:
+                    if sum(chunk.bytes for chunk in batch) >= most:
                         self._apply_batch(mirror, plan, batch, tally, keep_answers)
                         batch = []
                 case Quarantined():

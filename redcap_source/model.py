@@ -8,9 +8,10 @@ What a field means is dictionary.py's business.
 
 # ruff: noqa: RUF009 - _column and _rest only make dataclass fields
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import cache
+from typing import Any, Self, cast
 
 Row = Mapping[str, Any]
 
@@ -86,6 +87,16 @@ def _rest() -> Any:
     return dataclasses.field(default_factory=dict, repr=False, hash=False)
 
 
+@cache
+def _cells(bound: Any) -> tuple[tuple[str, tuple[str, ...], Callable[[Any], Any], bool], ...]:
+    """The cells a row is bound by: name, keys, how it is read, whether it must be there. A dictionary has thousands."""
+    return tuple(
+        (column.name, (column.name, *column.metadata["keys"]), column.metadata["read"], column.metadata["required"])
+        for column in dataclasses.fields(bound)
+        if column.name not in ("extra", "rights")
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """Binds a row to the fields of a dataclass by key name."""
@@ -95,14 +106,12 @@ class Bound:
         """The value of one row; MissingKeyError where the row lacks what names it."""
         left = dict(row)
         values = {}
-        for column in dataclasses.fields(cls):
-            if column.name in ("extra", "rights"):
-                continue
-            key = next((key for key in (column.name, *column.metadata["keys"]) if key in left), None)
+        for name, keys, read, required in _cells(cast("Hashable", cls)):
+            key = next((key for key in keys if key in left), None)
             if key is not None:
-                values[column.name] = column.metadata["read"](left.pop(key))
-            elif column.metadata["required"]:
-                raise MissingKeyError(f"{cls.__name__} without {column.name}; its keys are {', '.join(sorted(row))}.")
+                values[name] = read(left.pop(key))
+            elif required:
+                raise MissingKeyError(f"{cls.__name__} without {name}; its keys are {', '.join(sorted(row))}.")
         return cls(**values, **cls._of_the_rest(left))
 
     @classmethod
@@ -191,7 +200,7 @@ class Field(Bound):
         missing = {"field_name", "form_name", "field_type"} - set(row)
         if missing:
             raise MissingKeyError(f"A field without {', '.join(sorted(missing))}.")
-        known = {column.name for column in dataclasses.fields(cls)} - {"extra"}
+        known = _IN_DICTIONARY
         extra = {key: value for key, value in row.items() if key not in known}
         return cls(**{key: text(value) for key, value in row.items() if key in known}, extra=extra)
 
@@ -220,6 +229,7 @@ DICTIONARY_COLUMNS = (
     "matrix_ranking",
     "field_annotation",
 )
+_IN_DICTIONARY = frozenset(DICTIONARY_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)

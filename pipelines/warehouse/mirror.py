@@ -49,7 +49,7 @@ from pipelines.warehouse.layout import (
     rows_past,
     work_columns,
 )
-from pipelines.warehouse.memory import Width, allow, enough
+from pipelines.warehouse.memory import Width, allow, enough, limit_of, needed
 from pipelines.warehouse.misfits import relist_values
 from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.renames import Renames
@@ -67,6 +67,9 @@ from pipelines.warehouse.working_file import (
 from redcap_source.clock import ServerClock
 
 log = logging.getLogger("redcap_warehouse")
+
+# Queries that are asked together: one by one each costs a millisecond, and beyond some hundreds their number squared.
+AT_ONCE = 200
 
 # Where it keeps how large it was when it was last written afresh.
 FRESH = "state.fresh"
@@ -270,7 +273,7 @@ class Mirror:
         """Have the memory that rows of the widest instrument take; a configured limit stays as it is."""
         columns = [len(KEYS) + len(work_columns(layout, table)) for table in layout.instruments]
         self.width = Width(max(columns, default=0), sum(columns))
-        if self.memory_limit is None:
+        if self.memory_limit is None and needed(self.width) > limit_of(self.connection):
             allow(self.connection, None, self.width)
 
     def explained(self, problem: BaseException) -> BaseException:
@@ -662,13 +665,17 @@ class Mirror:
             if not table.repeats
             for place in (rows_now, rows_past)
         ]
-        found = self.connection.execute(" UNION ALL ".join(looked_for)).fetchall() if looked_for else []
-        return frozenset(name for (name,) in found)
+        return frozenset(name for (name,) in self._all_of(looked_for))
 
     def rows(self, layout: Layout) -> int:
         """How many rows all instruments have together."""
         counts = [f"SELECT count(*) AS n FROM {rows_now(self.project, table.name)}" for table in layout.instruments]
-        return self._count(f"SELECT sum(n) FROM ({' UNION ALL '.join(counts)})") if counts else 0
+        return sum(count for (count,) in self._all_of(counts))
+
+    def _all_of(self, queries: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """The rows of all queries, asked many at a time."""
+        for first in range(0, len(queries), AT_ONCE):
+            yield from self.connection.execute(" UNION ALL ".join(queries[first : first + AT_ONCE])).fetchall()
 
     def redcap_version(self) -> str | None:
         """The version REDCap gave when the structure was last read."""

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 from pipelines.errors import ForeignWorkingFile
 from pipelines.warehouse.catalog import STRUCTURE_TABLES
@@ -66,9 +67,6 @@ class ProjectPart:
         self.began_anew = False
         """Whether what was published of the project before was given up."""
         self.record_id_field = ""
-        self.working: Mapping[tuple[str, str], list[str]] = {}
-        self.published: Mapping[tuple[str, str], list[str]] = {}
-        """The columns of tables and of history views, by the ending of their schema and their name."""
         self.comments: list[str] = []
         """Statements that say what views and their columns are."""
         self.definitions: dict[str, str] = {}
@@ -113,8 +111,6 @@ class ProjectPart:
             "WHERE run_id IN (FROM new_runs) OR $anew",
             {"anew": self.anew},
         )
-        self.working = self._tables(self.catalog, NOW, PAST)
-        self.published = self._tables("warehouse", NOW, PAST, "_history")
         told = self.connection.execute("SELECT count(*) FROM _publish.first_rows").fetchone()
         self.told_where = told[0] if told else 0
         instruments = self.connection.execute(
@@ -123,7 +119,7 @@ class ProjectPart:
             "ORDER BY position"
         ).fetchall()
         before = self._bookkept()
-        for name in sorted({*before, *(name for _, name in self.working)}.difference(row[0] for row in instruments)):
+        for name in sorted({*before, *self._worked_on()}.difference(row[0] for row in instruments)):
             self._retire(name, was_shown=name in before)
         written = sum(self._show(before.get(row[0]), *row) for row in instruments)
         self._define_as_of()
@@ -298,6 +294,27 @@ class ProjectPart:
             {"project": self.project, "names": list(self.first_rows), "rows": list(self.first_rows.values())},
         )
 
+    # Both are looked at before anything is changed, and only in a night that changes something.
+
+    @cached_property
+    def working(self) -> Mapping[tuple[str, str], list[str]]:
+        """The columns of the working file's tables, by the ending of their schema and their name."""
+        return self._tables(self.catalog, NOW, PAST)
+
+    @cached_property
+    def published(self) -> Mapping[tuple[str, str], list[str]]:
+        """The columns of the published tables and history views."""
+        return self._tables("warehouse", NOW, PAST, "_history")
+
+    def _worked_on(self) -> list[str]:
+        """The instruments that have a table in the working file, those that are gone included."""
+        found = self.connection.execute(
+            "SELECT DISTINCT table_name FROM duckdb_tables() "
+            "WHERE database_name = $catalog AND schema_name IN ($now, $past)",
+            {"catalog": self.catalog, "now": self.project + NOW, "past": self.project + PAST},
+        ).fetchall()
+        return [name for (name,) in found]
+
     def _tables(self, catalog: str, *endings: str) -> dict[tuple[str, str], list[str]]:
         """The columns of the project's tables and views in some schemas, by the schema's ending and the name.
 
@@ -353,11 +370,12 @@ class ProjectPart:
         changed_run: str,
     ) -> int:
         """Take up the instrument's versions and make its views, each only where something changed."""
-        columns = self._columns(name, json.loads(keys))
-        described = json.dumps([raw, typed, labels, comments, columns])
+        # Tables never change their columns without these or the run.
+        described = json.dumps([raw, typed, labels, comments, keys])
         definition = hashlib.sha256(described.encode()).hexdigest()
         if before == (changed_run, definition):
             return 0
+        columns = self._columns(name, json.loads(keys))
         self._write_versions(name, json.loads(keys))
         if before is None or before[1] != definition:
             self.definitions[name] = definition
