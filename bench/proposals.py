@@ -22,7 +22,7 @@ CELLS = 1_000_000
 LOADED = 10_000
 FIELDS = ("town", "remarks", "glucose", "systolic", "initials", "weight", "height", "diastolic", "exam_at", "smoker")
 # What a million cells may cost.
-MOST_MB, MOST_CPU = 500, 20.0
+MOST_MB, MOST_CPU = 400, 20.0
 
 
 def value(record: int, field: str) -> str:

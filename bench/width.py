@@ -83,9 +83,8 @@ SHAPES = {
 }
 
 
-def width(shapes: Sequence[str]) -> str:
-    """A line for each night of each shape, and whether the load stayed within its limit."""
-    told = []
+def width(shapes: Sequence[str]) -> None:
+    """Print a line for each night of each shape, and whether the load stayed within its limit."""
     for name in shapes:
         shape = SHAPES[name]
         costs: dict[str, Cost] = {}
@@ -96,12 +95,8 @@ def width(shapes: Sequence[str]) -> str:
                 costs[kind] = night(url, token, folder)
         peak = max(cost.peak_mb for cost in costs.values())
         verdict = "within" if peak < shape.limit_mb else "OVER"
-        told.append(
-            f"{table(f'{name}, {shape.records} records', costs, 'first load')}\n"
-            f"peak {peak:,.0f} MB, {verdict} {shape.limit_mb:,} MB"
-        )
-        print(told[-1], flush=True)
-    return "\n\n".join(told)
+        print(table(f"{name}, {shape.records} records", costs, "first load"))
+        print(f"peak {peak:,.0f} MB, {verdict} {shape.limit_mb:,} MB", flush=True)
 
 
 @contextmanager
@@ -122,7 +117,7 @@ def serve(shape: Shape) -> None:
     from redcap_source.simulator import Simulator
     from redcap_source.simulator.dictionary import Dictionary, Field
     from redcap_source.simulator.project import Event, Project
-    from redcap_source.simulator.records import Record, RecordStore
+    from redcap_source.simulator.records import Record
 
     rows = [Field("record_id", "form_1", field_label="Record")]
     for form, size in enumerate(shape.fields, 1):
@@ -168,7 +163,6 @@ def serve(shape: Shape) -> None:
             for event, columns in columns_of.items()
         }
         project.records.put(Record(str(number), slots))
-    assert isinstance(project.records, RecordStore)
     with Simulator() as simulator:
         handle = simulator.add_project(project, name="study")
         print(json.dumps([simulator.url, handle.token]), flush=True)

@@ -96,8 +96,8 @@ def _new_ids_are_explained(partitions: dg.PartitionsDefinition) -> dg.AssetCheck
         return dg.AssetCheckResult(
             passed=not records,
             severity=dg.AssetCheckSeverity.WARN,
-            description=f"Of {records:,} new ids in REDCap's log the data does not show which they were before; "
-            "redcap.sync_runs says what to look at."
+            description=f"REDCap's log shows {counted(records, 'new record id')} whose previous "
+            f"{'id' if records == 1 else 'ids'} the data does not show; see redcap.sync_runs.message."
             if records
             else None,
             metadata={"new_ids_unexplained": records},

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli_forget import forget
-from pipelines.cli_writeback import register
+from pipelines.cli_writeback import ConfigOption, JsonOption, register
 from pipelines.errors import REPORT, ConfigError, NotAllPublished, WarehouseError
 from pipelines.interrupts import Interrupted, listening, was_interrupted
 from pipelines.wording import printable
@@ -37,13 +37,6 @@ app = typer.Typer(
     suggest_commands=False,
 )
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", "-c", help="The projects.yaml to use (default: $REDCAP_WAREHOUSE_CONFIG or ./projects.yaml)."
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 ProjectsArgument = Annotated[list[str] | None, typer.Argument(help="Project names from projects.yaml (default: all).")]
 
 
@@ -69,8 +62,8 @@ def sync(
         bool,
         typer.Option(
             "--start-over",
-            help="Give up a project's working file, with its history and its journal of write-backs, and read "
-            "everything anew. Only for projects that are named.",
+            help="Discard a project's working file, including its history and write-back journal, and read everything "
+            "again. Requires project names.",
         ),
     ] = False,
     as_json: JsonOption = False,
@@ -145,8 +138,8 @@ def sync(
 def status(projects: ProjectsArgument = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Say for each project when it was last loaded well, and what needs attention.
 
-    Projects that the warehouse holds and projects.yaml has no more are shown too. The exit code is 1 where a project's
-    working file is damaged or gone, so that its next load is refused.
+    Also lists projects that are no longer in projects.yaml. The exit code is 1 if a project's working file is damaged
+    or missing, because its next load will be refused.
     """
     from pipelines.console import show_standings
     from pipelines.warehouse.folder import WarehouseFolder
@@ -311,7 +304,7 @@ def _file_problem(problem: OSError) -> str:
 
 def _unforeseen(problem: Exception) -> str:
     # Messages and tracebacks of foreign libraries may quote data; the kind of error may be told.
-    return f"Something unforeseen happened ({type(problem).__name__}). The published data is as it was. {REPORT}"
+    return f"Unexpected error ({type(problem).__name__}). The published data is unchanged. {REPORT}"
 
 
 def _expected(*also: type[Exception]) -> tuple[type[Exception], ...]:

@@ -169,7 +169,7 @@ def _last_run(s: Standing) -> str:
 def _remarks(s: Standing) -> Iterable[str]:
     if not s.configured:
         yield (
-            "projects.yaml does not have it, so it is loaded no more; what was published of it stays. "
+            "it is not in projects.yaml, so it is no longer loaded; its published data is kept. "
             f"`redcap-warehouse forget {s.project}` removes it."
         )
         return

@@ -100,8 +100,8 @@ class UnexpectedDatabaseError(WarehouseError):
 
     def __init__(self, *, path: Path, doing: str, kind: str) -> None:
         super().__init__(
-            f"{path}: {doing} failed with an unexpected {kind} of DuckDB. Nothing of it was kept, and the published "
-            f"data is as it was. {REPORT}"
+            f"{path}: {doing} failed with an unexpected {kind} of DuckDB. Nothing was written; the published data "
+            f"is unchanged. {REPORT}"
         )
 
 
@@ -112,7 +112,7 @@ class NotAllPublished(WarehouseError):
         told = "; ".join(f"{project}: {reason}" for project, reason in failed.items())
         others = f" The others are published: {', '.join(published)}." if published else ""
         super().__init__(
-            f"some projects could not be published, and keep what readers had of them: {told}.{others} Try again; "
+            f"some projects could not be published; their previous published data is kept: {told}.{others} Try again; "
             "if it stays so, `redcap-warehouse sync` and `status` say what to do about a project's file."
         )
         self.published = tuple(published)
@@ -155,10 +155,10 @@ class WorkingFileLost(LoadRefused):
             project=project,
             seen=f"its working file {path} {found}, though {known}. In it were the project's history, and the journal "
             "of what was written back, with its undo.",
-            kept="Nothing was changed, and readers find what they found before.",
+            kept="Nothing was changed; the published data is unchanged.",
             if_meant="Put the file back from a backup and load again. Without one, `redcap-warehouse sync "
-            f"{project} --start-over` reads everything anew; it takes the place of all that is published of the "
-            "project, its history and its journal too. Copy away first whatever you may want to keep.",
+            f"{project} --start-over` reads everything again and replaces all published data of the project, "
+            "including its history and journal. Copy first what you want to keep.",
         )
         self.found = found
 
@@ -183,7 +183,7 @@ class HashKeyUnusable(WarehouseError):
         super().__init__(
             f"{path} {found}{hashed}. Nothing was changed. Put the key back from a backup of the folder. Without one, "
             "remove what is there in its place, and run `redcap-warehouse sync PROJECT --start-over` for every project "
-            "that has `identifiers: hash`: its identifiers are hashed with a new key then, and its history is given up."
+            "that has `identifiers: hash`: this hashes its identifiers with a new key and discards its history."
         )
 
 

@@ -130,7 +130,7 @@ ABOUT_THE_REQUEST = (
     errors.AnswerTooLong,
     ChunkNotProven,
 )
-OUT_OF_SIGHT = "REDCap listed them a while ago and no longer gives them; its log does not say that they were deleted."
+OUT_OF_SIGHT = "REDCap listed these records when the load began, no longer returns them, and has logged no deletion."
 # So many records in a row that cannot be had are not poison: the server is failing. So are so many answers beyond all
 # measure: each may have cost a disk's worth of bytes.
 PATIENCE = 5

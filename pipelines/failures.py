@@ -55,7 +55,7 @@ def _unforeseen(problem: Exception) -> str:
         if any(path.is_relative_to(package) for package in OURS):
             place = f" at {path.relative_to(ROOT)}:{frame.lineno}"
     return (
-        f"Something unforeseen happened ({type(problem).__name__}{place}). The published data is as it was. "
+        f"Unexpected error ({type(problem).__name__}{place}). The published data is unchanged. "
         "`redcap-warehouse sync` with REDCAP_WAREHOUSE_TRACE=1 shows the traceback, in your terminal only."
     )
 

@@ -120,7 +120,7 @@ def read_log(
     except (errors.MissingRight, errors.RequestRefused):
         return None, False
     except ABOUT_THE_REQUEST as problem:
-        log.warning("%s: the log could not be had, so every record is read: %s", client.project, problem)
+        log.warning("%s: REDCap's log could not be fetched, so every record is read: %s", client.project, problem)
         return None, True
     return found, True
 

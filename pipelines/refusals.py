@@ -42,7 +42,8 @@ class Guard:
                 kept="Nothing was read from it and the warehouse is as it was.",
                 if_meant=(
                     "Check the token; if the study really moved, set project_id in projects.yaml and run "
-                    f"`redcap-warehouse sync {self.project} --start-over`, which gives its history here up."
+                    f"`redcap-warehouse sync {self.project} --start-over`, which discards the project's history in the "
+                    "warehouse."
                 ),
             )
         field_name = structure.record_id_field
@@ -52,8 +53,8 @@ class Guard:
                 seen=f"the record-id field is now {field_name}, and was {yesterday.record_id_field}.",
                 kept="Every row is named by it, so nothing was changed.",
                 if_meant=(
-                    f"If it is right, run `redcap-warehouse sync {self.project} --start-over`: it begins anew and "
-                    "gives the project's history here up."
+                    f"If it is right, run `redcap-warehouse sync {self.project} --start-over`: it reads everything "
+                    "again and discards the project's history in the warehouse."
                 ),
             )
 
@@ -65,7 +66,7 @@ class Guard:
         more = f" (and {len(found) - MOST_NAMED} more)" if len(found) > MOST_NAMED else ""
         raise LoadRefused(
             project=self.project,
-            seen=f"names cannot be told apart: {'; '.join(found[:MOST_NAMED])}{more}.",
+            seen=f"some names cannot be distinguished: {'; '.join(found[:MOST_NAMED])}{more}.",
             kept="Nothing was changed.",
             if_meant="Give one of each two another name or code in REDCap, or leave its instrument out with exclude "
             "in projects.yaml.",
@@ -122,7 +123,7 @@ class Guard:
             seen=f"{counted(len(unexplained), 'record is', 'records are')} no longer in REDCap's answers, and its log "
             "shows no deletion.",
             kept="No record was deleted here and the published data is as it was.",
-            if_meant="If they were really deleted (with an event or arm they go without a word), run with "
+            if_meant="If they were really deleted (deleting an event or arm does not log its records), run with "
             "--allow-deletions; otherwise try again.",
         )
 

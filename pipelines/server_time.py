@@ -68,8 +68,8 @@ class ServerTime:
         """What people should know of clocks that differ or are not there; None where all is well."""
         if self.upto is None:
             return (
-                "REDCap's answers have no Date header, and its log, which would tell its time as well, cannot be read "
-                "with this token: nobody can be asked what changed since the last load, so every record was read."
+                "REDCap's answers have no Date header, and this token cannot read REDCap's log, so the time at REDCap "
+                "is unknown and every record was read."
             )
         if self.header is None:
             return None if self._fits(self.own) else f"{_LOG} and this computer's clock {_DIFFER}. {_EARLIEST}"
@@ -95,10 +95,7 @@ class ServerTime:
 
 _LOG = "REDCap's log"
 _DIFFER = "differ by more than time zones explain"
-_EARLIEST = (
-    "Whatever changed since the earliest time that may be right was asked for, so nothing is missed; "
-    "please have the clocks checked."
-)
+_EARLIEST = "The load asked for changes since the earliest possible time, so none is missed. Check the clocks."
 
 
 def why_everything(before: timedelta | None, frontier: datetime | None, now: ServerTime) -> str | None:
@@ -109,7 +106,7 @@ def why_everything(before: timedelta | None, frontier: datetime | None, now: Ser
             "record was read."
         )
     if frontier is not None and now.upto is not None and now.upto < frontier:
-        return "It is earlier now, by all clocks, than when the last load began, so every record was read."
+        return "All clocks show an earlier time than when the last load began, so every record was read."
     return None
 
 

@@ -92,8 +92,8 @@ ANSWER_LIMIT = 2**30
 STRUCTURE_LIMIT = 2**27
 
 HALF_CHARACTERS = (
-    "Some of REDCap's labels or values hold half a character, which cannot be stored as one; such a half is kept as "
-    "the text REDCap sent for it, for example \\ud83d."
+    "Some of REDCap's labels or values hold half a surrogate pair, which cannot be stored as a character. It is stored "
+    "as its escape sequence, for example \\ud83d."
 )
 
 Now = Callable[[], datetime]
@@ -870,11 +870,10 @@ def _structure_report(structure: Structure, layout: Layout, drift: tuple[Drift, 
 
 def _ids_message(records: int) -> str:
     return (
-        f"{counted(records, 'record has', 'records have')} another id since the last load by REDCap's log, and the "
-        "data does not show which id it was before: "
-        "ids may have been exchanged, or given away the day they became free. The warehouse holds what REDCap shows "
-        "now, but the history under these ids may be that of two people. In redcap.audit_log these rows have details "
-        "that name only the record id."
+        f"{counted(records, 'record has', 'records have')} another id since the last load, according to REDCap's log, "
+        "and the data does not show the previous id. Ids may have been exchanged or reused on the same day. The "
+        "warehouse holds the current data, but the history under these ids may belong to two people. Check the rows of "
+        "redcap.audit_log whose details name only the record id."
     )
 
 

@@ -163,7 +163,7 @@ def _by_date(client: RedcapClient, record_id_field: str, begin: datetime) -> fro
     try:
         return frozenset(client.record_ids(record_id_field, date_range_begin=begin))
     except (*ABOUT_THE_REQUEST, errors.RequestRefused) as problem:
-        log.warning("%s: what changed could not be had, so every record is read: %s", client.project, problem)
+        log.warning("%s: REDCap could not list what changed, so every record is read: %s", client.project, problem)
         return None
 
 

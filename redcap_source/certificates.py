@@ -18,12 +18,12 @@ _ADVICE = (
     ),
     (
         r"hostname mismatch|ip address mismatch|doesn't match|not valid for",
-        "The server's certificate is for another host name. Check the host name in the URL; if it is right, do not go "
-        "on, and tell the REDCap administrators: another server may be answering in its place.",
+        "The server's certificate is for another host name. Check the host name in the URL; if it is right, stop, "
+        "and tell the REDCap administrators: another server may be answering in its place.",
     ),
     (
         r"certificate revoked",
-        "The server's certificate was withdrawn by its authority. Do not go on; tell the REDCap administrators.",
+        "The server's certificate was withdrawn by its authority. Stop, and tell the REDCap administrators.",
     ),
     (
         r"self[- ]signed certificate in certificate chain",

@@ -26,7 +26,7 @@ from redcap_source.errors import Asked, RedcapError
 from redcap_source.files import announced_name
 from redcap_source.hush import hush_http_loggers, hushed
 from redcap_source.reads import Reads
-from redcap_source.request import Expect, Request, encoded, urlencoded
+from redcap_source.request import JSON, Expect, Request, encoded, urlencoded
 from redcap_source.retry import RetryPolicy, wait_before_retry
 from redcap_source.sinks import FILE_LIMIT, MEMORY_LIMIT, FileSink, Received, Sink
 from redcap_source.timeouts import Timeouts, Watch
@@ -40,7 +40,6 @@ _S = TypeVar("_S", bound=Sink)
 _ERROR_BYTES = 1 << 20
 # Compression that makes a body this much longer is no compression, but a stream without end.
 _EMPTY_BYTES = 1 << 20
-_JSON = {Expect.ROWS, Expect.OBJECT, Expect.JSON}
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +237,7 @@ class _Exchange:
         self.status: int | None = None
         self.size = 0
         self.server_date: datetime | None = None
-        self.halves = encoding.HalfCharacters() if request.expect in _JSON else None
+        self.halves = encoding.HalfCharacters() if request.expect in JSON else None
 
     def run(self) -> Received:
         """Send, judge and pass on; raises what verdict.py finds wrong, and httpx's errors.

@@ -203,8 +203,8 @@ def _given_up(asked: Asked, late: Lateness) -> RedcapError:
     if late is Lateness.HEAD:
         return errors.UnexpectedAnswer(asked, detail="Its headers do not end.")
     if late is Lateness.TOTAL:
-        return errors.TimedOut(asked, detail="It was still coming; nothing of it was kept.")
-    return errors.TooSlow(asked, detail="Nothing of it was kept.")
+        return errors.TimedOut(asked, detail="The answer was not complete; no part of it was kept.")
+    return errors.TooSlow(asked, detail="No part of it was kept.")
 
 
 def _not_connected(asked: Asked, error: httpx.HTTPError) -> RedcapError:

@@ -9,10 +9,9 @@ import re
 
 from redcap_source import errors
 from redcap_source.errors import Asked, RedcapError
-from redcap_source.request import Expect, Request
+from redcap_source.request import JSON, Expect, Request
 
 _TAIL_BYTES = 2048
-_JSON = {Expect.ROWS, Expect.OBJECT, Expect.JSON}
 _JSON_END = {
     # Rows are objects: a list that ends otherwise ended inside one.
     Expect.ROWS: re.compile(rb"[\[}]\s*\]$"),
@@ -42,7 +41,7 @@ class Ending:
         if not self.size and (root := _ROOT.match(data)):
             self._root = root[1]
         self.size += len(data)
-        self._quotes += self._json_quotes(data) if self._request.expect in _JSON else data.count(b'"')
+        self._quotes += self._json_quotes(data) if self._request.expect in JSON else data.count(b'"')
         self._tail = data[-_TAIL_BYTES:] if len(data) >= _TAIL_BYTES else (self._tail + data)[-_TAIL_BYTES:]
 
     def _json_quotes(self, data: bytes) -> int:
@@ -66,9 +65,9 @@ class Ending:
             return errors.TooLarge(self._asked, status=200)
         if self._is_whole(expect, end):
             return None
-        if expect in _JSON and self.size <= _TAIL_BYTES and _is_json(end):
+        if expect in JSON and self.size <= _TAIL_BYTES and _is_json(end):
             # A list of anything but objects; what is JSON as it stands was not cut, and asking again will not help.
-            return errors.UnexpectedAnswer(self._asked, status=200, detail="A list of objects was due.")
+            return errors.UnexpectedAnswer(self._asked, status=200, detail="Expected a list of objects.")
         return errors.Truncated(self._asked, status=200, detail=f"{self.size} bytes came.")
 
     def _problem_of_version(self, end: bytes) -> RedcapError | None:
@@ -87,7 +86,7 @@ class Ending:
             return end.endswith(b"</" + self._root + b">") or (self.size < _TAIL_BYTES and end.endswith(b"/>"))
         if self._quotes % 2:
             return False
-        if expect in _JSON:
+        if expect in JSON:
             return _JSON_END[expect].search(end) is not None
         # CSV does not say where it ends; but REDCap ends every row of a flat record export with a line end (not so
         # the rows of the users' export).

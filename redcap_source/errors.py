@@ -4,7 +4,7 @@
     ├── Transient               trying again may help
     │   ├── Unreachable           no connection
     │   ├── TimedOut              connected, no answer in time
-    │   ├── TooSlow               the answer came in drops
+    │   ├── TooSlow               the answer arrived too slowly
     │   ├── ServerOverloaded      408, 5xx
     │   ├── RateLimited           429
     │   ├── Truncated             the body ended early
@@ -26,7 +26,7 @@
         │   ├── ImportRejected      with the cells that were refused
         │   └── NothingImported     rows were sent and none was understood
         ├── OutcomeUnknown        an import was sent and never answered
-        ├── AnswerTooLong         more than this client was told to take into memory or a file
+        ├── AnswerTooLong         longer than this client's memory_limit or file_limit
         └── UnexpectedAnswer      an answer this library cannot read
 
 The first line of a class's docstring is its message. No message, and no repr, holds a token or a participant's
@@ -250,8 +250,8 @@ class Redirected(Permanent):
         """`location` is where the server pointed, if that may be recommended: the same host, over https."""
         self.location = location
         elsewhere = (
-            "It is on another server or not over https, and anybody on the way could have written it, so it is not "
-            "repeated here. Ask the REDCap administrators for the address of the API."
+            "The target is on another server or not https, and may be forged, so it is not shown. Ask the REDCap "
+            "administrators for the address of the API."
         )
         super().__init__(asked, status=status, detail=f"Use {location} as the URL." if location else elsewhere)
 
@@ -311,7 +311,7 @@ class AnswerTooLong(Permanent):
     """The answer is longer than this client may take."""
 
     remedy = (
-        "Nothing of it was kept. If so much can be right, ask for less at a time, or raise the client's memory_limit "
+        "No part of it was kept. If so much can be right, ask for less at a time, or raise the client's memory_limit "
         "or file_limit in Python; if it cannot, tell the REDCap administrators."
     )
 

@@ -41,7 +41,7 @@ def rows_of(body: bytes, asked: Asked) -> list[Mapping[str, Any]]:
     rows = json_of(body, asked)
     if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
         return rows
-    raise errors.UnexpectedAnswer(asked, status=200, detail="A list of objects was due.", server_text=_sample(body))
+    raise errors.UnexpectedAnswer(asked, status=200, detail="Expected a list of objects.", server_text=_sample(body))
 
 
 def count_of(body: bytes, asked: Asked) -> int:
@@ -52,7 +52,7 @@ def count_of(body: bytes, asked: Asked) -> int:
     try:
         return int(value)
     except (TypeError, ValueError):
-        problem = "A number was due."
+        problem = "Expected a number."
     raise errors.UnexpectedAnswer(asked, status=200, detail=problem, server_text=_sample(body))
 
 

@@ -31,6 +31,10 @@ class Expect(Enum):
     NOTHING = "nothing"
 
 
+JSON = frozenset({Expect.ROWS, Expect.OBJECT, Expect.JSON})
+"""The shapes that are JSON."""
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A file to be sent along, and the name REDCap shall know it by."""

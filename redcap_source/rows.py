@@ -95,13 +95,13 @@ class JsonRows:
 
     def _bracket(self, character: str) -> None:
         if not self._opened and character != "[":
-            raise errors.UnexpectedAnswer(self._asked, status=200, detail="A JSON list was due.")
+            raise errors.UnexpectedAnswer(self._asked, status=200, detail="Expected a JSON list.")
         self._opened, self._closed = True, character == "]"
 
     def _object(self, text: str, at: int) -> tuple[Mapping[str, Any], int | None]:
         """The object that begins here and where it ends; no end while it is incomplete."""
         if text[at] != "{":
-            raise errors.UnexpectedAnswer(self._asked, status=200, detail="A list of objects was due.")
+            raise errors.UnexpectedAnswer(self._asked, status=200, detail="Expected a list of objects.")
         try:
             return self._decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:

@@ -130,7 +130,7 @@ class FileSink:
         self._look_at = self._size + _LOOK_EVERY
         left = self._free(self._path.parent)
         if left < self._floor:
-            came = f"{self._size:,} bytes had come, and the disk has {left:,} bytes left."
+            came = f"{self._size:,} bytes were received, and the disk has {left:,} bytes left."
             raise errors.AnswerTooLong(self._asked, status=200, detail=came)
 
     def finish(self) -> None:

@@ -73,7 +73,7 @@ def refusal(request: Request, asked: Asked, answer: Answer) -> RedcapError:
         return kind(
             asked,
             status=status,
-            detail=f"It asks to be left alone for {math.ceil(wait):,} s." if wait else "",
+            detail=f"The server asks to wait {math.ceil(wait):,} s before the next request." if wait else "",
             said=without_values(text, request),
             server_text=text,
             retry_after=wait,
@@ -207,9 +207,9 @@ def _wrong_shape(request: Request, asked: Asked, start: bytes) -> RedcapError | 
             return None
         # Seen here and not at the end, where a list of anything else looks like one that was cut inside a row.
         return errors.UnexpectedAnswer(
-            asked, status=200, detail="A list of objects was due.", server_text=_sample(start)
+            asked, status=200, detail="Expected a list of objects.", server_text=_sample(start)
         )
-    return errors.UnexpectedAnswer(asked, status=200, detail=f"Due was {expect.value}.", server_text=_sample(start))
+    return errors.UnexpectedAnswer(asked, status=200, detail=f"Expected {expect.value}.", server_text=_sample(start))
 
 
 _ROWS_GO_ON = (b"{", b"]", b"")

@@ -162,7 +162,7 @@ def test_every_problem_is_one_clear_message_and_leaves_yesterdays_file(workplace
     assert result.returncode == 1
     assert told in result.stderr
     assert "Traceback" not in result.stderr
-    assert "unforeseen" not in result.stderr
+    assert "Unexpected error" not in result.stderr
     assert CANARY_TOKEN not in result.stdout + result.stderr
     assert database.read_bytes() == yesterday
 
@@ -264,28 +264,6 @@ def test_no_token_and_no_value_is_left_outside_the_warehouses_tables(workplace):
             assert CANARY_TOKEN.encode() not in content, path
             if path.suffix != ".duckdb":
                 assert not [name for name in names if name and name.encode() in content], path
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        [],
-        ["sync"],
-        ["status"],
-        ["sql"],
-        ["simulate"],
-        ["demo"],
-        ["history"],
-        ["propose"],
-        ["forget"],
-        ["writeback"],
-        ["revert"],
-    ],
-)
-def test_every_command_has_help(tmp_path, command):
-    result = run(*command, "--help", cwd=tmp_path)
-    assert result.returncode == 0
-    assert "Usage" in result.stdout
 
 
 def test_help_answers_without_loading_heavy_libraries(tmp_path):

@@ -28,7 +28,7 @@ class Reconciliation:
 
     def __str__(self) -> str:
         told = f"REDCap lists {counted(self.in_redcap, 'record')}, the warehouse holds {self.in_warehouse:,}"
-        return f"{told}; {self.quarantined:,} could not be had." if self.quarantined else f"{told}."
+        return f"{told}; {counted(self.quarantined, 'is', 'are')} quarantined." if self.quarantined else f"{told}."
 
 
 def reconciliation(folder: WarehouseFolder, project: str) -> Reconciliation:

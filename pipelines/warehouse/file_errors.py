@@ -58,7 +58,7 @@ def unusable(path: Path, problem: BaseException, *, enough: str | None = None) -
     if isinstance(problem, OSError):
         # What the system refused may be another file than the one that is open.
         path = Path(problem.filename) if isinstance(problem.filename, str) else path
-        remedy = _REMEDIES.get(problem.errno or 0, "Try again when that is mended.")
+        remedy = _REMEDIES.get(problem.errno or 0, "Fix the cause, then try again.")
         return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=remedy)
     told = str(problem).lower()
     if is_locked(problem):
@@ -106,11 +106,11 @@ def reason_of(problem: BaseException) -> str:
 def _damage(told: str) -> str:
     if _DAMAGE[0] in told:
         return "it is no database"
-    return "its end is missing" if _DAMAGE[2] in told else "what stands in it does not match its checksum"
+    return "its end is missing" if _DAMAGE[2] in told else "its content does not match its checksum"
 
 
 def _remedy(told: str) -> str:
     """What to do, where DuckDB quotes the system's words."""
     if "no space left" in told or "disk quota" in told or "out of memory" in told:
         return _ROOM
-    return _RIGHTS if "permission denied" in told else "Try again when that is mended."
+    return _RIGHTS if "permission denied" in told else "Fix the cause, then try again."

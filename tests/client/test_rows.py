@@ -47,8 +47,8 @@ def test_every_cut_is_truncated(end):
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (b"{}", "A JSON list was due"),
-        (b"[1]", "A list of objects was due"),
+        (b"{}", "Expected a JSON list"),
+        (b"[1]", "Expected a list of objects"),
         (b'[{"a" 1}, {"b": "cccccccccccccccccccc"}]', "not valid JSON"),
         (b'[{"a":"\xff"}]', "not UTF-8"),
         (b'[{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}]", "nested too deeply"),

@@ -94,7 +94,7 @@ def test_a_record_that_cannot_be_had_is_published_without_and_fails_the_run(hous
     assert house.rows("SELECT outcome, records_quarantined FROM redcap.sync_runs") == [("incomplete", 1)]
     assert house.rows("SELECT count(*) FROM other.enrolment") == [(1,)]
     (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "every_record_is_there"]
-    assert check.description == "REDCap lists 2 records, the warehouse holds 1; 1 could not be had."
+    assert check.description == "REDCap lists 2 records, the warehouse holds 1; 1 is quarantined."
 
 
 def test_ids_that_were_exchanged_are_warned_of_by_their_number(house):
@@ -108,7 +108,7 @@ def test_ids_that_were_exchanged_are_warned_of_by_their_number(house):
     (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "new_ids_are_explained"]
     assert (check.passed, check.severity.value) == (False, "WARN")
     assert check.metadata["new_ids_unexplained"].value == 2
-    assert check.description.startswith("Of 2 new ids in REDCap's log")
+    assert check.description.startswith("REDCap's log shows 2 new record ids")
 
 
 def test_every_night_there_is_one_run_a_project(night):

@@ -17,7 +17,7 @@ def test_half_characters_in_labels_and_values_stop_no_load_and_are_kept_and_told
     report = site.night()
     assert report.outcome == "ok"
     [[message]] = site.rows("SELECT message FROM redcap.sync_runs")
-    assert "half a character" in message and r"\ud83d" in message
+    assert "half a surrogate pair" in message and r"\ud83d" in message
     assert site.rows("SELECT id, note FROM study_raw.visit WHERE id IN ('2', '3') ORDER BY id") == [
         ("2", "2"), ("3", r"old \ud83d"),
     ]  # fmt: skip

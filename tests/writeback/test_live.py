@@ -88,7 +88,7 @@ def test_a_cell_whose_field_is_gone_before_it_could_be_looked_at_is_not_confirme
 def test_a_batch_is_stopped_where_it_cannot_be_read_back_and_is_settled_by_the_next_run(site, study):
     site.propose([row("1", "weight", "60.5")])
     site.simulator.faults.add("502", content="record", action="export", nth=3, times=None)
-    with pytest.raises(WarehouseError, match="nobody knows yet whether it arrived"):
+    with pytest.raises(WarehouseError, match="It is not known whether REDCap saved 1 cell"):
         site.apply()
     site.simulator.faults.clear()
     assert site.plan().unsettled == 1
