@@ -238,7 +238,7 @@ def test_a_suddenly_smaller_project_is_refused(site):
 
 
 def test_a_working_file_that_has_grown_is_written_afresh(site, monkeypatch):
-    monkeypatch.setattr("pipelines.warehouse.compaction.SMALLEST", 0)
+    monkeypatch.setattr("pipelines.warehouse.compaction.EVERY_LOAD", 0)
     monkeypatch.setattr("pipelines.warehouse.compaction.GROWN", 1.05)
     handle = site.study("classic", 120)
     sizes = []
@@ -252,6 +252,16 @@ def test_a_working_file_that_has_grown_is_written_afresh(site, monkeypatch):
     assert any(later < earlier for earlier, later in pairwise(sizes))
     assert not list(site.warehouse.work.glob(".*fresh*"))
     assert site.warehouse.mirror("study").stat().st_mode & 0o077 == 0
+
+
+def test_quiet_nights_of_a_small_project_do_not_write_its_working_file_afresh(site):
+    site.study("classic", 4)
+    files = []
+    for _ in range(4):
+        site.night()
+        files.append(site.warehouse.mirror("study").stat())
+    assert len({file.st_ino for file in files}) == 1
+    assert files[-1].st_size < 2 * files[0].st_size
 
 
 def test_a_large_longitudinal_project_is_counted_by_a_few_events(site, monkeypatch):
