@@ -1,0 +1,83 @@
+"""From REDCap's text to what a reader finds: values at the edges, through a real load and publish."""
+
+import duckdb
+import pytest
+
+from redcap_source.simulator import Project
+from redcap_source.simulator.dictionary import Dictionary, Field
+from redcap_source.simulator.records import Record
+
+FIELDS = (
+    ("record_id", "text", "", ""),
+    ("age", "text", "integer", ""),
+    ("score", "text", "number", ""),
+    ("day", "text", "date_ymd", ""),
+    ("side", "radio", "", "1, Left | right | 2, Up"),
+    ("hostile", "radio", "", "1, Yes | 0, No"),
+)
+RECORDS = (
+    {"age": "-99", "score": "1e400", "day": "2018-8-1", "side": "1", "hostile": "1.0"},
+    {"age": "50", "score": "9007199254740993", "day": "2018-08-01", "side": "2", "hostile": "1"},
+    {"age": "UNK", "score": "123456789012345678.1"},
+)
+
+
+@pytest.fixture
+def loaded(site):
+    project = Project(
+        Dictionary(
+            [
+                Field(
+                    name,
+                    "base",
+                    field_type=kind,
+                    field_label=name,
+                    select_choices_or_calculations=choices,
+                    text_validation_type_or_show_slider_number=validation,
+                )
+                for name, kind, validation, choices in FIELDS
+            ]
+        )
+    )
+    project.set_missing_codes("-99, Refused | UNK, Unknown")
+    (event,) = project.events
+    for number, values in enumerate(RECORDS, 1):
+        row = {"record_id": str(number), "base_complete": "0", **values}
+        project.records.put(Record(str(number), {(event.event_id, "", 0): row}))
+    site.add("study", project)
+    site.night()
+    return site
+
+
+def test_values_at_the_edges_are_null_or_right_in_typed_tables_verbatim_in_raw_and_listed(loaded):
+    typed, labels, raw = (
+        loaded.rows(f"SELECT age::VARCHAR, score::VARCHAR, day::VARCHAR FROM {schema}.base ORDER BY record_id")
+        for schema in ("study", "study_labels", "study_raw")
+    )
+    assert typed == [(None, None, None), ("50", None, "2018-08-01"), (None, None, None)]
+    assert [age for age, *_ in labels] == ["Refused", "50", "Unknown"]
+    assert raw == [
+        (values["age"], values["score"], values.get("day")) for values in RECORDS
+    ]  # fmt: skip
+    assert loaded.rows("SELECT avg(age) FROM study.base") == [(50.0,)]
+    listed = loaded.rows("SELECT record, field, value, reason FROM redcap.invalid_values ORDER BY ALL")
+    assert {(record, field) for record, field, _, _ in listed} == {
+        ("1", "age"), ("1", "day"), ("1", "hostile"), ("1", "score"), ("2", "score"), ("3", "age"), ("3", "score"),
+    }  # fmt: skip
+    assert {reason for _, field, _, reason in listed if field == "age"} == {"missing data code"}
+    assert [reason for _, field, _, reason in listed if field == "hostile"] == ["not among the choices"]
+    assert all(value == RECORDS[int(record) - 1][field] for record, field, value, _ in listed)
+
+
+def test_a_bar_inside_a_choices_label_makes_no_choice(loaded):
+    choices = loaded.rows("SELECT code, label FROM redcap.field_choices WHERE field_name = 'side' ORDER BY code")
+    assert choices == [("1", "Left | right"), ("2", "Up")]
+    assert loaded.rows("SELECT side FROM study_labels.base WHERE record_id = '1'") == [("Left | right",)]
+
+
+def test_as_of_now_shows_every_row_in_any_time_zone(loaded):
+    for zone in ("UTC", "America/Chicago", "Pacific/Auckland"):
+        with duckdb.connect(str(loaded.warehouse.database), read_only=True) as connection:
+            connection.execute(f"SET TimeZone = '{zone}'")
+            counted = connection.execute("SELECT count(*) FROM study_history.as_of('base', now())").fetchone()
+        assert counted == (len(RECORDS),)
