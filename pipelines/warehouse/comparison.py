@@ -12,11 +12,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.layout import EVENT, REPEAT_INSTANCE
+from pipelines.warehouse.plain_csv import NotTheSameRows, PlainCsv, csv_source, read_csv
 from pipelines.warehouse.quoting import identifier, literal
 from pipelines.warehouse.snapshot import PublishedSnapshot
 from pipelines.warehouse.sql import statements
@@ -31,16 +31,6 @@ CELL_COLUMNS = (
     "project", "batch", "record", "event", "instrument", "instance", "field", "seen", "new", "clear", "reason",
     "author",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class PlainCsv:
-    """A CSV file that was checked to be a table, and in which DuckDB finds the same rows."""
-
-    path: Path
-    delimiter: str
-    columns: int
-    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,25 +80,17 @@ class Earlier:
     detected_at: datetime
 
 
-class NotTheSameRows(Exception):
-    """DuckDB found other rows in a file than the check of it did."""
-
-
 class Comparison:
     """One offer beside the published rows of its project."""
 
     def __init__(self, connection: Connection, snapshot: PublishedSnapshot, stamp: Stamp) -> None:
-        """Makes the temporary tables; `close` drops them."""
+        """Makes the temporary tables, in place of those of an offer before."""
         self.connection = connection
         self.snapshot = snapshot
         self.stamp = stamp
         self.sql = statements("comparison")
         self._values = {"batch": stamp.batch, "reason": stamp.reason, "author": stamp.author}
         connection.execute(self.sql["create_tables"])
-
-    def close(self) -> None:
-        """Drop everything that was offered."""
-        self.connection.execute(self.sql["drop_tables"])
 
     def describe(
         self,
@@ -138,7 +120,7 @@ class Comparison:
             f"CREATE OR REPLACE TEMP VIEW source AS SELECT row_number() OVER () AS row, {named}, "
             f"{given} AS seen_given, NULL::VARCHAR AS problem FROM {csv_source(file)}"
         )
-        statement()
+        read_csv(statement)
         self.connection.execute("DROP VIEW source")
         self.check_rows("offered", file.rows)
 
@@ -151,7 +133,7 @@ class Comparison:
     def check_rows(self, table: str, rows: int) -> None:
         """Refuse to go on where DuckDB found other rows in a file than we did."""
         if self.rows(table) != rows:
-            raise NotTheSameRows
+            raise NotTheSameRows("two readings of it found different numbers of rows.")
 
     def rows(self, table: str) -> int:
         """How many rows were taken in."""
@@ -272,10 +254,7 @@ class Comparison:
 
     def ticks(self) -> list[str]:
         """The checkboxes of which an EAV export names ticked options."""
-        found = self.connection.execute(
-            "SELECT DISTINCT ticks FROM offered WHERE ticks IS NOT NULL AND problem IS NULL"
-        )
-        return [name for (name,) in found.fetchall()]
+        return [name for (name,) in self.connection.execute(self.sql["ticks"]).fetchall()]
 
     def differing_cells(self) -> Iterator[list[Difference]]:
         """The cells of an EAV export that are not letter by letter as they were published."""
@@ -400,14 +379,3 @@ def in_groups(names: Sequence[str], size: int) -> Iterator[list[str]]:
     """The names, so many at a time."""
     for begin in range(0, len(names), size):
         yield list(names[begin : begin + size])
-
-
-def csv_source(file: PlainCsv) -> str:
-    """The SQL table function that reads the file: text named c0, c1, … by its place, blank cells NULL."""
-    columns = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(file.columns))
-    delimiter = "\\t" if file.delimiter == "\t" else file.delimiter
-    return (
-        f"read_csv({literal(str(file.path))}, columns = {{{columns}}}, header = true, auto_detect = false, "
-        f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', comment = '', nullstr = '', strict_mode = true, "
-        "null_padding = false, parallel = false, encoding = 'utf-8')"
-    )

@@ -9,16 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipelines.warehouse.comparison import (
-    BLANKS,
-    Chunk,
-    Comparison,
-    PlainCsv,
-    csv_source,
-    in_groups,
-    make_source,
-    pages,
-)
+from pipelines.warehouse.comparison import BLANKS, Chunk, Comparison, in_groups, make_source, pages
+from pipelines.warehouse.plain_csv import PlainCsv, csv_source, read_csv
 from pipelines.warehouse.quoting import identifier, literal
 
 KEY_COLUMNS = ("record", "event", "instrument", "instance")
@@ -67,7 +59,7 @@ class RowComparison:
             f"CREATE OR REPLACE TEMP VIEW source AS SELECT row_number() OVER () AS row, {', '.join(shown)}, "
             f"NULL::VARCHAR AS problem FROM {csv_source(file)}"
         )
-        self._take_in(events=events)
+        read_csv(lambda: self._take_in(events=events))
         self._connection.execute("DROP VIEW source")
         self._comparison.check_rows("offered_rows", file.rows)
 

@@ -14,10 +14,23 @@ import duckdb
 
 from pipelines.errors import QueryRefused
 from pipelines.warehouse.connection import Connection
-from pipelines.warehouse.parquet import rows_of
+from pipelines.warehouse.parquet import ROWS_AT_ONCE
 from pipelines.warehouse.quoting import identifier, literal, qualified
 from pipelines.warehouse.sql import statements
 from redcap_source import model
+
+# Errors about the query's own text, or about the machine. DuckDB's others may quote what stands in a row: a cast, a
+# regular expression, a time zone that a column names.
+_WITHOUT_VALUES = (
+    duckdb.ParserException,
+    duckdb.SyntaxException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.PermissionException,
+    duckdb.OutOfMemoryException,
+)
+# What DuckDB says of a statement that changes something.
+_NOT_A_QUESTION = "Invalid Input Error: Cannot execute statement of type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +114,48 @@ def select(connection: Connection, query: str) -> tuple[list[str], Iterator[Sequ
     try:
         answer = connection.execute(query)
     except duckdb.Error as problem:
-        raise QueryRefused(str(problem)) from None
-    return [column[0] for column in answer.description or ()], _fetched(answer)
+        refused = _refused(problem)
+    else:
+        return [column[0] for column in answer.description or ()], _fetched(answer)
+    # Raised out here: DuckDB's message may quote a participant's value.
+    raise refused
 
 
 def _fetched(answer: Connection) -> Iterator[Sequence[Any]]:
     try:
         yield from rows_of(answer)
     except duckdb.Error as problem:
-        raise QueryRefused(str(problem)) from None
+        refused = _refused(problem)
+    else:
+        return
+    raise refused
+
+
+def rows_of(answer: Connection) -> Iterator[Sequence[Any]]:
+    """The rows of an answer, fetched a few at a time; a number of single precision keeps the digits it shows.
+
+    DuckDB hands one over in double precision, where 160.1 has become 160.10000610351562.
+    """
+    narrow = [at for at, (_, kind, *_) in enumerate(answer.description or ()) if str(kind) == "FLOAT"]
+    while rows := answer.fetchmany(ROWS_AT_ONCE):
+        yield from (_shortened(row, narrow) for row in rows) if narrow else rows
+
+
+def _shortened(row: Sequence[Any], narrow: Sequence[int]) -> Sequence[Any]:
+    from numpy import float32
+
+    return [
+        float(str(float32(value))) if at in narrow and isinstance(value, float) else value
+        for at, value in enumerate(row)
+    ]
+
+
+def _refused(problem: duckdb.Error) -> QueryRefused:
+    """DuckDB's own words about a query where no value can stand in them."""
+    if isinstance(problem, _WITHOUT_VALUES) or str(problem).startswith(_NOT_A_QUESTION):
+        return QueryRefused(str(problem))
+    return QueryRefused(
+        f"DuckDB could not work out the query ({type(problem).__name__}). Its message may quote a participant's "
+        "value and is not shown. Nothing was proposed. Use TRY_CAST or try_strptime where a value may not fit, then "
+        "try again."
+    )

@@ -8,10 +8,12 @@
     withdraw(config, project, "weights", ["12"])     # what was not sent is taken back
 
 values.py     spelling, and when two spellings are one value
+record_ids.py record ids that REDCap may take for one another
 rules.py      what may be written where
 decide.py     write, already there, conflict or invalid
 batches.py    requests, and how a refused one is split
 proposals/    reading files, queries and frames as proposals
+exports.py    asking REDCap for some records and fields
 live.py       reading exactly the cells in question
 propose.py    storing proposals
 shell.py      plan, apply, revert

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config import Config, ProjectConfig
 from pipelines.errors import NotLoadedYet
 from pipelines.sync import Load, Now, new_run_id, utc_now
-from pipelines.warehouse.comparison import Comparison, NotTheSameRows, Stamp
+from pipelines.warehouse.comparison import Comparison, Stamp
 from pipelines.warehouse.connection import Connection, reading_published
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.journal import Journal
 from pipelines.warehouse.parquet import open_parquet
+from pipelines.warehouse.plain_csv import NotTheSameRows
 from pipelines.warehouse.proposals import Refused
 from pipelines.warehouse.reading import open_published
 from pipelines.warehouse.snapshot import PublishedSnapshot, select
 from pipelines.warehouse.working_file import published_projects
 from pipelines.writeback.proposals.columns import ProjectColumns, project_columns
-from pipelines.writeback.proposals.files import CsvFile, Unreadable, check_csv
+from pipelines.writeback.proposals.files import ENCODING, CsvFile, Unreadable, check_csv
 from pipelines.writeback.proposals.intake import Offer, take_in
 from pipelines.writeback.proposals.table import Ignored, Table, Wanted, table_of
 from pipelines.writeback.refusals import NotProposed
@@ -61,12 +62,11 @@ def propose_file(
         case ".csv":
             return _propose(config, project, _checked(name, path), wanted, source=path.name, now=now, from_file=True)
         case ".parquet":
-            with open_parquet(path) as (columns, rows):
+            with open_parquet(path, memory_limit=config.memory_limit) as (columns, rows):
                 table = table_of(columns, rows)
                 return _propose(config, project, table, wanted, source=path.name, now=now, from_file=True)
         case ".sql":
-            query = path.read_text(encoding="utf-8-sig")
-            return propose_query(config, project, query, wanted, now=now, source=path.name)
+            return propose_query(config, project, _query(name, path), wanted, now=now, source=path.name)
         case _:
             raise NotProposed(project=name, why=f"{path} is neither a .csv nor a .parquet nor a .sql file.")
 
@@ -164,8 +164,8 @@ def _propose(
             return proposed
         except Unreadable as refused:
             problem = str(refused)
-        except NotTheSameRows:
-            problem = "its rows cannot be told apart for certain; save it as CSV UTF-8 anew."
+        except NotTheSameRows as refused:
+            problem = f"{refused} Save it again as CSV UTF-8."
     # Raised out here, so that no local variable of the reading travels with it.
     raise NotProposed(project=project.name, why=problem)
 
@@ -215,3 +215,14 @@ def _checked(project: str, path: Path) -> CsvFile:
     except Unreadable as refused:
         problem = f"{path.name}: {refused}"
     raise NotProposed(project=project, why=problem)
+
+
+def _query(project: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding=ENCODING)
+    except UnicodeDecodeError:
+        problem, remedy = f"{path.name} is not UTF-8 text.", "Save it as UTF-8."
+    except OSError as error:
+        problem, remedy = f"{path.name} cannot be read ({error.strerror}).", "Try again when that is mended."
+    # Raised out here: the decoding error quotes the file.
+    raise NotProposed(project=project, why=problem, remedy=remedy)

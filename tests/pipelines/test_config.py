@@ -720,6 +720,4 @@ def test_aliases_that_repeat_each_other_endlessly_are_refused_at_once(complaint,
 def test_a_character_that_nobody_sees_is_refused_and_never_echoed(complaint, text, told):
     message = complaint(text)
     assert told in message
-    assert message.isprintable() or "\n" in message
-    assert "\x1b" not in message
-    assert "\x00" not in message
+    assert message.replace("\n", "").isprintable()

@@ -373,7 +373,7 @@ def test_a_value_without_a_spelling_refuses_its_row_and_is_not_repeated(site, st
         ("cells.xlsx", b"x", "neither a .csv nor a .parquet nor a .sql"),
         ("cells.csv", "record,field,new_value\n1,town,Z\u00fcrich\n".encode("latin-1"), "not UTF-8"),
         ("cells.csv", b"", "it is empty"),
-        ("cells.parquet", b"canary", "cannot be read as a parquet file"),
+        ("cells.parquet", b"canary", "cannot be read as a Parquet file"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused(standing, tmp_path, name, content, why):

@@ -25,18 +25,6 @@ CREATE OR REPLACE TEMP TABLE found (
     seen VARCHAR, new VARCHAR, reason VARCHAR, author VARCHAR
 );
 
--- drop_tables --
-DROP TABLE IF EXISTS known;
-DROP TABLE IF EXISTS options;
-DROP TABLE IF EXISTS forms;
-DROP TABLE IF EXISTS events;
-DROP TABLE IF EXISTS offered;
-DROP TABLE IF EXISTS offered_rows;
-DROP TABLE IF EXISTS refused;
-DROP TABLE IF EXISTS respelled;
-DROP TABLE IF EXISTS alike;
-DROP TABLE IF EXISTS found;
-
 -- offer_cells --
 -- A row that proposes is one with a new value or an explicit clear. A value that may not be kept goes no further.
 INSERT INTO offered

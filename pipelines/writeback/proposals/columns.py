@@ -48,7 +48,7 @@ class ProjectColumns:
 
     def home(self, checkbox: str) -> str:
         """The instrument of a checkbox, by its base name."""
-        return next(rule.instrument for name in self.options[checkbox].values() if (rule := self.rules[name]))
+        return self.rules[next(iter(self.options[checkbox].values()))].instrument
 
     def forms(self) -> list[tuple[str, str]]:
         """What redcap_repeat_instrument may call each instrument: its name, or its label where no other has it."""

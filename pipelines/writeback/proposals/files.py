@@ -18,6 +18,8 @@ from pipelines.wording import counted
 
 # REDCap servers cut bodies above 16 MB, so no cell can be longer; an open quote is followed no further.
 CELL_LIMIT = 16_000_000
+# DuckDB's reader takes rows up to 2,000,000 bytes; a character has four at most. Longer ones are read here.
+ROW_LIMIT = 500_000
 ENCODING = "utf-8-sig"
 _LINE_ENDS = "\r\n"
 
@@ -37,7 +39,7 @@ class CsvFile:
     rows: int
     """Rows below the header; blank lines are none."""
     plain: bool
-    """Whether the header is the first line and all rows end alike, so that DuckDB reads the same rows."""
+    """Whether the header is the first line, all rows end alike and none is too long, so that DuckDB reads the same."""
 
 
 def check_csv(path: Path) -> CsvFile:
@@ -70,14 +72,17 @@ def _checked(path: Path, lines: TextIO) -> CsvFile:
     if header is None:
         raise Unreadable("it is empty.")
     scanner, ends, rows, plain = header.scanner, {header.end}, 0, header.plain
+    length = 0
     for number, line in numbered:
+        length += len(line)
         body = line.rstrip(_LINE_ENDS)
         if not scanner.is_open and not body.strip():
             # DuckDB skips empty lines as well, and refuses lines of blanks.
-            plain = plain and not body
+            plain, length = plain and not body, 0
             continue
         if scanner.ends_row(number, body):
             rows += 1
+            plain, length = plain and length <= ROW_LIMIT, 0
             ends.add(line[len(body) :])
             if scanner.cells != len(header.columns):
                 raise Unreadable(_other_width(scanner, number, len(header.columns)))
@@ -92,7 +97,7 @@ class _Header:
     scanner: _RowScanner
     end: str
     plain: bool
-    """Whether it is the first line, and one."""
+    """Whether it is the first line, one, and not too long."""
 
 
 def _read_header(lines: Iterator[tuple[int, str]]) -> _Header | None:
@@ -108,7 +113,8 @@ def _read_header(lines: Iterator[tuple[int, str]]) -> _Header | None:
         read.append(line)
         if scanner.ends_row(number, body):
             (columns,) = csv.reader(read, delimiter=scanner.delimiter, strict=True)
-            return _Header(tuple(columns), scanner, line[len(body) :], plain=number == 1)
+            plain = number == 1 and len(line) <= ROW_LIMIT
+            return _Header(tuple(columns), scanner, line[len(body) :], plain)
     if scanner is not None:
         raise Unreadable(_never_closed(scanner.opened_in))
     return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipelines.warehouse.comparison import CELL_COLUMNS, Chunk, Comparison, PlainCsv
+from pipelines.warehouse.comparison import CELL_COLUMNS, Chunk, Comparison
+from pipelines.warehouse.plain_csv import PlainCsv
 from pipelines.writeback.proposals.columns import (
     EVENT,
     REPEAT_INSTANCE,

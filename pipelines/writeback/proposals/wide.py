@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.warehouse.comparison import Chunk, Comparison, Difference, PlainCsv
+from pipelines.warehouse.comparison import Chunk, Comparison, Difference
 from pipelines.warehouse.comparison_rows import RowComparison, RowDifference
+from pipelines.warehouse.plain_csv import PlainCsv
 from pipelines.writeback.proposals.columns import (
     EVENT,
     OWN_COLUMNS,
