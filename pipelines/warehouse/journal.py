@@ -6,7 +6,7 @@ look at. What to propose, decide and send is pipelines.writeback's business.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -135,10 +135,7 @@ class Journal:
         return [BatchRow(*row) for row in self._connection.execute(self._sql["read_batches"]).fetchall()]
 
     def rule(self, rulings: Sequence[Ruling], run_id: str, now: datetime, *, final: bool) -> None:
-        """Keep decisions with their proposals; `final` ends those that are there already or invalid.
-
-        Values that the warehouse may not keep any more are removed, and their proposals ended, in either case.
-        """
+        """Keep decisions with their proposals; `final` ends those that are there already or invalid."""
         self._connection.execute(
             self._sql["rule"],
             {
@@ -146,12 +143,24 @@ class Journal:
                 "decision": [str(ruling.decision) for ruling in rulings],
                 "reason": [ruling.reason for ruling in rulings],
                 "warning": [ruling.warning for ruling in rulings],
-                "withheld": [ruling.withheld for ruling in rulings],
                 "run_id": run_id,
                 "now": now,
                 "final": final,
             },
         )
+
+    def empty_withheld(self, withholds: Callable[[str], bool], why: str, run_id: str, now: datetime) -> int:
+        """Remove the values of all proposals, ended ones too, for columns of which none may be kept; how many.
+
+        `withholds` is asked about each column. Those that are open end as invalid, and tell `why` if nothing else does.
+        """
+        columns = [name for (name,) in self._connection.execute(self._sql["columns_with_values"]).fetchall()]
+        withheld = [name for name in columns if withholds(name)]
+        if not withheld:
+            return 0
+        values = {"fields": withheld, "reason": why, "run_id": run_id, "now": now}
+        (emptied,) = self._connection.execute(self._sql["empty_withheld"], values).fetchone() or (0,)
+        return int(emptied)
 
     def mark(self, batches: Collection[str], run_id: str, now: datetime, *, applied: bool) -> None:
         """Say of batches that they were planned or applied, and count what became of their proposals."""

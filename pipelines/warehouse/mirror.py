@@ -143,6 +143,8 @@ class Mirror:
         self.memory_limit = memory_limit
         self.width = Width()
         """How many columns its tables have, or were to have."""
+        self.removed_values = False
+        """Whether values were removed that may stand in no byte of the file."""
         self._state = statements("state")
 
     def yesterday(self) -> Yesterday:
@@ -742,7 +744,7 @@ def open_mirror(
     `refuse` says what to raise where the file is not one to go on from; `start_over` that it was given up, and
     `replaces` which published working file may then be replaced. The
     `published` database and the `readable` files can be read from SQL beside it. When it is closed, a file that has
-    grown far beyond its content is written afresh.
+    grown far beyond its content, or from which values were removed for good, is written afresh.
     """
     if not start_over:
         clear_what_never_was(path, refuse)
@@ -767,7 +769,7 @@ def open_mirror(
             yield mirror
         except duckdb.Error as problem:
             raise mirror.explained(problem) from None
-    if has_grown(path.stat().st_size, known):
+    if mirror.removed_values or has_grown(path.stat().st_size, known):
         _write_afresh(path, grown, project, memory_limit)
 
 

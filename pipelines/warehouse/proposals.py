@@ -91,8 +91,6 @@ class Ruling:
     decision: Decision
     reason: str
     warning: str = ""
-    withheld: bool = False
-    """Whether the warehouse may not keep the values: they are removed, and the proposal ends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ def _publish(
             # What the others share cannot begin with a file that could not be made use of.
             fresh.unlink()
             return _publish(folder, waiting, memory_limit, may_copy=False)
-        if opened.began_anew:
+        if opened.gave_up:
             # In the holes lies what was given up, perhaps identifiers from before they were hashed.
             write_afresh(fresh, memory_limit)
         sync_to_disk(fresh)
@@ -167,8 +167,8 @@ class _Opened:
     """Projects whose working files cannot be attached, with the reason."""
     copied: str | None
     """The project whose working file the new one is a copy of."""
-    began_anew: list[str] = field(default_factory=list)
-    """Projects of which what was published before has been given up."""
+    gave_up: list[str] = field(default_factory=list)
+    """Projects of which something that was published before has been given up."""
 
 
 @contextmanager
@@ -258,8 +258,8 @@ def _take_up(opened: _Opened) -> tuple[int, dict[str, str]]:
         try:
             written += part.run()
             connection.execute("COMMIT")
-            if part.began_anew:
-                opened.began_anew.append(project)
+            if part.gave_up:
+                opened.gave_up.append(project)
             part.comment()
         except (duckdb.Error, ForeignWorkingFile) as problem:
             with suppress(duckdb.Error):

@@ -64,8 +64,8 @@ class ProjectPart:
         self.source = identifier(source)
         self.copied = copied
         """Whether the published file was begun as a copy of this project's working file: then its rows are there."""
-        self.began_anew = False
-        """Whether what was published of the project before was given up."""
+        self.gave_up = False
+        """Whether something that was published of the project before may stand in no byte of the file any more."""
         self.record_id_field = ""
         self.comments: list[str] = []
         """Statements that say what views and their columns are."""
@@ -165,7 +165,7 @@ class ProjectPart:
             return
         if known is not None and row != known and not self._gives_up(*known):
             raise ForeignWorkingFile(project=self.project)
-        self.began_anew = known is not None
+        self.gave_up = known is not None
         self._drop_schemas()
         for table in (*REPLACED, *APPENDED, "audit_log"):
             self.connection.execute(f"DELETE FROM {qualified('redcap', table)} WHERE project = $project", values)
@@ -260,10 +260,21 @@ class ProjectPart:
         ).fetchall()
         for (table,) in present:
             target = qualified("writeback", table)
+            if table == "proposals":
+                self.gave_up = self.gave_up or self._lost_values()
             self.connection.execute(f"DELETE FROM {target} WHERE project = $project", {"project": self.project})
             self.connection.execute(
                 f"INSERT INTO {target} BY NAME SELECT * FROM {self.source}.writeback.{identifier(table)}"
             )
+
+    def _lost_values(self) -> bool:
+        """Whether values of proposals were published that the working file may not keep any more."""
+        row = self.connection.execute(
+            f"SELECT count(*) > 0 FROM writeback.proposals p JOIN {self.source}.writeback.proposals s USING (proposal) "
+            "WHERE p.project = $project AND p.new_value IS NOT NULL AND s.new_value IS NULL",
+            {"project": self.project},
+        ).fetchone()
+        return bool(row and row[0])
 
     def _bookkept(self) -> dict[str, tuple[str, str | None]]:
         found = self.connection.execute(

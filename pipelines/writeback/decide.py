@@ -83,9 +83,7 @@ class Decided:
     @property
     def ruling(self) -> Ruling:
         """What is kept of the decision."""
-        return Ruling(
-            self.proposal.number, self.decision, self.why or "", self.warning or "", self.why is Why.IDENTIFIER
-        )
+        return Ruling(self.proposal.number, self.decision, self.why or "", self.warning or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,12 +189,25 @@ class Rulebook:
 
     def refusal(self, proposal: Proposal) -> Why | None:
         """Why a proposal can never be written; None where REDCap has to be read to tell."""
-        rule = self.rules.get(proposal.cell.field)
+        name = proposal.cell.field
+        rule = self.rules.get(name)
         if rule is None:
-            return self._no_column(proposal.cell.field)
+            return self._no_column(name)
+        # First, whatever else speaks against it: that its value is not kept is what a person has to know.
+        if self.withholds(name):
+            return Why.IDENTIFIER
         return (
             self._field_refusal(rule) or self._place_refusal(proposal.cell, rule) or self._value_refusal(rule, proposal)
         )
+
+    def withholds(self, name: str) -> bool:
+        """Whether no value of a column may be kept: an identifier, or one of which nobody can tell whether it is."""
+        if self.identifiers:
+            return False
+        rule = self.rules.get(name) or next((r for r in self.rules.values() if r.base == name), None)
+        if rule is not None:
+            return rule.field is not None and dictionary.is_identifier(rule.field)
+        return name == dictionary.SURVEY_IDENTIFIER_COLUMN or self._no_column(name) is Why.UNKNOWN_FIELD
 
     def _no_column(self, name: str) -> Why:
         if name == self.record_id_field:
@@ -207,13 +220,10 @@ class Rulebook:
         return Why.OWN_COLUMN if name in own or name in timestamps else Why.UNKNOWN_FIELD
 
     def _field_refusal(self, rule: Rule) -> Why | None:
-        field = rule.field
         if (why := never_written(rule)) is not None:
             return why
         if rule.instrument not in self.loaded:
             return Why.NOT_LOADED
-        if field is not None and dictionary.is_identifier(field) and not self.identifiers:
-            return Why.IDENTIFIER
         return None if rule in self.allowed else Why.NOT_ALLOWED
 
     def _place_refusal(self, cell: Cell, rule: Rule) -> Why | None:

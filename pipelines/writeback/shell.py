@@ -342,6 +342,7 @@ class Desk:
         names = _batch_names(proposals)
         with self.mirror.transaction():
             self.journal.rule([item.ruling for item in decided], self.run_id, self.work.now(), final=False)
+            self._empty_withheld(known)
             self.journal.mark(names, self.run_id, self.work.now(), applied=False)
         refusal = self._refusal(known, decided)
         return Plan(
@@ -420,6 +421,7 @@ class Desk:
         self.work.step("rule")
         with self.mirror.transaction():
             self.journal.rule([item.ruling for item in final.values()], self.run_id, self.work.now(), final=True)
+            self._empty_withheld(known)
             self.journal.mark(names, self.run_id, self.work.now(), applied=True)
         tally = self._tally
         return Outcome(
@@ -507,6 +509,12 @@ class Desk:
             today=self.work.now().date(),
             new_records=self.project.writeback.new_records if allowed is None else allowed,
         )
+
+    def _empty_withheld(self, known: _Known) -> None:
+        """Remove the values of proposals that the warehouse may not keep, and leave none in holes of the file."""
+        rules, now = known.rulebook, self.work.now()
+        if not rules.identifiers and self.journal.empty_withheld(rules.withholds, Why.IDENTIFIER, self.run_id, now):
+            self.mirror.removed_values = True
 
     # -- guards ------------------------------------------------------------------------------------------------
 

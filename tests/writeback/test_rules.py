@@ -9,15 +9,16 @@ import pytest
 from pipelines.warehouse.proposals import Cell, Proposal
 from pipelines.writeback.rules import Allowed, Why
 
-from .studies import VALIDATED, classic, longitudinal
+from ..pipelines.studies import field, structure
+from .studies import VALIDATED, book, classic, longitudinal
 
 
 def proposal(field, new="1", record="1", event="", instrument="", instance=""):
     return Proposal(1, "b", Cell(record, event, instrument, instance, field), "", new)
 
 
-def why(field, new="1", book=None, **place):
-    return (book or classic()).refusal(proposal(field, new, **place))
+def why(name, new="1", rules=None, **place):
+    return (rules or classic()).refusal(proposal(name, new, **place))
 
 
 # Validation type: values REDCap takes, values it does not (REDCAP API, Validation types).
@@ -154,6 +155,27 @@ def test_what_the_warehouse_does_not_hold_is_not_written_from_it():
     assert why("plain", "x", classic(loaded=("visit",))) is Why.NOT_LOADED
     assert why("ident", "x", classic(identifiers=False)) is Why.IDENTIFIER
     assert why("ident", "x") is None
+
+
+def test_that_an_identifier_is_not_kept_comes_before_all_else_that_speaks_against_it():
+    fields = [
+        field("record_id", "base"),
+        field("tagged", "base", annotation="@READONLY", identifier="y"),
+        field("calc", "base", "calc", choices="1 + 1", identifier="y"),
+        field("file", "base", "file", identifier="y"),
+        field("left_out", "elsewhere", identifier="y"),
+        field("ticks", "base", "checkbox", choices="1, One", identifier="y"),
+        field("plain", "base"),
+    ]
+    rules = book(structure(fields), identifiers=False, loaded=("base",))
+    told = {name: why(name, "x", rules) for name in ("tagged", "calc", "file", "left_out", "ticks___1")}
+    assert set(told.values()) == {Why.IDENTIFIER}
+    # Refused for another reason, and no less withheld.
+    assert why("ticks", "1", rules) is Why.CHECKBOX_WHOLE
+    withheld = [*told, "ticks", "no_such_field", "redcap_survey_identifier"]
+    kept = ["plain", "record_id", "base_complete", "redcap_event_name", "base_timestamp"]
+    assert [name for name in (*withheld, *kept) if rules.withholds(name)] == withheld
+    assert not any(book(structure(fields)).withholds(name) for name in (*withheld, *kept))
 
 
 @pytest.mark.parametrize(

@@ -101,21 +101,33 @@ FROM writeback.batches ORDER BY created_at, batch;
 
 -- rule --
 -- The decisions of a plan, kept with the proposals so that they can be looked at. When a batch is applied, those that
--- are there already or invalid end their proposals. What the warehouse may not keep is ended and emptied at once: it was
--- proposed before projects.yaml kept identifiers out, or before its field was tagged as one.
+-- are there already or invalid end their proposals.
 UPDATE writeback.proposals AS p
 SET decision = d.decision, decision_reason = nullif(d.reason, ''), warning = nullif(d.warning, ''), decided_at = $now,
     run_id = $run_id,
-    status = CASE WHEN d.withheld OR (d.final AND d.decision IN ('already there', 'invalid')) THEN d.decision
-                  ELSE p.status END,
-    seen_value = CASE WHEN NOT d.withheld THEN p.seen_value END,
-    new_value = CASE WHEN NOT d.withheld THEN p.new_value END
+    status = CASE WHEN d.final AND d.decision IN ('already there', 'invalid') THEN d.decision ELSE p.status END
 FROM (
     SELECT unnest($number::BIGINT[]) AS number, unnest($decision::VARCHAR[]) AS decision,
            unnest($reason::VARCHAR[]) AS reason, unnest($warning::VARCHAR[]) AS warning,
-           unnest($withheld::BOOLEAN[]) AS withheld, $final::BOOLEAN AS final
+           $final::BOOLEAN AS final
 ) d
 WHERE p.proposal = d.number AND p.status = 'open';
+
+-- columns_with_values --
+SELECT DISTINCT field FROM writeback.proposals WHERE seen_value IS NOT NULL OR new_value IS NOT NULL;
+
+-- empty_withheld --
+-- What the warehouse may not keep was proposed before projects.yaml kept identifiers out, or before its field was tagged
+-- as one. The journal stays: it tells what was written to REDCap, which the history of the project tells as well.
+UPDATE writeback.proposals
+SET seen_value = NULL, new_value = NULL,
+    decision = CASE WHEN status = 'open' THEN 'invalid' ELSE decision END,
+    decision_reason = CASE WHEN status = 'open' AND decision IS DISTINCT FROM 'invalid' THEN $reason
+                           ELSE decision_reason END,
+    decided_at = CASE WHEN status = 'open' THEN $now ELSE decided_at END,
+    run_id = CASE WHEN status = 'open' THEN $run_id ELSE run_id END,
+    status = CASE WHEN status = 'open' THEN 'invalid' ELSE status END
+WHERE list_contains($fields::VARCHAR[], field) AND (seen_value IS NOT NULL OR new_value IS NOT NULL);
 
 -- intend --
 -- Committed before the request leaves: whatever happens then, these are the cells to look at.

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipelines.cli import main
-from pipelines.writeback import Wanted, propose_file, propose_frame, propose_rows, show
+from pipelines.writeback import Wanted, propose_file, propose_frame, propose_rows, show, withdraw
 from redcap_source.simulator import Simulator
 from tests.writeback.conftest import WritebackSite, row, write_csv
 
@@ -128,6 +128,49 @@ def test_what_was_proposed_before_identifiers_were_kept_out_is_emptied_by_the_ne
     site.allowed["study"] = "{fields: [last_name, town]}"
     outcome = site.apply()
     assert (outcome.sent, CANARY in repr(study.value("1", "last_name"))) == (1, False)
+
+
+def test_no_byte_of_any_proposal_is_left_once_identifiers_are_kept_out(study, site):
+    """Whatever became of it: open in another batch, superseded, withdrawn, invalid for another reason."""
+    private = row("1", "last_name", CANARY, seen_value=f"old {CANARY}")
+    site.propose([private, row("1", "nosuchfield", CANARY)], batch="superseded")
+    site.plan()
+    site.propose([private], batch="withdrawn")
+    withdraw(site.config, site.project(), "withdrawn")
+    site.propose(
+        [row("2", "last_name", CANARY), row("1", "bmi", "21.5"), row("1", "town", "Springfield")], batch="open"
+    )
+    assert show(site.config, site.project(), site.plan())
+    assert CANARY.encode() in site.warehouse.database.read_bytes()
+    before = site.work("SELECT count(*) FROM writeback.proposals")
+    site.allowed["study"] = "{fields: [last_name, town]}, identifiers: drop"
+    # A plan of one batch empties the others too.
+    plan = site.plan(batch="superseded")
+    assert show(site.config, site.project(), plan)
+    assert_nowhere(site, repr(plan))
+    assert site.work("SELECT count(*) FROM writeback.proposals") == before
+    told = "SELECT batch, field, status, decision, new_value FROM writeback.proposals ORDER BY proposal"
+    assert site.work(told) == [
+        ("superseded", "last_name", "superseded", "conflict", None),
+        ("superseded", "nosuchfield", "invalid", "invalid", None),
+        ("withdrawn", "last_name", "withdrawn", None, None),
+        ("open", "last_name", "invalid", "invalid", None),
+        ("open", "bmi", "open", "invalid", "21.5"),
+        ("open", "town", "open", "write", "Springfield"),
+    ]
+
+
+def test_what_was_written_stays_in_the_journal_as_in_the_history(study, site):
+    site.propose([row("1", "last_name", "Beeblebrox")])
+    site.apply()
+    site.allowed["study"] = "{fields: [last_name]}, identifiers: hash"
+    site.plan()
+    assert site.work("SELECT new_value, status FROM writeback.proposals") == [(None, "confirmed")]
+    assert site.journal("new_value, status") == [("Beeblebrox", "confirmed")]
+    assert site.revert().counts.invalid == 1
+    assert study.value("1", "last_name") == "Beeblebrox"
+    site.allowed["study"] = "{fields: [last_name]}"
+    assert site.revert().confirmed == 1
 
 
 def test_where_identifiers_are_kept_they_may_be_proposed(study, site):
