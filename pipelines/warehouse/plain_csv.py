@@ -19,6 +19,8 @@ class PlainCsv:
     delimiter: str
     columns: int
     rows: int
+    blank_rows: bool = False
+    """Whether it has rows of delimiters only; they count among no rows."""
 
 
 class NotTheSameRows(Exception):
@@ -41,8 +43,11 @@ def csv_source(file: PlainCsv) -> str:
     """The SQL table function that reads the file: text named c0, c1, … by its place, blank cells NULL."""
     columns = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(file.columns))
     delimiter = "\\t" if file.delimiter == "\t" else file.delimiter
-    return (
+    source = (
         f"read_csv({literal(str(file.path))}, columns = {{{columns}}}, header = true, auto_detect = false, "
         f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', comment = '', nullstr = '', strict_mode = true, "
         "null_padding = false, parallel = false, encoding = 'utf-8')"
     )
+    if not file.blank_rows:
+        return source
+    return f"(FROM {source} WHERE coalesce({', '.join(f'c{at}' for at in range(file.columns))}) IS NOT NULL)"

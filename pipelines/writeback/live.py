@@ -52,13 +52,22 @@ def read_live(
             readings[-1].read(_moved(cells, elsewhere))
         taken = _taken(client, rulebook, cells, staging / "live.json")
     return Live(
-        rows={place: row for reading in readings for place, row in reading.rows.items()},
+        rows=_joined(readings),
         records=frozenset().union(*(reading.records for reading in readings)),
         alike=elsewhere,
         refused=frozenset().union(*(reading.refused for reading in readings)),
         hidden=frozenset().union(*(reading.hidden for reading in readings)),
         taken=taken,
     )
+
+
+def _joined(readings: Sequence[_Reading]) -> dict[Place, Mapping[str, str]]:
+    """The rows of all readings. One that is asked for under two ids comes twice, each time with other columns."""
+    rows: dict[Place, Mapping[str, str]] = {}
+    for reading in readings:
+        for place, row in reading.rows.items():
+            rows[place] = {**rows[place], **row} if place in rows else row
+    return rows
 
 
 def _parts(rulebook: Rulebook, cells: Sequence[Decided]) -> Iterator[list[Decided]]:

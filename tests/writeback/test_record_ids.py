@@ -33,6 +33,16 @@ def test_letter_case_accents_and_forms_of_a_letter_make_no_other_record(one, oth
     assert alike(one) == alike(other)
 
 
+def test_an_id_that_looks_like_another_spoils_no_proposal_for_that_one(site, study):
+    """The record is read twice, under either id and with other columns each time."""
+    for batch, cells in {"good": [row("1", "weight", "60.5")], "alike": [row(" 1", "remarks", "x")]}.items():
+        site.propose(cells, batch=batch)
+    plan = site.plan()
+    assert (plan.counts.write, plan.counts.reasons) == (1, {ALIKE: 1})
+    assert site.apply().confirmed == 1
+    assert study.value("1", "weight") == "60.5"
+
+
 @pytest.mark.parametrize(("one", "other"), [("1", "01"), ("a-1", "a1"), ("a 1", "a1"), ("1.0", "1"), ("o", "ö1")])
 def test_anything_else_makes_another_record(one, other):
     assert alike(one) != alike(other)

@@ -37,9 +37,11 @@ class CsvFile:
     """Out of the repr: a file without a header has a participant's values here."""
     delimiter: str
     rows: int
-    """Rows below the header; blank lines are none."""
+    """Rows below the header; blank lines are none, nor rows of delimiters only, which spreadsheets write at the end."""
     plain: bool
     """Whether the header is the first line, all rows end alike and none is too long, so that DuckDB reads the same."""
+    blank_rows: bool = False
+    """Whether there are rows of delimiters only."""
 
 
 def check_csv(path: Path) -> CsvFile:
@@ -60,7 +62,7 @@ def read_rows(file: CsvFile) -> Iterator[list[str]]:
     csv.field_size_limit(max(csv.field_size_limit(), CELL_LIMIT))
     with file.path.open(encoding=ENCODING, newline="") as lines:
         reader = csv.reader(lines, delimiter=file.delimiter, strict=True)
-        rows = (row for row in reader if len(row) > 1 or "".join(row).strip())
+        rows = (row for row in reader if any(row) and (len(row) > 1 or row[0].strip()))
         next(rows, None)
         yield from rows
 
@@ -72,10 +74,15 @@ def _checked(path: Path, lines: TextIO) -> CsvFile:
     if header is None:
         raise Unreadable("it is empty.")
     scanner, ends, rows, plain = header.scanner, {header.end}, 0, header.plain
-    length = 0
+    length, blank_rows = 0, False
     for number, line in numbered:
         length += len(line)
         body = line.rstrip(_LINE_ENDS)
+        if not scanner.is_open and scanner.is_blank_row(body):
+            # One of another width than the header DuckDB would refuse.
+            plain, length, blank_rows = plain and body.count(scanner.delimiter) + 1 == len(header.columns), 0, True
+            ends.add(line[len(body) :])
+            continue
         if not scanner.is_open and not body.strip():
             # DuckDB skips empty lines as well, and refuses lines of blanks.
             plain, length = plain and not body, 0
@@ -88,7 +95,7 @@ def _checked(path: Path, lines: TextIO) -> CsvFile:
                 raise Unreadable(_other_width(scanner, number, len(header.columns)))
     if scanner.is_open:
         raise Unreadable(_never_closed(scanner.opened_in))
-    return CsvFile(path, header.columns, scanner.delimiter, rows, plain and len(ends - {""}) < 2)
+    return CsvFile(path, header.columns, scanner.delimiter, rows, plain and len(ends - {""}) < 2, blank_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +146,17 @@ class _RowScanner:
         self._length = 0
         cell = f'(?:"(?:[^"]|"")*+"|[^"{re.escape(delimiter)}]*+)'
         self._row = re.compile(f"{cell}(?:{re.escape(delimiter)}{cell})*+")
+        self._blank = re.compile(f'(?:"")?(?:{re.escape(delimiter)}(?:"")?)++')
         self._quoted = re.compile(r'"(?:[^"]|"")*+"')
 
     @property
     def is_open(self) -> bool:
         """Whether the row goes on in the next line."""
         return bool(self.opened_in)
+
+    def is_blank_row(self, body: str) -> bool:
+        """Whether a line that begins a row holds delimiters, and no cell with anything in it."""
+        return body[:1] in (self.delimiter, '"') and self._blank.fullmatch(body) is not None
 
     def ends_row(self, number: int, body: str) -> bool:
         """Take in a line, without its end; whether the row ends with it."""

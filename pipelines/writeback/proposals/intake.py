@@ -63,5 +63,5 @@ def _to_read(table: Table | CsvFile) -> PlainCsv | Table:
     if isinstance(table, Table):
         return table
     if table.plain:
-        return PlainCsv(table.path, table.delimiter, len(table.columns), table.rows)
+        return PlainCsv(table.path, table.delimiter, len(table.columns), table.rows, table.blank_rows)
     return Table(table.columns, read_rows(table))

@@ -23,6 +23,7 @@ from pipelines.writeback.proposals.columns import (
 )
 from pipelines.writeback.proposals.edited import EditedCells, is_unchanged
 from pipelines.writeback.proposals.files import Unreadable
+from pipelines.writeback.proposals.label_export import LABEL_EXPORT, is_label_export
 from pipelines.writeback.proposals.table import Ignored, Reading, Table, cell_text, chunks_of
 from pipelines.writeback.rules import Rule, Why
 from redcap_source.dictionary import ValueKind
@@ -92,6 +93,8 @@ def read_wide(
 
 def wide_layout(names: Sequence[str], columns: ProjectColumns, instrument: str | None = None) -> Layout:
     """What each column of a table is; Unreadable where it is none of this project's."""
+    if is_label_export(names, columns):
+        raise Unreadable(LABEL_EXPORT)
     at = {name.strip(): position for position, name in enumerate(names)}
     if len(at) != len(names):
         raise Unreadable("two of its columns have the same name.")

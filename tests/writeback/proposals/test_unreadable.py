@@ -96,6 +96,34 @@ def test_a_query_that_is_not_utf8_text_is_refused(standing, tmp_path):
     assert CANARY not in told(caught)
 
 
+def test_an_export_of_labels_is_refused_once_by_what_it_is(standing, tmp_path):
+    dictionary = standing.handles["study"].project.dictionary
+    names = ["record_id", "town", "weight", "remarks"]
+    header = [dictionary.by_name[name].field_label for name in names] + ["Complete?", "Complete?"]
+    path = tmp_path / "cells.csv"
+    path.write_text(",".join(f'"{name}"' for name in header) + "\n" + f"1,{CANARY},80.0,x,Complete,Complete\n" * 3)
+    with pytest.raises(NotProposed, match=r"looks like an export of labels.*Export raw values") as caught:
+        propose_file(standing.config, standing.project(), path)
+    assert CANARY not in told(caught)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("blank", [",,", '"",,""', ",", ",,,,"])
+def test_rows_of_delimiters_only_are_no_rows(site, study, tmp_path, blank, line_end):
+    path = tmp_path / "cells.csv"
+    lines = ["record,field,new_value", "1,weight,60.5", blank, "2,weight,61.5", blank, blank]
+    path.write_bytes((line_end.join(lines) + line_end).encode())
+    proposed = propose_file(site.config, site.project(), path, Wanted(batch="b"))
+    assert (proposed.rows, proposed.accepted, proposed.refused) == (2, 2, ())
+
+
+def test_a_cell_that_holds_a_quote_only_is_no_blank_row(site, study, tmp_path):
+    path = tmp_path / "cells.csv"
+    path.write_text('record,field,new_value\n1,weight,60.5\n"""",,""\n')
+    proposed = propose_file(site.config, site.project(), path, Wanted(batch="b"))
+    assert (proposed.accepted, [refused.row for refused in proposed.refused]) == (1, [2])
+
+
 # --- Parquet ---
 
 
