@@ -23,6 +23,7 @@ from pipelines.warehouse.layout import (
     rows_now,
     work_columns,
 )
+from pipelines.warehouse.long_statements import execute
 from pipelines.warehouse.misfits import note_misfits
 from pipelines.warehouse.proof import csv_source
 from pipelines.warehouse.quoting import identifier, literal
@@ -109,7 +110,7 @@ def _stage(
     try:
         for number, (query, left) in enumerate(parts):
             into = "INSERT INTO batch" if number else "CREATE OR REPLACE TEMP TABLE batch AS"
-            connection.execute(f"{into} SELECT *, {flags} FROM ({query})", left)
+            execute(connection, f"{into} SELECT *, {flags} FROM ({query})", left)
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         # The message would quote the line, which is patients' data.
         raise ChunkNotProven(reason="a staged answer can no longer be read as it was proven") from None
@@ -184,7 +185,7 @@ class _InstrumentApply:
         """Bring the instrument's rows to what the batch says."""
         # Rows that need not be compared are read once or twice: keeping them apart would cost more than it saves.
         kind = "TABLE" if compare else "VIEW"
-        self.connection.execute(f"CREATE OR REPLACE TEMP {kind} incoming AS {self._incoming()}")
+        execute(self.connection, f"CREATE OR REPLACE TEMP {kind} incoming AS {self._incoming()}")
         touched = self._replace() if compare else self._insert_all()
         arrived = touched.inserted + touched.updated + touched.unchanged
         invalid = note_misfits(self.connection, self.layout, self.table, self.stamp, holds=self.holds, known=compare)

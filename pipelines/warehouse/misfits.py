@@ -26,6 +26,8 @@ from pipelines.warehouse.value_checks import ColumnCheck, column_checks, groups,
 # Why rows and cells are listed whose values are not the reason.
 CONTRADICTION = "contradicts the project's setup"
 STRAY = "on a row of the repeating instrument "
+# Tests in one question. Of thousands of columns a single one would take as much memory as all else together.
+ASKED_AT_ONCE = 200
 
 
 def note_misfits(
@@ -108,10 +110,12 @@ class _Misfits:
 
     def _counts(self, tests: Sequence[str]) -> tuple[int, ...]:
         """How many of the batch's rows pass each of some tests."""
-        if not tests:
-            return ()
-        question = f"SELECT {', '.join(f'count(*) FILTER ({test})' for test in tests)} FROM incoming"
-        return self.connection.execute(question).fetchone() or ()
+        counts: list[int] = []
+        for first in range(0, len(tests), ASKED_AT_ONCE):
+            asked = ", ".join(f"count(*) FILTER ({test})" for test in tests[first : first + ASKED_AT_ONCE])
+            question = f"SELECT {asked} FROM incoming"
+            counts += self.connection.execute(question).fetchone() or ()
+        return tuple(counts)
 
     def _setup_rules(self) -> list[_SetupRule]:
         """Where the setup says no row can be: such rows are kept like any other, and reported."""

@@ -17,6 +17,7 @@ from pipelines.errors import ForeignWorkingFile
 from pipelines.warehouse.catalog import STRUCTURE_TABLES
 from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.layout import KEYS, NOW, PAST, VERSION, redcap_name, rows_now, rows_past
+from pipelines.warehouse.long_statements import execute
 from pipelines.warehouse.quoting import identifier, literal, qualified
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.views import shown
@@ -405,11 +406,11 @@ class ProjectPart:
         if suffix in BEHIND:
             behind = qualified(self.project + BEHIND[suffix], name)
             if len(self.working.get((NOW, name), ())) > LONG:
-                self.connection.execute(f"CREATE OR REPLACE VIEW {behind} AS {query}")
+                execute(self.connection, f"CREATE OR REPLACE VIEW {behind} AS {query}")
                 query = f"SELECT * FROM {behind}"
             elif self._was_published(name):
                 self.connection.execute(f"DROP VIEW IF EXISTS {behind}")
-        self.connection.execute(f"CREATE OR REPLACE VIEW {view} AS {query}")
+        execute(self.connection, f"CREATE OR REPLACE VIEW {view} AS {query}")
 
     def _columns(self, name: str, keys: Mapping[str, str]) -> list[tuple[str, str]]:
         """The columns of an instrument's versions, those of fields that are gone included: working and reader's name.
@@ -441,7 +442,7 @@ class ProjectPart:
             )
         ]
         view = qualified(f"{self.project}_history", name)
-        self.connection.execute(f"CREATE OR REPLACE VIEW {view} AS {' UNION ALL '.join(parts)}")
+        execute(self.connection, f"CREATE OR REPLACE VIEW {view} AS {' UNION ALL '.join(parts)}")
         self._say_what_is(view, HISTORY_TIMES)
 
     def _there(self, ending: str, name: str) -> set[str]:
@@ -530,7 +531,7 @@ def define_changes(connection: Connection) -> None:
     view = sql["define_changes"].replace("/* where they lie */", "".join(f"\nUNION ALL {row}" for row in rows))
     known = connection.execute(sql["changes_are"]).fetchone()
     if known != (view,):
-        connection.execute(view)
+        execute(connection, view)
         connection.execute(sql["describe_changes"])
         connection.execute("DELETE FROM _publish.changes")
         connection.execute("INSERT INTO _publish.changes VALUES ($view)", {"view": view})

@@ -52,10 +52,11 @@ class SqlType:
         is known that the type holds all there is, `exactly` may be False: the expression is a third as long then.
         """
         cast = self.cast.format(value=value)
-        fits = f"regexp_full_match({value}, {literal(self.shape)})"
+        # The same as regexp_full_match, which takes the parser half as much memory again.
+        fits = f"{value} SIMILAR TO {literal(self.shape)}"
         whens = [f"WHEN {fits} THEN {cast}"]
         if self.exact and exactly:
-            usual = f"regexp_full_match({value}, {literal(self.usual)})"
+            usual = f"{value} SIMILAR TO {literal(self.usual)}"
             whens = [f"WHEN {usual} THEN {cast}", f"WHEN {fits} AND {self.exact.format(value=value)} THEN {cast}"]
         if codes := self.alike(missing):
             whens.insert(0, f"WHEN {value} IN ({', '.join(map(literal, codes))}) THEN NULL")

@@ -7,8 +7,9 @@ import pytest
 
 from pipelines.errors import WarehouseUnreadable
 from pipelines.warehouse.column_groups import WIDEST, Staged
-from pipelines.warehouse.connection import open_writer
+from pipelines.warehouse.connection import connect, open_writer
 from pipelines.warehouse.layout import make_layout, rows_now
+from pipelines.warehouse.long_statements import LONG, execute
 from pipelines.warehouse.memory import FEW, Width, allow, enough, in_bytes, limit_of, needed
 from pipelines.warehouse.mirror import open_mirror
 from pipelines.warehouse.proof import Answer, csv_source
@@ -199,3 +200,16 @@ def test_a_narrow_instrument_that_was_wide_leaves_no_view_behind(site):
     site.night()
     assert site.rows(there) == [(0,)]
     assert site.rows("SELECT count(field_19), count(field_1) FROM study.form_1") == [(2, 2)]
+
+
+def test_a_long_statement_does_what_it_says_and_keeps_its_values():
+    long = "y" * LONG
+    with connect() as connection:
+        made = execute(connection, f"CREATE TABLE t AS SELECT $kept AS a, '{long}' AS b", {"kept": "x"})
+        assert made.execute("SELECT a, b FROM t").fetchall() == [("x", long)]
+        assert execute(connection, f"SELECT a, '{long}' FROM t WHERE a = $kept", {"kept": "x"}).fetchone() == (
+            "x",
+            long,
+        )
+        # The limit of this connection is not the one that was set to give memory back.
+        assert limit_of(connection) > in_bytes("100MB")
