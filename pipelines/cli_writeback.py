@@ -261,12 +261,12 @@ def _show_outcome(outcome: Outcome) -> None:
 
 
 def _show_withdrawn(done: Withdrawn) -> None:
-    typer.echo(f'{done.project}: withdrawn from the batch "{done.batch}": {done.withdrawn}.')
+    typer.echo(f'{done.project}: {counted(done.withdrawn, "proposal")} withdrawn from the batch "{done.batch}".')
     if done.sent:
-        typer.echo(f"Sent before, so they stay as they are: {done.sent}.")
-        typer.echo(f'Plan how to undo them with: redcap-warehouse revert {done.project} "{done.batch}"')
+        typer.echo(f"{counted(done.sent, 'proposal')} sent before: what was sent cannot be withdrawn.")
+        typer.echo(f'Plan how to undo it with: redcap-warehouse revert {done.project} "{done.batch}"')
     if done.ended:
-        typer.echo(f"Ended before: {done.ended}.")
+        typer.echo(f"{counted(done.ended, 'proposal')} ended before.")
 
 
 def _show_counts(project: str, counts: Counts, words: tuple[str, str, str, str]) -> None:

@@ -141,11 +141,15 @@ _BY_TYPE: Mapping[str, ValueKind] = {
 }
 
 
+CALCULATION_TAG = r"@CALC(?:TEXT|DATE)\b"
+"""The action tags that make a field of another type a calculated one; a regular expression of Python and of DuckDB."""
+
+
 def value_kind(field: Field) -> ValueKind:
     """The kind of a field's values; text where an administrator's own validation type says nothing we know."""
     if field.field_type == "text":
         return _VALIDATED.get(field.text_validation_type_or_show_slider_number, ValueKind.TEXT)
-    if field.field_type == "calc" and re.search(r"@CALC(?:TEXT|DATE)\b", field.field_annotation):
+    if field.field_type == "calc" and re.search(CALCULATION_TAG, field.field_annotation):
         return ValueKind.TEXT
     return _BY_TYPE.get(field.field_type, ValueKind.TEXT)
 
@@ -157,7 +161,7 @@ def is_identifier(field: Field) -> bool:
 
 def is_calculated(field: Field) -> bool:
     """Whether the server computes the field, so that what is imported into it is ignored."""
-    return field.field_type == "calc" or bool(re.search(r"@CALC(?:TEXT|DATE)\b", field.field_annotation))
+    return field.field_type == "calc" or bool(re.search(CALCULATION_TAG, field.field_annotation))
 
 
 def action_tags(field: Field) -> frozenset[str]:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipelines.structure import Structure
+from pipelines.warehouse.value_checks import A_CHOICE
 from redcap_source import dictionary
 
 CONTRADICTED = "contradicts the export field names"
 NOT_EXPORTED = "a column of the export"
-NOT_LISTED = "one of its choices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +45,4 @@ def disagreements(structure: Structure) -> Iterator[Disagreement]:
             if code not in known:
                 yield Disagreement(field.form_name, field.field_name, code, NOT_EXPORTED)
         for code in sorted(known.difference(listed, missing)):
-            yield Disagreement(field.form_name, field.field_name, code, NOT_LISTED)
+            yield Disagreement(field.form_name, field.field_name, code, A_CHOICE)

@@ -14,6 +14,7 @@ from datetime import datetime
 from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.proposals import FormRow
 from pipelines.warehouse.sql import statements
+from redcap_source.dictionary import CALCULATION_TAG
 
 
 def record_followed(
@@ -32,6 +33,7 @@ def record_followed(
     (written,) = connection.execute(sql["count_written_cells"]).fetchone() or (0,)
     if not written:
         return 0
+    connection.execute(sql["calculated"], {"tag": CALCULATION_TAG})
     entered = {"project": project, "now": now, **run}
     rows = list(unopened or ())
     connection.execute(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pipelines.structure import Structure
 from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.layout import NOW, PAST
+from pipelines.warehouse.misfits import STRAY
 from pipelines.warehouse.quoting import identifier, qualified
 from pipelines.warehouse.sql import statements
 
@@ -221,6 +222,8 @@ def _follow(connection: Connection, kind: str, names: Mapping[str, str]) -> None
         {"old": list(names.keys()), "new": list(names.values())},
     )
     connection.execute(sql[f"follow_{kind}"])
+    if kind == "instrument":
+        connection.execute(sql["follow_instrument_in_reasons"], {"stray": STRAY})
     there = connection.execute(statements("writeback")["is_there"]).fetchone()
     if there and there[0]:
         connection.execute(sql[f"follow_{kind}_in_writeback"])

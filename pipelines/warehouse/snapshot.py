@@ -17,6 +17,7 @@ from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.parquet import ROWS_AT_ONCE
 from pipelines.warehouse.quoting import identifier, literal, qualified
 from pipelines.warehouse.sql import statements
+from pipelines.warehouse.value_checks import A_CHOICE
 from redcap_source import model
 
 # Errors about the query's own text, or about the machine. DuckDB's others may quote what stands in a row: a cast, a
@@ -104,7 +105,7 @@ class PublishedSnapshot:
     def hidden_by_type(self, instrument: str) -> frozenset[tuple[str, str, str, str]]:
         """Cells that the typed table shows as empty though they hold something: record, event, instance, field."""
         rows = self._connection.execute(
-            self._sql["hidden_by_type"], {"project": self._project, "instrument": instrument}
+            self._sql["hidden_by_type"], {"project": self._project, "instrument": instrument, "choice": A_CHOICE}
         ).fetchall()
         return frozenset((str(a), str(b), str(c), str(d)) for a, b, c, d in rows)
 

@@ -125,7 +125,10 @@ class _Reading:
             due = self._still_due(due, events)
             if not due:
                 return
-        raise ChunkNotProven(reason=f"it leaves out {counted(len(due), 'record')} there should be, {LOOKS} times over")
+        raise ChunkNotProven(
+            reason=f"it lacks {counted(len(due), 'record')} that REDCap has, and did so {LOOKS} times. Nothing was "
+            "decided by it. Try again later."
+        )
 
     def _take(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> set[str]:
         came: set[str] = set()

@@ -166,6 +166,8 @@ def _propose(
             problem = str(refused)
         except NotTheSameRows as refused:
             problem = f"{refused} Save it again as CSV UTF-8."
+        if from_file:
+            problem = f"{source}: {problem}"
     # Raised out here, so that no local variable of the reading travels with it.
     raise NotProposed(project=project.name, why=problem)
 

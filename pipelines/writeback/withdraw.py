@@ -75,12 +75,12 @@ def _check_names(journal: Journal, connection: Connection, project: str, batch: 
         latest = ", ".join(names[-5:]) or "none"
         raise _refused(project, f"there is no batch {batch}. The latest are: {latest}.", "Name one of these.")
     asked = len(set(records))
-    found = records_with_proposals(connection, batch, records)
-    if found < asked:
+    without = asked - records_with_proposals(connection, batch, records)
+    if without:
         # The records themselves are participants' and are not repeated.
         raise _refused(
             project,
-            f"of {counted(asked, 'record')} that you named, {asked - found:,} have no proposal in the batch {batch}.",
+            f"the batch {batch} has no proposal for {without:,} of the {counted(asked, 'record')} that you named.",
             "writeback.proposals lists the proposals; record ids are compared letter by letter.",
         )
 
@@ -95,8 +95,8 @@ def _nothing_left(project: str, batch: str, found: Standing) -> WritebackRefused
         )
     return _refused(
         project,
-        f"the batch {batch} has no open proposal there: all {found.ended} have ended.",
-        "writeback.proposals says how each of them did.",
+        f"nothing is left to withdraw in the batch {batch}: {counted(found.ended, 'proposal')} ended before.",
+        "The column status of writeback.proposals says how.",
     )
 
 

@@ -3,7 +3,6 @@
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -16,22 +15,13 @@ from redcap_source.simulator import Simulator
 
 from .conftest import Site
 
-
-class HashingSite(Site):
-    """A site whose projects hash their identifiers."""
-
-    @property
-    def path(self) -> Path:
-        path = super().path
-        before, projects = path.read_text().split("projects:")
-        path.write_text(f"{before}projects:{projects.replace('}}', '}, identifiers: hash}')}")
-        return path
+HASHING = "identifiers: hash"
 
 
 @pytest.fixture(scope="module")
 def hashed_once(tmp_path_factory):
     with Simulator() as simulator, pytest.MonkeyPatch.context() as environment:
-        site = HashingSite(simulator, tmp_path_factory.mktemp("hashed"), environment)
+        site = Site(simulator, tmp_path_factory.mktemp("hashed"), environment, keys=HASHING)
         site.study("classic", 3)
         site.night()
         yield site
@@ -41,7 +31,7 @@ def hashed_once(tmp_path_factory):
 def site(hashed_once, tmp_path, monkeypatch):
     shutil.copytree(hashed_once.warehouse.path, tmp_path / "warehouse")
     handles = dict(hashed_once.handles)
-    return HashingSite(hashed_once.simulator, tmp_path, monkeypatch, handles=handles)
+    return Site(hashed_once.simulator, tmp_path, monkeypatch, keys=HASHING, handles=handles)
 
 
 def test_first_loads_at_once_hash_with_one_key(tmp_path):

@@ -83,11 +83,11 @@ def test_what_is_not_there_is_said_without_naming_records(site, study):
     site.propose([row("1", "weight", "60.5")])
     with pytest.raises(WritebackRefused, match=r"there is no batch c\. The latest are: b\."):
         take_back(site, "c")
-    with pytest.raises(WritebackRefused, match="of 2 records that you named, 1 have no proposal") as refused:
+    with pytest.raises(WritebackRefused, match="b has no proposal for 1 of the 2 records that you named") as refused:
         take_back(site, records=["1", "canary-record"])
     assert "canary" not in str(refused.value)
     assert take_back(site).withdrawn == 1
-    with pytest.raises(WritebackRefused, match="has no open proposal there: all 1 have ended"):
+    with pytest.raises(WritebackRefused, match="nothing is left to withdraw in the batch b: 1 proposal ended before"):
         take_back(site)
 
 
@@ -96,6 +96,12 @@ def test_of_a_project_that_was_never_loaded_nothing_can_be_withdrawn(site):
     with pytest.raises(WritebackRefused, match="never been loaded"):
         take_back(site)
     assert not site.warehouse.mirror("study").exists()
+
+
+def test_a_withdrawal_by_nobody_named_says_so_in_whole_words(site, study):
+    site.propose([row("1", "weight", "60.5")])
+    withdraw(site.config, site.project(), "b")
+    assert site.work("SELECT decision_reason FROM writeback.proposals") == [("withdrawn",)]
 
 
 def test_of_two_that_contradict_each_other_one_is_withdrawn_and_the_other_sent(site, study):
@@ -121,7 +127,7 @@ def test_the_command_says_what_it_withdrew(site, study):
 
     site.propose([row("1", "weight", "60.5"), row("1", "remarks", "x"), row("2", "weight", "61.5")])
     done = command("study", "b", "--record", "1", "--author", "rw")
-    assert (done.exit_code, done.output) == (0, 'study: withdrawn from the batch "b": 2.\n')
+    assert (done.exit_code, done.output) == (0, 'study: 2 proposals withdrawn from the batch "b".\n')
     assert site.kept("proposals", "record, status") == [("1", "withdrawn"), ("1", "withdrawn"), ("2", "open")]
     document = json.loads(command("study", "b", "--json").stdout)
     assert (document["withdrawn"], document["ended"], document["published"]) == (1, 2, True)

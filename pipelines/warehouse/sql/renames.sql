@@ -34,8 +34,9 @@ UPDATE writeback.journal AS j SET event = r.new FROM renamed r WHERE j.event = r
 -- follow_instrument --
 UPDATE redcap.record_changes AS c SET instrument = r.new FROM renamed r WHERE c.instrument = r.old;
 UPDATE redcap.invalid_values AS v SET instrument = r.new FROM renamed r WHERE v.instrument = r.old;
-UPDATE redcap.invalid_values AS v SET reason = 'on a row of the repeating instrument ' || r.new
-FROM renamed r WHERE v.reason = 'on a row of the repeating instrument ' || r.old;
+
+-- follow_instrument_in_reasons --
+UPDATE redcap.invalid_values AS v SET reason = $stray || r.new FROM renamed r WHERE v.reason = $stray || r.old;
 
 -- follow_instrument_in_writeback --
 UPDATE writeback.proposals AS p SET instrument = r.new FROM renamed r WHERE p.instrument = r.old;

@@ -24,4 +24,4 @@ WHERE database_name = current_database() AND schema_name = $schema AND table_nam
 -- Cells that the typed table shows as empty though they hold something. A code that is no choice is shown as it is.
 SELECT record, coalesce(event, ''), coalesce(instance, ''), field FROM redcap.invalid_values
 WHERE project = $project AND instrument = $instrument AND record IS NOT NULL
-  AND expected IS DISTINCT FROM 'one of its choices';
+  AND expected IS DISTINCT FROM $choice;

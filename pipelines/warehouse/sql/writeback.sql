@@ -239,6 +239,13 @@ WHERE j.accounted_run = $run_id AND j.proposal IS NOT NULL AND j.status IN ('int
 -- count_written_cells --
 SELECT count(*) FROM written_cells;
 
+-- calculated --
+-- The fields that REDCap calculates, as redcap_source.dictionary.is_calculated tells them, each with its calculation.
+CREATE OR REPLACE TEMP TABLE calculated AS
+SELECT field_name AS field,
+       CASE WHEN field_type = 'calc' THEN select_choices_or_calculations ELSE field_annotation END AS calculation
+FROM redcap.data_dictionary WHERE field_type = 'calc' OR regexp_matches(field_annotation, $tag);
+
 -- follow_opened --
 -- Forms that were opened by what was written: their status, and their options that nobody ticked, went from blank to 0.
 -- Where it is known what the row looked like directly before the request, that decides; otherwise the form was opened
@@ -267,8 +274,7 @@ WHERE c.run_id = $run_id AND c.origin = 'redcap' AND c.old_value IS NULL AND c.n
             AND NOT (p.old_value IS NULL AND p.new_value = '0'
                      AND (p.field = p.instrument || '_complete' OR contains(p.field, '___')))
             AND p.field NOT IN (
-                SELECT field_name FROM redcap.data_dictionary
-                WHERE field_type = 'calc' OR regexp_matches(field_annotation, '@CALC(TEXT|DATE)\b')
+                SELECT field FROM calculated
             )
       ) END;
 
@@ -277,11 +283,7 @@ WHERE c.run_id = $run_id AND c.origin = 'redcap' AND c.old_value IS NULL AND c.n
 -- Which fields those are stands in the calculation, in brackets; calculations may rest on calculations.
 INSERT INTO writeback.journal
 WITH RECURSIVE named AS (
-    SELECT field_name AS field,
-           unnest(regexp_extract_all(lower(CASE WHEN field_type = 'calc' THEN select_choices_or_calculations
-                                                ELSE field_annotation END), '\[([a-z][a-z0-9_]*)', 1)) AS input
-    FROM redcap.data_dictionary
-    WHERE field_type = 'calc' OR regexp_matches(field_annotation, '@CALC(TEXT|DATE)\b')
+    SELECT field, unnest(regexp_extract_all(lower(calculation), '\[([a-z][a-z0-9_]*)', 1)) AS input FROM calculated
 ),
 inputs AS (
     SELECT field, input FROM named
@@ -383,7 +385,7 @@ WHERE batch = $batch AND list_contains($records::VARCHAR[], record);
 
 -- withdraw --
 UPDATE writeback.proposals AS p
-SET status = 'withdrawn', decided_at = $now, decision_reason = concat_ws(' ', 'withdrawn by', nullif($author, ''))
+SET status = 'withdrawn', decided_at = $now, decision_reason = 'withdrawn' || coalesce(' by ' || nullif($author, ''), '')
 WHERE p.batch = $batch AND p.status = 'open' AND ($every_record OR list_contains($records::VARCHAR[], p.record))
   AND p.proposal NOT IN (SELECT proposal FROM writeback.journal WHERE status = 'intended' AND proposal IS NOT NULL);
 

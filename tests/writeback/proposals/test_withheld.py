@@ -12,24 +12,12 @@ from tests.writeback.conftest import WritebackSite, row, write_csv
 CANARY = "Zaphod Canary"
 
 
-class PrivateSite(WritebackSite):
-    """A site whose projects.yaml keeps identifiers out."""
-
-    mode = "keep"
-
-    @property
-    def path(self):
-        path = super().path
-        path.write_text(path.read_text().replace("{token: {", f"{{identifiers: {self.mode}, token: {{"))
-        return path
-
-
 @pytest.fixture(scope="module", params=["drop", "hash"])
 def private(request, tmp_path_factory):
     """The classic study, loaded without its identifiers."""
     with Simulator() as simulator, pytest.MonkeyPatch.context() as monkeypatch:
-        site = PrivateSite(simulator, tmp_path_factory.mktemp(request.param), monkeypatch)
-        site.mode = request.param
+        keys = f"identifiers: {request.param}"
+        site = WritebackSite(simulator, tmp_path_factory.mktemp(request.param), monkeypatch, keys=keys)
         site.study(records=4)
         site.night()
         yield site
@@ -77,7 +65,7 @@ def test_a_proposal_for_an_identifier_is_refused_and_its_value_kept_nowhere(priv
 
 def test_a_refusal_names_the_field_where_the_warehouse_knows_it(private):
     proposed = propose_rows(private.config, private.project(), ROWS[:1], Wanted(batch="named"))
-    assert ("last_name is an identifier" in proposed.refused[0].why) is (private.mode == "hash")
+    assert ("last_name is an identifier" in proposed.refused[0].why) is (private.keys == "identifiers: hash")
 
 
 @pytest.mark.parametrize("kind", ["flat", "eav"])
