@@ -12,6 +12,8 @@ import urllib.parse
 import urllib.request
 from collections import defaultdict
 
+import duckdb
+
 
 def ask(url, token, content, **parameters):
     """One call, its JSON body."""
@@ -60,16 +62,20 @@ def expected(url, token):
 
 def published(site, project):
     """The same, read from the published p_raw tables."""
-    schema = f"{project}_raw"
-    found = site.rows(
+    with duckdb.connect(str(site.warehouse.database), read_only=True) as connection:
+        return _tables(connection, f"{project}_raw")
+
+
+def _tables(connection, schema):
+    found = connection.execute(
         f"SELECT table_name, list(column_name ORDER BY column_index) FROM duckdb_columns() "
         f"WHERE schema_name = '{schema}' GROUP BY ALL"
-    )
+    ).fetchall()
     tables = {}
     for table, names in found:
         rows = set()
         skipped = {"redcap_data_access_group", "redcap_survey_identifier", f"{table}_timestamp"}
-        for values in site.rows(f'SELECT * FROM "{schema}"."{table}"'):
+        for values in connection.execute(f'SELECT * FROM "{schema}"."{table}"').fetchall():
             row = dict(zip(names, values, strict=True))
             record, event = row.pop(names[0]), row.pop("redcap_event_name", None) or ""
             instance = row.pop("redcap_repeat_instance", None) or ""
