@@ -273,9 +273,7 @@ WHERE c.run_id = $run_id AND c.origin = 'redcap' AND c.old_value IS NULL AND c.n
             AND p.instance IS NOT DISTINCT FROM c.instance
             AND NOT (p.old_value IS NULL AND p.new_value = '0'
                      AND (p.field = p.instrument || '_complete' OR contains(p.field, '___')))
-            AND p.field NOT IN (
-                SELECT field FROM calculated
-            )
+            AND p.field NOT IN (SELECT field FROM calculated)
       ) END;
 
 -- follow_calculated --
