@@ -272,7 +272,8 @@ class ProjectPart:
         """Whether values of proposals were published that the working file may not keep any more."""
         row = self.connection.execute(
             f"SELECT count(*) > 0 FROM writeback.proposals p JOIN {self.source}.writeback.proposals s USING (proposal) "
-            "WHERE p.project = $project AND p.new_value IS NOT NULL AND s.new_value IS NULL",
+            "WHERE p.project = $project AND coalesce(p.new_value, p.seen_value) IS NOT NULL "
+            "AND coalesce(s.new_value, s.seen_value) IS NULL",
             {"project": self.project},
         ).fetchone()
         return bool(row and row[0])

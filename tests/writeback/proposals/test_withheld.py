@@ -148,6 +148,16 @@ def test_no_byte_of_any_proposal_is_left_once_identifiers_are_kept_out(study, si
     ]
 
 
+def test_no_byte_of_what_was_seen_is_left_where_a_value_was_to_be_cleared(study, site):
+    site.propose([row("1", "last_name", "", clear="true", seen_value=CANARY)])
+    assert show(site.config, site.project(), site.plan())
+    assert CANARY.encode() in site.warehouse.database.read_bytes()
+    site.allowed["study"] = "{fields: [last_name]}, identifiers: hash"
+    plan = site.plan()
+    assert show(site.config, site.project(), plan)
+    assert_nowhere(site, repr(plan))
+
+
 def test_what_was_written_stays_in_the_journal_as_in_the_history(study, site):
     site.propose([row("1", "last_name", "Beeblebrox")])
     site.apply()
