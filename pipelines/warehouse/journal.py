@@ -64,8 +64,8 @@ class Journal:
         source: str,
         now: datetime,
         reverts: str | None = None,
-    ) -> int:
-        """Enter proposals into a batch, begun with them or earlier; their own numbers are given here. How many.
+    ) -> None:
+        """Enter proposals into a batch, begun with them or earlier; their own numbers are given here.
 
         Open ones for the same cells that were found in conflict or invalid are superseded.
         """
@@ -99,7 +99,6 @@ class Journal:
             },
         )
         self._connection.execute(self._sql["total_batches"])
-        return len(proposals)
 
     def add_found(self, batches: Sequence[str], *, author: str, source: str, now: datetime) -> None:
         """Enter what an offer was found to propose: the rows of the temporary table `found` (comparison.sql).

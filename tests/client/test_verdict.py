@@ -19,6 +19,12 @@ def json_error(text):
     return b'{"error":"' + text.encode() + b'"}'
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 501])
+def test_a_page_that_says_banned_is_a_ban_whatever_its_status(status):
+    body = b"<html>Your IP address has been banned</html>"
+    assert type(refusal(ROWS, ASKED, Answer(status, {}, body))) is errors.Banned
+
+
 @pytest.mark.parametrize(
     ("status", "body", "headers", "kind"),
     [

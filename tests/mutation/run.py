@@ -42,7 +42,7 @@ COPIED = (
 )
 ENOUGH = 0.85
 # A mutant that loops for ever is noticed by whoever waits.
-SECONDS = 600
+SECONDS = 1800
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def judged(chosen: list[Mutant], workers: int, *, unchecked: bool = False) -> It
 
         survivors = chosen
         with ThreadPoolExecutor(workers) as pool:
-            # Most are noticed by their module's own tests; only the rest are worth those of the whole area.
+            # Most are noticed by their module's own tests; only the rest are worth those of the area, then all of it.
             for stage in range(max(len(covering(mutant.path)) for mutant in chosen)):
                 left = []
                 for result in pool.map(one, survivors, repeat(stage)):

@@ -5,6 +5,10 @@ from __future__ import annotations
 CLIENT = ("tests/client/test_client.py", "tests/client/test_reads.py", "tests/client/test_against_simulator.py")
 LOADING = ("tests/pipelines/test_sync.py", "tests/pipelines/test_nights.py")
 WRITING = ("tests/writeback/test_writeback.py", "tests/writeback/test_faults.py")
+# All that is left, for those that the others do not notice.
+ALL_OF_THE_CLIENT = ("tests/client",)
+ALL_OF_LOADING = ("tests/nights", "tests/pipelines", "tests/test_cli.py")
+ALL_OF_WRITING = ("tests/writeback",)
 
 # Source -> the tests made for it; what covers its area follows (see `covering`).
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -78,9 +82,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
 
 
 def covering(path: str) -> list[tuple[str, ...]]:
-    """The tests to run against a source's mutants, stage by stage: its own, then its area's."""
+    """The tests to run against a source's mutants, stage by stage: its own, then its area's quickest, then all."""
     own = TARGETS[path]
-    area = CLIENT if path.startswith("redcap_source/") else LOADING
+    area, rest = (CLIENT, ALL_OF_THE_CLIENT) if path.startswith("redcap_source/") else (LOADING, ALL_OF_LOADING)
     if "writeback" in path or path.endswith("journal.py"):
-        area = WRITING
-    return [stage for stage in (own, tuple(test for test in area if test not in own)) if stage]
+        area, rest = WRITING, ALL_OF_WRITING
+    return [stage for stage in (own, tuple(test for test in area if test not in own), rest) if stage]
