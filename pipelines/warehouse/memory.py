@@ -42,15 +42,19 @@ def needed(width: Width) -> int:
     return max(USUAL, width.widest * A_COLUMN) + max(0, width.together - FEW) * WRITTEN
 
 
-def allow(connection: duckdb.DuckDBPyConnection, configured: str | None, width: Width = _NONE) -> None:
+def allow(
+    connection: duckdb.DuckDBPyConnection, configured: str | None, width: Width = _NONE, *, writes: bool = True
+) -> None:
     """Let the database take what was configured; where nothing was, what its tables need and the machine has.
 
-    Looked at are the tables there are, in all attached files; `width` is that of tables about to be made.
+    Looked at are the tables there are, in all attached files; `width` is that of tables about to be made. Where no rows
+    are written (`writes`), less is allowed: DuckDB keeps every block it has read until it meets the limit.
     """
     if configured is not None:
         connection.execute(f"SET memory_limit = {literal(configured)}")
         return
-    wanted = max(needed(width), needed(width_of(connection)))
+    found = width_of(connection)
+    wanted = max(needed(width), needed(found if writes else Width(found.widest)))
     if wanted > USUAL:
         # Without a limit DuckDB takes four fifths of what the machine, or the container, has.
         connection.execute("RESET memory_limit")

@@ -189,7 +189,8 @@ def _open(
         connection.execute("DETACH memory")
         spill = private_folder(folder.work / "publish.spill")
         connection.execute(f"SET temp_directory = {literal(str(spill))}")
-        allow(connection, memory_limit)
+        # The rows of a project of which the file is a copy are there.
+        allow(connection, memory_limit, writes=[copied] != projects)
         connection.execute("SET preserve_insertion_order = false")
         # A second thread costs a third more CPU time on tables of this size.
         connection.execute("SET threads = 1")

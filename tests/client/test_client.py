@@ -18,6 +18,15 @@ OVERLOADED = answer(b"", "503 Service Unavailable")
 INSTRUMENT = b'[{"instrument_name":"visit","instrument_label":"Visit"}]'
 
 
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(serve, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with client_of(serve(answer(INSTRUMENT))) as client:
+        assert len(client.instruments()) == 1
+
+
 @pytest.mark.parametrize(
     ("script", "kind"),
     [

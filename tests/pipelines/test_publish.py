@@ -1,6 +1,8 @@
 """The first publish begins as a copy of a working file; what readers find must not depend on that."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import duckdb
@@ -124,6 +126,20 @@ def test_the_others_are_published_where_the_copied_project_cannot_be(loaded):
     assert loaded.rows("SELECT count(*) FROM study_raw.enrolment") == [(11,)]
     schemas = {name for (name,) in loaded.rows("SELECT schema_name FROM duckdb_schemas()")}
     assert not {"other", "other:now", "state"} & schemas
+
+
+def test_a_working_file_that_is_broken_is_told_and_one_that_is_being_loaded_waits(loaded):
+    folder = in_a_new_warehouse(loaded, "study", "small", "other")
+    folder.mirror("other").write_bytes(b"no database" * 1000)
+    holding = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", holding, str(folder.mirror("small"))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other_process:
+        assert other_process.stdout.readline() == b"held\n"
+        with pytest.raises(NotAllPublished, match=r"other: .*The others are published: study\.") as raised:
+            publish(folder)
+        other_process.stdin.close()
+    assert "small" not in str(raised.value)
+    assert folder.waiting().keys() == {"small", "other"}
 
 
 def test_what_a_working_file_of_another_version_holds_is_not_taken_up(loaded):

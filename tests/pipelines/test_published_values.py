@@ -45,7 +45,7 @@ def loaded(site):
         row = {"record_id": str(number), "base_complete": "0", **values}
         project.records.put(Record(str(number), {(event.event_id, "", 0): row}))
     site.add("study", project)
-    site.night()
+    assert site.night().invalid_values == 7
     return site
 
 

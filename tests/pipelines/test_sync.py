@@ -4,6 +4,7 @@ import pytest
 
 from pipelines.errors import LoadRefused, WarehouseBusy
 from pipelines.warehouse.mirror import open_mirror
+from pipelines.warehouse.standings import standings
 from redcap_source import errors
 
 from .oracle import expected, published
@@ -259,6 +260,22 @@ def test_a_failed_run_is_in_the_ledger_with_its_reason(site):
         ((outcome, message),) = mirror.connection.execute("SELECT outcome, message FROM redcap.sync_runs").fetchall()
     assert outcome == "failed"
     assert "metadata" in message
+
+
+def test_status_shows_the_last_run_and_the_last_good_one(site):
+    site.study("classic", 4)
+    good = site.night()
+    site.simulator.faults.add("502", content="metadata", times=None)
+    with pytest.raises(errors.ServerOverloaded):
+        site.load()
+    [standing] = standings(site.warehouse, ["study"])
+    assert (standing.last_outcome, standing.records) == ("failed", 4)
+    assert standing.last_run != good.run_id
+    assert standing.last_good is not None
+    site.simulator.faults.clear()
+    latest = site.night()
+    [standing] = standings(site.warehouse, ["study"])
+    assert (standing.last_run, standing.last_outcome) == (latest.run_id, "ok")
 
 
 def test_nothing_is_left_in_staging(site):

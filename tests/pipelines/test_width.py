@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.errors import WarehouseUnreadable
 from pipelines.warehouse.column_groups import WIDEST, Staged
-from pipelines.warehouse.connection import connect, open_writer
+from pipelines.warehouse.connection import attach_to_read, connect, open_writer
 from pipelines.warehouse.layout import make_layout, rows_now
 from pipelines.warehouse.long_statements import LONG, execute
 from pipelines.warehouse.memory import FEW, Width, allow, enough, in_bytes, limit_of, needed
@@ -188,6 +188,18 @@ def test_many_narrow_instruments_need_more_than_a_few():
     usual = in_bytes("256MB")
     assert needed(Width(400, FEW)) == usual
     assert needed(Width(50, 17_000)) > usual + 300_000_000
+
+
+def test_where_no_rows_are_written_many_narrow_instruments_need_no_more_than_a_few(tmp_path):
+    with open_writer(tmp_path / "study.duckdb") as connection:
+        for number in range(12):
+            connection.execute(f"CREATE TABLE t{number} ({', '.join(f'c{n} VARCHAR' for n in range(700))})")
+    with connect() as connection:
+        attach_to_read(connection, tmp_path / "study.duckdb", "study")
+        allow(connection, None)
+        assert limit_of(connection) == pytest.approx(needed(Width(700, 8400)), rel=0.01)
+        allow(connection, None, writes=False)
+        assert limit_of(connection) == pytest.approx(in_bytes("256MB"), rel=0.01)
 
 
 def test_a_narrow_instrument_that_was_wide_leaves_no_view_behind(site):

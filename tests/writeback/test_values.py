@@ -8,6 +8,7 @@ import pytest
 
 from pipelines.writeback.values import came_through, canonical, is_missing, looks_alike, spelled
 from redcap_source import dictionary
+from redcap_source.dictionary import ValueKind
 from tests.pipelines.studies import field
 
 
@@ -99,6 +100,26 @@ def test_truth_is_1_or_0_where_the_field_is_of_truths():
     assert [spelled(yesno, kind, value) for value in (True, False, "true", "False", "1", "UNK")] == [
         "1", "0", "1", "0", "1", "UNK",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("described", "kind", "text", "whole"),
+    [
+        (field("x", "base", validation="integer"), ValueKind.INTEGER, "5.0", "5"),
+        (field("x", "base", "slider"), ValueKind.SLIDER, "50,0", "50"),
+        (field("x", "base", "radio", choices="1, A | 2, B"), ValueKind.CHOICE, "2.0", "2"),
+        (field("x", "base", "radio", choices="1, A | 1.0, B"), ValueKind.CHOICE, "1.0", "1.0"),
+        (field("x", "base", "radio", choices="1, A | 2, B"), ValueKind.CHOICE, "3.0", "3.0"),
+        (field("x", "base", "yesno"), ValueKind.BOOLEAN_YESNO, "1.0", "1"),
+        (field("x", "base", "checkbox", choices="7, A"), ValueKind.CHECKBOX, "1.0", "1"),
+        (field("x", "base", "checkbox", choices="7, A"), ValueKind.CHECKBOX, "7.0", "7.0"),
+        (None, ValueKind.STATUS, "2.0", "2"),
+        (field("x", "base", validation="number"), ValueKind.NUMBER, "5.0", "5.0"),
+        (field("x", "base"), ValueKind.TEXT, "5.0", "5.0"),
+    ],
+)
+def test_the_zero_a_spreadsheet_puts_behind_a_code_is_taken_off_where_the_code_is_meant(described, kind, text, whole):
+    assert spelled(described, kind, text) == whole
 
 
 def test_numpy_scalars_are_values_like_any_other():

@@ -33,6 +33,7 @@ def test_what_is_applied_is_in_redcap_in_the_journal_and_in_the_warehouse_once(s
     study.save("2", {"weight": "99.9"})
     outcome = site.apply()
     assert (outcome.sent, outcome.confirmed, outcome.complete) == (2, 2, True)
+    assert (outcome.not_confirmed, outcome.rows_changed) == (0, 2)
     assert study.value("1", "weight") == "60.5"
     assert site.journal() == [
         ("1", "weight", "80.0", "60.5", "60.5", "confirmed"),
