@@ -1,3 +1,6 @@
+import gzip
+import os
+
 import pytest
 
 from redcap_source import errors, files
@@ -134,3 +137,13 @@ def test_a_download_that_ends_while_it_is_placed_is_never_in_the_way(tmp_path):
     partial.write_bytes(b"x")
     assert files.placed(partial, tmp_path, "a").read_bytes() == b"x"
     assert not partial.exists()
+
+
+@pytest.mark.parametrize("cut", [1, 8, 300])
+def test_a_packed_file_that_was_cut_is_truncated_and_leaves_nothing(serve, tmp_path, cut):
+    """What stands in a file tells nobody where it ends; how it is packed does."""
+    body = gzip.compress(os.urandom(1000))[:-cut]
+    headers = 'Content-Encoding: gzip\r\nContent-Type: application/pdf; name="scan.pdf"\r\n'
+    with client_of(serve(answer(body, headers=headers))) as client, pytest.raises(errors.Truncated):
+        client.export_file("1", "scan", tmp_path)
+    assert list(tmp_path.iterdir()) == []
