@@ -22,15 +22,17 @@ BAD_JSON = (
     "The JSON must be in an array, as in [{ ... }]."
 )
 BAD_FORMAT = "The data is not in the specified format."
+# The tag of a row in XML.
+ITEM = "item"
 DELIMITERS = {"tab": "\t", "": ","}
 
 
-def rows_of(parameters: Parameters) -> list[Row]:
-    """The rows of an import; an object that is no list of rows holds none, as on a real server."""
+def rows_of(parameters: Parameters, *, takes_bare_object: bool = False) -> list[Row]:
+    """The rows of an import. JSON that is no list is refused, or holds no rows where a real server says 0 to it."""
     text = parameters.text("data")
     form = parameters.text("format", "xml").lower()
     if form == "json":
-        return _json_rows(text)
+        return _json_rows(text, takes_bare_object=takes_bare_object)
     if form == "csv":
         return _csv_rows(text, parameters.text("csvDelimiter"))
     return _xml_rows(text)
@@ -41,13 +43,15 @@ def texts(rows: Iterable[Row]) -> list[dict[str, str]]:
     return [{key: "" if isinstance(cell, dict) else cell for key, cell in row.items()} for row in rows]
 
 
-def _json_rows(text: str) -> list[Row]:
+def _json_rows(text: str, *, takes_bare_object: bool) -> list[Row]:
     try:
         loaded = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise Refusal(BAD_JSON) from error
     if not isinstance(loaded, list):
-        return []
+        if takes_bare_object:
+            return []
+        raise Refusal(BAD_JSON)
     return [{key: _cell(value) for key, value in row.items()} for row in loaded if isinstance(row, dict)]
 
 
@@ -84,7 +88,16 @@ def _xml_rows(text: str) -> list[Row]:
         root = ElementTree.fromstring(text)  # noqa: S314 - expat expands no external entities
     except ElementTree.ParseError as error:
         raise Refusal(BAD_FORMAT) from error
-    return [{cell.tag: _element(cell) for cell in item} for item in root]
+    if root.tag == ITEM:
+        # One object is its own root: clients that make a project or change its settings send it so.
+        return [_xml_row(root)]
+    if (root.text or "").strip() or any(item.tag != ITEM and not len(item) for item in root):
+        raise Refusal(BAD_FORMAT)
+    return [_xml_row(item) for item in root]
+
+
+def _xml_row(item: ElementTree.Element) -> Row:
+    return {cell.tag: _element(cell) for cell in item}
 
 
 def _element(cell: ElementTree.Element) -> Cell:

@@ -30,17 +30,17 @@ SETTABLE = frozenset(
 
 
 def import_settings(call: Call) -> Answer:
-    """content=project_settings: how many values were taken; the others are passed over."""
+    """content=project_settings: how many values were taken; others are passed over, none at all is refused."""
     call.require("api_import", NO_IMPORT)
     call.require("design", "You do not have Project Design and Setup privileges")
-    taken = 0
-    for row in _settings_rows(call.parameters):
-        for name, value in row.items():
-            if name in SETTABLE:
-                call.project.settings[name] = _setting(name, value)
-                taken += 1
+    given = [(name, value) for row in _settings_rows(call.parameters) for name, value in row.items()]
+    taken = [(name, value) for name, value in given if name in SETTABLE]
+    if not taken:
+        raise Refusal(BAD_FORMAT)
+    for name, value in taken:
+        call.project.settings[name] = _setting(name, value)
     call.note("manage", "Manage/Design ", "Import project settings (API)")
-    return call.text(taken)
+    return call.text(len(taken))
 
 
 def _settings_rows(parameters: Parameters) -> list[dict[str, str]]:

@@ -38,7 +38,7 @@ def _rows(call: Call) -> list[dict[str, str]]:
     record_id = call.project.dictionary.record_id
     if call.parameters.text("format").lower() == "odm":
         return rows_of_odm(call.project, call.parameters.text("data"))
-    rows = texts(rows_of(call.parameters))
+    rows = texts(rows_of(call.parameters, takes_bare_object=True))
     return flat_rows(rows, record_id) if call.parameters.text("type").lower() == "eav" else rows
 
 
