@@ -300,7 +300,7 @@ class ProjectHandle:
 
     def _event(self, name: str | None) -> Event:
         if name is None:
-            return self.project.events_in_order()[0]
+            return self.project.first_event()
         event = self.project.event_named(name)
         if event is None:
             raise SimulatorError(f"There is no event '{name}' in project '{self.name}'.")

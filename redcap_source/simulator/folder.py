@@ -205,7 +205,7 @@ def _take_repeats(project: Project, folder: Folder) -> None:
     if rows is None:
         rows = _repeats_in_records(folder)
     for row in rows:
-        event_id = ids.get(row.get("event_name", ""), project.events[0].event_id)
+        event_id = ids.get(row.get("event_name", ""), project.first_event().event_id)
         form = row.get("form_name", "")
         if form and form != "NA":
             project.repeating_forms[event_id, form] = row.get("custom_form_label", "")

@@ -40,7 +40,7 @@ class _Reader:
 
     def slot(self, row: Row) -> Slot:
         """Where a row belongs."""
-        event_id = self._events.get(row.get("redcap_event_name", ""), self._project.events[0].event_id)
+        event_id = self._events.get(row.get("redcap_event_name", ""), self._project.first_event().event_id)
         instrument = self._clean(row.get("redcap_repeat_instrument", ""))
         instrument = self._form_of_label.get(instrument, instrument)
         if instrument not in self._project.dictionary.forms:

@@ -51,4 +51,4 @@ def write_history(project: Project, clock: Clock) -> None:
 def _suffix(project: Project) -> str:
     if not project.is_longitudinal:
         return ""
-    return f" ({project.event_label(project.events_in_order()[0])})"
+    return f" ({project.event_label(project.first_event())})"

@@ -155,7 +155,7 @@ class _Checker:
         project = self._project
         name = row.get("redcap_event_name", "").strip()
         if not project.is_longitudinal or not name:
-            return project.events_in_order()[0]
+            return project.first_event()
         event = project.event_named(name)
         if event is None:
             self._complain(record_id, "redcap_event_name", name, "The event name is not valid for this project.")

@@ -245,7 +245,7 @@ def _take_events(project: Project, version: Element) -> None:
 
 def _take_repeats(project: Project, variables: Element) -> None:
     ids = {event.unique_name: event.event_id for event in project.events}
-    only = project.events[0].event_id
+    only = project.first_event().event_id
     for event in variables.iter(f"{REDCAP}RepeatingEvent"):
         event_id = ids.get(event.get(f"{REDCAP}UniqueEventName", ""))
         if event_id is not None:
@@ -317,7 +317,7 @@ class _Reader:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._ids = {event.unique_name: event.event_id for event in project.events}
-        self._only = project.events[0].event_id
+        self._only = project.first_event().event_id
         # ODM puts a T between date and time, REDCap a space.
         self._moments = {f.field_name for f in project.dictionary.fields if f.validation.startswith("datetime")}
 

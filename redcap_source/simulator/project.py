@@ -167,7 +167,10 @@ class Project:
     @property
     def has_repeats(self) -> bool:
         """Whether any instrument or event repeats."""
-        return bool(self.repeating_events or self.repeating_forms)
+        if self.is_longitudinal or len(self.events) < 2:
+            return bool(self.repeating_events or self.repeating_forms)
+        only = self.events_in_order()[0].event_id
+        return only in self.repeating_events or any(event_id == only for event_id, _ in self.repeating_forms)
 
     @property
     def title(self) -> str:
@@ -178,6 +181,20 @@ class Project:
     def project_id(self) -> int:
         """The number of the project on its server."""
         return int(self.settings["project_id"])
+
+    def first_event(self) -> Event:
+        """The event that a classic project has; made where all were deleted, so that data have a place to go."""
+        if not self.events:
+            self.arms = self.arms or {1: "Arm 1"}
+            arm = min(self.arms)
+            self.events.append(Event(self.next_event_id(), "Event 1", arm, f"event_1_arm_{arm}"))
+            self.mapping[self.events[0].event_id] = self.dictionary.forms
+        return self.events_in_order()[0]
+
+    def shown_events(self) -> list[Event]:
+        """The events that answers know of, in order: all, or the one that a classic project has, if it has any."""
+        events = self.events_in_order()
+        return events if self.is_longitudinal else events[:1]
 
     def event(self, event_id: int) -> Event:
         """The event of that id."""
@@ -249,12 +266,12 @@ class Project:
         )
 
     def follow_dictionary(self, forms_before: tuple[str, ...]) -> None:
-        """Give instruments that are new a place: everywhere in a classic project, in the first event otherwise."""
+        """Give instruments that are new a place: the first event, which in a classic project has them all."""
         new = tuple(form for form in self.dictionary.forms if form not in forms_before)
         if not self.is_longitudinal:
-            self.mapping = {event.event_id: self.dictionary.forms for event in self.events}
+            self.mapping |= {event.event_id: self.dictionary.forms for event in self.shown_events()}
         elif new:
-            first = self.events_in_order()[0].event_id
+            first = self.first_event().event_id
             self.mapping[first] = (*self.mapping.get(first, ()), *new)
 
     def refresh(self) -> None:

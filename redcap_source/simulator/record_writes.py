@@ -164,11 +164,11 @@ def event_of(call: Call, name: str, *, required: bool = True) -> Event:
     """The event that a request names; a classic project has just one."""
     project = call.project
     if not project.is_longitudinal:
-        return project.events[0]
+        return project.first_event()
     event = project.event_named(name)
     if event is None:
         if not name and not required:
-            return project.events_in_order()[0]
+            return project.first_event()
         raise Refusal(f'The value of the parameter "event" is not valid: {name}')
     return event
 
@@ -214,7 +214,7 @@ def randomize(call: Call) -> Answer:
     record = project.records.get(record_id)
     if record is None or not _exists(call, record_id, None):
         raise Refusal(f'The record "{record_id}" does not exist')
-    slot = (setup.target_event or project.events_in_order()[0].event_id, "", 0)
+    slot = (setup.target_event or project.first_event().event_id, "", 0)
     if record.slots.get(slot, {}).get(setup.target_field):
         raise Refusal(f'The record "{record_id}" has already been randomized')
     stratum = _stratum(record, slot, setup)

@@ -149,7 +149,7 @@ def refuse_unknown(parameter: str, given: list[str], known: object) -> None:
 def _events(project: Project, parameters: Parameters, *, refuse: bool) -> frozenset[int]:
     names = parameters.items("events")
     if not names or not project.is_longitudinal:
-        return frozenset(event.event_id for event in project.events)
+        return frozenset(event.event_id for event in project.shown_events())
     if refuse:
         refuse_unknown("events", names, {event.unique_name for event in project.events})
     return frozenset(event.event_id for event in project.events if event.unique_name in names)

@@ -72,9 +72,8 @@ def _refuse_bad_fields(rows: Rows) -> None:
 
 
 def import_arms(call: Call) -> Answer:
-    """content=arm&action=import: new arms, or new names for old ones."""
+    """content=arm&action=import: new arms, or new names for old ones; a classic project keeps them out of sight."""
     rows = _rows(call)
-    _refuse_classic(call, "arms")
     numbers = [_arm_number(row) for row in rows]
     if call.parameters.flag("override"):
         _require_development(call)
@@ -96,8 +95,7 @@ def _arm_number(row: dict[str, str]) -> int:
 def delete_arms(call: Call) -> Answer:
     """content=arm&action=delete: arms go with their events and data."""
     _rows_unneeded(call)
-    _refuse_classic(call, "arms")
-    chosen = call.parameters.items("arms")
+    chosen = list(dict.fromkeys(call.parameters.items("arms")))
     unknown = [arm for arm in chosen if not arm.isdecimal() or int(arm) not in call.project.arms]
     if unknown:
         raise Refusal(f"The following arms do not exist: {', '.join(unknown)}")
@@ -136,7 +134,6 @@ def _remove_event(project: Project, event: Event) -> None:
 def import_events(call: Call) -> Answer:
     """content=event&action=import: events with a unique name are changed, the others made."""
     rows = _rows(call)
-    _refuse_classic(call, "events")
     kept = [_take_event(call.project, row) for row in rows]
     if call.parameters.flag("override"):
         _require_development(call)
@@ -183,8 +180,7 @@ def _changed(event: Event, row: dict[str, str]) -> Event:
 def delete_events(call: Call) -> Answer:
     """content=event&action=delete: events go with their data."""
     _rows_unneeded(call)
-    _refuse_classic(call, "events")
-    names = call.parameters.items("events")
+    names = list(dict.fromkeys(call.parameters.items("events")))
     events = [call.project.event_named(name) for name in names]
     unknown = [name for name, event in zip(names, events, strict=True) if event is None]
     if unknown:
@@ -222,7 +218,7 @@ def import_repeats(call: Call) -> Answer:
     forms: dict[tuple[int, str], str] = {}
     for row in rows:
         name, form = row.get("event_name", ""), row.get("form_name", "")
-        event = project.event_named(name) if project.is_longitudinal else project.events[0]
+        event = project.event_named(name) if project.is_longitudinal else project.first_event()
         if event is None:
             raise Refusal(f"The unique event name '{name}' does not exist")
         if form and form not in project.dictionary.forms:

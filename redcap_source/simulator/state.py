@@ -171,6 +171,9 @@ def project_from_state(state: Mapping[str, Any], lines: Mapping[str, str]) -> Pr
         name=state["name"],
         api_user=state["api_user"],
     )
+    if not state["events"]:
+        # A project whose events were all deleted comes back without the one that new projects have.
+        project.events, project.arms, project.mapping = [], dict(state["arms"]), {}
     project.reports = {number: _report(report) for number, report in state["reports"]}
     project.randomizations = {number: _randomization(setup) for number, setup in state["randomizations"]}
     project.log.rows = [LogRow(*row) for row in state["log"]]

@@ -108,7 +108,7 @@ def repeating_forms_events(project: Project) -> Table:
     if project.is_longitudinal:
         keys.insert(0, "event_name")
     rows: list[Row] = []
-    for event in project.events_in_order():
+    for event in project.shown_events():
         if event.event_id in project.repeating_events:
             rows.append({"event_name": event.unique_name, "form_name": "", "custom_form_label": ""})
         for form in project.dictionary.forms:
