@@ -132,36 +132,40 @@ def _remove_event(project: Project, event: Event) -> None:
 
 
 def import_events(call: Call) -> Answer:
-    """content=event&action=import: events with a unique name are changed, the others made."""
-    rows = _rows(call)
-    kept = [_take_event(call.project, row) for row in rows]
+    """content=event&action=import: events with a unique name that exists are changed, the others made."""
+    rows, project = _rows(call), call.project
+    _refuse_bad_events(project, rows)
+    named = [project.event_named(row.get("unique_event_name", "").strip()) for row in rows]
     if call.parameters.flag("override"):
         _require_development(call)
-        for event in [event for event in call.project.events if event.unique_name not in kept]:
-            _remove_event(call.project, event)
+        kept = {event.event_id for event in named if event is not None}
+        for event in [event for event in project.events if event.event_id not in kept]:
+            _remove_event(project, event)
+    for row, known in zip(rows, named, strict=True):
+        _take_event(project, row, known.event_id if known is not None else 0)
     call.note("manage", "Manage/Design ", "Import events (API)")
     return call.text(len(rows))
 
 
-def _take_event(project: Project, row: dict[str, str]) -> str:
-    arm, name = _arm_number(row), row.get("event_name", "").strip()
-    if not name:
-        raise Refusal("Each event must have an event_name")
-    if arm not in project.arms:
-        raise Refusal(f"The arm number '{arm}' does not exist")
-    unique = row.get("unique_event_name", "").strip()
-    known = project.event_named(unique) if unique else None
-    if unique and known is None:
-        raise Refusal(f"The unique event name '{unique}' does not exist")
-    if known is None:
+def _refuse_bad_events(project: Project, rows: Rows) -> None:
+    for row in rows:
+        if not row.get("event_name", "").strip():
+            raise Refusal("Each event must have an event_name")
+        if _arm_number(row) not in project.arms:
+            raise Refusal(f"The arm number '{_arm_number(row)}' does not exist")
+
+
+def _take_event(project: Project, row: dict[str, str], event_id: int) -> None:
+    arm, name = _arm_number(row), row["event_name"].strip()
+    if not event_id:
+        # The name is REDCap's own, from label and arm, whatever name the client sent along.
         taken = {event.unique_name for event in project.events}
         made = unique_event_name(name, arm, taken)
         project.events.append(_changed(Event(project.next_event_id(), name, arm, made), row))
-        return made
+        return
     # A new label gives a new unique name.
-    found = relabelled(project, known, name, arm)
-    project.events[project.events.index(known)] = _changed(found, row)
-    return found.unique_name
+    known = project.event(event_id)
+    project.events[project.events.index(known)] = _changed(relabelled(project, known, name, arm), row)
 
 
 def _changed(event: Event, row: dict[str, str]) -> Event:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.simulator.grids import classic
+from tests.simulator.grids import classic, repeating
 
 ARMS = [{"arm_num": 2, "name": "Second"}]
 EVENTS = [{"event_name": "Visit 1", "arm_num": 1}, {"event_name": "Visit 1", "arm_num": 2}]
@@ -100,3 +100,53 @@ def test_events_that_are_named_twice_are_deleted_once(asker):
     name = before[-1]["unique_event_name"]
     assert ask(content="event", action="delete", **{"events[0]": name, "events[1]": name}) == "1"
     assert ask.json(content="event") == before[:-1]
+
+
+COPIED = [
+    {"event_name": "Start", "arm_num": 1, "unique_event_name": "start_arm_1"},
+    {"event_name": "Week 2", "arm_num": 1, "unique_event_name": "wrong_name_arm_9"},
+    {"event_name": "Brand new", "arm_num": 1, "unique_event_name": ""},
+]
+
+
+def names(ask):
+    return [event["unique_event_name"] for event in ask.json(content="event")]
+
+
+def test_events_with_names_that_do_not_exist_are_made_under_redcaps_own(asker):
+    ask = asker(repeating())
+    assert send(ask, "event", COPIED) == "3"
+    assert names(ask) == ["start_arm_1", "later_arm_1", "week_2_arm_1", "brand_new_arm_1"]
+    assert ask.csv(content="record", fields="id")[0]["redcap_event_name"] == "start_arm_1"
+
+
+def test_events_that_replace_all_others_are_made_under_redcaps_own_names_too(asker):
+    ask = asker(repeating())
+    assert send(ask, "event", COPIED, override=1) == "3"
+    assert names(ask) == ["start_arm_1", "week_2_arm_1", "brand_new_arm_1"]
+    assert {row["redcap_event_name"] for row in ask.csv(content="record")} == {"start_arm_1"}
+
+
+def test_an_event_that_replaces_one_of_its_label_gets_the_name_that_this_had(asker):
+    ask = asker(repeating())
+    assert send(ask, "event", [{"event_name": "Later", "arm_num": 1}], override=1) == "1"
+    assert [event.unique_name for event in ask.project.project.events] == ["later_arm_1"]
+
+
+def test_the_events_of_one_project_are_copied_into_another(asker):
+    source, target = asker("longitudinal", records=1), asker(classic())
+    arms, events = source.json(content="arm"), source.json(content="event")
+    assert send(target, "arm", arms, override=1) == str(len(arms))
+    assert send(target, "event", events, override=1) == str(len(events))
+    longitudinal(target)
+    assert names(target) == names(source)
+
+
+def test_a_bad_event_among_good_ones_changes_nothing(asker):
+    ask = asker(repeating())
+    rows = [*COPIED, {"event_name": "Lost", "arm_num": 7}]
+    assert ask.refused(content="event", action="import", data=json.dumps(rows), override=1) == (
+        400,
+        "The arm number '7' does not exist",
+    )
+    assert names(ask) == ["start_arm_1", "later_arm_1"]
