@@ -190,7 +190,10 @@ def rename(project: Project, old: str, new: str, by: By, events: frozenset[str] 
 
 
 def wipe(project: Project, record_id: str, slots: Iterable[Slot], forms: frozenset[str] | None, by: By) -> None:
-    """Erase what slots hold, or only what these instruments hold in them; emptied slots vanish."""
+    """Erase what slots hold, or only what these instruments hold in them; emptied slots vanish.
+
+    An event in which the last instrument was emptied gives up its row, unless the record has no other.
+    """
     for slot in slots:
         record = project.records.get(record_id)
         if record is None or slot not in record.slots:
@@ -198,8 +201,9 @@ def wipe(project: Project, record_id: str, slots: Iterable[Slot], forms: frozens
         values = record.slots[slot]
         gone = {name: "" for name in values if forms is None or _form_of(project, name) in forms}
         left = {name: value for name, value in values.items() if name not in gone}
-        keeps_row = forms is not None and not slot[1] and (bool(left) or slot[2] == 0)
-        emptied = record.with_slot(slot, left) if left or keeps_row else record.without_slots(slot.__eq__)
+        if forms is not None and slot[2] == 0 and not gone:
+            continue
+        emptied = _emptied(project, record, slot, left, forms)
         if emptied == record:
             continue
         # Whoever has nothing left in any event is no record: exports, counts and new names all pass it over.
@@ -209,6 +213,23 @@ def wipe(project: Project, record_id: str, slots: Iterable[Slot], forms: frozens
         shown = gone or {project.dictionary.record_id: ""}
         details = details_of(shown, checkbox_codes(project, shown), slot[2])
         project.log.add(by.row("record_edit", action, details, record_id, "data"))
+
+
+def _emptied(project: Project, record: Record, slot: Slot, left: Values, forms: frozenset[str] | None) -> Record:
+    """The record after values went from a slot, with the row that still shows it in the event, if one does."""
+    if left:
+        return record.with_slot(slot, left)
+    emptied = record.without_slots(slot.__eq__)
+    if forms is None:
+        return emptied
+    if slot[0] in project.repeating_events:
+        # Clearing a form deletes no record: its very last instance stays as a blank row.
+        return emptied if emptied.slots else record.with_slot(slot, {})
+    base = (slot[0], "", 0)
+    if any(place[0] == slot[0] and (place != base or values) for place, values in emptied.slots.items()):
+        return record.with_slot(slot, {}) if slot == base else emptied
+    elsewhere = emptied.without_slots(lambda place: place[0] == slot[0])
+    return elsewhere if elsewhere.slots else emptied.with_slot(base, {})
 
 
 def _form_of(project: Project, name: str) -> str:
