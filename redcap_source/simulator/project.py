@@ -161,8 +161,8 @@ class Project:
 
     @property
     def is_longitudinal(self) -> bool:
-        """Whether records have events."""
-        return bool(self.settings["is_longitudinal"])
+        """Whether records have events: the setting is on, and more than one event or arm is defined."""
+        return bool(self.settings["is_longitudinal"] and self.events and (len(self.events) > 1 or len(self.arms) > 1))
 
     @property
     def has_repeats(self) -> bool:

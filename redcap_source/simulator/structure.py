@@ -131,4 +131,4 @@ def _chosen(arm: int, chosen: Sequence[str]) -> bool:
 def project_info(project: Project) -> Row:
     """The project's settings."""
     project.refresh()
-    return dict(project.settings)
+    return dict(project.settings) | {"is_longitudinal": int(project.is_longitudinal)}

@@ -102,6 +102,45 @@ def test_events_that_are_named_twice_are_deleted_once(asker):
     assert ask.json(content="event") == before[:-1]
 
 
+def is_longitudinal(ask):
+    return ask.json(content="project")["is_longitudinal"]
+
+
+def test_a_project_is_longitudinal_only_while_it_has_more_than_one_event_or_arm_and_the_setting_is_on(asker):
+    ask = asker(classic({"id": "1", "age": "5"}))
+    longitudinal(ask)
+    assert is_longitudinal(ask) == 0
+    assert ask.refused(content="event") == (400, "You cannot export events for classic projects")
+    send(ask, "event", EVENTS[:1])
+    assert is_longitudinal(ask) == 1
+    assert ask(content="event", action="delete", events="visit_1_arm_1") == "1"
+    assert is_longitudinal(ask) == 0
+    send(ask, "arm", ARMS)
+    assert is_longitudinal(ask) == 1
+    assert "<is_longitudinal><![CDATA[1]]></is_longitudinal>" in ask(content="project", format="xml")
+    longitudinal(ask, 0)
+    assert is_longitudinal(ask) == 0
+    longitudinal(ask)
+    assert ask(content="arm", action="delete", **{"arms[0]": "2"}) == "1"
+    assert is_longitudinal(ask) == 0
+    assert ask.csv(content="record", fields="id,age") == [{"id": "1", "age": "5"}]
+
+
+def test_arms_and_events_that_are_made_and_deleted_leave_a_classic_project_each_time(asker):
+    ask = asker(classic())
+    ask(content="arm", action="delete", **{"arms[0]": "1"})
+    longitudinal(ask)
+    arms = [{"arm_num": number, "name": f"Arm {number}"} for number in (1, 2, 3)]
+    events = [{"event_name": "event_1", "arm_num": number} for number in (1, 2, 3)]
+    for way in ("event", "arm"):
+        assert (send(ask, "arm", arms), send(ask, "event", events), is_longitudinal(ask)) == ("3", "3", 1)
+        assert ask.json(content="arm") == arms
+        assert names(ask) == ["event_1_arm_1", "event_1_arm_2", "event_1_arm_3"]
+        gone = names(ask) if way == "event" else ["1", "2", "3"]
+        asked = {f"{way}s[{at}]": name for at, name in enumerate(gone)}
+        assert (ask(content=way, action="delete", **asked), is_longitudinal(ask)) == ("3", 0)
+
+
 COPIED = [
     {"event_name": "Start", "arm_num": 1, "unique_event_name": "start_arm_1"},
     {"event_name": "Week 2", "arm_num": 1, "unique_event_name": "wrong_name_arm_9"},

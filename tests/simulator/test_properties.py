@@ -106,7 +106,8 @@ def designs(draw) -> Design:
             for at, kind in enumerate(kinds)
         ]
     longitudinal = draw(st.booleans())
-    arms = sorted(draw(st.lists(st.sampled_from([1, 2, 3]), min_size=1, max_size=4)))
+    # With one event alone a project would be classic, whatever its setting says.
+    arms = sorted(draw(st.lists(st.sampled_from([1, 2, 3]), min_size=2, max_size=4)))
     names = [f"ev_{n}_arm_{arm}" for n, arm in enumerate(arms)] if longitudinal else [""]
     subsets = st.sets(st.sampled_from(list(forms)), min_size=1)
     events = {name: [f for f in forms if not longitudinal or f in draw(subsets)] or list(forms)[:1] for name in names}
