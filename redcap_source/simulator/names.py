@@ -32,8 +32,8 @@ def unique_event_name(label: str, arm: int, taken: Container[str]) -> str:
 
 
 def unique_group_name(label: str, taken: Container[str]) -> str:
-    """The unique name REDCap gives a data access group: Site A gives site_a."""
-    stem = _NOT_IN_NAME.sub("_", label.lower()).strip("_")[:18].strip("_") or "group"
+    """The unique name REDCap gives a data access group: Site A gives site_a, and dag-a gives daga."""
+    stem = _NOT_IN_NAME.sub("_", label.lower().replace("-", "")).strip("_")[:18].strip("_") or "group"
     return _free(stem, taken)
 
 
