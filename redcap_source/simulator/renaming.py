@@ -1,4 +1,4 @@
-"""What follows from a new name of an event or an instrument: everything that goes by the old one."""
+"""What follows from a new name of an event, an instrument or a group: everything that goes by the old one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from redcap_source.simulator.dictionary import Dictionary
-from redcap_source.simulator.names import unique_event_name
+from redcap_source.simulator.names import unique_event_name, unique_group_name
 from redcap_source.simulator.project import Event, Project
 from redcap_source.simulator.records import Record, Slot
 from redcap_source.simulator.users import User
@@ -31,6 +31,35 @@ def rename_instrument(project: Project, old: str, new: str, label: str) -> None:
     project.users = {name: _user(user, old, new) for name, user in project.users.items()}
     for record in list(project.records):
         project.records.put(_record(record, old, new, columns))
+
+
+def relabel_group(project: Project, name: str, label: str) -> None:
+    """Give a data access group another label and so another unique name; its id, people and records stay."""
+    old = project.groups[name]
+    if old.label == label:
+        return
+    new = unique_group_name(label, project.groups.keys() - {name})
+    project.groups = {
+        new if known == name else known: replace(group, label=label, unique_name=new) if known == name else group
+        for known, group in project.groups.items()
+    }
+    if new == name:
+        return
+    project.users = _regrouped(project.users, name, new)
+    project.guests = _regrouped(project.guests, name, new)
+    project.folders = {
+        number: replace(folder, group=new) if folder.group == name else folder
+        for number, folder in project.folders.items()
+    }
+    project.reports = {
+        number: replace(report, groups=_named(report.groups, name, new)) for number, report in project.reports.items()
+    }
+    for record in [record for record in project.records if record.group == name]:
+        project.records.put(replace(record, group=new))
+
+
+def _regrouped(users: Mapping[str, User], old: str, new: str) -> dict[str, User]:
+    return {name: replace(user, group=new) if user.group == old else user for name, user in users.items()}
 
 
 def _named(forms: tuple[str, ...], old: str, new: str) -> tuple[str, ...]:

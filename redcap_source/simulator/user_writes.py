@@ -13,6 +13,7 @@ from redcap_source.simulator.names import unique_group_name
 from redcap_source.simulator.payload import Row, mapping_of, rows_of, texts
 from redcap_source.simulator.project import Group, Project
 from redcap_source.simulator.record_writes import NO_IMPORT
+from redcap_source.simulator.renaming import relabel_group
 from redcap_source.simulator.users import OPTIONAL_RIGHTS, RIGHTS, Role, User
 
 NO_USER_RIGHTS = "You do not have User Rights privileges"
@@ -168,18 +169,23 @@ def _known_user(project: Project, row: Mapping[str, str]) -> User:
 
 
 def import_groups(call: Call) -> Answer:
-    """content=dag&action=import; a blank unique name makes a group."""
+    """content=dag&action=import; a blank unique name makes a group, a new label gives a group another unique name."""
     _require_groups(call)
-    rows, groups = texts(rows_of(call.parameters)), call.project.groups
-    for row in rows:
-        label, name = row.get("data_access_group_name", "").strip(), row.get("unique_group_name", "").strip()
-        if name and name not in groups:
-            raise Refusal(f"The data access group '{name}' does not exist")
+    rows, project = texts(rows_of(call.parameters)), call.project
+    pairs = [(row.get("data_access_group_name", "").strip(), row.get("unique_group_name", "").strip()) for row in rows]
+    unknown = [name for _, name in pairs if name and name not in project.groups]
+    if unknown:
+        raise Refusal(f"The data access group '{unknown[0]}' does not exist")
+    ids = {name: group.group_id for name, group in project.groups.items()}
+    for label, name in pairs:
         if name:
-            groups[name] = replace(groups[name], label=label)
+            # Found by its id: an earlier row may have given the group another name.
+            known = next(group.unique_name for group in project.groups.values() if group.group_id == ids[name])
+            relabel_group(project, known, label)
         else:
-            made = unique_group_name(label, groups)
-            groups[made] = Group(max((g.group_id for g in groups.values()), default=0) + 1, label, made)
+            made = unique_group_name(label, project.groups)
+            number = max((group.group_id for group in project.groups.values()), default=0) + 1
+            project.groups[made] = Group(number, label, made)
     call.note("manage", "Manage/Design ", "Import DAGs (API)")
     return call.text(len(rows))
 

@@ -28,6 +28,52 @@ def test_a_groups_unique_name_drops_its_hyphens(asker):
     assert unique_group_name("Da-Ga", {"daga"}) == "dagab"
 
 
+def test_a_renamed_group_gets_a_new_unique_name_and_keeps_its_people_and_records(asker):
+    ask = asker(classic({"id": "1", "age": "5"}, {"id": "2", "age": "6"}))
+    send_groups(ask, [{"data_access_group_name": label, "unique_group_name": ""} for label in ("Site A", "Site B")])
+    ask.project.add_user("kim", dag="site_a")
+    ask.project.assign_dag("1", "site_a")
+    ask.project.add_report(1, "Ages", ["id", "age"], groups=["site_a"])
+    before = ask.json(content="dag")
+    new = [{"data_access_group_name": "A different name", "unique_group_name": "site_a"}]
+    assert send_groups(ask, new) == "1"
+    assert groups(ask) == [("A different name", "a_different_name"), ("Site B", "site_b")]
+    assert [row["data_access_group_id"] for row in ask.json(content="dag")] == [
+        row["data_access_group_id"] for row in before
+    ]
+    mapping = {row["username"]: row["redcap_data_access_group"] for row in ask.json(content="userDagMapping")}
+    assert mapping["kim"] == "a_different_name"
+    rows = ask.csv(content="record", fields="id", exportDataAccessGroups="true")
+    assert [row["redcap_data_access_group"] for row in rows] == ["a_different_name", ""]
+    assert [row["id"] for row in ask.csv(content="report", report_id=1)] == ["1"]
+    status, body, _ = ask.raw(content="dag", action="import", format="json", data=json.dumps(new))
+    assert (status, json.loads(body)["error"]) == (400, "The data access group 'site_a' does not exist")
+
+
+def test_a_group_that_is_sent_back_as_it_was_keeps_its_name_and_two_may_exchange_theirs(asker):
+    ask = asker(classic({"id": "1"}))
+    send_groups(ask, [{"data_access_group_name": label, "unique_group_name": ""} for label in ("Site A", "Site B")])
+    assert send_groups(ask, ask.json(content="dag")) == "2"
+    assert groups(ask) == [("Site A", "site_a"), ("Site B", "site_b")]
+    swap = [
+        {"data_access_group_name": "Site B", "unique_group_name": "site_a"},
+        {"data_access_group_name": "Site A", "unique_group_name": "site_b"},
+    ]
+    assert send_groups(ask, swap) == "2"
+    # While both are called Site B a letter tells them apart.
+    assert groups(ask) == [("Site B", "site_bb"), ("Site A", "site_a")]
+
+
+def test_groups_are_imported_all_or_none(asker):
+    ask = asker(classic())
+    rows = [
+        {"data_access_group_name": "New", "unique_group_name": ""},
+        {"data_access_group_name": "x", "unique_group_name": "no"},
+    ]
+    assert ask.refused(content="dag", action="import", data=json.dumps(rows))[0] == 400
+    assert groups(ask) == []
+
+
 def test_a_project_xml_with_hyphens_in_its_groups_has_no_others(asker):
     ask = asker(classic({"id": "1", "age": "5"}))
     send_groups(ask, [{"data_access_group_name": "dag-a", "unique_group_name": ""}])
