@@ -47,18 +47,27 @@ def _code(length: int, *parts: str) -> str:
     return "".join(_CODE[byte % len(_CODE)] for byte in digest[:length])
 
 
-def _record(call: Call) -> Record:
+def _record(call: Call, event: Event | None = None) -> Record:
+    """The record a request names, which must exist, and in the arm of the event if one is named."""
     name = call.parameters.text("record")
     record = call.project.records.get(name)
     group = call.project.user(call.username).group
-    if record is None or (group and record.group != group):
+    if record is None or (group and record.group != group) or (event is not None and not _is_in(call, record, event)):
         raise Refusal(f'The record "{name}" does not exist')
     return record
 
 
+def _is_in(call: Call, record: Record, event: Event) -> bool:
+    """Whether a record exists in an event's arm; in a classic project there is just one."""
+    arm = {known.event_id for known in call.project.shown_events() if known.arm == event.arm}
+    return any(slot[0] in arm for slot in record.slots)
+
+
 def _response(call: Call) -> tuple[str, ...]:
-    record = _record(call)
+    # The record first, as its absence is what a real server was seen to complain of.
+    _record(call)
     instrument, event = _survey(call)
+    record = _record(call, event)
     return (call.project.name, record.id, instrument, event.unique_name, call.parameters.text("repeat_instance", "1"))
 
 
@@ -68,11 +77,14 @@ def _survey(call: Call) -> tuple[str, Event]:
         raise Refusal(f'The instrument "{instrument}" does not exist')
     if instrument not in call.project.surveys:
         raise Refusal(f'The instrument "{instrument}" has not been enabled as a survey')
-    return instrument, event_of(call, call.parameters.text("event"))
+    event = event_of(call, call.parameters.text("event"))
+    if instrument not in call.project.forms_at(event.event_id):
+        raise Refusal(f'The instrument "{instrument}" is not designated for the event "{event.unique_name}"')
+    return instrument, event
 
 
 def participant_list(call: Call) -> Answer:
-    """content=participantList: those who were or can be invited."""
+    """content=participantList: those who were or can be invited, which are the records in the event's arm."""
     call.require("manage_survey_participants", "You do not have Manage Survey Participants privileges")
     instrument, event = _survey(call)
     keys = (
@@ -81,7 +93,7 @@ def participant_list(call: Call) -> Answer:
     )  # fmt: skip
     group = call.project.user(call.username).group
     seen = (record for record in call.project.records if not group or record.group == group)
-    rows = [_participant(call, record, instrument, event) for record in seen]
+    rows = [_participant(call, record, instrument, event) for record in seen if _is_in(call, record, event)]
     return call.table(Table(keys, rows, root="items"))
 
 
