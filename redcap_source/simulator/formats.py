@@ -38,11 +38,13 @@ class Table:
     json_joint: str = ","
     # The user export ends without a newline.
     csv_end: str = "\n"
+    # What repeats is listed with labels that hold blanks bare.
+    quotes_blanks: bool = True
 
 
-def quoted(cell: str, delimiter: str = ",") -> str:
-    """A CSV cell, quoted as REDCap does."""
-    if NEEDS_QUOTES.search(cell) or delimiter in cell:
+def quoted(cell: str, delimiter: str = ",", *, blanks: bool = True) -> str:
+    """A CSV cell, quoted as REDCap does; a few answers leave a cell bare that only holds blanks."""
+    if NEEDS_QUOTES.search(cell if blanks else cell.replace(" ", "")) or delimiter in cell:
         return '"' + cell.replace('"', '""') + '"'
     return cell
 
@@ -96,15 +98,16 @@ def _csv(table: Table, delimiter: str) -> str:
     if not table.rows:
         return delimiter.join(table.keys) + table.csv_end if table.root != "records" else "\n"
     lines = [delimiter.join(table.keys)]
-    lines += [delimiter.join(_csv_cell(row.get(key), delimiter) for key in table.keys) for row in table.rows]
+    blanks = table.quotes_blanks
+    lines += [delimiter.join(_csv_cell(row.get(key), delimiter, blanks) for key in table.keys) for row in table.rows]
     return "\n".join(lines) + table.csv_end
 
 
-def _csv_cell(cell: Cell, delimiter: str) -> str:
+def _csv_cell(cell: Cell, delimiter: str, blanks: bool) -> str:
     if isinstance(cell, Mapping):
         # Rights by instrument are one cell, always in quotes.
         return '"' + ",".join(f"{form}:{right}" for form, right in cell.items()) + '"'
-    return "" if cell is None else quoted(str(cell), delimiter)
+    return "" if cell is None else quoted(str(cell), delimiter, blanks=blanks)
 
 
 def _xml(table: Table) -> str:

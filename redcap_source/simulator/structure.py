@@ -115,7 +115,7 @@ def repeating_forms_events(project: Project) -> Table:
             label = project.repeating_forms.get((event.event_id, form))
             if label is not None:
                 rows.append({"event_name": event.unique_name, "form_name": form, "custom_form_label": label})
-    return Table(keys, [{key: row[key] for key in keys} for row in rows], root="items")
+    return Table(keys, [{key: row[key] for key in keys} for row in rows], root="items", quotes_blanks=False)
 
 
 def refuse_classic(project: Project, what: str) -> None:

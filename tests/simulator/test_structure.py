@@ -136,3 +136,22 @@ def test_variants_are_switchable(asker, simulator):
     assert "day_offset" in ask.json(content="event")[0]
     assert "record" not in ask.json(content="log")[0]
     assert ask.raw(token="x")[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("label", "cell"),
+    [
+        ("[weight_date] [weight_time]", "[weight_date] [weight_time]"),
+        ("[sbp], [dbp]", '"[sbp], [dbp]"'),
+        ('the "first" one', '"the ""first"" one"'),
+        ("two\nlines", '"two\nlines"'),
+    ],
+)
+def test_the_label_of_what_repeats_is_not_quoted_for_its_blanks(asker, label, cell):
+    project = classic()
+    project.repeating_forms = {(project.events[0].event_id, "visit"): label}
+    ask = asker(project)
+    body = ask(content="repeatingFormsEvents", format="csv")
+    assert body == f"form_name,custom_form_label\nvisit,{cell}\n"
+    assert ask(content="repeatingFormsEvents", format="csv", data=body) == "1"
+    assert project.repeating_forms == {(project.events[0].event_id, "visit"): label}
