@@ -186,12 +186,12 @@ def _group_asked(call: Call) -> str:
 _USERS = _with_right(
     "user_rights",
     "You do not have User Rights privileges",
-    _table(lambda call: user_answers.users(call.project, call.behaviour), "Export users (API)"),
+    _table(lambda call: user_answers.users(call.project, call.behaviour, call.site.version), "Export users (API)"),
 )
 _ROLES = _with_right(
     "user_rights",
     "You do not have User Rights privileges",
-    _table(lambda call: user_answers.roles(call.project, call.behaviour), "Export user roles (API)"),
+    _table(lambda call: user_answers.roles(call.project, call.behaviour, call.site.version), "Export user roles (API)"),
 )
 _ROLE_MAPPING = _with_right(
     "user_rights",

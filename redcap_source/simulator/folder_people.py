@@ -30,7 +30,14 @@ def take_people(project: Project, table: Tables) -> None:
     for row in table("users") or []:
         user = _user(row)
         project.users[user.username] = user
+    _take_settings_of_rights(project, table("users") or table("user_roles") or [])
     _assign(project, table("user_role_assignments") or [], table("user_dag_mapping") or [])
+
+
+def _take_settings_of_rights(project: Project, rows: Rows) -> None:
+    # A server lists these rights where the project has what they are about.
+    project.mycap_enabled |= any("mycap_participants" in row for row in rows)
+    project.data_resolution_enabled |= any("data_quality_resolution" in row for row in rows)
 
 
 def _take_group(project: Project, row: dict[str, str]) -> None:

@@ -64,6 +64,7 @@ def project_from_xml(content: bytes, source: str) -> Project:
     variables = _required(study, "GlobalVariables", source)
     settings = _settings(variables)
     project = Project(dictionary=_dictionary(version, source), settings=settings)
+    project.mycap_enabled = _text(variables, f"{REDCAP}MyCapEnabled") == "1"
     project.set_missing_codes(_text(variables, f"{REDCAP}MissingDataCodes"))
     _take_events(project, version)
     _take_repeats(project, variables)

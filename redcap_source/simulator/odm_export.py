@@ -71,6 +71,7 @@ def _head(project: Project, oid: str, at: str, version: str) -> str:
     settings = "".join(
         f"\t<redcap:{tag}>{xml_escaped(str(project.settings[name]))}</redcap:{tag}>\n" for tag, name in _SETTINGS
     )
+    settings += f"\t<redcap:MyCapEnabled>{int(project.mycap_enabled)}</redcap:MyCapEnabled>\n"
     return (
         f'{XML_HEAD}\n<ODM xmlns="http://www.cdisc.org/ns/odm/v1.3" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" '
         'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:redcap="https://projectredcap.org" '

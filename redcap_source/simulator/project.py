@@ -148,6 +148,9 @@ class Project:
     folders: dict[int, Folder] = field(default_factory=dict)
     repository: dict[int, RepositoryFile] = field(default_factory=dict)
     log: Log = field(default_factory=Log)
+    # Two settings that no answer of project information shows, though the rights that come with them are listed.
+    mycap_enabled: bool = False
+    data_resolution_enabled: bool = False
     name: str = ""
     api_user: str = ""
     lock: RLock = field(default_factory=RLock)

@@ -89,6 +89,8 @@ def project_state(project: Project) -> dict[str, Any]:
         "name": project.name,
         "api_user": project.api_user,
         "settings": project.settings,
+        "mycap_enabled": project.mycap_enabled,
+        "data_resolution_enabled": project.data_resolution_enabled,
         "fields": [asdict(field) for field in dictionary.fields],
         "form_labels": dictionary.form_labels,
         "missing_codes": dictionary.missing_codes,
@@ -168,6 +170,8 @@ def project_from_state(state: Mapping[str, Any], lines: Mapping[str, str]) -> Pr
         files={number: _file(*stored) for number, *stored in state["files"]},
         folders={number: Folder(**folder) for number, folder in state["folders"]},
         repository={n: RepositoryFile(_file(*stored), folder) for n, folder, *stored in state["repository"]},
+        mycap_enabled=state.get("mycap_enabled", False),
+        data_resolution_enabled=state.get("data_resolution_enabled", False),
         name=state["name"],
         api_user=state["api_user"],
     )

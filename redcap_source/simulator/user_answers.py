@@ -5,30 +5,34 @@ from __future__ import annotations
 from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.formats import Row, Table
 from redcap_source.simulator.project import Project
-from redcap_source.simulator.users import OPTIONAL_RIGHTS, RANDOMIZATION_RIGHTS, RIGHTS, Rights, User
+from redcap_source.simulator.users import ORDER, RANDOMIZATION_RIGHTS, Rights, User
+from redcap_source.simulator.versions import RIGHTS_SINCE, is_known
 
 _FORM_CODES = {0: 128, 1: 130, 2: 129, 3: 138}
 
 
-def users(project: Project, behaviour: Behaviour) -> Table:
+def users(project: Project, behaviour: Behaviour, version: str) -> Table:
     """The users with their effective rights."""
     people = ["username", "email", "firstname", "lastname", "expiration"]
     group_keys = ["data_access_group", "data_access_group_id", "data_access_group_label"]
-    keys = [*people, *group_keys, *_right_names(project), "forms", "forms_export"]
-    rows = [_user_row(project, user, behaviour) for user in project.users.values()]
+    keys = [*people, *group_keys, *_right_names(project, version), "forms", "forms_export"]
+    rows = [_user_row(project, user, behaviour, version) for user in project.users.values()]
     return Table(keys, rows, root="users", csv_end="")
 
 
-def _right_names(project: Project) -> list[str]:
-    granted = {right for user in project.users.values() for right in user.rights}
-    granted |= {right for role in project.roles.values() for right in role.rights}
-    randomized = RANDOMIZATION_RIGHTS if project.settings["randomization_enabled"] else ()
-    optional = [right for right in OPTIONAL_RIGHTS if right in randomized or
-                (right in granted and right not in RANDOMIZATION_RIGHTS)]  # fmt: skip
-    return [*RIGHTS, *optional]
+def _right_names(project: Project, version: str) -> list[str]:
+    """The rights a server lists: those of its version, and some only where the project has what they are about."""
+    left_out: set[str] = set()
+    if not project.mycap_enabled:
+        left_out.add("mycap_participants")
+    if not project.data_resolution_enabled:
+        left_out.add("data_quality_resolution")
+    if not project.settings["randomization_enabled"]:
+        left_out.update(RANDOMIZATION_RIGHTS)
+    return [right for right in ORDER if right not in left_out and is_known(RIGHTS_SINCE, right, version)]
 
 
-def _user_row(project: Project, user: User, behaviour: Behaviour) -> Row:
+def _user_row(project: Project, user: User, behaviour: Behaviour, version: str) -> Row:
     rights = project.rights_of(user.username)
     group = project.groups.get(user.group)
     return {
@@ -40,7 +44,7 @@ def _user_row(project: Project, user: User, behaviour: Behaviour) -> Row:
         "data_access_group": user.group,
         "data_access_group_id": group.group_id if group else "",
         "data_access_group_label": group.label if group else "",
-        **{right: _value(rights, right) for right in _right_names(project)},
+        **{right: _value(rights, right) for right in _right_names(project, version)},
         **form_rights(project, rights, behaviour),
     }
 
@@ -59,9 +63,9 @@ def form_rights(project: Project, rights: Rights, behaviour: Behaviour) -> dict[
     return {"forms": views, "forms_export": {**everywhere, **rights.forms_export}}
 
 
-def roles(project: Project, behaviour: Behaviour) -> Table:
+def roles(project: Project, behaviour: Behaviour, version: str) -> Table:
     """The user roles and their rights."""
-    names = _right_names(project)
+    names = _right_names(project, version)
     keys = ["unique_role_name", "role_label", *names, "forms", "forms_export"]
     rows: list[Row] = []
     for role in project.roles.values():

@@ -14,6 +14,11 @@ RIGHTS = (
 )  # fmt: skip
 RANDOMIZATION_RIGHTS = ("random_setup", "random_dashboard", "random_perform")
 OPTIONAL_RIGHTS = ("mycap_participants", "data_quality_resolution", *RANDOMIZATION_RIGHTS)
+# All of them in the order of the user export.
+ORDER = (
+    *RIGHTS[: RIGHTS.index("data_quality_execute") + 1], "data_quality_resolution",
+    *RIGHTS[RIGHTS.index("data_quality_execute") + 1 :], "mycap_participants", *RANDOMIZATION_RIGHTS,
+)  # fmt: skip
 ALL_RIGHTS = dict.fromkeys((*RIGHTS, *RANDOMIZATION_RIGHTS), 1)
 
 NO_EXPORT, FULL_EXPORT, DEIDENTIFIED, NO_IDENTIFIERS = 0, 1, 2, 3
