@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from redcap_source.simulator import (
     file_answers,
+    pdf_answers,
     project_answers,
     record_answers,
     record_writes,
@@ -20,7 +21,7 @@ from redcap_source.simulator import (
 )
 from redcap_source.simulator.call import Answer, Call, return_format_of, text_answer
 from redcap_source.simulator.errors import NO_API_PERMISSION, Refusal
-from redcap_source.simulator.formats import Row, Table, error_text
+from redcap_source.simulator.formats import CONTENT_TYPES, Row, Table, error_text
 from redcap_source.simulator.log import MINUTE, log_minute
 from redcap_source.simulator.parameters import Parameters
 from redcap_source.simulator.site import Site
@@ -28,6 +29,7 @@ from redcap_source.simulator.site import Site
 Handler = Callable[[Call], Answer]
 
 BAD_CONTENT = 'The value of the parameter "content" is not valid'
+BAD_FORMAT_NAME = 'The value of the parameter "format" is not valid'
 
 
 def answer(site: Site, parameters: Parameters) -> Answer:
@@ -38,6 +40,7 @@ def answer(site: Site, parameters: Parameters) -> Answer:
         if isinstance(call, Answer):
             return call
         handler = _handler(parameters)
+        _refuse_unknown_format(call)
         with call.project.lock:
             return handler(call)
     except Refusal as refusal:
@@ -87,6 +90,12 @@ def _handler(parameters: Parameters) -> Handler:
     if any(content == known for known, _ in HANDLERS):
         raise Refusal('The value of the parameter "action" is not valid')
     raise Refusal(BAD_CONTENT)
+
+
+def _refuse_unknown_format(call: Call) -> None:
+    asked = call.parameters.text("format").lower()
+    if asked and asked not in CONTENT_TYPES and call.behaviour.unknown_format == "refuse":
+        raise Refusal(BAD_FORMAT_NAME)
 
 
 def _version(call: Call) -> Answer:
@@ -274,7 +283,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("fileRepository", "export"): file_answers.export_document,
     ("fileRepository", "import"): file_answers.import_document,
     ("fileRepository", "delete"): file_answers.delete_document,
-    ("pdf", "export"): survey_answers.pdf,
+    ("pdf", "export"): pdf_answers.pdf,
     ("surveyLink", "export"): survey_answers.survey_link,
     ("surveyQueueLink", "export"): survey_answers.survey_queue_link,
     ("surveyReturnCode", "export"): survey_answers.survey_return_code,

@@ -18,15 +18,17 @@ class Behaviour:
     bad_token_status: Literal[401, 403] = 403
     # Servers of the 6.x line ignored unknown names in `fields`, `forms`, `events`; current ones refuse.
     unknown_names: Literal["refuse", "ignore"] = "refuse"
+    # A format that is none, such as yaml, is refused, or counts as the default, which is XML.
+    unknown_format: Literal["refuse", "xml"] = "refuse"
     # Old servers put the literal text [document] where newer ones put the file's name.
     file_value: Literal["name", "document"] = "name"
     # The help text describes 0/1 rows; recorded answers hold one row per checked code.
     eav_checkbox: Literal["codes", "columns"] = "codes"
     # PHP escapes what is not ASCII unless told otherwise.
     json_unicode: Literal["escaped", "raw"] = "escaped"
-    # The edges of dateRange are unrecorded: begin counts, end does not, unless switched.
+    # The edges of dateRange are unrecorded: the seconds of begin and end probably count, unless switched.
     date_range_begin_inclusive: bool = True
-    date_range_end_inclusive: bool = False
+    date_range_end_inclusive: bool = True
     # Renames and moves between data access groups need not write a data row in the log.
     date_range_sees_renames: bool = False
     date_range_sees_dag_moves: bool = False

@@ -40,10 +40,12 @@ CONTROL_PATH = "/_simulator/"
 # What a struck request counts as; a connection that was lost has no status.
 _STATUSES = {"429": 429, "500": 500, "memory": 500, "502": 502, "503": 503, "504": 504, "reset": 0, "hang": 0}
 _STATUSES |= {"busy": 503, "redirect": 301}
+# As Apache writes it.
 NOT_FOUND = (
-    '<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n'
-    "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
+    '<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n<html><head>\n<title>404 Not Found</title>\n'
+    "</head><body>\n<h1>Not Found</h1>\n<p>The requested URL was not found on this server.</p>\n</body></html>\n"
 )
+API_PATHS = ("/api", "/api/", "/api/index.php")
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _not_implemented(self) -> None:
         self._drain()
+        if self.path.split("?")[0] not in API_PATHS and not self.path.startswith(CONTROL_PATH):
+            self._not_found()
+            return
         text = f"{XML_HEAD}<hash><error>The requested method is not implemented.</error></hash>"
         self._send_whole(501, "text/xml; charset=utf-8", text.encode())
 
@@ -150,7 +155,16 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path.split("?")[0] in ("/api/", "/api/index.php"):
             self._serve(body)
         else:
-            self._send_whole(404, "text/html; charset=iso-8859-1", NOT_FOUND.encode())
+            self._not_found()
+
+    def _not_found(self) -> None:
+        # No page of REDCap's, so none of its headers.
+        self.send_response(404)
+        self.send_header("Content-Length", str(len(NOT_FOUND)))
+        self.send_header("Content-Type", "text/html; charset=iso-8859-1")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(NOT_FOUND.encode())
 
     def _drain(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():

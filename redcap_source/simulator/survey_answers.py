@@ -1,4 +1,4 @@
-"""Surveys and paper: links, codes, participants, and PDFs of instruments."""
+"""Surveys: links, codes and participants."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from redcap_source.simulator.formats import Row, Table
 from redcap_source.simulator.project import Event
 from redcap_source.simulator.record_writes import event_of
 from redcap_source.simulator.records import Record
-from redcap_source.simulator.rights import exportable_columns
 
 _CODE = "ABCDEFGHJKLMNPRTWXY346789"
 
@@ -22,7 +21,7 @@ def survey_link(call: Call) -> Answer:
 
 def survey_queue_link(call: Call) -> Answer:
     """content=surveyQueueLink."""
-    record = _record(call)
+    record = record_named(call)
     if not call.project.surveys:
         raise Refusal("The survey queue is not enabled in this project")
     return call.text(f"{_surveys(call)}?sq={_code(10, 'queue', call.project.name, record.id)}")
@@ -47,7 +46,7 @@ def _code(length: int, *parts: str) -> str:
     return "".join(_CODE[byte % len(_CODE)] for byte in digest[:length])
 
 
-def _record(call: Call, event: Event | None = None) -> Record:
+def record_named(call: Call, event: Event | None = None) -> Record:
     """The record a request names, which must exist, and in the arm of the event if one is named."""
     name = call.parameters.text("record")
     record = call.project.records.get(name)
@@ -65,9 +64,9 @@ def _is_in(call: Call, record: Record, event: Event) -> bool:
 
 def _response(call: Call) -> tuple[str, ...]:
     # The record first, as its absence is what a real server was seen to complain of.
-    _record(call)
+    record_named(call)
     instrument, event = _survey(call)
-    record = _record(call, event)
+    record = record_named(call, event)
     return (call.project.name, record.id, instrument, event.unique_name, call.parameters.text("repeat_instance", "1"))
 
 
@@ -114,40 +113,3 @@ def _participant(call: Call, record: Record, instrument: str, event: Event) -> R
         "survey_access_code": _code(9, "access", *parts),
         "survey_link": f"{_surveys(call)}?s={_code(10, 'link', *parts)}",
     }
-
-
-def pdf(call: Call) -> Answer:
-    """content=pdf: a page that names what was asked for."""
-    call.require("api_export", "You do not have API Export privileges")
-    instrument = call.parameters.text("instrument")
-    if instrument and instrument not in call.project.dictionary.forms:
-        raise Refusal(f'The instrument "{instrument}" does not exist')
-    if "record" in call.parameters and call.parameters.text("record"):
-        _record(call)
-    everything = "allRecords" in call.parameters or "allrecords" in call.parameters
-    if everything or call.parameters.text("record"):
-        # Raises for users who may export nothing.
-        exportable_columns(call.project.dictionary, call.project.rights_of(call.username), ())
-    words = f"{call.project.title} {instrument} {'all records' if everything else call.parameters.text('record')}"
-    # A real server announces its PDFs as HTML.
-    return Answer(_page(words), 200, "text/html; charset=UTF-8")
-
-
-def _page(words: str) -> bytes:
-    shown = words.encode("latin-1", "replace").replace(b"\\", b" ").replace(b"(", b"[").replace(b")", b"]")
-    stream = b"BT /F1 12 Tf 72 720 Td (%b) Tj ET" % shown
-    objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R"
-        b" /Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>",
-        b"<< /Length %d >>\nstream\n%b\nendstream" % (len(stream), stream),
-    ]
-    body, places = b"%PDF-1.4\n", []
-    for number, content in enumerate(objects, start=1):
-        places.append(len(body))
-        body += b"%d 0 obj\n%b\nendobj\n" % (number, content)
-    table = b"".join(b"%010d 00000 n \n" % place for place in places)
-    head = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
-    tail = b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, len(body))
-    return body + head + table + tail

@@ -84,9 +84,10 @@ def _form_rights(project: Project, old: Mapping[str, int], row: Row, key: str, w
             raise Refusal(
                 f'The form named "{form}" is incorrect for the {whose} The form does not exist in this project.'
             )
-    # Who is given rights to some instruments has none to the others.
     others = dict.fromkeys(project.dictionary.forms, 0)
-    return {**others, **old, **{form: int(right) for form, right in given.items() if right.isdecimal()}}
+    # Rights that are sent are sent whole: an instrument that is left out, or blank, gets no access.
+    kept = {} if key in row else old
+    return {**others, **kept, **{form: int(right) for form, right in given.items() if right.isdecimal()}}
 
 
 def delete_users(call: Call) -> Answer:

@@ -73,7 +73,8 @@ def test_the_date_range_answers_from_the_log_to_the_second(frozen):
     ask.project.delete("3")
     assert touched("2024-07-01 00:00:00") == ["1", "2"]
     assert touched("2024-07-01 12:00:31") == ["2"]
-    assert touched("2024-07-01 12:00:30", "2024-07-01 12:00:40") == ["1"]
+    assert touched("2024-07-01 12:00:30", "2024-07-01 12:00:39") == ["1"]
+    assert touched("2024-07-01 12:00:30", "2024-07-01 12:00:40") == ["1", "2"]
     assert touched("2000-01-01 00:00:00") == ["1", "2"]
 
 
