@@ -24,6 +24,13 @@ class Behaviour:
     file_value: Literal["name", "document"] = "name"
     # The help text describes 0/1 rows; recorded answers hold one row per checked code.
     eav_checkbox: Literal["codes", "columns"] = "codes"
+    # The fields of a row in EAV answers: in the dictionary's order, on some servers with the calculated ones last, as
+    # in every recorded answer; or in the order in which their values were stored.
+    eav_order: Literal["calculated_last", "dictionary", "stored"] = "calculated_last"
+    # Whether the content type of a file ends with `;charset=UTF-8`.
+    file_charset: bool = True
+    # What a report shows in place of a line break that was stored as CRLF.
+    report_crlf: Literal["one_blank", "two_blanks"] = "one_blank"
     # PHP escapes what is not ASCII unless told otherwise.
     json_unicode: Literal["escaped", "raw"] = "escaped"
     # The edges of dateRange are unrecorded: the seconds of begin and end probably count, unless switched.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.dictionary import STATUS_LABELS, Column, Dictionary
@@ -48,7 +48,7 @@ def _keys(project: Project) -> list[str]:
 
 
 class _Rows:
-    """The names and values of each slot, in the order in which they were stored."""
+    """The names and values of each slot, in the order that the server plays."""
 
     def __init__(self, project: Project, selection: Selection, style: Style, behaviour: Behaviour) -> None:
         self._project = project
@@ -56,6 +56,7 @@ class _Rows:
         self._label = style.label
         self._by_code = behaviour.eav_checkbox == "codes"
         self._columns = {column.name: column for column in selection.columns}
+        self._rank = _ranks(project.dictionary, selection.columns, behaviour)
         self._events = {event.event_id: event for event in project.events}
         # Columns whose stored value is shown as it is, under its own name.
         self._plain = frozenset(
@@ -66,11 +67,17 @@ class _Rows:
         if self._selection.with_record_id and not slot[1]:
             yield self._project.dictionary.record_id, self._record_id(record)
         plain, columns = self._plain, self._columns
-        for name, value in values.items():
+        for name, value in self._in_order(values):
             if name in plain:
                 yield name, value
             elif name in columns:
                 yield self._name_and_value(columns[name], value)
+
+    def _in_order(self, values: Values) -> Iterable[tuple[str, str]]:
+        rank = self._rank
+        if not rank:
+            return values.items()
+        return [(name, values[name]) for name in sorted(values.keys() & rank.keys(), key=rank.__getitem__)]
 
     def key_cells(self, record: Record, slot: Slot) -> list[str]:
         """The cells before name and value."""
@@ -95,6 +102,18 @@ class _Rows:
 
     def _shown(self, column: Column, value: str) -> str:
         return _labels(self._project.dictionary, column).get(value, value) if self._label else value
+
+
+def _ranks(dictionary: Dictionary, columns: Iterable[Column], behaviour: Behaviour) -> dict[str, int]:
+    """Where each column goes; none where values come as they were stored."""
+    if behaviour.eav_order == "stored":
+        return {}
+    chosen = {column.name for column in columns}
+    ordered = [column for column in dictionary.columns if column.name in chosen]
+    if behaviour.eav_order == "calculated_last":
+        calculated = {field.field_name for field in dictionary.calculated}
+        ordered.sort(key=lambda column: column.field in calculated)
+    return {column.name: at for at, column in enumerate(ordered)}
 
 
 def _labels(dictionary: Dictionary, column: Column) -> dict[str, str]:

@@ -39,7 +39,7 @@ def export_file(call: Call) -> Answer:
     if stored is None:
         raise Refusal(NO_FILE)
     call.note("export", "Download uploaded document (API) ", f"{place.field.field_name}", place.record.id)
-    return _download(stored)
+    return _download(call, stored)
 
 
 def _refuse_withheld(call: Call, place: _Place) -> None:
@@ -56,10 +56,11 @@ def _refuse_locked(place: _Place) -> None:
         raise Refusal(LOCKED_FORM)
 
 
-def _download(stored: StoredFile) -> Answer:
+def _download(call: Call, stored: StoredFile) -> Answer:
     # What would break out of the header is left out of the name.
     name = "".join(letter for letter in stored.name if letter not in '"\r\n' and ord(letter) >= 32)
-    header = f'{stored.mime_type}; name="{name}";charset=UTF-8'
+    charset = ";charset=UTF-8" if call.behaviour.file_charset else ""
+    header = f'{stored.mime_type}; name="{name}"{charset}'
     return Answer(stored.content, 200, header.encode("utf-8").decode("latin-1"))
 
 
@@ -186,7 +187,7 @@ def _role_meant(call: Call) -> str:
 def export_document(call: Call) -> Answer:
     """content=fileRepository&action=export."""
     call.require("file_repository", NO_REPOSITORY)
-    return _download(call.project.repository[_document(call)].file)
+    return _download(call, call.project.repository[_document(call)].file)
 
 
 def import_document(call: Call) -> Answer:

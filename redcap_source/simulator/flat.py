@@ -193,7 +193,8 @@ class Sheet:
         if not self.style.folds_lines:
             return change
         shown = change or str
-        return lambda value: shown(value).replace("\r\n", "\n").replace("\n", " ")
+        crlf = "  " if self.behaviour.report_crlf == "two_blanks" else " "
+        return lambda value: shown(value).replace("\r\n", crlf).replace("\n", " ")
 
     def _labels(self, column: Column) -> dict[str, str]:
         dictionary = self.project.dictionary

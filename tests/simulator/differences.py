@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import get_args, get_type_hints
+
+from redcap_source.simulator import Behaviour
+
 RETYPED = "R retyped or made up the recording: its labels, words, numbers and tables stand for REDCap's"
 LATER = "the recording shows the project at another time than its XML"
 NOT_IN_XML = "a project XML does not hold this: event ids, the file repository"
@@ -66,14 +71,71 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("redcapexporter-avalanche", "users.csv"): "names were made anonymous by hand after recording, without quotes",
 }  # fmt: skip
 
+# A point on which live servers differ, or that nobody recorded, by its switch in `Behaviour`: what it is about.
+SWITCHES: dict[str, str] = {
+    "bad_token_status": "the status of an answer to a bad token: the help text says 401, recorded servers said 403",
+    "unknown_names": "names that do not exist in `fields`, `forms` and `events`: servers of the 6.x line ignored them",
+    "unknown_format": "a `format` that is none, such as yaml",
+    "file_value": "a file in a flat export: its name, or the text [document] on old servers",
+    "eav_checkbox": "checkboxes in EAV: rows of codes as recorded, or rows of 0 and 1 as the help text says",
+    "eav_order": "the order of a record's fields in EAV: recorded ones have the calculated fields last, others do not",
+    "file_charset": "`;charset=UTF-8` behind a file's content type, which one server sends and another does not",
+    "report_crlf": "a stored CRLF in a report: one blank, or two on one server",
+    "json_unicode": "what is not ASCII in JSON: escaped, or as it is",
+    "date_range_begin_inclusive": "whether the second of `dateRangeBegin` counts; unrecorded",
+    "date_range_end_inclusive": "whether the second of `dateRangeEnd` counts; probably it does",
+    "date_range_sees_renames": "whether a rename counts as a change for `dateRange…`",
+    "date_range_sees_dag_moves": "whether a move to another data access group counts as a change for `dateRange…`",
+    "id_only_instances": "whether a request for the record id alone returns instances of repeating instruments",
+    "log_begin_inclusive": "whether the minute of `beginTime` counts; unrecorded",
+    "log_end_inclusive": "whether the minute of `endTime` counts; unrecorded",
+    "log_has_record": "the `record` key of the log, which servers before 12 or 13 do not have",
+    "event_offsets": "day offsets in the export of events: old servers list them, later ones only with scheduling",
+    "form_right_codes": "rights by instrument: 0 to 3, or 128 and more, as servers since 15.6 may answer",
+    "role_values": "rights in the export of user roles: recorded as texts, in the export of users as numbers",
+    "import_calculated": "values for calculated fields in an import: passed over, or refused",
+    "import_checks_form_rights": "whether an import minds instruments that its user may only read",
+    "import_checks_limits": "whether an import minds limits, required fields and @READONLY, as the screen does",
+    "foreign_records": "records of another data access group than the user's: left out, or the request is refused",
+    "ids_ignore_case": "whether `A1` is found as `a1`, as MySQL may",
+    "noisy_project_creation": "warnings before the token of a new project, which one server sends",
+    "max_cells": "exports of more cells fail for want of memory; 0 is no limit",
+    "max_body_bytes": "longer requests are cut and answered with an empty error; 0 is no limit",
+    "rate_limit": "requests a minute; 0 is no limit",
+    "rate_limit_answer": "what happens past the limit: a page until the ban is lifted, or a 429 as proxies send it",
+}
+
 
 def table() -> str:
+    lines = [*_differences(), "", *_switches()]
+    return "\n".join(lines) + "\n"
+
+
+def _switches() -> list[str]:
+    lines = [
+        "## Where live servers differ among themselves",
+        "",
+        "Each point is a switch of `Behaviour`, which is handed to `Simulator(behaviour=…)`. The default is what a",
+        "current server was recorded to answer, where one was.",
+        "",
+        "| switch | what it is about | default | other values |",
+        "|---|---|---|---|",
+    ]
+    hints = get_type_hints(Behaviour)
+    for field in fields(Behaviour):
+        values = get_args(hints[field.name]) or ((True, False) if hints[field.name] is bool else ())
+        others = ", ".join(f"`{value}`" for value in values if value != field.default)
+        lines.append(f"| `{field.name}` | {SWITCHES[field.name]} | `{field.default}` | {others or 'any number'} |")
+    return lines
+
+
+def _differences() -> list[str]:
     lines = [
         "# Where the simulator differs from recorded answers",
         "",
         "Every recorded answer whose project and request are known is asked of the simulator by",
-        "`tests/simulator/test_recorded.py`. These are the ones that differ, and why; all others agree in every cell,",
-        "and to the byte where the recording is byte-exact. The test writes this table.",
+        "`tests/simulator/test_recorded.py`. These are the ones that differ, and why; all others agree in every cell",
+        "and in the order of their rows, to the byte where the recording is byte-exact. The test writes this table.",
         "",
         "| why it differs | answers |",
         "|---|---|",
@@ -87,4 +149,4 @@ def table() -> str:
             answers.setdefault(", ".join(names), []).append(project)
         told = "; ".join(f"{', '.join(projects)}: {names}" for names, projects in answers.items())
         lines.append(f"| {reason} | {told} |")
-    return "\n".join(lines) + "\n"
+    return lines

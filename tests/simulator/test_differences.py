@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
 
-from tests.simulator.differences import table
+from redcap_source.simulator import Behaviour
+from tests.simulator.differences import SWITCHES, table
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "simulator-differences.md"
+
+
+def test_every_switch_stands_in_the_docs():
+    assert set(SWITCHES) == {field.name for field in fields(Behaviour)}
 
 
 def test_the_table_in_the_docs_is_this_one():
