@@ -226,6 +226,10 @@ def simulate(
             "--faults", metavar="KIND[,OPTION=VALUE…]", help="A fault from the start, as 502,content=record,times=3."
         ),
     ] = None,
+    redcap_version: Annotated[
+        str | None,
+        typer.Option("--redcap-version", metavar="X.Y.Z", help="The version to play, which decides what is answered."),
+    ] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on loopback; 0 picks a free one.")] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with url and tokens once the simulator answers.")
@@ -233,6 +237,7 @@ def simulate(
 ) -> None:
     """Run a simulated REDCap on this machine until interrupted, to rehearse with made-up data or your own study."""
     from redcap_source.simulator.serve import serve
+    from redcap_source.simulator.versions import DEFAULT_VERSION
 
     serve(
         loads=[(name, Path(path)) for name, path in _pairs("--load", load)],
@@ -240,6 +245,7 @@ def simulate(
         tokens=dict(_pairs("--token", token)),
         faults=faults or (),
         super_token=super_token,
+        version=redcap_version or DEFAULT_VERSION,
         port=port,
         as_json=as_json,
         out=sys.stdout,

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import duckdb
@@ -31,6 +33,7 @@ def simulated():
     """`redcap-warehouse simulate` in a process of its own, and what it said when it answered."""
     command = [sys.executable, "-m", "pipelines.cli", "simulate", "--json"]
     command += ["--study", "classic", "--study", "repeating", "--records", "8", "--token", f"classic={CANARY_TOKEN}"]
+    command += ["--redcap-version", "15.8.2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         told = json.loads(process.stdout.readline())
         yield told
@@ -56,6 +59,14 @@ def test_the_simulator_tells_where_it_is(simulated):
     assert simulated["projects"]["classic"]["token"] == CANARY_TOKEN
     assert isinstance(simulated["projects"]["classic"]["project_id"], int)
     assert len(simulated["super_token"]) == 64
+
+
+def test_the_simulator_plays_the_version_that_was_asked_for(simulated, tmp_path):
+    asked = urllib.parse.urlencode({"token": CANARY_TOKEN, "content": "version"}).encode()
+    with urllib.request.urlopen(simulated["url"], asked, timeout=20) as answer:
+        assert answer.read() == b"15.8.2"
+    refused = run("simulate", "--study", "classic", "--redcap-version", "newest", cwd=tmp_path)
+    assert refused.returncode == 1 and "'newest' is no version of REDCap" in refused.stderr
 
 
 def test_sync_status_and_sql(workplace):

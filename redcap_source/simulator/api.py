@@ -25,6 +25,7 @@ from redcap_source.simulator.formats import CONTENT_TYPES, Row, Table, error_tex
 from redcap_source.simulator.log import MINUTE, log_minute
 from redcap_source.simulator.parameters import Parameters
 from redcap_source.simulator.site import Site
+from redcap_source.simulator.versions import METHODS_SINCE, is_from, keys_known
 
 Handler = Callable[[Call], Answer]
 
@@ -39,7 +40,7 @@ def answer(site: Site, parameters: Parameters) -> Answer:
         call = _call_of(site, parameters)
         if isinstance(call, Answer):
             return call
-        handler = _handler(parameters)
+        handler = _handler(parameters, site.version)
         _refuse_unknown_format(call)
         with call.project.lock:
             return handler(call)
@@ -82,12 +83,12 @@ def _super_answer(site: Site, parameters: Parameters) -> Answer:
     return handler(site, parameters)
 
 
-def _handler(parameters: Parameters) -> Handler:
+def _handler(parameters: Parameters, version: str) -> Handler:
     content, action = parameters.text("content"), action_of(parameters)
-    handler = HANDLERS.get((content, action))
-    if handler is not None:
-        return handler
-    if any(content == known for known, _ in HANDLERS):
+    known = {method for method in HANDLERS if is_from(version, METHODS_SINCE.get(method, ""))}
+    if (content, action) in known:
+        return HANDLERS[content, action]
+    if any(content == other for other, _ in known):
         raise Refusal('The value of the parameter "action" is not valid')
     raise Refusal(BAD_CONTENT)
 
@@ -152,7 +153,7 @@ def _metadata(call: Call) -> Table:
 def _project_info(call: Call) -> Answer:
     _require_export(call)
     call.note("manage", "Manage/Design ", "Export project information (API)")
-    return call.object(dict(structure.project_info(call.project)))  # type: ignore[arg-type]
+    return call.object(dict(structure.project_info(call.project, call.site.version)))  # type: ignore[arg-type]
 
 
 def _log(call: Call) -> Answer:
@@ -176,9 +177,9 @@ def _log_table(call: Call) -> Table:
     if group:
         members = {record.id for record in project.records if record.group == group}
         rows = [row for row in rows if row.record in members]
-    keys = ["timestamp", "username", "action", "details", "record"]
+    keys = keys_known("log", ("timestamp", "username", "action", "details", "record"), call.site.version)
     if not call.behaviour.log_has_record:
-        keys.pop()
+        keys = [key for key in keys if key != "record"]
     shown: list[Row] = [
         {"timestamp": r.at[:MINUTE], "username": r.user, "action": r.action, "details": r.details, "record": r.record}
         for r in rows
@@ -205,13 +206,15 @@ _ROLES = _with_right(
 _ROLE_MAPPING = _with_right(
     "user_rights",
     "You do not have User Rights privileges",
-    _table(lambda call: user_answers.role_mapping(call.project), "Export user role assignments (API)"),
+    _table(
+        lambda call: user_answers.role_mapping(call.project, call.site.version), "Export user role assignments (API)"
+    ),
 )
 _NO_GROUPS = "You do not have permission to use Data Access Groups"
 _GROUPS = _with_right(
     "data_access_groups",
     _NO_GROUPS,
-    _ungrouped(_table(lambda call: user_answers.groups(call.project), "Export DAGs (API)")),
+    _ungrouped(_table(lambda call: user_answers.groups(call.project, call.site.version), "Export DAGs (API)")),
 )
 _GROUP_MAPPING = _with_right("data_access_groups", _NO_GROUPS, _ungrouped(_table(
     lambda call: user_answers.group_mapping(call.project), "Export User-DAG assignments (API)")))  # fmt: skip

@@ -14,6 +14,7 @@ from redcap_source.simulator.record_writes import NO_IMPORT, event_of
 from redcap_source.simulator.records import Record, Slot
 from redcap_source.simulator.rights import NO_EXPORT_RIGHT, exportable_columns
 from redcap_source.simulator.saving import save
+from redcap_source.simulator.versions import keys_known
 
 NO_FILE = "There is no file to download for this record"
 NO_REPOSITORY = "You do not have File Repository privileges"
@@ -113,17 +114,19 @@ def list_repository(call: Call) -> Answer:
     call.require("file_repository", NO_REPOSITORY)
     folder = _folder(call)
     rows: list[Row] = [
-        {"folder_id": number, "name": known.name}
+        {"folder_id": number, "name": known.name, "role": known.role, "dag": known.group}
         for number, known in call.project.folders.items()
         if known.parent == folder and _may_enter(call, known)
     ]
     rows += [
-        {"doc_id": number, "name": known.file.name}
+        {"doc_id": number, "name": known.file.name, "role": "", "dag": ""}
         for number, known in call.project.repository.items()
         if known.folder == folder
     ]
     call.note("manage", "Manage/Design ", "List files in File Repository (API)")
-    return call.table(Table(("folder_id", "doc_id", "name"), rows, root="items"))
+    keys = keys_known("fileRepository", ("folder_id", "doc_id", "name", "role", "dag"), call.site.version)
+    shown: list[Row] = [{key: row[key] for key in keys if key in row} for row in rows]
+    return call.table(Table(keys, shown, root="items"))
 
 
 def _folder(call: Call) -> int:

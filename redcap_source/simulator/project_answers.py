@@ -17,6 +17,7 @@ from redcap_source.simulator.project import NEW_SETTINGS, Project
 from redcap_source.simulator.record_writes import NO_IMPORT
 from redcap_source.simulator.selection import selection_of
 from redcap_source.simulator.site import Site
+from redcap_source.simulator.versions import keys_known
 
 SETTABLE = frozenset(
     name
@@ -34,7 +35,8 @@ def import_settings(call: Call) -> Answer:
     call.require("api_import", NO_IMPORT)
     call.require("design", "You do not have Project Design and Setup privileges")
     given = [(name, value) for row in _settings_rows(call.parameters) for name, value in row.items()]
-    taken = [(name, value) for name, value in given if name in SETTABLE]
+    settable = keys_known("project", SETTABLE, call.site.version)
+    taken = [(name, value) for name, value in given if name in settable]
     if not taken:
         raise Refusal(BAD_FORMAT)
     for name, value in taken:
@@ -69,8 +71,9 @@ def create_project(site: Site, parameters: Parameters) -> Answer:
     given = rows[0]
     _refuse_incomplete(given)
     project = _new_project(parameters.text("odm"))
+    settable = keys_known("project", SETTABLE, site.version)
     for name, value in given.items():
-        if name in SETTABLE:
+        if name in settable:
             project.settings[name] = _setting(name, value)
     token = site.new_project(project)
     noise = "<br /> Notice: debug output<br />" if site.behaviour.noisy_project_creation else ""

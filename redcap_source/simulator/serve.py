@@ -16,6 +16,7 @@ from redcap_source.simulator.faults import parse_fault
 from redcap_source.simulator.load import load_project
 from redcap_source.simulator.simulator import Simulator
 from redcap_source.simulator.studies import make_study
+from redcap_source.simulator.versions import DEFAULT_VERSION
 
 
 def serve(
@@ -27,13 +28,15 @@ def serve(
     as_json: bool,
     out: TextIO,
     faults: Iterable[str] = (),
+    version: str = DEFAULT_VERSION,
 ) -> None:
     """Serve files (name, path) and made-up studies (name, kind, records); say where, then wait for the end.
 
-    `faults` are armed from the start, each as `parse_fault` reads it.
+    `faults` are armed from the start, each as `parse_fault` reads it. `version` is the version of REDCap to play.
     """
     armed = [parse_fault(text) for text in faults]
-    simulator = Simulator(port=port, super_token=super_token or secrets.token_hex(32).upper(), faults=armed)
+    super_token = super_token or secrets.token_hex(32).upper()
+    simulator = Simulator(port=port, super_token=super_token, version=version, faults=armed)
     _add_all(simulator, loads, studies, tokens)
     done = threading.Event()
     previous = {number: signal.signal(number, _setter(done)) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -26,6 +26,7 @@ from redcap_source.simulator.project import Project
 from redcap_source.simulator.server import Back, Inquiry, listen
 from redcap_source.simulator.site import Site
 from redcap_source.simulator.state import read_state, save_state
+from redcap_source.simulator.versions import DEFAULT_VERSION, checked_version
 
 
 class Request(NamedTuple):
@@ -47,7 +48,7 @@ class Simulator:
         port: int = 0,
         time_zone: str = "America/Chicago",
         super_token: str | None = None,
-        version: str = "14.7.3",
+        version: str = DEFAULT_VERSION,
         *,
         clock: Callable[[], datetime] = utc_now,
         behaviour: Behaviour | None = None,
@@ -55,7 +56,7 @@ class Simulator:
         latency: tuple[float, float] = (0.0, 0.0),
         faults: Iterable[Fault] = (),
     ) -> None:
-        """`latency` is seconds a request and microseconds a cell, to imitate a real server's pace.
+        """`version` decides what is answered, `latency` is seconds a request and microseconds a cell, as a real pace.
 
         `faults` are armed from the first request on.
         """
@@ -72,7 +73,10 @@ class Simulator:
         self._port = port
         self._gzip = gzip
         self._site = Site(
-            clock=self.clock, behaviour=behaviour or Behaviour(), version=version, super_token=super_token
+            clock=self.clock,
+            behaviour=behaviour or Behaviour(),
+            version=checked_version(version),
+            super_token=super_token,
         )
         self._site.new_project = self._created
         self._handles: dict[str, ProjectHandle] = {}
@@ -90,6 +94,15 @@ class Simulator:
     @behaviour.setter
     def behaviour(self, behaviour: Behaviour) -> None:
         self._site.behaviour = behaviour
+
+    @property
+    def version(self) -> str:
+        """The version of REDCap that is played; set it to rehearse an upgrade."""
+        return self._site.version
+
+    @version.setter
+    def version(self, version: str) -> None:
+        self._site.version = checked_version(version)
 
     @property
     def url(self) -> str:

@@ -10,6 +10,7 @@ from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.formats import Row, Table
 from redcap_source.simulator.project import Event, Project
 from redcap_source.simulator.selection import refuse_unknown
+from redcap_source.simulator.versions import keys_known
 
 NO_REPEATS = (
     "You cannot export repeating instruments and events because the project does not contain any repeating "
@@ -128,7 +129,8 @@ def _chosen(arm: int, chosen: Sequence[str]) -> bool:
     return not chosen or str(arm) in chosen
 
 
-def project_info(project: Project) -> Row:
-    """The project's settings."""
+def project_info(project: Project, version: str) -> Row:
+    """The project's settings that a server of that version knows."""
     project.refresh()
-    return dict(project.settings) | {"is_longitudinal": int(project.is_longitudinal)}
+    settings = dict(project.settings) | {"is_longitudinal": int(project.is_longitudinal)}
+    return {key: settings[key] for key in keys_known("project", settings, version)}

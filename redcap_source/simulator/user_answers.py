@@ -6,18 +6,24 @@ from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.formats import Row, Table
 from redcap_source.simulator.project import Project
 from redcap_source.simulator.users import ORDER, RANDOMIZATION_RIGHTS, Rights, User
-from redcap_source.simulator.versions import RIGHTS_SINCE, is_known
+from redcap_source.simulator.versions import EXPORT_RIGHTS_BY_INSTRUMENT, RIGHTS_SINCE, is_from, is_known, keys_known
 
+_FROM_NARROW = (0, 2, 3, 1)
 _FORM_CODES = {0: 128, 1: 130, 2: 129, 3: 138}
 
 
 def users(project: Project, behaviour: Behaviour, version: str) -> Table:
     """The users with their effective rights."""
     people = ["username", "email", "firstname", "lastname", "expiration"]
-    group_keys = ["data_access_group", "data_access_group_id", "data_access_group_label"]
-    keys = [*people, *group_keys, *_right_names(project, version), "forms", "forms_export"]
+    groups = ["data_access_group", "data_access_group_id", "data_access_group_label"]
+    names = [*people, *groups, *_right_names(project, version), *_instrument_keys(version)]
+    keys = keys_known("user", names, version)
     rows = [_user_row(project, user, behaviour, version) for user in project.users.values()]
-    return Table(keys, rows, root="users", csv_end="")
+    return Table(keys, [{key: row[key] for key in keys} for row in rows], root="users", csv_end="")
+
+
+def _instrument_keys(version: str) -> tuple[str, str]:
+    return ("forms", "forms_export") if is_from(version, EXPORT_RIGHTS_BY_INSTRUMENT) else ("data_export", "forms")
 
 
 def _right_names(project: Project, version: str) -> list[str]:
@@ -53,20 +59,23 @@ def _value(rights: Rights, right: str) -> int:
     return rights.rights.get(right, 1 if rights.everything else 0)
 
 
-def form_rights(project: Project, rights: Rights, behaviour: Behaviour) -> dict[str, dict[str, int]]:
-    """View and export rights by instrument."""
+def form_rights(project: Project, rights: Rights, behaviour: Behaviour) -> dict[str, dict[str, int] | int]:
+    """View and export rights by instrument, and the right to export that older servers have for all of them."""
     # As they are stored: in the order in which they were given, also of instruments that are gone.
     everywhere = dict.fromkeys(project.dictionary.forms, 1) if rights.everything else {}
     views = {**everywhere, **rights.forms}
     if behaviour.form_right_codes == "since_15_6":
         views = {form: _FORM_CODES.get(right, right) for form, right in views.items()}
-    return {"forms": views, "forms_export": {**everywhere, **rights.forms_export}}
+    exports = {**everywhere, **rights.forms_export}
+    # Older servers have one right for all instruments; what is told is the narrowest.
+    narrowest = min(exports.values(), key=_FROM_NARROW.index, default=0)
+    return {"forms": views, "forms_export": exports, "data_export": narrowest}
 
 
 def roles(project: Project, behaviour: Behaviour, version: str) -> Table:
     """The user roles and their rights."""
     names = _right_names(project, version)
-    keys = ["unique_role_name", "role_label", *names, "forms", "forms_export"]
+    keys = ["unique_role_name", "role_label", *names, *_instrument_keys(version)]
     rows: list[Row] = []
     for role in project.roles.values():
         rights = Rights(role.rights, role.forms, role.forms_export)
@@ -74,22 +83,22 @@ def roles(project: Project, behaviour: Behaviour, version: str) -> Table:
         values = {right: shown(role.rights.get(right, 0)) for right in names}
         row: dict[str, object] = {"unique_role_name": role.unique_name, "role_label": role.label, **values}
         rows.append({**row, **form_rights(project, rights, behaviour)})  # type: ignore[dict-item]
-    return Table(keys, rows, root="userRoles", csv_end="")
+    return Table(keys, [{key: row[key] for key in keys} for row in rows], root="userRoles", csv_end="")
 
 
-def role_mapping(project: Project) -> Table:
+def role_mapping(project: Project, version: str) -> Table:
     """Which role each user has."""
-    keys = ("username", "unique_role_name", "data_access_group")
+    keys = keys_known("userRoleMapping", ("username", "unique_role_name", "data_access_group"), version)
     rows: list[Row] = [
         {"username": user.username, "unique_role_name": user.role, "data_access_group": user.group}
         for user in project.users.values()
     ]
-    return Table(keys, rows, root="items")
+    return Table(keys, [{key: row[key] for key in keys} for row in rows], root="items")
 
 
-def groups(project: Project) -> Table:
+def groups(project: Project, version: str) -> Table:
     """The data access groups."""
-    keys = ("data_access_group_name", "unique_group_name", "data_access_group_id")
+    keys = keys_known("dag", ("data_access_group_name", "unique_group_name", "data_access_group_id"), version)
     rows: list[Row] = [
         {
             "data_access_group_name": group.label,
@@ -98,7 +107,7 @@ def groups(project: Project) -> Table:
         }
         for group in project.groups.values()
     ]
-    return Table(keys, rows, root="dags")
+    return Table(keys, [{key: row[key] for key in keys} for row in rows], root="dags")
 
 
 def group_mapping(project: Project) -> Table:

@@ -6,6 +6,14 @@ from dataclasses import fields
 from typing import get_args, get_type_hints
 
 from redcap_source.simulator import Behaviour
+from redcap_source.simulator.versions import (
+    DEFAULT_VERSION,
+    EXPORT_RIGHTS_BY_INSTRUMENT,
+    KEYS_SINCE,
+    METHODS_SINCE,
+    RIGHTS_SINCE,
+    version_numbers,
+)
 
 RETYPED = "R retyped or made up the recording: its labels, words, numbers and tables stand for REDCap's"
 LATER = "the recording shows the project at another time than its XML"
@@ -107,7 +115,7 @@ SWITCHES: dict[str, str] = {
 
 
 def table() -> str:
-    lines = [*_differences(), "", *_switches()]
+    lines = [*_differences(), "", *_switches(), "", *_versions()]
     return "\n".join(lines) + "\n"
 
 
@@ -127,6 +135,25 @@ def _switches() -> list[str]:
         others = ", ".join(f"`{value}`" for value in values if value != field.default)
         lines.append(f"| `{field.name}` | {SWITCHES[field.name]} | `{field.default}` | {others or 'any number'} |")
     return lines
+
+
+def _versions() -> list[str]:
+    lines = [
+        "## What changes with the version",
+        "",
+        f"The simulator plays {DEFAULT_VERSION} unless `simulate --redcap-version` or `Simulator(version=…)` names",
+        "another. What came with a later version is left out: a key is not in the answer, a method does not exist, and",
+        "a setting is not counted when project information is imported.",
+        "",
+        "| from | content | what |",
+        "|---|---|---|",
+    ]
+    rows = [(since, content, f"`{key}`") for content, keys in KEYS_SINCE.items() for key, since in keys.items()]
+    rows += [(since, "user, userRole", f"`{right}`") for right, since in RIGHTS_SINCE.items()]
+    rows += [(since, content, f"the method: {action}") for (content, action), since in METHODS_SINCE.items()]
+    rows.append((EXPORT_RIGHTS_BY_INSTRUMENT, "user, userRole", "`forms_export`, in place of `data_export`"))
+    rows.sort(key=lambda row: (version_numbers(row[0]) or (0, 0, 0), row[1], row[2]))
+    return [*lines, *(f"| {' | '.join(row)} |" for row in rows)]
 
 
 def _differences() -> list[str]:

@@ -93,7 +93,8 @@ def ask_of():
             path, _, group = name.partition(" as ")
             version = folder / path / "version.json"
             known = json.loads(version.read_text())["redcap_version"] if version.exists() else None
-            simulator = Simulator(version=known or "14.7.3").start()
+            # Those of which nothing says the version list keys that came with 15.8.2 and 16.0.8.
+            simulator = Simulator(version=known or "16.0.8").start()
             servers.append(simulator)
             owner = {"redcapexporter-avalanche": "user2"}.get(name)
             handle = simulator.add_project(load_project(folder / path), name=name, owner=owner)
