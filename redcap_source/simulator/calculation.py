@@ -49,7 +49,7 @@ def _round(project: Project, record: Record, touched: list[Slot], now: datetime)
 
 def _concerned(project: Project, field: Field, slot: Slot, touched: list[Slot]) -> bool:
     # Another slot's calculation moves only if it looks beyond its own row.
-    expression = expression_of(field)
+    expression = expression_of(project, field)
     if expression is None:
         return False
     if slot in touched:
@@ -58,24 +58,25 @@ def _concerned(project: Project, field: Field, slot: Slot, touched: list[Slot]) 
 
 
 def _result(project: Project, record: Record, slot: Slot, field: Field, now: datetime) -> str | None:
-    expression = expression_of(field)
+    expression = expression_of(project, field)
     if expression is None:
         return None
     value = expression.value(lambda reference: value_at(project, record, slot, reference), now)
     return number_text(value)
 
 
-def expression_of(field: Field) -> logic.Logic | None:
+def expression_of(project: Project, field: Field) -> logic.Logic | None:
     """The parsed calculation of a field, if it is one that can be read."""
     tag = _TAG.search(field.field_annotation)
     if field.field_type != "calc" and tag is None:
         return None
-    return _parsed(tag[2] if tag is not None else field.select_choices_or_calculations)
+    text = tag[2] if tag is not None else field.select_choices_or_calculations
+    return _parsed(text, tuple(project.dictionary.missing_codes))
 
 
 @lru_cache(maxsize=4096)
-def _parsed(text: str) -> logic.Logic | None:
+def _parsed(text: str, missing_codes: tuple[str, ...]) -> logic.Logic | None:
     try:
-        return logic.parse(text)
+        return logic.parse(text, missing_codes)
     except logic.LogicError:
         return None

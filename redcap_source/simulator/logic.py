@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from redcap_source.simulator.logic_functions import FUNCTIONS, Value, as_number, is_true
+from redcap_source.simulator.logic_dates import DATE_FUNCTIONS
+from redcap_source.simulator.logic_functions import FUNCTIONS, Function, Value, as_number, is_true, said
 
 
 class Reference(NamedTuple):
@@ -37,6 +38,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_TRUTHS = {"true": 1.0, "false": 0.0}
 _CHECKBOX = re.compile(r"^([a-z0-9_]+)\(([^()]*)\)$", re.IGNORECASE)
 _COMMENT = re.compile(r"(?m)^\s*(//|#).*$")
 
@@ -61,9 +63,9 @@ class Logic:
         return is_true(self._node(look, now))
 
 
-def parse(text: str) -> Logic:
-    """Read an expression."""
-    reader = _Reader(_tokens(_COMMENT.sub("", text)))
+def parse(text: str, missing_codes: Collection[str] = ()) -> Logic:
+    """Read an expression of a project with these missing data codes."""
+    reader = _Reader(_tokens(_COMMENT.sub("", text)), missing_codes)
     node = reader.either()
     if reader.peek():
         raise LogicError(f"unexpected {reader.peek()!r}")
@@ -84,8 +86,9 @@ def _tokens(text: str) -> list[str]:
 class _Reader:
     """A recursive descent, loosest binding first."""
 
-    def __init__(self, tokens: list[str]) -> None:
+    def __init__(self, tokens: list[str], missing_codes: Collection[str]) -> None:
         self._tokens = tokens
+        self._functions = {**FUNCTIONS, **DATE_FUNCTIONS, **_missing_code_functions(missing_codes)}
         self._at = 0
         self.references: list[Reference] = []
 
@@ -169,9 +172,12 @@ class _Reader:
         return self._call(token)
 
     def _call(self, name: str) -> Node:
-        function = FUNCTIONS.get(name.lower())
-        if function is None or self.peek() != "(":
+        if name.lower() in _TRUTHS and self.peek() != "(":
+            truth = _TRUTHS[name.lower()]
+            return lambda look, now: truth
+        if name.lower() not in self._functions or self.peek() != "(":
             raise LogicError(f"unknown word {name!r}")
+        function, fewest, most = self._functions[name.lower()]
         self._take()
         arguments: list[Node] = []
         while self.peek() != ")":
@@ -181,7 +187,9 @@ class _Reader:
             elif self.peek() != ")":
                 raise LogicError("')' is missing")
         self._take()
-        return lambda look, now: function([argument(look, now) for argument in arguments], now)
+        if len(arguments) < fewest or (most is not None and len(arguments) > most):
+            raise LogicError(f"{name}() does not take {len(arguments)} arguments")
+        return _called(function, arguments)
 
     def _reference(self, token: str) -> Node:
         parts = [token[1:-1].strip()]
@@ -190,6 +198,29 @@ class _Reader:
         reference = _reference_of(parts)
         self.references.append(reference)
         return lambda look, now: look(reference)
+
+
+def _called(function: Function, arguments: Sequence[Node]) -> Node:
+    def node(look: Look, now: datetime) -> Value:
+        try:
+            return function([argument(look, now) for argument in arguments], now)
+        except (ArithmeticError, ValueError):
+            return ""  # no number, or none that there is
+
+    return node
+
+
+def _missing_code_functions(codes: Collection[str]) -> Mapping[str, tuple[Function, int, int | None]]:
+    def has(values: Sequence[Value], now: datetime) -> Value:
+        wanted = {code.strip() for code in str(values[1]).split(",")}
+        return said(values[0] in codes and values[0] in wanted)
+
+    return {
+        "isblankormissingcode": (lambda values, now: said(values[0] == "" or values[0] in codes), 1, 1),
+        "isblanknotmissingcode": (lambda values, now: said(values[0] == ""), 1, 1),
+        "ismissingcode": (lambda values, now: said(values[0] in codes), 1, 1),
+        "hasmissingcode": (has, 2, 2),
+    }
 
 
 def _reference_of(parts: list[str]) -> Reference:

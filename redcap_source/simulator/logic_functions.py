@@ -1,4 +1,4 @@
-"""The functions that REDCap's logic and calculations may call."""
+"""The functions that REDCap's logic and calculations may call, but for those on dates and on missing data codes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ Value = str | float
 Function = Callable[[Sequence[Value], datetime], Value]
 
 _NUMBER = re.compile(r"^\s*[-+]?(\d+\.?\d*|\.\d+)([Ee][-+]?\d+)?\s*$")
-_DAYS = {"y": 365.2425, "M": 30.44, "d": 1.0, "h": 1 / 24, "m": 1 / 1440, "s": 1 / 86400}
 
 
 def as_number(value: Value) -> float | None:
@@ -32,19 +31,6 @@ def number_text(value: Value) -> str:
     if isinstance(value, str):
         return value
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-
-
-def moment(value: Value, now: datetime) -> datetime | None:
-    """The date or time a value stands for."""
-    text = str(value).strip()
-    if text.lower() == "today":
-        return now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-    if text.lower() == "now":
-        return now.replace(tzinfo=None)
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:
-        return None
 
 
 def _numbers(values: Sequence[Value]) -> list[float]:
@@ -71,36 +57,42 @@ def _one(compute: Callable[[float], float]) -> Function:
 
 
 def _rounding(compute: Callable[[float], float]) -> Function:
+    """Rounding of what a number is without its sign: up is away from zero, down is towards it."""
+
     def function(values: Sequence[Value], now: datetime) -> Value:
-        numbers = [as_number(value) for value in values[:2]]
-        if not numbers or numbers[0] is None:
+        numbers = [as_number(value) for value in values]
+        if numbers[0] is None:
             return ""
         scale = 10.0 ** int(numbers[1] or 0) if len(numbers) > 1 else 1.0
-        return compute(numbers[0] * scale) / scale
+        return math.copysign(compute(abs(numbers[0]) * scale) / scale, numbers[0])
 
     return function
 
 
-def _half_away(number: float) -> float:
-    # PHP rounds halves away from zero; the nudge undoes binary noise such as 2.675 * 100.
-    return math.copysign(math.floor(abs(number) + 0.5 + 1e-9), number)
+# The nudge undoes binary noise such as 2.675 * 100.
+_NOISE = 1e-9
 
 
-def _datediff(values: Sequence[Value], now: datetime) -> Value:
-    first, second = moment(values[0], now), moment(values[1], now)
-    if first is None or second is None:
-        return ""
-    unit = str(values[2]) if len(values) > 2 else "d"
-    days = (second - first).total_seconds() / 86400 / _DAYS.get(unit, 1.0)
-    signed = any(str(value).lower() in ("true", "1") for value in values[3:])
-    return days if signed else abs(days)
+def _half_up(number: float) -> float:
+    return math.floor(number + 0.5 + _NOISE)
+
+
+def _log(values: Sequence[Value], now: datetime) -> Value:
+    number, base = as_number(values[0]), as_number(values[1]) if len(values) > 1 else math.e
+    return "" if number is None or base is None else math.log(number, base)
+
+
+def _mod(values: Sequence[Value], now: datetime) -> Value:
+    number, divisor = as_number(values[0]), as_number(values[1])
+    return "" if number is None or divisor is None else math.fmod(number, divisor)
 
 
 def _if(values: Sequence[Value], now: datetime) -> Value:
     return values[1] if is_true(values[0]) else (values[2] if len(values) > 2 else "")
 
 
-def _said(yes: bool) -> float:
+def said(yes: bool) -> float:
+    """A truth as a number."""
     return 1.0 if yes else 0.0
 
 
@@ -108,36 +100,38 @@ def _text(compute: Callable[..., Value]) -> Function:
     return lambda values, now: compute(*(number_text(value) for value in values))
 
 
-FUNCTIONS: Mapping[str, Function] = {
-    "round": _rounding(_half_away),
-    "roundup": _rounding(math.ceil),
-    "rounddown": _rounding(math.floor),
-    "abs": _one(abs),
-    "sqrt": _one(math.sqrt),
-    "exponential": _one(math.exp),
-    "log": _one(math.log),
-    "min": _many(min),
-    "max": _many(max),
-    "sum": _many(sum),
-    "mean": _many(statistics.fmean),
-    "median": _many(statistics.median),
-    "stdev": _many(lambda numbers: statistics.stdev(numbers) if len(numbers) > 1 else 0.0),
-    "datediff": _datediff,
-    "if": _if,
-    "isnumber": lambda values, now: _said(as_number(values[0]) is not None),
-    "isinteger": lambda values, now: _said(re.fullmatch(r"[-+]?\d+", str(values[0])) is not None),
-    "isblankormissingcode": lambda values, now: _said(values[0] == ""),
-    "contains": _text(lambda text, part: _said(part.lower() in text.lower())),
-    "not_contain": _text(lambda text, part: _said(part.lower() not in text.lower())),
-    "starts_with": _text(lambda text, part: _said(text.lower().startswith(part.lower()))),
-    "ends_with": _text(lambda text, part: _said(text.lower().endswith(part.lower()))),
-    "find": _text(lambda part, text: float(text.lower().find(part.lower()) + 1)),
-    "left": _text(lambda text, count: text[: int(count)]),
-    "right": _text(lambda text, count: text[-int(count) :]),
-    "mid": _text(lambda text, start, count: text[int(start) - 1 : int(start) - 1 + int(count)]),
-    "length": _text(lambda text: float(len(text))),
-    "concat": _text(lambda *parts: "".join(parts)),
-    "upper": _text(str.upper),
-    "lower": _text(str.lower),
-    "trim": _text(str.strip),
+# Functions by name, with the fewest and the most arguments they take; no most is any number.
+FUNCTIONS: Mapping[str, tuple[Function, int, int | None]] = {
+    "if": (_if, 2, 3),
+    "round": (_rounding(_half_up), 1, 2),
+    "roundup": (_rounding(lambda number: math.ceil(number - _NOISE)), 1, 2),
+    "rounddown": (_rounding(lambda number: math.floor(number + _NOISE)), 1, 2),
+    "abs": (_one(abs), 1, 1),
+    "sqrt": (_one(math.sqrt), 1, 1),
+    "exponential": (_one(math.exp), 1, 1),
+    "log": (_log, 1, 2),
+    "mod": (_mod, 2, 2),
+    "min": (_many(min), 1, None),
+    "max": (_many(max), 1, None),
+    "sum": (_many(sum), 1, None),
+    "mean": (_many(statistics.fmean), 1, None),
+    "median": (_many(statistics.median), 1, None),
+    "stdev": (_many(lambda numbers: statistics.stdev(numbers) if len(numbers) > 1 else 0.0), 1, None),
+    "isnumber": (lambda values, now: said(as_number(values[0]) is not None), 1, 1),
+    "isinteger": (lambda values, now: said(re.fullmatch(r"[-+]?\d+", number_text(values[0])) is not None), 1, 1),
+    "contains": (_text(lambda text, part: said(part.lower() in text.lower())), 2, 2),
+    "not_contain": (_text(lambda text, part: said(part.lower() not in text.lower())), 2, 2),
+    "starts_with": (_text(lambda text, part: said(text.lower().startswith(part.lower()))), 2, 2),
+    "ends_with": (_text(lambda text, part: said(text.lower().endswith(part.lower()))), 2, 2),
+    "find": (_text(lambda part, text: float(text.lower().find(part.lower()) + 1)), 2, 2),
+    "left": (_text(lambda text, count: text[: int(count)]), 2, 2),
+    "right": (_text(lambda text, count: text[-int(count) :] if int(count) else ""), 2, 2),
+    "mid": (_text(lambda text, start, count: text[int(start) - 1 : int(start) - 1 + int(count)]), 3, 3),
+    "length": (_text(lambda text: float(len(text))), 1, 1),
+    "concat": (_text(lambda *parts: "".join(parts)), 1, None),
+    "concat_ws": (_text(lambda separator, *parts: separator.join(part for part in parts if part)), 2, None),
+    "replace_text": (_text(lambda text, old, new: text.replace(old, new) if old else text), 3, 3),
+    "upper": (_text(str.upper), 1, 1),
+    "lower": (_text(str.lower), 1, 1),
+    "trim": (_text(str.strip), 1, 1),
 }

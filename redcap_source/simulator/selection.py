@@ -193,7 +193,7 @@ def _row_test(project: Project, text: str, now: datetime) -> RowTest | None:
     if not text.strip():
         return None
     try:
-        condition = logic.parse(text)
+        condition = logic.parse(text, project.dictionary.missing_codes)
     except logic.LogicError as error:
         raise Refusal(f"The filterLogic is not valid: {error}") from error
     known = set(project.dictionary.by_name) | {f"{form}_complete" for form in project.dictionary.forms}

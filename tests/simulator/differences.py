@@ -6,6 +6,8 @@ from dataclasses import fields
 from typing import get_args, get_type_hints
 
 from redcap_source.simulator import Behaviour
+from redcap_source.simulator.logic_dates import DATE_FUNCTIONS
+from redcap_source.simulator.logic_functions import FUNCTIONS
 from redcap_source.simulator.versions import (
     DEFAULT_VERSION,
     EXPORT_RIGHTS_BY_INSTRUMENT,
@@ -115,7 +117,7 @@ SWITCHES: dict[str, str] = {
 
 
 def table() -> str:
-    lines = [*_differences(), "", *_switches(), "", *_versions()]
+    lines = [*_differences(), "", *_switches(), "", *_versions(), "", *_logic()]
     return "\n".join(lines) + "\n"
 
 
@@ -135,6 +137,20 @@ def _switches() -> list[str]:
         others = ", ".join(f"`{value}`" for value in values if value != field.default)
         lines.append(f"| `{field.name}` | {SWITCHES[field.name]} | `{field.default}` | {others or 'any number'} |")
     return lines
+
+
+def _logic() -> list[str]:
+    missing = ("isblankormissingcode", "isblanknotmissingcode", "ismissingcode", "hasmissingcode")
+    names = ", ".join(f"`{name}`" for name in sorted((*FUNCTIONS, *DATE_FUNCTIONS, *missing)))
+    return [
+        "## Logic",
+        "",
+        "filterLogic, reports and calculated fields may call the functions in REDCap's own list of special functions",
+        f"up to 16.1: {names}.",
+        "",
+        "`random`, which came with 17.0, is not among them: a calculation that calls it stays blank, and a filterLogic",
+        "is refused. So is one with too few or too many arguments for a function.",
+    ]
 
 
 def _versions() -> list[str]:
