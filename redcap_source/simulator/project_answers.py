@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from redcap_source.simulator.call import Answer, Call, return_format_of, text_answer
 from redcap_source.simulator.dictionary import Dictionary, Field
@@ -93,9 +94,24 @@ def _new_project(odm: str) -> Project:
     if not odm:
         return Project(Dictionary([Field("record_id", "form_1", field_label="Record ID")]))
     try:
-        return project_from_xml(odm.encode(), "odm")
+        project = project_from_xml(odm.encode(), "odm")
     except SimulatorError as error:
         raise Refusal(str(error)) from error
+    _forget_calculated(project)
+    return project
+
+
+def _forget_calculated(project: Project) -> None:
+    # A project that the API makes of an XML takes its records as any import: without the values of calculated fields.
+    # A live server was seen to have none of them in the new project, until something in their record changes.
+    names = {field.field_name for field in project.dictionary.calculated}
+    for record in list(project.records):
+        slots = {
+            slot: {name: value for name, value in values.items() if name not in names}
+            for slot, values in record.slots.items()
+        }
+        if slots != record.slots:
+            project.records.put(replace(record, slots=slots))
 
 
 def export_xml(call: Call) -> Answer:

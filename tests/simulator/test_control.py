@@ -140,7 +140,10 @@ def test_a_project_xml_makes_an_equal_project(simulator):
             copy = Asker(from_xml.url, from_xml.projects["Copy"])
             assert copy.project.token == token
             asked = {"content": "record", "exportSurveyFields": "true", "exportDataAccessGroups": "true"}
-            assert copy.csv(**asked) == source.csv(**asked)
+            # Values of calculated fields are not taken along; they come when something in their record changes.
+            calculated = {field.field_name for field in source.project.project.dictionary.calculated}
+            wanted = [{n: "" if n in calculated else cell for n, cell in row.items()} for row in source.csv(**asked)]
+            assert copy.csv(**asked) == wanted
             ours, theirs = copy.json(content="metadata"), source.json(content="metadata")
             for row in (*ours, *theirs):
                 # Spaces around the bars between choices, and the queries of SQL fields, do not survive XML.

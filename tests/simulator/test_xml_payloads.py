@@ -23,6 +23,17 @@ def test_a_project_is_made_of_one_item_with_or_without_a_list_around_it(data):
         assert "<project_title><![CDATA[T]]></project_title>" in info
 
 
+def test_a_project_that_is_made_of_an_xml_has_no_calculated_values_until_its_records_change(asker):
+    xml = asker(classic({"id": "1", "kg": "2.0", "twice": "4"}))(content="project_xml")
+    with Simulator(super_token=SUPER) as simulator:
+        ask = Asker(simulator.url, simulator.add_project(classic(), name="other"))
+        token = ask(token=SUPER, content="project", format="xml", data=HEAD + TITLED, odm=xml)
+        eav = {"token": token, "content": "record", "format": "csv", "type": "eav"}
+        assert ask(**eav) == "record,field_name,value\n1,id,1\n1,kg,2.0\n"
+        ask(token=token, content="record", format="csv", data="id,kg\n1,3.0\n")
+        assert ask(fields="twice", **eav) == "record,field_name,value\n1,twice,6\n"
+
+
 @pytest.mark.parametrize("data", [HEAD + TITLED, f"{HEAD}<items>{TITLED}</items>"])
 def test_settings_are_taken_from_one_item_with_or_without_a_list_around_it(asker, data):
     ask = asker(classic())
