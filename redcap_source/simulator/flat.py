@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.dictionary import STATUS_LABELS, Column
+from redcap_source.simulator.formats import DELIMITERS, NEEDS_QUOTES, XML_HEAD, cdata, json_text
 from redcap_source.simulator.formats import NEEDS_ESCAPE as ESCAPE
 from redcap_source.simulator.formats import NEEDS_ESCAPE_RAW as ESCAPE_RAW
-from redcap_source.simulator.formats import NEEDS_QUOTES, XML_HEAD, cdata, json_text
 from redcap_source.simulator.parameters import Parameters
 from redcap_source.simulator.project import Project
 from redcap_source.simulator.records import Record, Slot, Values
@@ -24,7 +24,6 @@ from redcap_source.simulator.selection import Selection
 PIECE = 1 << 17
 # How many written values are remembered at most.
 MEMORY = 50_000
-DELIMITERS = {"": ",", ",": ",", "tab": "\t", ";": ";", "|": "|", "^": "^"}
 Change = Callable[[str], str]
 INSTANCE = "redcap_repeat_instance"
 

@@ -19,6 +19,8 @@ CONTENT_TYPES = {
     "xml": "text/xml; charset=utf-8",
     "odm": "text/xml; charset=utf-8",
 }
+# What csvDelimiter may be; anything else counts as a comma.
+DELIMITERS = {"": ",", ",": ",", "tab": "\t", "\t": "\t", ";": ";", "|": "|", "^": "^"}
 XML_HEAD = '<?xml version="1.0" encoding="UTF-8" ?>'
 # REDCap quotes a cell that holds any of these, or the delimiter.
 NEEDS_QUOTES = re.compile(r'[" \t\r\n]')

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from xml.etree import ElementTree
 
 from redcap_source.simulator.errors import Refusal
+from redcap_source.simulator.formats import DELIMITERS
 from redcap_source.simulator.parameters import Parameters
 
 Cell = str | dict[str, str]
@@ -24,7 +25,6 @@ BAD_JSON = (
 BAD_FORMAT = "The data is not in the specified format."
 # The tag of a row in XML.
 ITEM = "item"
-DELIMITERS = {"tab": "\t", "": ","}
 
 
 def rows_of(parameters: Parameters, *, takes_bare_object: bool = False) -> list[Row]:
@@ -74,7 +74,7 @@ def _csv_rows(text: str, delimiter: str) -> list[Row]:
     if text.lstrip()[:1] in ("{", "["):
         raise Refusal(BAD_FORMAT)
     csv.field_size_limit(1 << 30)
-    separator = DELIMITERS.get(delimiter, delimiter)
+    separator = DELIMITERS.get(delimiter, ",")
     lines = csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=separator)
     return [
         {key.strip(): cell or "" for key, cell in line.items() if key is not None}

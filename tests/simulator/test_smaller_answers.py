@@ -106,3 +106,12 @@ def test_a_pdf_shows_no_more_than_an_export(asker):
     ask.project.set_rights(forms_export=2)
     shown = ask(content="pdf", record="1")
     assert "(age: 5)" in shown and "secret" not in shown
+
+
+@pytest.mark.parametrize(("delimiter", "between"), [("tab", "\t"), ("\t", "\t"), (";", ";"), ("|", "|"), ("^", "^"),
+                                                    ("", ","), ("new", ","), ("\n", ","), ('"', ",")])  # fmt: skip
+def test_a_delimiter_that_is_none_counts_as_a_comma(asker, delimiter, between):
+    ask = asker(classic({"id": "1"}))
+    data = f"id{between}age\n1{between}5\n"
+    assert ask(content="record", format="csv", csvDelimiter=delimiter, data=data).strip() == "1"
+    assert ask(content="record", format="csv", csvDelimiter=delimiter, fields="id,age") == data
