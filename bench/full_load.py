@@ -27,8 +27,8 @@ class SimulatorDied(Exception):
 
 
 @contextmanager
-def simulated(study: str, records: int) -> Iterator[tuple[str, str]]:
-    """A simulator in a process of its own; its URL and the study's token."""
+def simulated(study: str, records: int) -> Iterator[tuple[str, str, str]]:
+    """A simulator in a process of its own; its URL, the study's token, and the secret of its control endpoint."""
     command = [sys.executable, "-m", "pipelines.cli", "simulate", "--study", study, "--records", str(records), "--json"]
     with (
         tempfile.TemporaryFile("w+") as complaints,
@@ -40,7 +40,7 @@ def simulated(study: str, records: int) -> Iterator[tuple[str, str]]:
             if not first_line:
                 raise SimulatorDied(_last_words(simulator, complaints))
             told = json.loads(first_line)
-            yield told["url"], next(iter(told["projects"].values()))["token"]
+            yield told["url"], next(iter(told["projects"].values()))["token"], told["control_secret"]
         except ContestantFailed:
             if simulator.poll() is not None:
                 raise SimulatorDied(_last_words(simulator, complaints)) from None
@@ -66,7 +66,7 @@ def cost_of(contestant: str, url: str, token: str) -> Cost:
 def full_load(records: int, rounds: int, contestants: tuple[str, ...]) -> str:
     """The table of one comparison; contestants take turns, so that a busy moment hits all of them."""
     costs: dict[str, list[Cost]] = {name: [] for name in contestants}
-    with simulated("longitudinal", records) as (url, token):
+    with simulated("longitudinal", records) as (url, token, _):
         cost_of("floor", url, token)  # warms the simulator, which generates records when first asked
         for _ in range(rounds):
             for name in contestants:
@@ -80,6 +80,6 @@ def memory(sizes: tuple[int, int]) -> str:
     """Our peak memory for a study and for one several times its size: it should hardly differ."""
     costs = {}
     for records in sizes:
-        with simulated("longitudinal", records) as (url, token):
+        with simulated("longitudinal", records) as (url, token, _):
             costs[f"{records:,} records"] = cost_of("ours", url, token)
     return table("Memory against size of project (redcap-warehouse sync)", costs, f"{sizes[0]:,} records")

@@ -21,10 +21,10 @@ FIELD = "systolic"
 def nights(records: int) -> str:
     """A full load, then nights in which some share of the records changed."""
     costs: dict[str, Cost] = {}
-    with simulated("longitudinal", records) as (url, token), tempfile.TemporaryDirectory() as folder:
+    with simulated("longitudinal", records) as (url, token, secret), tempfile.TemporaryDirectory() as folder:
         costs["full load"] = night(url, token, folder)
         for turn, share in enumerate(SHARES, 1):
-            change(url, token, share, turn)
+            change(url, secret, token, share, turn)
             costs[f"{share:.1%} of the records changed"] = night(url, token, folder)
         nothing = last_run(folder, 1)
     title = f"Nights, longitudinal and sparse, {records:,} records"
@@ -35,12 +35,12 @@ def nights(records: int) -> str:
 def thirty_nights(records: int, count: int = 30, share: float = 0.01) -> str:
     """How the working file grows over many nights, beside a fresh copy of what is in it."""
     sizes = []
-    with simulated("longitudinal", records) as (url, token), tempfile.TemporaryDirectory() as folder:
+    with simulated("longitudinal", records) as (url, token, secret), tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / "warehouse" / "work" / "study.duckdb"
         for turn in range(count + 1):
             night(url, token, folder)
             sizes.append(work.stat().st_size)
-            change(url, token, share, turn + 1)
+            change(url, secret, token, share, turn + 1)
         needed = compact_size(work, Path(folder) / "compact.duckdb")
     grown = sizes[-1] / needed
     return (
@@ -57,9 +57,9 @@ def night(url: str, token: str, folder: str) -> Cost:
     return run([sys.executable, "-m", "bench.contestants", "ours", url, folder], {"BENCH_TOKEN": token})
 
 
-def change(url: str, token: str, share: float, turn: int) -> None:
+def change(url: str, secret: str, token: str, share: float, turn: int) -> None:
     """A day later on the server, some records have another blood pressure."""
-    control(url, "clock/advance", {"seconds": 86_400})
+    control(url, secret, "clock/advance", {"seconds": 86_400})
     with RedcapClient(url, Token(token)) as client:
         rows = json.loads(_export(client))
         ids = list(dict.fromkeys(row["record_id"] for row in rows))
@@ -85,10 +85,11 @@ def _parts(rows: list[dict[str, str]], size: int) -> Iterator[list[dict[str, str
         yield rows[first : first + size]
 
 
-def control(url: str, command: str, asked: dict[str, object]) -> None:
+def control(url: str, secret: str, command: str, asked: dict[str, object]) -> None:
     """Tell the simulator something that is no part of REDCap."""
     place = url.removesuffix("api/") + f"_simulator/{command}"
-    urllib.request.urlopen(urllib.request.Request(place, json.dumps(asked).encode(), method="POST")).close()
+    headers = {"Authorization": f"Bearer {secret}"}
+    urllib.request.urlopen(urllib.request.Request(place, json.dumps(asked).encode(), headers, method="POST")).close()
 
 
 def last_run(folder: str, back: int) -> dict[str, object]:

@@ -70,7 +70,7 @@ def proposals(rounds: int = 1, number: int = CELLS) -> str:
         f"{'':34} {'wall s':>8} {'CPU s':>8} {'peak MB':>8}",
     ]
     worst = Cost(0, 0, 0)
-    with simulated("classic", LOADED) as (url, token), tempfile.TemporaryDirectory() as place:
+    with simulated("classic", LOADED) as (url, token, _), tempfile.TemporaryDirectory() as place:
         os.environ["BENCH_TOKEN"] = token
         folder = Path(place)
         config = folder / "projects.yaml"

@@ -55,7 +55,7 @@ def streaming(records: int, rounds: int) -> str:
         ("redcap_source", client),
         ("PyCap", pycap),
     ]
-    with simulated("wide", records) as (url, token), tempfile.TemporaryDirectory() as folder:
+    with simulated("wide", records) as (url, token, _), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "records.csv"
         bare(url, token, path)  # warms the simulator
         size = path.stat().st_size

@@ -88,10 +88,10 @@ def width(shapes: Sequence[str]) -> None:
     for name in shapes:
         shape = SHAPES[name]
         costs: dict[str, Cost] = {}
-        with served(name) as (url, token), tempfile.TemporaryDirectory() as folder:
+        with served(name) as (url, token, secret), tempfile.TemporaryDirectory() as folder:
             costs["first load"] = night(url, token, folder)
             for kind in ("quiet night", "another quiet night"):
-                control(url, "clock/advance", {"seconds": 86_400})
+                control(url, secret, "clock/advance", {"seconds": 86_400})
                 costs[kind] = night(url, token, folder)
         peak = max(cost.peak_mb for cost in costs.values())
         verdict = "within" if peak < shape.limit_mb else "OVER"
@@ -100,20 +100,20 @@ def width(shapes: Sequence[str]) -> None:
 
 
 @contextmanager
-def served(shape: str) -> Iterator[tuple[str, str]]:
-    """A simulator in a process of its own; its URL and the study's token."""
+def served(shape: str) -> Iterator[tuple[str, str, str]]:
+    """A simulator in a process of its own; its URL, the study's token, and the secret of its control endpoint."""
     command = [sys.executable, "-m", "bench.width", "--serve", "--shape", shape]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
         assert simulator.stdout is not None
         try:
-            url, token = json.loads(simulator.stdout.readline())
-            yield url, token
+            url, token, secret = json.loads(simulator.stdout.readline())
+            yield url, token, secret
         finally:
             simulator.terminate()
 
 
 def serve(shape: Shape) -> None:
-    """Simulate REDCap with the study until terminated; the first line of output is its URL and token."""
+    """Simulate REDCap with the study until terminated; the first line of output is its URL, token and secret."""
     from redcap_source.simulator import Simulator
     from redcap_source.simulator.dictionary import Dictionary, Field
     from redcap_source.simulator.project import Event, Project
@@ -165,7 +165,7 @@ def serve(shape: Shape) -> None:
         project.records.put(Record(str(number), slots))
     with Simulator() as simulator:
         handle = simulator.add_project(project, name="study")
-        print(json.dumps([simulator.url, handle.token]), flush=True)
+        print(json.dumps([simulator.url, handle.token, simulator.control_secret]), flush=True)
         threading.Event().wait()
 
 

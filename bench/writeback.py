@@ -135,7 +135,7 @@ def compare(rounds: int, contestants: Sequence[str], pace: tuple[str, float, flo
     answered: dict[str, tuple[int, int]] = {}
     turn = 0
     words, seconds, microseconds = pace
-    with simulated("classic", RECORDS) as (url, token):
+    with simulated("classic", RECORDS) as (url, token, secret):
         os.environ["BENCH_TOKEN"] = token
         for _ in range(rounds):
             for name in contestants:
@@ -144,13 +144,13 @@ def compare(rounds: int, contestants: Sequence[str], pace: tuple[str, float, flo
                     folder = Path(place)
                     (folder / "turn").write_text(str(turn))
                     if name == "ours":
-                        set_pace(url, 0, 0)
+                        set_pace(url, secret, 0, 0)
                         prepare(url, folder, turn)
-                    set_pace(url, seconds, microseconds)
+                    set_pace(url, secret, seconds, microseconds)
                     command = [sys.executable, "-m", "bench.writeback", name, url, str(folder)]
-                    before = answers(url)
+                    before = answers(url, secret)
                     costs[name].append(run(command, {"BENCH_TOKEN": token}))
-                    after = answers(url)
+                    after = answers(url, secret)
                     answered[name] = (after[0] - before[0], after[1] - before[1])
     medians = {NAMES[name]: median(costs[name]) for name in contestants}
     title = f"Write-back, {RECORDS * len(FIELDS):,} cells over {RECORDS:,} records, {words}, median of {rounds}"
@@ -162,19 +162,23 @@ def compare(rounds: int, contestants: Sequence[str], pace: tuple[str, float, flo
     return f"{table(title, medians, NAMES['bare'])}\n{listed}\n{told}\n{claim(NAMES['ours'], medians)}"
 
 
-def answers(url: str) -> tuple[int, int]:
+def answers(url: str, secret: str) -> tuple[int, int]:
     """How many requests the simulator has answered so far, and with how many bytes: contestants should be alike."""
-    request = urllib.request.Request(url.replace("/api/", "/_simulator/requests"), b"{}")
+    request = urllib.request.Request(url.replace("/api/", "/_simulator/requests"), b"{}", _bearing(secret))
     with urllib.request.urlopen(request, timeout=20) as answer:
         listed = json.load(answer)
     return len(listed), sum(each["bytes"] for each in listed)
 
 
-def set_pace(url: str, seconds: float, microseconds: float) -> None:
+def set_pace(url: str, secret: str, seconds: float, microseconds: float) -> None:
     """How long the simulator takes for a request and a cell."""
     asked = json.dumps({"seconds": seconds, "microseconds_a_cell": microseconds}).encode()
-    request = urllib.request.Request(url.replace("/api/", "/_simulator/latency"), asked)
+    request = urllib.request.Request(url.replace("/api/", "/_simulator/latency"), asked, _bearing(secret))
     urllib.request.urlopen(request, timeout=20).close()
+
+
+def _bearing(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
 
 
 PACES = (("at full speed", 0.0, 0.0), ("at 50,000 cells a second", 0.1, 20.0))

@@ -231,8 +231,13 @@ def simulate(
         typer.Option("--redcap-version", metavar="X.Y.Z", help="The version to play, which decides what is answered."),
     ] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on loopback; 0 picks a free one.")] = 0,
+    state_folder: Annotated[
+        Path | None,
+        typer.Option("--state-folder", metavar="DIR", help="Where the control endpoint may save and load states."),
+    ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object with url and tokens once the simulator answers.")
+        bool,
+        typer.Option("--json", help="Print one JSON object with url, tokens and the secret of the control endpoint."),
     ] = False,
 ) -> None:
     """Run a simulated REDCap on this machine until interrupted, to rehearse with made-up data or your own study."""
@@ -244,6 +249,7 @@ def simulate(
         studies=[(name, name, records) for name in study or []],
         tokens=dict(_pairs("--token", token)),
         faults=faults or (),
+        state_folder=state_folder,
         super_token=super_token,
         version=redcap_version or DEFAULT_VERSION,
         port=port,

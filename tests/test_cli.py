@@ -59,6 +59,7 @@ def test_the_simulator_tells_where_it_is(simulated):
     assert simulated["projects"]["classic"]["token"] == CANARY_TOKEN
     assert isinstance(simulated["projects"]["classic"]["project_id"], int)
     assert len(simulated["super_token"]) == 64
+    assert len(simulated["control_secret"]) >= 32
 
 
 def test_the_simulator_plays_the_version_that_was_asked_for(simulated, tmp_path):

@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import unittest.mock
@@ -64,6 +65,14 @@ CONFIGURATIONS = [
 ]
 
 
+class Interrupting(io.StringIO):
+    """Output of a command that runs until interrupted: Ctrl-C is pressed as soon as it has said that it is ready."""
+
+    def flush(self) -> None:
+        super().flush()
+        signal.raise_signal(signal.SIGINT)
+
+
 @dataclass
 class Workplace:
     """A person's folder, in which a page's commands are typed one after another."""
@@ -101,7 +110,8 @@ class Workplace:
 
     def redcap_warehouse(self, arguments: list[str]) -> str:
         """The console script's own function, in this process: a process a command would cost a second each."""
-        printed, complaints = io.StringIO(), io.StringIO()
+        served = arguments[0] == "simulate" and "--help" not in arguments
+        printed, complaints = Interrupting() if served else io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["redcap-warehouse", *arguments])
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complaints):
@@ -110,6 +120,7 @@ class Workplace:
                     code: object = 0
                 except SystemExit as end:
                     code = end.code
+        assert not served or "Press Ctrl-C to stop" in printed.getvalue()
         assert not code, f"{arguments}: exit code {code}: {complaints.getvalue()}"
         return printed.getvalue()
 
@@ -149,7 +160,13 @@ def test_the_commands_of_a_page_run_in_their_order(workplace, page):
 
 
 def test_the_pages_with_commands_are_the_ones_we_know():
-    assert {page.name for page in WITH_COMMANDS} >= {"README.md", "configure.md", "dagster.md", "writeback.md"}
+    assert {page.name for page in WITH_COMMANDS} >= {
+        "README.md",
+        "configure.md",
+        "dagster.md",
+        "rehearse.md",
+        "writeback.md",
+    }
 
 
 @pytest.mark.parametrize("text", CONFIGURATIONS)

@@ -1,6 +1,8 @@
 """The control endpoint at /_simulator/, which no REDCap has: JSON in, JSON out.
 
-It does from another process what a test does with the `Simulator` object. Each command is one POST:
+It does from another process what a test does with the `Simulator` object. Each command is one POST with the header
+`Authorization: Bearer SECRET`, the secret being the simulator's `control_secret`, which `redcap-warehouse simulate`
+prints at start; requests of web pages are refused (control_access.py):
 
     faults/add      {"kind": "502", "content": "record", "times": 2 …}
     faults/clear    {}
@@ -10,7 +12,7 @@ It does from another process what a test does with the `Simulator` object. Each 
     edit            the same with {"before": 3, "content": "record"}: just before the third such request from now
     rights          {"project": "study", "user": "api_user", "logging": 0, "dag": "site_a", "forms_export": 2}
     latency         {"seconds": 0.2, "microseconds_a_cell": 0.1}
-    state/save      {"path": "…"}          state/load      {"path": "…"}
+    state/save      {"path": "…"}          state/load      {"path": "…"}        in the folder for states only
     projects        {}                     requests        {}
 """
 
@@ -19,10 +21,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from email.message import Message
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from redcap_source.simulator.control_access import state_path, why_refused
 from redcap_source.simulator.edits import ProjectHandle
 from redcap_source.simulator.errors import Refusal, SimulatorError
 
@@ -39,8 +42,14 @@ EDITS = frozenset(
 )  # fmt: skip
 
 
-def control(simulator: Simulator, path: str, body: bytes) -> tuple[int, bytes]:
-    """Carry out one command; a status and what to answer."""
+# What a command with unusable arguments raises, besides the errors that are meant for people.
+UNUSABLE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, OSError)
+
+
+def control(simulator: Simulator, path: str, headers: Message, body: bytes) -> tuple[int, bytes]:
+    """Carry out one command for whoever may ask; a status and what to answer."""
+    if refused := why_refused(headers, simulator.control_secret):
+        return 403, _json({"error": refused})
     command = COMMANDS.get(path.strip("/"))
     if command is None:
         return 404, _json({"error": f"There is no command '{path}'; known are {', '.join(COMMANDS)}."})
@@ -49,7 +58,7 @@ def control(simulator: Simulator, path: str, body: bytes) -> tuple[int, bytes]:
         if not isinstance(asked, dict):
             raise SimulatorError("A command takes a JSON object.")
         return 200, _json(command(simulator, asked))
-    except (SimulatorError, Refusal, TypeError, ValueError, KeyError) as error:
+    except (SimulatorError, Refusal, *UNUSABLE) as error:
         return 400, _json({"error": f"{path}: {error}"})
 
 
@@ -119,12 +128,12 @@ def _latency(simulator: Simulator, asked: Asked) -> Asked:
 
 
 def _save(simulator: Simulator, asked: Asked) -> Asked:
-    simulator.save_state(Path(asked["path"]))
+    simulator.save_state(state_path(simulator.state_folder, asked["path"]))
     return _done()
 
 
 def _load(simulator: Simulator, asked: Asked) -> Asked:
-    simulator.load_state(Path(asked["path"]))
+    simulator.load_state(state_path(simulator.state_folder, asked["path"]))
     return _projects(simulator, {})
 
 

@@ -29,14 +29,23 @@ def serve(
     out: TextIO,
     faults: Iterable[str] = (),
     version: str = DEFAULT_VERSION,
+    state_folder: Path | None = None,
 ) -> None:
     """Serve files (name, path) and made-up studies (name, kind, records); say where, then wait for the end.
 
-    `faults` are armed from the start, each as `parse_fault` reads it. `version` is the version of REDCap to play.
+    `faults` are armed from the start, each as `parse_fault` reads it. `version` is the version of REDCap to play,
+    `state_folder` where the control endpoint may save and load states.
     """
     armed = [parse_fault(text) for text in faults]
-    super_token = super_token or secrets.token_hex(32).upper()
-    simulator = Simulator(port=port, super_token=super_token, version=version, faults=armed)
+    if state_folder is not None and not state_folder.is_dir():
+        raise SimulatorError(f"There is no folder {state_folder} to keep states in; make it first.")
+    simulator = Simulator(
+        port=port,
+        super_token=super_token or secrets.token_hex(32).upper(),
+        version=version,
+        faults=armed,
+        state_folder=state_folder,
+    )
     _add_all(simulator, loads, studies, tokens)
     done = threading.Event()
     previous = {number: signal.signal(number, _setter(done)) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -82,10 +91,16 @@ def _announcement(simulator: Simulator, *, as_json: bool) -> str:
         name: {"token": handle.token, "project_id": handle.project_id} for name, handle in simulator.projects.items()
     }
     if as_json:
-        facts = {"url": simulator.url, "super_token": simulator.super_token, "projects": projects}
+        facts = {
+            "url": simulator.url,
+            "super_token": simulator.super_token,
+            "control_secret": simulator.control_secret,
+            "projects": projects,
+        }
         return json.dumps(facts) + "\n"
     width = max(map(len, projects))
     lines = [f"REDCap simulator at {simulator.url}", ""]
     lines += [f"  {name:<{width}}  token {facts['token']}" for name, facts in projects.items()]
-    lines += ["", f"  super token {simulator.super_token}", "", "Press Ctrl-C to stop."]
+    lines += ["", f"  super token {simulator.super_token}"]
+    lines += [f"  secret of the control endpoint {simulator.control_secret}", "", "Press Ctrl-C to stop."]
     return "\n".join(lines) + "\n"

@@ -14,6 +14,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from secrets import choice
 from typing import cast
@@ -66,7 +67,8 @@ class Back:
 
     inquire: Callable[[Parameters], Inquiry]
     answer: Callable[[Inquiry, Fault | None], Answer]
-    control: Callable[[str, bytes], tuple[int, bytes]]
+    # (command, headers, body): a status and what to answer.
+    control: Callable[[str, Message, bytes], tuple[int, bytes]]
     # The Date header of a clock that is so many seconds ahead of the server's.
     http_date: Callable[[float], str]
     # (inquiry, status, bytes) once the answer is out.
@@ -148,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self._drain()
         if self.path.startswith(CONTROL_PATH):
-            status, content = self._back.control(self.path.removeprefix(CONTROL_PATH), body)
+            status, content = self._back.control(self.path.removeprefix(CONTROL_PATH), self.headers, body)
             self._send_whole(status, "application/json", content)
         elif self.path == "/api":
             self._redirect()
@@ -238,7 +240,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Pragma", "no-cache")
         self.send_header("X-XSS-Protection", "1; mode=block")
         self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Access-Control-Allow-Origin", "*")
+        if not self.path.startswith(CONTROL_PATH):
+            # As REDCap does; web pages have no business at the control endpoint.
+            self.send_header("Access-Control-Allow-Origin", "*")
         self.send_header("Content-Type", content_type)
 
     def _send_whole(self, status: int, content_type: str, body: bytes, *, length: int | None = None) -> None:

@@ -17,6 +17,7 @@ from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.call import Answer, return_format_of
 from redcap_source.simulator.clock import Clock, utc_now
 from redcap_source.simulator.control import control
+from redcap_source.simulator.control_access import new_secret
 from redcap_source.simulator.edits import ProjectHandle
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.faults import Fault, Faults, with_half_characters
@@ -55,10 +56,12 @@ class Simulator:
         gzip: bool = False,
         latency: tuple[float, float] = (0.0, 0.0),
         faults: Iterable[Fault] = (),
+        state_folder: Path | None = None,
     ) -> None:
         """`version` decides what is answered, `latency` is seconds a request and microseconds a cell, as a real pace.
 
-        `faults` are armed from the first request on.
+        `faults` are armed from the first request on. `state_folder` is where the control endpoint may save and load
+        states; without one it may not.
         """
         if super_token is not None and len(super_token) != 64:
             raise SimulatorError("A super token has 64 characters.")
@@ -70,6 +73,9 @@ class Simulator:
         # Mistakes of the simulator's own; leaving the `with` block raises them.
         self.failures: list[Exception] = []
         self.latency = latency
+        self.state_folder = state_folder
+        # What a request to the control endpoint must carry; control_access.py says how.
+        self.control_secret = new_secret()
         self._port = port
         self._gzip = gzip
         self._site = Site(
@@ -205,7 +211,7 @@ class Simulator:
         return Back(
             inquire=self._inquire,
             answer=self._answer,
-            control=lambda path, body: control(self, path, body),
+            control=lambda path, headers, body: control(self, path, headers, body),
             http_date=self.clock.http_date,
             done=self._done,
             faults=self.faults,

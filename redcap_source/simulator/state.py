@@ -48,11 +48,16 @@ def save_state(site: Site, path: Path) -> None:
         "tokens": {token: list(owner) for token, owner in site.tokens.items()},
         "projects": [project_state(project) for project in site.projects.values()],
     }
-    path.touch(mode=0o600)
-    with gzip.open(path, "wt", compresslevel=3, encoding="utf-8", newline="\n") as file:
+    # Written beside and moved into place: a file that was there before may be open to others, and one half written
+    # must not take the place of a whole one.
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    with gzip.open(part, "wt", compresslevel=3, encoding="utf-8", newline="\n") as file:
         file.write(_line(state))
         for number, project in enumerate(site.projects.values()):
             file.writelines(_line([number, _record_state(record)]) for record in project.records)
+    part.replace(path)
 
 
 def _line(value: object) -> str:

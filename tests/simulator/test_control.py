@@ -14,8 +14,10 @@ from tests.simulator.grids import classic, repeating
 
 def command(simulator, path, **asked):
     url = simulator.url.replace("/api/", "/_simulator/") + path
+    headers = {"Authorization": f"Bearer {simulator.control_secret}"}
     try:
-        with urllib.request.urlopen(url, json.dumps(asked).encode(), timeout=10) as answer:
+        request = urllib.request.Request(url, json.dumps(asked).encode(), headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
