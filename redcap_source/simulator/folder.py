@@ -6,13 +6,10 @@ statistics packages retype CSV.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Mapping
 from pathlib import Path
 
-from redcap_source.simulator.dictionary import Dictionary, fields_from_rows
+from redcap_source.simulator.dictionary import Dictionary, Field
+from redcap_source.simulator.dictionary_file import fields_from_table
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.folder_people import take_people
 from redcap_source.simulator.folder_records import take_records
@@ -20,8 +17,7 @@ from redcap_source.simulator.names import unique_event_name
 from redcap_source.simulator.odm import read_bytes
 from redcap_source.simulator.project import NEW_SETTINGS, Event, Project
 from redcap_source.simulator.records import RecordStore
-
-Rows = list[dict[str, str]]
+from redcap_source.simulator.tables import Rows, numbered_rows, table_from
 
 
 class Folder:
@@ -30,65 +26,32 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def source(self, *names: str) -> str:
-        """The file that a table comes from, for messages."""
-        found = self._file(names)
-        return str(found or self.path / f"{names[0]}.csv")
-
     def rows(self, *names: str) -> Rows | None:
         """The rows of the first table that exists under one of these names."""
-        found = self._file(names)
+        found = self.file(*names)
         return table_from(read_bytes(found), str(found)) if found is not None else None
 
     def has_retyped_records(self) -> bool:
         """Whether the records went through R, which writes NA for blank and TRUE for 1."""
         return (self.path / "records_flat.types.json").exists()
 
-    def _file(self, names: tuple[str, ...]) -> Path | None:
+    def file(self, *names: str) -> Path | None:
+        """The first file that exists under one of these names."""
         candidates = (self.path / f"{name}{ending}" for name in names for ending in (".json", ".csv"))
         return next((path for path in candidates if path.is_file()), None)
-
-
-def table_from(content: bytes, source: str) -> Rows:
-    """Rows of CSV or JSON text; an object of texts is a two-column table."""
-    text = content.decode("utf-8-sig", errors="replace")
-    if not source.endswith(".json"):
-        csv.field_size_limit(1 << 30)
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        return [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
-    try:
-        loaded = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise SimulatorError(f"{source} is not valid JSON ({error}).") from error
-    if isinstance(loaded, dict):
-        loaded = [loaded]
-    if not isinstance(loaded, list) or not all(isinstance(row, dict) for row in loaded):
-        raise SimulatorError(f"{source} must hold a list of objects, as REDCap's JSON does.")
-    return [{key: _text(value) for key, value in row.items()} for row in loaded]
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, Mapping):
-        return ",".join(f"{key}:{item}" for key, item in value.items())
-    return str(value)
 
 
 def project_from_folder(path: Path) -> Project:
     """The project whose files lie in a folder."""
     folder = Folder(path)
-    rows = folder.rows("metadata", "data_dictionary")
-    if rows is None:
+    found = folder.file("metadata", "data_dictionary")
+    if found is None:
         raise SimulatorError(
             f"{path} holds no data dictionary; put metadata.csv, metadata.json, data_dictionary.csv or project.xml "
-            "there."
+            f"there.{_spreadsheets(path)}"
         )
-    source = folder.source("metadata", "data_dictionary")
     labels = _form_labels(folder)
-    fields = fields_from_rows(rows, source=source)
+    fields = _dictionary_fields(read_bytes(found), found)
     project = Project(dictionary=Dictionary(fields, form_labels=labels), settings=_settings(folder, path))
     project.set_missing_codes(str(project.settings["missing_data_codes"]))
     _take_events(project, folder)
@@ -106,12 +69,20 @@ def take_beside(project: Project, folder: Folder, *, with_records: bool = True) 
     project.refresh()
 
 
-def project_from_dictionary(path: Path) -> Project:
+def project_from_dictionary(content: bytes, path: Path) -> Project:
     """A project without records, from a data dictionary alone."""
-    rows = table_from(read_bytes(path), str(path))
-    project = Project(dictionary=Dictionary(fields_from_rows(rows, source=str(path))))
+    project = Project(dictionary=Dictionary(_dictionary_fields(content, path)))
     project.settings["project_title"] = path.stem
     return project
+
+
+def _dictionary_fields(content: bytes, path: Path) -> list[Field]:
+    return fields_from_table(numbered_rows(content, str(path)), source=str(path))
+
+
+def _spreadsheets(path: Path) -> str:
+    found = sorted(file.name for file in path.iterdir() if file.suffix.lower() in (".xlsx", ".xls", ".ods"))
+    return f" {found[0]} is a spreadsheet: save it as CSV (UTF-8) under one of these names." if found else ""
 
 
 def take_settings(project: Project, folder: Folder) -> None:

@@ -17,6 +17,9 @@ from redcap_source.simulator.folder import (
 from redcap_source.simulator.odm import is_gzipped, project_from_xml, read_bytes
 from redcap_source.simulator.project import Project
 
+# Byte order marks, and blanks.
+_BEFORE_XML = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"
+
 
 def load_project(path: str | Path) -> Project:
     """The project that lies at a path, not yet on any server."""
@@ -25,9 +28,11 @@ def load_project(path: str | Path) -> Project:
         raise SimulatorError(f"There is nothing at {path}; give a project XML, a data dictionary CSV or a folder.")
     if path.is_dir():
         return _from_folder(path)
-    if path.suffix.lower() in (".csv", ".json"):
-        return project_from_dictionary(path)
-    return project_from_xml(_unpacked(path), str(path))
+    content = _unpacked(path)
+    # What a file holds counts, not how it is called: people save dictionaries as .txt and .tsv, too.
+    if path.suffix.lower() == ".xml" or content.lstrip(_BEFORE_XML).startswith(b"<"):
+        return project_from_xml(content, str(path))
+    return project_from_dictionary(content, path)
 
 
 def _from_folder(path: Path) -> Project:

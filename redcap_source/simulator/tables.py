@@ -1,0 +1,113 @@
+"""Read a table from a file as people have it: JSON or CSV, in the encodings and with the delimiters that REDCap,
+spreadsheets and statistics packages write.
+
+Nothing is replaced and nothing is dropped: what cannot be read is refused, with what to do about it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Mapping
+
+from redcap_source.simulator.errors import SimulatorError
+
+Rows = list[dict[str, str]]
+DELIMITERS = (",", ";", "\t")
+# How a ZIP file begins, which .xlsx is, and the older .xls.
+SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+
+
+def decoded(content: bytes, source: str) -> str:
+    """A file's text: UTF-16 by its byte order mark, else UTF-8 with or without one, else Windows-1252.
+
+    Spreadsheets write the last where REDCap writes UTF-8; its letters beyond ASCII are no UTF-8, so the two are not
+    mistaken for each other.
+    """
+    if content.startswith(SPREADSHEETS):
+        raise SimulatorError(f"{source} is a spreadsheet or a ZIP file; save the table as CSV (UTF-8) and load that.")
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        if utf16:
+            raise SimulatorError(f"{source} is damaged UTF-16 text; save it as CSV (UTF-8).") from error
+    try:
+        return content.decode("windows-1252")
+    except UnicodeDecodeError as error:
+        raise SimulatorError(f"{source} is neither UTF-8 nor Windows-1252 text; save it as CSV (UTF-8).") from error
+
+
+def table_from(content: bytes, source: str) -> Rows:
+    """Rows of CSV or JSON text; an object of texts is a two-column table."""
+    return list(numbered_rows(content, source).values())
+
+
+def numbered_rows(content: bytes, source: str) -> dict[int, dict[str, str]]:
+    """The rows that are not blank, by the number a spreadsheet shows beside them; objects of JSON count from 1."""
+    text = decoded(content, source)
+    if source.lower().endswith(".json"):
+        return dict(enumerate(_json_rows(text, source), start=1))
+    csv.field_size_limit(1 << 30)
+    lines = enumerate(_cells(text, delimiter_of(text), source), start=1)
+    filled = ((number, line) for number, line in lines if any(cell.strip() for cell in line))
+    if text.lower().startswith("sep="):
+        next(filled)
+    header = [name.strip() for name in next(filled, (0, []))[1]]
+    return {number: _row(header, line, number, source) for number, line in filled}
+
+
+def _row(header: list[str], line: list[str], number: int, source: str) -> dict[str, str]:
+    if any(cell.strip() for cell in line[len(header) :]):
+        raise SimulatorError(
+            f"Row {number} of {source} has more cells than there are headers; perhaps a cell with a delimiter in it "
+            "has no quotes around it."
+        )
+    return dict(zip(header, [*line, *[""] * len(header)], strict=False))
+
+
+def delimiter_of(text: str) -> str:
+    """The delimiter that a table's first row has most of; a spreadsheet may name it in a line `sep=;` before that."""
+    if text.lower().startswith("sep="):
+        return text[4:5] if text[4:5] in DELIMITERS else ","
+    first = {mark: _first_row(text, mark) for mark in DELIMITERS}
+    return max(DELIMITERS, key=lambda mark: len(first[mark]))
+
+
+def _first_row(text: str, delimiter: str) -> list[str]:
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    return next((line for line in lines if line), [])
+
+
+def _cells(text: str, delimiter: str, source: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            raise SimulatorError(f"{source} opens a quote that is never closed, so its rows run together.") from error
+    # Text after a closing quote is odd, yet everybody reads it the same way.
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+
+
+def _json_rows(text: str, source: str) -> Rows:
+    try:
+        loaded = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise SimulatorError(f"{source} is not valid JSON ({error}).") from error
+    if isinstance(loaded, dict):
+        loaded = [loaded]
+    if not isinstance(loaded, list) or not all(isinstance(row, dict) for row in loaded):
+        raise SimulatorError(f"{source} must hold a list of objects, as REDCap's JSON does.")
+    return [{key: _text(value) for key, value in row.items()} for row in loaded]
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}:{item}" for key, item in value.items())
+    return str(value)
