@@ -209,6 +209,9 @@ def simulate(
         list[str] | None,
         typer.Option("--load", metavar="NAME=PATH", help="A project: REDCap project XML, dictionary CSV, or a folder."),
     ] = None,
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="Leave out the dictionary rows that REDCap would refuse, and list them.")
+    ] = False,
     study: Annotated[
         list[str] | None,
         typer.Option("--study", metavar="NAME", help="A made-up study: classic, longitudinal, repeating."),
@@ -250,6 +253,7 @@ def simulate(
         tokens=dict(_pairs("--token", token)),
         faults=faults or (),
         state_folder=state_folder,
+        lenient=lenient,
         super_token=super_token,
         version=redcap_version or DEFAULT_VERSION,
         port=port,

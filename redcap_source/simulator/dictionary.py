@@ -13,6 +13,12 @@ from typing import Literal, NamedTuple
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.names import checkbox_column, form_name
 
+FIELD_TYPES = frozenset(
+    (
+        "text", "notes", "dropdown", "radio", "checkbox", "calc", "file", "descriptive", "slider", "yesno",
+        "truefalse", "sql",
+    )
+)  # fmt: skip
 CHOICE_TYPES = frozenset({"radio", "dropdown", "sql", "checkbox"})
 YES_NO = {"yesno": {"1": "Yes", "0": "No"}, "truefalse": {"1": "True", "0": "False"}}
 STATUS_LABELS = {"0": "Incomplete", "1": "Unverified", "2": "Complete"}
@@ -88,13 +94,14 @@ class Column(NamedTuple):
 
 def parse_choices(text: str) -> dict[str, str]:
     """Read `code, label | code, label`; a part without a comma is its own code."""
+    return dict(choice_pairs(text))
+
+
+def choice_pairs(text: str) -> list[tuple[str, str]]:
+    """Code and label of every option in order, also of codes that are there twice."""
     parts = text.split("|") if "|" in text else text.replace("\\n", "\n").split("\n")
-    choices: dict[str, str] = {}
-    for part in parts:
-        code, comma, label = part.partition(",")
-        if part.strip():
-            choices[code.strip()] = label.strip() if comma else code.strip()
-    return choices
+    cut = [part.partition(",") for part in parts if part.strip()]
+    return [(code.strip(), label.strip() if comma else code.strip()) for code, comma, label in cut]
 
 
 def parse_missing_codes(text: str) -> dict[str, str]:

@@ -41,7 +41,7 @@ class Folder:
         return next((path for path in candidates if path.is_file()), None)
 
 
-def project_from_folder(path: Path) -> Project:
+def project_from_folder(path: Path, left_out: list[str] | None = None) -> Project:
     """The project whose files lie in a folder."""
     folder = Folder(path)
     found = folder.file("metadata", "data_dictionary")
@@ -51,7 +51,7 @@ def project_from_folder(path: Path) -> Project:
             f"there.{_spreadsheets(path)}"
         )
     labels = _form_labels(folder)
-    fields = _dictionary_fields(read_bytes(found), found)
+    fields = _dictionary_fields(read_bytes(found), found, left_out)
     project = Project(dictionary=Dictionary(fields, form_labels=labels), settings=_settings(folder, path))
     project.set_missing_codes(str(project.settings["missing_data_codes"]))
     _take_events(project, folder)
@@ -69,15 +69,15 @@ def take_beside(project: Project, folder: Folder, *, with_records: bool = True) 
     project.refresh()
 
 
-def project_from_dictionary(content: bytes, path: Path) -> Project:
+def project_from_dictionary(content: bytes, path: Path, left_out: list[str] | None = None) -> Project:
     """A project without records, from a data dictionary alone."""
-    project = Project(dictionary=Dictionary(_dictionary_fields(content, path)))
+    project = Project(dictionary=Dictionary(_dictionary_fields(content, path, left_out)))
     project.settings["project_title"] = path.stem
     return project
 
 
-def _dictionary_fields(content: bytes, path: Path) -> list[Field]:
-    return fields_from_table(numbered_rows(content, str(path)), source=str(path))
+def _dictionary_fields(content: bytes, path: Path, left_out: list[str] | None) -> list[Field]:
+    return fields_from_table(numbered_rows(content, str(path)), source=str(path), left_out=left_out)
 
 
 def _spreadsheets(path: Path) -> str:

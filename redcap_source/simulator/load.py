@@ -21,24 +21,28 @@ from redcap_source.simulator.project import Project
 _BEFORE_XML = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"
 
 
-def load_project(path: str | Path) -> Project:
-    """The project that lies at a path, not yet on any server."""
+def load_project(path: str | Path, *, left_out: list[str] | None = None) -> Project:
+    """The project that lies at a path, not yet on any server.
+
+    A data dictionary that REDCap would refuse is refused. With a list as `left_out` what can be loaded is loaded, and
+    the list is filled with what was left out and why: a sentence a dictionary row.
+    """
     path = Path(path)
     if not path.exists():
         raise SimulatorError(f"There is nothing at {path}; give a project XML, a data dictionary CSV or a folder.")
     if path.is_dir():
-        return _from_folder(path)
+        return _from_folder(path, left_out)
     content = _unpacked(path)
     # What a file holds counts, not how it is called: people save dictionaries as .txt and .tsv, too.
     if path.suffix.lower() == ".xml" or content.lstrip(_BEFORE_XML).startswith(b"<"):
         return project_from_xml(content, str(path))
-    return project_from_dictionary(content, path)
+    return project_from_dictionary(content, path, left_out)
 
 
-def _from_folder(path: Path) -> Project:
+def _from_folder(path: Path, left_out: list[str] | None) -> Project:
     found = next((p for p in (path / "project.xml", path / "project.xml.gz") if p.exists()), None)
     if found is None:
-        return project_from_folder(path)
+        return project_from_folder(path, left_out)
     project = project_from_xml(_unpacked(found), str(found))
     # The XML is complete but for the people who are not roles.
     take_beside(project, Folder(path), with_records=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from redcap_source.simulator.call import Answer, Call
-from redcap_source.simulator.dictionary import Dictionary, fields_from_rows
+from redcap_source.simulator.dictionary import FIELD_TYPES, Dictionary, fields_from_rows
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.names import unique_event_name
 from redcap_source.simulator.payload import rows_of, texts
@@ -14,12 +14,6 @@ from redcap_source.simulator.record_writes import NO_IMPORT
 from redcap_source.simulator.records import Slot
 from redcap_source.simulator.renaming import relabelled
 
-FIELD_TYPES = frozenset(
-    (
-        "text", "notes", "dropdown", "radio", "checkbox", "calc", "file", "descriptive", "slider", "yesno",
-        "truefalse", "sql",
-    )
-)  # fmt: skip
 Rows = list[dict[str, str]]
 
 
