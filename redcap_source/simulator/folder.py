@@ -12,12 +12,14 @@ from redcap_source.simulator.dictionary import Dictionary, Field
 from redcap_source.simulator.dictionary_file import fields_from_table
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.folder_people import take_people
-from redcap_source.simulator.folder_records import take_records
+from redcap_source.simulator.folder_records import joined, take_records
 from redcap_source.simulator.names import unique_event_name
 from redcap_source.simulator.odm import read_bytes
 from redcap_source.simulator.project import NEW_SETTINGS, Event, Project
-from redcap_source.simulator.records import RecordStore
 from redcap_source.simulator.tables import Rows, numbered_rows, table_from
+
+# As the web page names its downloads: Heart_DATA_2024-05-01_0930.csv; labels are no values.
+DOWNLOADED = {"data_dictionary": "*_DataDictionary_*.csv", "records": "*_DATA_[0-9]*.csv"}
 
 
 class Folder:
@@ -36,9 +38,20 @@ class Folder:
         return (self.path / "records_flat.types.json").exists()
 
     def file(self, *names: str) -> Path | None:
-        """The first file that exists under one of these names."""
+        """The first file that exists under one of these names, else the one that REDCap's web page named so."""
         candidates = (self.path / f"{name}{ending}" for name in names for ending in (".json", ".csv"))
-        return next((path for path in candidates if path.is_file()), None)
+        found = next((path for path in candidates if path.is_file()), None)
+        downloads = (DOWNLOADED[name] for name in names if name in DOWNLOADED)
+        return found or next((path for pattern in downloads if (path := only(self.path, pattern))), None)
+
+
+def only(folder: Path, pattern: str) -> Path | None:
+    """The one file of a folder that a pattern fits, if there is any."""
+    found = sorted(path for path in folder.glob(pattern) if path.is_file())
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise SimulatorError(f"{folder} holds {names}, and only one can be loaded; take the others away.")
+    return found[0] if found else None
 
 
 def project_from_folder(path: Path, left_out: list[str] | None = None) -> Project:
@@ -60,12 +73,18 @@ def project_from_folder(path: Path, left_out: list[str] | None = None) -> Projec
     return project
 
 
-def take_beside(project: Project, folder: Folder, *, with_records: bool = True) -> None:
-    """Take what may lie beside a dictionary or a project XML: people, and records."""
+def take_beside(project: Project, folder: Folder) -> None:
+    """Take what may lie beside a dictionary or a project XML: people and records.
+
+    Records that an XML holds itself stay; `records.csv` adds to them as an import without clearing would. An answer of
+    the API (`records_flat`) beside such an XML is of the same records, perhaps at another time, and is left alone.
+    """
     take_people(project, folder.rows)
-    if with_records:
-        found = folder.rows("records", "records_flat") or []
-        project.records = RecordStore(take_records(project, found, retyped=folder.has_retyped_records()))
+    names = ("records",) if len(project.records) else ("records", "records_flat")
+    rows = folder.rows(*names) or []
+    for record in take_records(project, rows, retyped=folder.has_retyped_records()):
+        held = project.records.get(record.id)
+        project.records.put(joined(held, record) if held is not None else record)
     project.refresh()
 
 

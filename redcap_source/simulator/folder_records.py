@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from redcap_source.simulator.dictionary import STATUS_LABELS, Column
+from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.project import Group, Project, StoredFile
 from redcap_source.simulator.records import Record, Slot
 
@@ -28,6 +30,20 @@ def take_records(project: Project, rows: list[Row], *, retyped: bool = False) ->
         yield Record(record, dict(slots), groups[record])
 
 
+def joined(held: Record, added: Record) -> Record:
+    """A record with what another reading of it adds or says otherwise; nothing is cleared."""
+    slots = {slot: {**held.slots.get(slot, {}), **values} for slot, values in added.slots.items()}
+    return replace(held, slots={**held.slots, **slots}, group=added.group or held.group)
+
+
+def _instance(text: str) -> int:
+    try:
+        # Packages that read numbers write 1.0.
+        return int(float(text))
+    except (ValueError, OverflowError) as error:
+        raise SimulatorError("The records hold a redcap_repeat_instance that is no number.") from error
+
+
 class _Reader:
     """Reads rows of one project's export."""
 
@@ -40,13 +56,16 @@ class _Reader:
 
     def slot(self, row: Row) -> Slot:
         """Where a row belongs."""
-        event_id = self._events.get(row.get("redcap_event_name", ""), self._project.first_event().event_id)
+        name = self._clean(row.get("redcap_event_name", ""))
+        if name and self._project.is_longitudinal and name not in self._events:
+            raise SimulatorError(f"The records name the event '{name}', which the project does not have.")
+        event_id = self._events.get(name, self._project.first_event().event_id)
         instrument = self._clean(row.get("redcap_repeat_instrument", ""))
         instrument = self._form_of_label.get(instrument, instrument)
         if instrument not in self._project.dictionary.forms:
             instrument = ""
         number = self._clean(row.get("redcap_repeat_instance", ""))
-        return (event_id, instrument, int(float(number)) if number else 0)
+        return (event_id, instrument, _instance(number) if number else 0)
 
     def group(self, row: Row) -> str:
         """The data access group a row names."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.folder import (
     Folder,
+    only,
     project_from_dictionary,
     project_from_folder,
     take_beside,
@@ -40,14 +41,16 @@ def load_project(path: str | Path, *, left_out: list[str] | None = None) -> Proj
 
 
 def _from_folder(path: Path, left_out: list[str] | None) -> Project:
-    found = next((p for p in (path / "project.xml", path / "project.xml.gz") if p.exists()), None)
+    named = (path / "project.xml", path / "project.xml.gz")
+    found = next((p for p in named if p.exists()), None)
+    if found is None and Folder(path).file("metadata", "data_dictionary") is None:
+        found = only(path, "*.xml")
     if found is None:
         return project_from_folder(path, left_out)
     project = project_from_xml(_unpacked(found), str(found))
-    # The XML is complete but for the people who are not roles.
-    take_beside(project, Folder(path), with_records=False)
     take_settings(project, Folder(path))
-    project.refresh()
+    # An XML has no people who are not roles, and records only if they were exported with it.
+    take_beside(project, Folder(path))
     return project
 
 
