@@ -87,6 +87,10 @@ class ProjectHandle:
         """Give a record another id."""
         with self.project.lock:
             self._existing(old)
+            # As the API takes it: with blanks around it, nobody could ask for the record.
+            new = new.strip()
+            if not new:
+                raise SimulatorError("A record needs an id that is not blank.")
             if new in self.project.records:
                 raise SimulatorError(f"Record '{new}' exists already in project '{self.name}'.")
             saving.rename(self.project, old, new, self._by(user))

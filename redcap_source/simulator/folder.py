@@ -12,11 +12,10 @@ from redcap_source.simulator.dictionary import Dictionary, Field
 from redcap_source.simulator.dictionary_file import fields_from_table
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.folder_people import take_people
-from redcap_source.simulator.folder_records import joined, take_records
+from redcap_source.simulator.folder_records import take_records
 from redcap_source.simulator.names import unique_event_name
-from redcap_source.simulator.odm import read_bytes
 from redcap_source.simulator.project import NEW_SETTINGS, Event, Project
-from redcap_source.simulator.tables import Rows, numbered_rows, table_from
+from redcap_source.simulator.tables import Rows, numbered_rows, read_bytes, table_from
 
 # As the web page names its downloads: Heart_DATA_2024-05-01_0930.csv; labels are no values.
 DOWNLOADED = {"data_dictionary": "*_DataDictionary_*.csv", "records": "*_DATA_[0-9]*.csv"}
@@ -83,8 +82,7 @@ def take_beside(project: Project, folder: Folder) -> None:
     names = ("records",) if len(project.records) else ("records", "records_flat")
     rows = folder.rows(*names) or []
     for record in take_records(project, rows, retyped=folder.has_retyped_records()):
-        held = project.records.get(record.id)
-        project.records.put(joined(held, record) if held is not None else record)
+        project.records.take(record)
     project.refresh()
 
 

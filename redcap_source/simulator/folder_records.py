@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from redcap_source.simulator.dictionary import STATUS_LABELS, Column
 from redcap_source.simulator.errors import SimulatorError
@@ -20,20 +19,15 @@ def take_records(project: Project, rows: list[Row], *, retyped: bool = False) ->
     records: dict[str, dict[Slot, dict[str, str]]] = {}
     groups: dict[str, str] = {}
     for row in rows:
-        record = row.get(project.dictionary.record_id) or next(iter(row.values()), "")
+        # As an import takes it: with blanks around it, nobody could ask for the record.
+        record = (row.get(project.dictionary.record_id) or next(iter(row.values()), "")).strip()
         if not record:
-            continue
+            raise SimulatorError("The records hold a row without a record id; every row needs one.")
         slot = reader.slot(row)
         records.setdefault(record, {}).setdefault(slot, {}).update(reader.values(row))
         groups[record] = reader.group(row) or groups.get(record, "")
     for record, slots in records.items():
         yield Record(record, dict(slots), groups[record])
-
-
-def joined(held: Record, added: Record) -> Record:
-    """A record with what another reading of it adds or says otherwise; nothing is cleared."""
-    slots = {slot: {**held.slots.get(slot, {}), **values} for slot, values in added.slots.items()}
-    return replace(held, slots={**held.slots, **slots}, group=added.group or held.group)
 
 
 def _instance(text: str) -> int:

@@ -15,8 +15,9 @@ from redcap_source.simulator.folder import (
     take_beside,
     take_settings,
 )
-from redcap_source.simulator.odm import is_gzipped, project_from_xml, read_bytes
+from redcap_source.simulator.odm import project_from_xml
 from redcap_source.simulator.project import Project
+from redcap_source.simulator.tables import is_gzipped, read_bytes
 
 # Byte order marks, and blanks.
 _BEFORE_XML = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"

@@ -9,7 +9,6 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from xml.etree import ElementTree
 
 from redcap_source.simulator.dictionary import YES_NO, Dictionary, Field
@@ -71,7 +70,9 @@ def project_from_xml(content: bytes, source: str) -> Project:
     _take_people(project, variables)
     project.surveys = {survey.get("form_name", "") for survey in variables.iter(f"{REDCAP}Surveys")}
     project.reports = _reports(variables)
-    project.records = RecordStore(_Reader(project).records(root))
+    project.records = RecordStore()
+    for record in _Reader(project).records(root):
+        project.records.take(record)
     project.refresh()
     return project
 
@@ -324,6 +325,10 @@ class _Reader:
 
     def records(self, root: Element) -> Iterator[Record]:
         for subject in root.iter(f"{ODM}SubjectData"):
+            # As an import takes it: with blanks around it, nobody could ask for the record.
+            record = subject.get("SubjectKey", "").strip()
+            if not record:
+                raise SimulatorError("The XML holds data of a record without an id (SubjectKey).")
             slots: dict[Slot, dict[str, str]] = {}
             group = ""
             for slot, item in self._items(subject):
@@ -335,7 +340,7 @@ class _Reader:
                     group = value
                 elif value and self._is_kept(name, value):
                     values[name] = value.replace("T", " ") if name in self._moments else value
-            yield Record(subject.get("SubjectKey", ""), dict(slots), self._group_name(group))
+            yield Record(record, dict(slots), self._group_name(group))
 
     def _items(self, subject: Element) -> Iterator[tuple[Slot, Element]]:
         events = subject.findall(f"{ODM}StudyEventData")
@@ -387,16 +392,3 @@ def _decoded(text: str) -> bytes:
         return base64.b64decode(text)
     except binascii.Error:
         return b""
-
-
-def is_gzipped(content: bytes) -> bool:
-    """Whether a file's content is gzip."""
-    return content[:2] == b"\x1f\x8b"
-
-
-def read_bytes(path: Path) -> bytes:
-    """A file's content, or a clear error."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SimulatorError(f"Cannot read {path}: {error.strerror or error}.") from error

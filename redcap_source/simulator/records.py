@@ -91,6 +91,14 @@ class RecordStore:
             self._order = None
         self._held[record.id] = record
 
+    def take(self, record: Record) -> None:
+        """Keep what a record adds to the one of the same id, or says otherwise; nothing is cleared."""
+        held = self.get(record.id)
+        if held is not None:
+            slots = {slot: {**held.slots.get(slot, {}), **values} for slot, values in record.slots.items()}
+            record = replace(held, slots={**held.slots, **slots}, group=record.group or held.group)
+        self.put(record)
+
     def remove(self, record: str) -> None:
         """Forget a record."""
         self._held.pop(record, None)

@@ -11,6 +11,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from redcap_source.simulator.errors import SimulatorError
 
@@ -18,6 +19,19 @@ Rows = list[dict[str, str]]
 DELIMITERS = (",", ";", "\t")
 # How a ZIP file begins, which .xlsx is, and the older .xls.
 SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+
+
+def is_gzipped(content: bytes) -> bool:
+    """Whether a file's content is gzip."""
+    return content[:2] == b"\x1f\x8b"
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content, or a clear error."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SimulatorError(f"Cannot read {path}: {error.strerror or error}.") from error
 
 
 def decoded(content: bytes, source: str) -> str:
