@@ -214,11 +214,25 @@ def simulate(
     ] = False,
     study: Annotated[
         list[str] | None,
-        typer.Option("--study", metavar="NAME", help="A made-up study: classic, longitudinal, repeating."),
+        typer.Option("--study", metavar="[NAME=]KIND", help="A made-up study: classic, longitudinal, repeating."),
     ] = None,
-    records: Annotated[int, typer.Option("--records", min=0, help="Records of each made-up study.")] = 100,
+    records: Annotated[
+        list[str] | None,
+        typer.Option("--records", metavar="[NAME=]N", help="Records of all made-up studies, or of one (default: 100)."),
+    ] = None,
     token: Annotated[
-        list[str] | None, typer.Option("--token", metavar="NAME=HEX", help="A project's token (default: random).")
+        list[str] | None,
+        typer.Option("--token", metavar="NAME[:USER]=HEX", help="A project's or a user's token (default: random)."),
+    ] = None,
+    user: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--user", metavar="PROJECT:NAME[:ROLE|GROUP]", help="A further user with a token, in a role or a group."
+        ),
+    ] = None,
+    reports: Annotated[
+        list[str] | None,
+        typer.Option("--reports", metavar="NAME=PATH", help="A project's reports, from a CSV or JSON."),
     ] = None,
     super_token: Annotated[
         str | None, typer.Option("--super-token", metavar="HEX", help="The super token (default: random).")
@@ -233,6 +247,9 @@ def simulate(
         str | None,
         typer.Option("--redcap-version", metavar="X.Y.Z", help="The version to play, which decides what is answered."),
     ] = None,
+    time_zone: Annotated[
+        str, typer.Option("--time-zone", metavar="ZONE", help="The server's time zone.")
+    ] = "America/Chicago",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on loopback; 0 picks a free one.")] = 0,
     state_folder: Annotated[
         Path | None,
@@ -244,13 +261,17 @@ def simulate(
     ] = False,
 ) -> None:
     """Run a simulated REDCap on this machine until interrupted, to rehearse with made-up data or your own study."""
+    from pipelines.simulate_options import pairs, studies, users
     from redcap_source.simulator.serve import serve
     from redcap_source.simulator.versions import DEFAULT_VERSION
 
     serve(
-        loads=[(name, Path(path)) for name, path in _pairs("--load", load)],
-        studies=[(name, name, records) for name in study or []],
-        tokens=dict(_pairs("--token", token)),
+        loads=[(name, Path(path)) for name, path in pairs("--load", load)],
+        studies=studies(study, records),
+        tokens=dict(pairs("--token", token)),
+        users=users(user),
+        reports=[(name, Path(path)) for name, path in pairs("--reports", reports)],
+        time_zone=time_zone,
         faults=faults or (),
         state_folder=state_folder,
         lenient=lenient,
@@ -344,16 +365,6 @@ def _in_utc(moment: datetime | None, zone: str) -> datetime | None:
     from zoneinfo import ZoneInfo
 
     return moment and moment.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)
-
-
-def _pairs(option: str, values: list[str] | None) -> list[tuple[str, str]]:
-    pairs = []
-    for value in values or []:
-        name, equals, rest = value.partition("=")
-        if not (name and equals and rest):
-            raise ConfigError(f"{option} takes NAME=VALUE.", remedy="For instance: --load study=study.xml")
-        pairs.append((name, rest))
-    return pairs
 
 
 def _complain(message: str) -> None:

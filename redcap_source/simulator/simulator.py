@@ -29,6 +29,8 @@ from redcap_source.simulator.site import Site
 from redcap_source.simulator.state import read_state, save_state
 from redcap_source.simulator.versions import DEFAULT_VERSION, checked_version
 
+TIME_ZONE = "America/Chicago"
+
 
 class Request(NamedTuple):
     """One request that was answered; never what it carried."""
@@ -47,7 +49,7 @@ class Simulator:
     def __init__(
         self,
         port: int = 0,
-        time_zone: str = "America/Chicago",
+        time_zone: str = TIME_ZONE,
         super_token: str | None = None,
         version: str = DEFAULT_VERSION,
         *,
