@@ -52,7 +52,15 @@ def test_a_twin_made_from_the_project_xml_exports_the_same(simulator, client, tm
     with client_for(simulator, SUPER) as creator:
         token = creator.create_project("Twin", 0, odm=tmp_path / "project.xml")
     with client_for(simulator, token.reveal()) as twin:
-        pd.testing.assert_frame_equal(twin.export_records(), client.export_records())
+        # Values of calculated fields do not travel; they come when something in their record changes.
+        computed = [
+            field.field_name
+            for field in client.data_dictionary()
+            if field.field_type == "calc" or "@CALC" in (field.field_annotation or "")
+        ]
+        pd.testing.assert_frame_equal(
+            twin.export_records().drop(columns=computed), client.export_records().drop(columns=computed)
+        )
         assert [field.field_name for field in twin.data_dictionary()] == [
             field.field_name for field in client.data_dictionary()
         ]
