@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pipelines.config import Config
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.reading import open_published, query
+from pipelines.warehouse.published_file import open_published
+from pipelines.warehouse.reading import query
 from pipelines.writeback import Proposed, Wanted, propose_frame
 
 PROJECT = "heart_study"

@@ -192,7 +192,8 @@ def sql(
     """Query the published warehouse, read-only; loads are never in the way."""
     from pipelines.console import show_answer, sql_shell
     from pipelines.warehouse.folder import WarehouseFolder
-    from pipelines.warehouse.reading import open_published, query
+    from pipelines.warehouse.published_file import open_published
+    from pipelines.warehouse.reading import query
 
     folder = WarehouseFolder(_config(config).warehouse)
     if statement is None:

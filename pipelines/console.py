@@ -258,7 +258,8 @@ def answer_table(console: Console, answer: Answer, title: str | None = None) -> 
 
 def sql_shell(folder: WarehouseFolder) -> None:
     """Read queries until the end of input; each ends with a semicolon."""
-    from pipelines.warehouse.reading import open_published, query
+    from pipelines.warehouse.published_file import open_published
+    from pipelines.warehouse.reading import query
 
     console = stdout()
     with open_published(folder) as connection:

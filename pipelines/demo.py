@@ -25,7 +25,8 @@ from pipelines.console import answer_table, show_standings, stdout
 from pipelines.errors import ConfigError, WarehouseError
 from pipelines.interrupts import Interrupted, listening
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.reading import open_published, query
+from pipelines.warehouse.published_file import open_published
+from pipelines.warehouse.reading import query
 from pipelines.warehouse.standings import standings
 from redcap_source.simulator import STUDIES, ProjectHandle, Simulator, make_study
 

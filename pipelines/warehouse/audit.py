@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pipelines.warehouse.connection import Connection, open_reader
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.layout import rows_now
+from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.quoting import qualified
-from pipelines.warehouse.reading import open_published
 from pipelines.warehouse.sql import statements
 from pipelines.wording import counted
 

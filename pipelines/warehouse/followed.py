@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from pipelines.warehouse.connection import Connection
-from pipelines.warehouse.proposals import FormRow
 from pipelines.warehouse.sql import statements
 from redcap_source.dictionary import CALCULATION_TAG
+
+if TYPE_CHECKING:
+    from pipelines.warehouse.proposals import FormRow
 
 
 def record_followed(

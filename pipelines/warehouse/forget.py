@@ -29,8 +29,8 @@ from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.locks import project_locked
 from pipelines.warehouse.memory import allow
 from pipelines.warehouse.publish import sweep, write_afresh
+from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.quoting import identifier, qualified
-from pipelines.warehouse.reading import open_published
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.take_up import SCHEMAS, define_changes
 

@@ -15,8 +15,8 @@ from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.followed import record_followed
 from pipelines.warehouse.layout import NOW, rows_now
 from pipelines.warehouse.proposals import BatchRow, Cell, Entry, FormRow, Proposal, Ruling, Status
+from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.quoting import identifier
-from pipelines.warehouse.reading import open_published
 from pipelines.warehouse.sql import statements
 
 OVERTAKEN = "somebody changed it directly after it was written"

@@ -33,8 +33,8 @@ from pipelines.warehouse.file_errors import is_locked, memory_remedy, reason_of,
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.layout import FORMAT, OTHER_FORMAT
 from pipelines.warehouse.memory import allow, enough
+from pipelines.warehouse.published_file import has_ledger
 from pipelines.warehouse.quoting import identifier, literal
-from pipelines.warehouse.reading import has_ledger
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.take_up import ProjectPart, define_changes
 

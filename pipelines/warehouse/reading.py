@@ -6,17 +6,16 @@ Nothing here writes. Loading is mirror.py's business, publishing publish.py's.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import duckdb
 
-from pipelines.errors import NotLoadedYet, QueryRefused, UnknownRecord, WarehouseDamaged
-from pipelines.warehouse.connection import Connection, open_reader
+from pipelines.errors import QueryRefused, UnknownRecord
+from pipelines.warehouse.connection import Connection
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.sql import statements
 from pipelines.wording import counted
 
@@ -104,18 +103,6 @@ class Life:
     changes: tuple[CellChange, ...] = dataclasses.field(repr=False)
 
 
-@contextmanager
-def open_published(folder: WarehouseFolder) -> Iterator[Connection]:
-    """A read-only connection to the published warehouse; raises WarehouseDamaged where the file is another database."""
-    if not folder.database.exists():
-        raise NotLoadedYet(path=folder.database)
-    with open_reader(folder.database, "warehouse") as connection:
-        row = connection.execute(statements("reading")["is_published"]).fetchone()
-        if not (row and row[0]):
-            raise WarehouseDamaged(path=folder.database, found="it is another database than the published one")
-        yield connection
-
-
 def query(connection: Connection, statement: str) -> Answer:
     """The answer to a person's query; a query DuckDB refuses is their mistake to read, not ours to hide."""
     try:
@@ -137,12 +124,6 @@ def life(folder: WarehouseFolder, project: str, record: str) -> Life:
         values = {"project": project, "records": [name.record for name in names]}
         changes = connection.execute(sql["life"], values).fetchall()
     return Life(names, tuple(CellChange(*row) for row in changes))
-
-
-def has_ledger(connection: Connection) -> bool:
-    """Whether the file has come as far as to have a ledger of its loads."""
-    row = connection.execute(statements("reading")["has_ledger"]).fetchone()
-    return bool(row and row[0])
 
 
 def standing_in(connection: Connection, project: str, *, loading: bool = False) -> Standing | None:

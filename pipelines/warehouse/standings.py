@@ -12,7 +12,8 @@ from pipelines.errors import NotLoadedYet, WarehouseBusy, WarehouseDamaged
 from pipelines.project_names import may_be_a_project
 from pipelines.warehouse.connection import open_reader
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.reading import DAMAGED, MISSING, Standing, has_ledger, open_published, standing_in
+from pipelines.warehouse.published_file import has_ledger, open_published
+from pipelines.warehouse.reading import DAMAGED, MISSING, Standing, standing_in
 from pipelines.warehouse.working_file import (
     EMPTY,
     NO_LOAD,

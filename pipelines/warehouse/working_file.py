@@ -16,7 +16,7 @@ from pipelines.errors import WarehouseDamaged, WarehouseError, WarehouseUnreadab
 from pipelines.warehouse.connection import HEADER_BYTES, Connection, open_reader, remove_database
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.layout import FORMAT, OTHER_FORMAT
-from pipelines.warehouse.reading import open_published
+from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.sql import statements
 
 NOT_THERE, EMPTY, NO_LOAD = "is not there", "is empty", "holds no load"

@@ -21,7 +21,7 @@ from pipelines.warehouse.journal import Journal
 from pipelines.warehouse.parquet import open_parquet
 from pipelines.warehouse.plain_csv import NotTheSameRows
 from pipelines.warehouse.proposals import Refused
-from pipelines.warehouse.reading import open_published
+from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.snapshot import PublishedSnapshot, select
 from pipelines.warehouse.working_file import published_projects
 from pipelines.writeback.proposals.columns import ProjectColumns, project_columns

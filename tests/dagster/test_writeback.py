@@ -6,7 +6,8 @@ import pytest
 from pipelines.definitions import make_definitions
 from pipelines.in_process import nightly_instance, run_nightly
 from pipelines.jobs import WRITEBACK
-from pipelines.warehouse.reading import open_published, query
+from pipelines.warehouse.published_file import open_published
+from pipelines.warehouse.reading import query
 from pipelines.writeback import Wanted, propose_rows
 from redcap_source.simulator import Simulator
 from tests.pipelines.conftest import Site

@@ -17,8 +17,8 @@ from pipelines.warehouse.connection import SETTINGS, attach_to_write, connect, o
 from pipelines.warehouse.file_errors import doing, of_the_system, unusable
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.publish import publish
+from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.quoting import identifier
-from pipelines.warehouse.reading import open_published
 from pipelines.warehouse.standings import standings
 
 ROOT = Path(__file__).resolve().parents[2]
