@@ -70,6 +70,13 @@ class Call:
         if not self.project.rights_of(self.username).may(right):
             raise Refusal(text, 403)
 
+    def named(self, parameter: str) -> list[str]:
+        """What a request is to do something to, each once; a request that names nothing is refused."""
+        names = list(dict.fromkeys(self.parameters.items(parameter)))
+        if not names:
+            raise Refusal(f'The parameter "{parameter}" is missing')
+        return names
+
     def table(self, table: Table) -> Answer:
         """A table in the format asked for."""
         raw = self.behaviour.json_unicode == "raw"

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from redcap_source.simulator.errors import SimulatorError
-from redcap_source.simulator.names import checkbox_column, form_name
+from redcap_source.simulator.names import checkbox_column, form_name, is_form_name
 
 FIELD_TYPES = frozenset(
     (
@@ -223,7 +223,7 @@ def _cell(value: object) -> str:
 
 
 def _fitting(key: str, cell: str) -> str:
-    if key == "form_name" and (cell != cell.lower() or " " in cell):
+    if key == "form_name" and not is_form_name(cell):
         return form_name(cell)
     if key in ("identifier", "required_field", "matrix_ranking"):
         return "y" if cell.lower() in ("y", "yes", "true", "1") else ""

@@ -16,6 +16,7 @@ from redcap_source.simulator.dictionary import (
     fields_from_rows,
 )
 from redcap_source.simulator.errors import SimulatorError
+from redcap_source.simulator.names import form_name, is_form_name
 
 # Every dictionary has a column of field names, under the web page's header or the API's.
 NAME_HEADERS = (UI_HEADERS[0], FIELD_KEYS[0])
@@ -51,7 +52,7 @@ def fields_from_table(
     What REDCap refuses is refused; with a list, such rows are left out and told of there.
     """
     _require_dictionary(rows, source)
-    problems = list(_problems(rows))
+    problems = list(dictionary_problems(rows))
     if not problems:
         return fields_from_rows(rows.values(), source=source)
     if left_out is None or problems[0].row == next(iter(rows)):
@@ -72,7 +73,7 @@ def _refusal(problems: list[Problem], source: str, *, is_first: bool) -> str:
     return "\n".join([f"REDCap refuses {source} as a data dictionary:", *lines, advice])
 
 
-def _problems(rows: Mapping[int, Mapping[str, str]]) -> Iterator[Problem]:
+def dictionary_problems(rows: Mapping[int, Mapping[str, str]]) -> Iterator[Problem]:
     """What REDCap refuses, row by row; of a row the first rule it breaks."""
     seen: dict[str, int] = {}
     status_names = {f"{_cell(row, 'form_name')}_complete" for row in rows.values()}
@@ -101,8 +102,11 @@ def _name_problem(name: str, seen: Mapping[str, int], status_names: Container[st
 
 
 def _form_problem(row: Mapping[str, str]) -> tuple[str, str] | None:
-    if _header(row, "form_name") in row and not _cell(row, "form_name").strip():
+    name = _cell(row, "form_name").strip()
+    if _header(row, "form_name") in row and not name:
         return "form_name", "no instrument; every field belongs to one"
+    if name and not (is_form_name(name) or form_name(name)):
+        return "form_name", f"'{name}' is no instrument; its name needs letters or digits"
     return None
 
 

@@ -15,6 +15,7 @@ from redcap_source.simulator.records import Record, Slot
 from redcap_source.simulator.rights import NO_EXPORT_RIGHT, exportable_columns
 from redcap_source.simulator.saving import save
 from redcap_source.simulator.versions import keys_known
+from redcap_source.simulator.whole_numbers import number_or, whole_number
 
 NO_FILE = "There is no file to download for this record"
 NO_REPOSITORY = "You do not have File Repository privileges"
@@ -36,7 +37,7 @@ def export_file(call: Call) -> Answer:
     place = _place(call)
     _refuse_withheld(call, place)
     number = place.stored()
-    stored = call.project.files.get(int(number)) if number.isdecimal() else None
+    stored = call.project.files.get(number_or(number, 0))
     if stored is None:
         raise Refusal(NO_FILE)
     call.note("export", "Download uploaded document (API) ", f"{place.field.field_name}", place.record.id)
@@ -105,7 +106,7 @@ def _place(call: Call) -> _Place:
     if field.form_name not in call.project.forms_at(event.event_id):
         raise Refusal(f"The field '{name}' is not on an instrument of the event '{event.unique_name}'")
     instance = call.parameters.text("repeat_instance")
-    slot = call.project.slot_of(event.event_id, field.form_name, int(instance) if instance.isdecimal() else 1)
+    slot = call.project.slot_of(event.event_id, field.form_name, number_or(instance, 1))
     return _Place(record, field, slot)
 
 
@@ -134,12 +135,13 @@ def _folder(call: Call) -> int:
     text = call.parameters.text("folder_id").strip()
     if not text:
         return 0
-    if not text.isdecimal() or not _is_open(call, int(text)):
+    number = whole_number(text)
+    if number is None or not _is_open(call, number):
         raise Refusal(
             f"The File Repository folder folder_id={text} does not exist or else you do not have permission to that "
             "folder because it is DAG-restricted or Role-restricted."
         )
-    return int(text)
+    return number
 
 
 def _is_open(call: Call, number: int) -> bool:
@@ -216,7 +218,7 @@ def delete_document(call: Call) -> Answer:
 
 def _document(call: Call) -> int:
     text = call.parameters.text("doc_id")
-    known = call.project.repository.get(int(text)) if text.isdecimal() else None
+    known = call.project.repository.get(number_or(text, 0))
     if known is None or not _is_open(call, known.folder):
         raise Refusal(f"The File Repository file doc_id={text} does not exist")
     return int(text)

@@ -19,6 +19,7 @@ from redcap_source.simulator.parameters import Parameters
 from redcap_source.simulator.project import Project
 from redcap_source.simulator.records import Record, Slot, Values
 from redcap_source.simulator.selection import Selection
+from redcap_source.simulator.whole_numbers import number_or
 
 # Big enough that sending costs little, small enough that memory stays flat.
 PIECE = 1 << 17
@@ -208,7 +209,7 @@ class Sheet:
     def _file_name(self, value: str) -> str:
         if self.behaviour.file_value == "document":
             return "[document]"
-        stored = self.project.files.get(int(value)) if value.isdecimal() else None
+        stored = self.project.files.get(number_or(value, 0))
         return stored.name if stored is not None else value
 
     def key_cells(self, record: Record, slot: Slot) -> list[str]:

@@ -32,6 +32,15 @@ class Folder:
         found = self.file(*names)
         return table_from(read_bytes(found), str(found)) if found is not None else None
 
+    def rows_with(self, name: str, *columns: str) -> Rows:
+        """The rows of a table that says nothing without some columns; no rows where there is no such table."""
+        rows = self.rows(name) or []
+        missing = [column for column in columns if any(column not in row for row in rows)]
+        if missing:
+            found = self.file(name)
+            raise SimulatorError(f"{found} has no column '{missing[0]}'; export the file again from REDCap.")
+        return rows
+
     def has_retyped_records(self) -> bool:
         """Whether the records went through R, which writes NA for blank and TRUE for 1."""
         return (self.path / "records_flat.types.json").exists()
@@ -138,12 +147,12 @@ def number_of(text: str) -> int:
         return 1
     try:
         return int(float(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
 
 
 def _take_events(project: Project, folder: Folder) -> None:
-    events, mapping = folder.rows("events") or [], folder.rows("form_event_mapping") or []
+    events, mapping = folder.rows("events") or [], folder.rows_with("form_event_mapping", "unique_event_name", "form")
     seen = [row.get("redcap_event_name", "") for row in folder.rows("records", "records_flat") or []]
     if not events:
         # Without an event list the events are those that the mapping or the records name.
@@ -156,7 +165,7 @@ def _take_events(project: Project, folder: Folder) -> None:
         return
     project.settings["is_longitudinal"] = 1
     project.events = [_event(row, number) for number, row in enumerate(events, start=1)]
-    given = {number_of(row["arm_num"]): row.get("name", "") for row in folder.rows("arms") or []}
+    given = {number_of(row["arm_num"]): row.get("name", "") for row in folder.rows_with("arms", "arm_num")}
     project.arms = {event.arm: given.get(event.arm) or f"Arm {event.arm}" for event in project.events}
     forms: dict[str, list[str]] = {}
     for row in mapping:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from redcap_source.simulator.names import unique_group_name
 from redcap_source.simulator.project import Group, Project
 from redcap_source.simulator.users import OPTIONAL_RIGHTS, RIGHTS, Role, User
+from redcap_source.simulator.whole_numbers import number_or, whole_number
 
 Rows = list[dict[str, str]]
 Tables = Callable[[str], Rows | None]
@@ -44,7 +45,7 @@ def _take_group(project: Project, row: dict[str, str]) -> None:
     label = row.get("data_access_group_name", "")
     name = row.get("unique_group_name") or unique_group_name(label, project.groups)
     number = row.get("data_access_group_id", "")
-    project.groups[name] = Group(int(number) if number.isdecimal() else len(project.groups) + 1, label, name)
+    project.groups[name] = Group(number_or(number, len(project.groups) + 1), label, name)
 
 
 def _user(row: dict[str, str]) -> User:
@@ -67,15 +68,17 @@ def _rights(row: dict[str, str]) -> dict[str, int]:
 
 def _right(text: str) -> int:
     # Numbers from the API, words from R packages.
-    if text.isdecimal():
-        return int(text)
+    number = whole_number(text)
+    if number is not None:
+        return number
     return 0 if text.strip().lower() in ("", "no access", "none", "false", "na") else 1
 
 
 def form_rights(text: str) -> dict[str, int]:
     """Rights by instrument from `form1:1,form2:0`."""
     pairs = (part.split(":", 1) for part in text.split(",") if ":" in part)
-    return {form.strip(): int(right) for form, right in pairs if right.strip().isdecimal()}
+    numbers = {form.strip(): whole_number(right.strip()) for form, right in pairs}
+    return {form: right for form, right in numbers.items() if right is not None}
 
 
 def _assign(project: Project, roles: Rows, groups: Rows) -> None:

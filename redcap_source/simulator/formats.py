@@ -24,6 +24,7 @@ DELIMITERS = {"": ",", ",": ",", "tab": "\t", "\t": "\t", ";": ";", "|": "|", "^
 XML_HEAD = '<?xml version="1.0" encoding="UTF-8" ?>'
 # REDCap quotes a cell that holds any of these, or the delimiter.
 NEEDS_QUOTES = re.compile(r'[" \t\r\n]')
+NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 NEEDS_ESCAPE = re.compile(r"[^ !#-.0-\[\]-~]")
 NEEDS_ESCAPE_RAW = re.compile(r'["\\/\x00-\x1f]')
 
@@ -57,7 +58,9 @@ def json_text(value: object, *, raw: bool = False) -> str:
 
 
 def cdata(value: str) -> str:
-    """A value as XML content."""
+    """A value as XML content, without the characters that no XML can hold."""
+    if not value.isprintable():
+        value = NOT_IN_XML.sub("", value)
     return f"<![CDATA[{value.replace(']]>', ']]]]><![CDATA[>')}]]>" if value else ""
 
 
@@ -88,8 +91,9 @@ def error_text(text: str, form: str) -> str:
 
 
 def xml_escaped(text: str) -> str:
-    """Text for XML content or a double-quoted attribute."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    """Text for XML content or a double-quoted attribute, without the characters that no XML can hold."""
+    kept = NOT_IN_XML.sub("", text)
+    return kept.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
 def _json_row(row: Row) -> dict[str, object]:

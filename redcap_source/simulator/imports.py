@@ -16,6 +16,7 @@ from redcap_source.simulator.project import Event, Project
 from redcap_source.simulator.records import Record, Slot
 from redcap_source.simulator.saving import By, assign_group, save
 from redcap_source.simulator.validation import complaint, limit_complaint, stored_form
+from redcap_source.simulator.whole_numbers import number_or
 
 Row = Mapping[str, str]
 GROUP = "redcap_data_access_group"
@@ -195,8 +196,8 @@ class _Checker:
         return (event_id, "", 0)
 
     def _instance(self, record_id: str, event_id: int, instrument: str, given: str) -> int:
-        if given.isdecimal() and int(given) > 0:
-            return int(given)
+        if number := number_or(given, 0):
+            return number
         if given != "new":
             message = "The value of redcap_repeat_instance must be a positive whole number or 'new'."
             self._complain(record_id, "redcap_repeat_instance", given, message)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
+from itertools import chain, count
+
+from redcap_source.simulator.whole_numbers import whole_number
 
 _NOT_IN_COLUMN = re.compile(r"[^a-z0-9_]")
 _NOT_IN_NAME = re.compile(r"[^a-z0-9]+")
+_FORM_NAME = re.compile(r"[a-z0-9_]+")
 _DIGITS = re.compile(r"(\d+)")
 
 NaturalKey = tuple[tuple[int, int, str], ...]
@@ -19,10 +23,12 @@ def checkbox_column(field: str, code: str) -> str:
 
 def natural_key(record: str) -> NaturalKey:
     """A sort key that puts 2 before 10, and numbers before text."""
-    if record.isdecimal():
-        return ((0, int(record), ""),)
+    number = whole_number(record)
+    if number is not None:
+        return ((0, number, ""),)
     parts = _DIGITS.split(record.lower())
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
+    numbers = ((part, whole_number(part)) for part in parts if part)
+    return tuple((1, 0, part) if number is None else (0, number, "") for part, number in numbers)
 
 
 def unique_event_name(label: str, arm: int, taken: Container[str]) -> str:
@@ -42,8 +48,15 @@ def form_name(label: str) -> str:
     return _NOT_IN_NAME.sub("_", label.lower()).strip("_")
 
 
+def is_form_name(text: str) -> bool:
+    """Whether a text can be an instrument's unique name as it stands."""
+    return _FORM_NAME.fullmatch(text) is not None
+
+
 def _free(name: str, taken: Container[str]) -> str:
     # REDCap tells equal names apart by a letter: testing_long_name_arm_1b.
     if name not in taken:
         return name
-    return next(name + letter for letter in "bcdefghijklmnopqrstuvwxyz" if name + letter not in taken)
+    # After z, which no server is likely to have reached, numbers go on.
+    endings = chain("bcdefghijklmnopqrstuvwxyz", map(str, count(2)))
+    return next(name + ending for ending in endings if name + ending not in taken)

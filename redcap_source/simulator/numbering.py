@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redcap_source.simulator.call import Call
+from redcap_source.simulator.whole_numbers import number_or
 
 
 def next_name(call: Call) -> str:
@@ -10,7 +11,7 @@ def next_name(call: Call) -> str:
     group = call.project.groups.get(call.project.users[call.username].group)
     ids = call.project.records.ids()
     if group is None:
-        return str(1 + max((int(record) for record in ids if record.isdecimal()), default=0))
+        return str(1 + max((number_or(record, 0) for record in ids), default=0))
     prefix = f"{group.group_id}-"
     tails = (record.removeprefix(prefix) for record in ids if record.startswith(prefix))
-    return prefix + str(1 + max((int(tail) for tail in tails if tail.isdecimal()), default=0))
+    return prefix + str(1 + max((number_or(tail, 0) for tail in tails), default=0))

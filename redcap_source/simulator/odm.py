@@ -17,6 +17,7 @@ from redcap_source.simulator.names import unique_group_name
 from redcap_source.simulator.project import NEW_SETTINGS, Event, Group, Project, Report, StoredFile
 from redcap_source.simulator.records import Record, RecordStore, Slot
 from redcap_source.simulator.users import OPTIONAL_RIGHTS, RIGHTS, Role
+from redcap_source.simulator.whole_numbers import number_or, whole_number
 
 ODM = "{http://www.cdisc.org/ns/odm/v1.3}"
 REDCAP = "{https://projectredcap.org}"
@@ -113,12 +114,21 @@ def _text(parent: Element, tag: str) -> str:
     return (parent.findtext(tag) or "").strip()
 
 
+def _number(element: Element, attribute: str, otherwise: int) -> int:
+    text = element.get(attribute) or str(otherwise)
+    number = whole_number(text.strip().removeprefix("-"))
+    if number is None:
+        name = attribute.removeprefix(REDCAP)
+        raise SimulatorError(f'The XML says {name}="{text[:40]}" where only a whole number can stand.')
+    return -number if text.strip().startswith("-") else number
+
+
 def _settings(variables: Element) -> dict[str, str | int]:
     settings = dict(NEW_SETTINGS)
     settings["project_title"] = _text(variables, f"{ODM}StudyName")
     for tag, name in _FLAGS.items():
         text = _text(variables, REDCAP + tag)
-        settings[name] = int(text) if text.isdecimal() else settings[name]
+        settings[name] = number_or(text, int(settings[name]))
     for tag, name in _TEXTS.items():
         settings[name] = _text(variables, REDCAP + tag)
     return settings
@@ -227,7 +237,7 @@ def _take_events(project: Project, version: Element) -> None:
     project.settings["is_longitudinal"] = 1
     project.arms, project.events, project.mapping = {}, [], {}
     for number, event in enumerate(definitions, start=1):
-        arm = int(event.get(f"{REDCAP}ArmNum") or 1)
+        arm = _number(event, f"{REDCAP}ArmNum", 1)
         project.arms[arm] = event.get(f"{REDCAP}ArmName") or f"Arm {arm}"
         project.events.append(
             Event(
@@ -236,9 +246,9 @@ def _take_events(project: Project, version: Element) -> None:
                 arm=arm,
                 unique_name=event.get(f"{REDCAP}UniqueEventName") or event.get("OID", "").removeprefix("Event."),
                 custom_label=event.get(f"{REDCAP}CustomEventLabel") or "",
-                day_offset=int(event.get(f"{REDCAP}DayOffset") or 0),
-                offset_min=int(event.get(f"{REDCAP}OffsetMin") or 0),
-                offset_max=int(event.get(f"{REDCAP}OffsetMax") or 0),
+                day_offset=_number(event, f"{REDCAP}DayOffset", 0),
+                offset_min=_number(event, f"{REDCAP}OffsetMin", 0),
+                offset_max=_number(event, f"{REDCAP}OffsetMax", 0),
             )
         )
         forms = (form.get(f"{REDCAP}FormName", "") for form in event.iter(f"{ODM}FormRef"))
@@ -272,14 +282,16 @@ def _take_people(project: Project, variables: Element) -> None:
 def _role(name: str, role: Element) -> Role:
     def number(right: str) -> int:
         text = role.get(_ROLE_RIGHTS.get(right, right), "0")
-        return int(text) if text.isdecimal() else 0
+        return number_or(text, 0)
 
     return Role(
         unique_name=name,
         label=role.get("role_name", ""),
         rights={right: number(right) for right in (*RIGHTS, *OPTIONAL_RIGHTS)},
-        forms={form: int(right) for form, right in _FORM_RIGHT.findall(role.get("data_entry", ""))},
-        forms_export={form: int(r) for form, r in _FORM_RIGHT.findall(role.get("data_export_instruments", ""))},
+        forms={form: number_or(r, 0) for form, r in _FORM_RIGHT.findall(role.get("data_entry", ""))},
+        forms_export={
+            form: number_or(r, 0) for form, r in _FORM_RIGHT.findall(role.get("data_export_instruments", ""))
+        },
     )
 
 
@@ -348,7 +360,7 @@ class _Reader:
             name = event.get(f"{REDCAP}UniqueEventName") or event.get("StudyEventOID", "").removeprefix("Event.")
             event_id = self._ids.get(name)
             if event_id is not None:
-                yield from self._form_items(event, event_id, int(event.get("StudyEventRepeatKey") or 1))
+                yield from self._form_items(event, event_id, _number(event, "StudyEventRepeatKey", 1))
         if not events:
             yield from self._form_items(subject, self._only, 1)
 
@@ -356,7 +368,7 @@ class _Reader:
         for form in parent.findall(f"{ODM}FormData"):
             name = form.get("FormOID", "").removeprefix("Form.")
             repeats = event_id in self._project.repeating_events
-            instance = event_instance if repeats else int(form.get("FormRepeatKey") or 1)
+            instance = event_instance if repeats else _number(form, "FormRepeatKey", 1)
             slot = self._project.slot_of(event_id, name, instance)
             for item in form.iter():
                 if item.tag in (f"{ODM}ItemData", f"{ODM}ItemDataBase64Binary"):

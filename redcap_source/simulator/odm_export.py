@@ -11,6 +11,7 @@ from redcap_source.simulator.flat import hashed
 from redcap_source.simulator.formats import XML_HEAD, xml_escaped
 from redcap_source.simulator.project import Event, Project, Report
 from redcap_source.simulator.records import Record, Slot, Values
+from redcap_source.simulator.whole_numbers import number_or
 
 _TYPES = {"notes": "textarea", "dropdown": "select"}
 _VALIDATIONS = {"integer": "int", "number": "float"}
@@ -350,7 +351,7 @@ class _Clinical:
         return f'<FormData FormOID="Form.{form}" FormRepeatKey="{key}">{group}</FormData>'
 
     def _file(self, column: Column, value: str) -> str:
-        stored = self._project.files.get(int(value)) if value.isdecimal() else None
+        stored = self._project.files.get(number_or(value, 0))
         if stored is None:
             return ""
         if not self._files:

@@ -14,6 +14,7 @@ from redcap_source.simulator.project import Report
 from redcap_source.simulator.simulator import Simulator
 from redcap_source.simulator.studies import make_study
 from redcap_source.simulator.tables import read_bytes, table_from
+from redcap_source.simulator.whole_numbers import whole_number
 
 LISTS = ("fields", "events", "groups", "order")
 SWITCHES = tuple(item.name for item in fields(Report) if isinstance(item.default, bool))
@@ -144,7 +145,7 @@ def add_reports(handle: ProjectHandle, path: Path) -> None:
 
 def _add_report(handle: ProjectHandle, row: Mapping[str, str], source: str) -> None:
     number = row.get("report_id", "").strip()
-    if not number.isdecimal() or int(number) in handle.project.reports:
+    if whole_number(number) is None or int(number) in handle.project.reports:
         raise SimulatorError(f"{source}: the report_id '{number}' is no number or is there already.")
     where = f"{source}, report {number}"
     lists = {name: row.get(name, "").replace(",", " ").split() for name in LISTS}

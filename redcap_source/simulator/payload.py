@@ -38,21 +38,36 @@ def rows_of(parameters: Parameters, *, takes_bare_object: bool = False) -> list[
     return _xml_rows(text)
 
 
+def require_keys(rows: Iterable[Mapping[str, object]], *keys: str) -> None:
+    """Refuse rows that hold none of the keys: nothing of them is understood, as of CSV with another delimiter."""
+    if any(not any(key in row for key in keys) for row in rows):
+        raise Refusal(BAD_FORMAT)
+
+
 def texts(rows: Iterable[Row]) -> list[dict[str, str]]:
     """Rows whose cells are all text."""
     return [{key: "" if isinstance(cell, dict) else cell for key, cell in row.items()} for row in rows]
 
 
 def _json_rows(text: str, *, takes_bare_object: bool) -> list[Row]:
-    try:
-        loaded = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise Refusal(BAD_JSON) from error
+    loaded = json_of(text)
     if not isinstance(loaded, list):
         if takes_bare_object:
             return []
         raise Refusal(BAD_JSON)
-    return [{key: _cell(value) for key, value in row.items()} for row in loaded if isinstance(row, dict)]
+    if not all(isinstance(row, dict) for row in loaded):
+        raise Refusal(BAD_JSON)
+    return [{key: _cell(value) for key, value in row.items()} for row in loaded]
+
+
+def json_of(text: str) -> object:
+    """What JSON says; halves of characters are refused as broken JSON is, as PHP refuses them."""
+    try:
+        loaded: object = json.loads(text)
+        json.dumps(loaded, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise Refusal(BAD_JSON) from error
+    return loaded
 
 
 def _cell(value: object) -> Cell:
@@ -76,6 +91,8 @@ def _csv_rows(text: str, delimiter: str) -> list[Row]:
     csv.field_size_limit(1 << 30)
     separator = DELIMITERS.get(delimiter, ",")
     lines = csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=separator)
+    if not any(name.strip() for name in lines.fieldnames or ()):
+        raise Refusal(BAD_FORMAT)
     return [
         {key.strip(): cell or "" for key, cell in line.items() if key is not None}
         for line in lines
@@ -111,6 +128,8 @@ def flat_rows(rows: list[dict[str, str]], record_id: str) -> list[dict[str, str]
     keys = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance", "redcap_data_access_group")
     joined: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:
+        if any(row.values()) and not row.get("record", "").strip():
+            raise Refusal("The record identifier field 'record' has no value in one or more rows of the data.")
         place = {key: row[key] for key in keys if key in row}
         if place.get("redcap_repeat_instance") == "new":
             raise Refusal("The value 'new' for redcap_repeat_instance cannot be used when importing in EAV format.")

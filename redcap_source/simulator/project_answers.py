@@ -13,12 +13,13 @@ from redcap_source.simulator.formats import CONTENT_TYPES
 from redcap_source.simulator.odm import project_from_xml
 from redcap_source.simulator.odm_export import odm_text
 from redcap_source.simulator.parameters import Parameters
-from redcap_source.simulator.payload import BAD_FORMAT, rows_of, texts
+from redcap_source.simulator.payload import BAD_FORMAT, json_of, rows_of, texts
 from redcap_source.simulator.project import NEW_SETTINGS, Project
 from redcap_source.simulator.record_writes import NO_IMPORT
 from redcap_source.simulator.selection import selection_of
 from redcap_source.simulator.site import Site
 from redcap_source.simulator.versions import keys_known
+from redcap_source.simulator.whole_numbers import number_or
 
 SETTABLE = frozenset(
     name
@@ -51,16 +52,20 @@ def _settings_rows(parameters: Parameters) -> list[dict[str, str]]:
     text = parameters.text("data")
     if parameters.text("format").lower() == "json":
         try:
-            loaded = json.loads(text)
-        except json.JSONDecodeError as error:
+            loaded = json_of(text)
+        except Refusal as error:
             raise Refusal(BAD_FORMAT) from error
-        text = json.dumps(loaded if isinstance(loaded, list) else [loaded])
+        listed = loaded if isinstance(loaded, list) else [loaded]
+        if not all(isinstance(row, dict) for row in listed):
+            raise Refusal(BAD_FORMAT)
+        text = json.dumps(listed)
     return texts(rows_of(Parameters([("data", text), ("format", parameters.text("format", "xml"))])))
 
 
 def _setting(name: str, value: str) -> str | int:
     if isinstance(NEW_SETTINGS[name], int):
-        return int(value) if value.lstrip("-").isdecimal() else 0
+        number = number_or(value.removeprefix("-"), 0)
+        return -number if value.startswith("-") else number
     return value
 
 

@@ -16,6 +16,7 @@ from redcap_source.simulator.parameters import Parameters
 from redcap_source.simulator.project import Project, Report
 from redcap_source.simulator.project_answers import export_odm
 from redcap_source.simulator.selection import Found, Selection, in_order, selection_of
+from redcap_source.simulator.whole_numbers import number_or
 
 EXPORT = "Data export (API) "
 
@@ -51,7 +52,7 @@ def _refuse_too_big(call: Call, selection: Selection) -> None:
 def export_report(call: Call) -> Answer:
     """content=report: always flat, line breaks folded."""
     number = call.parameters.text("report_id")
-    report = call.project.reports.get(int(number)) if number.isdecimal() else None
+    report = call.project.reports.get(number_or(number, -1))
     if report is None:
         raise Refusal(f'The value of the parameter "report_id" is not valid: {number}')
     known = call.project.dictionary.columns_by_field

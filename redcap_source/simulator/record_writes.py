@@ -14,6 +14,7 @@ from redcap_source.simulator.payload import flat_rows, rows_of, texts
 from redcap_source.simulator.project import Event, Randomization
 from redcap_source.simulator.records import Record, Slot
 from redcap_source.simulator.saving import By, delete, rename, save, wipe
+from redcap_source.simulator.whole_numbers import number_or, whole_number
 
 NO_IMPORT = "You do not have API Import/Update privileges"
 NO_DELETE = "You do not have Delete Record privileges"
@@ -98,7 +99,7 @@ def delete_records(call: Call) -> Answer:
     """content=record&action=delete: records, or what they hold in an instrument or event."""
     call.require("record_delete", NO_DELETE)
     arm = _arm(call)
-    records = list(dict.fromkeys(call.parameters.items("records")))
+    records = call.named("records")
     _refuse_missing(call, records, arm)
     instrument, event_name = call.parameters.text("instrument"), call.parameters.text("event")
     for record in records:
@@ -114,7 +115,7 @@ def _arm(call: Call) -> int | None:
     text = call.parameters.text("arm").strip()
     if not text:
         return None
-    if not text.isdecimal() or int(text) not in call.project.arms:
+    if number_or(text, -1) not in call.project.arms:
         raise Refusal(f'The value of the parameter "arm" is not valid: {text}')
     return int(text)
 
@@ -146,7 +147,7 @@ def _wipe(call: Call, record_id: str, instrument: str, event_name: str) -> None:
     project = call.project
     event = event_of(call, event_name, required=bool(instrument))
     number = call.parameters.text("repeat_instance")
-    instance = int(number) if number.isdecimal() else None
+    instance = whole_number(number)
     record = project.records.get(record_id)
     if record is None:
         return
@@ -208,13 +209,16 @@ def randomize(call: Call) -> Answer:
     call.require("random_perform", NO_RANDOMIZE)
     project, record_id = call.project, call.parameters.text("record")
     number = call.parameters.text("randomization_id")
-    setup = project.randomizations.get(int(number)) if number.isdecimal() else None
+    setup = project.randomizations.get(number_or(number, -1))
     if setup is None:
         raise Refusal(f'The value of the parameter "randomization_id" is not valid: {number}')
     record = project.records.get(record_id)
     if record is None or not _exists(call, record_id, None):
         raise Refusal(f'The record "{record_id}" does not exist')
-    slot = (setup.target_event or project.first_event().event_id, "", 0)
+    target = setup.target_event or project.first_event().event_id
+    if all(event.event_id != target for event in project.events):
+        raise Refusal("The event in which the randomization takes place does not exist any more")
+    slot = (target, "", 0)
     if record.slots.get(slot, {}).get(setup.target_field):
         raise Refusal(f'The record "{record_id}" has already been randomized')
     stratum = _stratum(record, slot, setup)

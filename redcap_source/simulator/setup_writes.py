@@ -6,13 +6,15 @@ from dataclasses import replace
 
 from redcap_source.simulator.call import Answer, Call
 from redcap_source.simulator.dictionary import FIELD_TYPES, Dictionary, fields_from_rows
+from redcap_source.simulator.dictionary_file import dictionary_problems
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.names import unique_event_name
-from redcap_source.simulator.payload import rows_of, texts
+from redcap_source.simulator.payload import require_keys, rows_of, texts
 from redcap_source.simulator.project import Event, Project
 from redcap_source.simulator.record_writes import NO_IMPORT
 from redcap_source.simulator.records import Slot
 from redcap_source.simulator.renaming import relabelled
+from redcap_source.simulator.whole_numbers import number_or, whole_number
 
 Rows = list[dict[str, str]]
 
@@ -61,6 +63,11 @@ def _refuse_bad_fields(rows: Rows) -> None:
     odd = [f"D{line}" for line, row in enumerate(rows, start=2) if row.get("field_type", "text") not in FIELD_TYPES]
     if odd:
         problems.append(f"The following cells have a field type that is not valid: {', '.join(odd)}.")
+    # The rules of a dictionary file, where no recorded sentence says more; their wording is the simulator's own.
+    digits = [f"B{line}" for line, row in enumerate(rows, start=2) if row.get("form_name", "").strip()[:1].isdigit()]
+    if digits:
+        problems.append(f"The following cells have a form name that begins with a digit: {', '.join(digits)}.")
+    problems = problems or [str(problem) for problem in dictionary_problems(dict(enumerate(rows, start=2)))]
     if problems:
         raise Refusal("\n".join(problems))
 
@@ -68,29 +75,31 @@ def _refuse_bad_fields(rows: Rows) -> None:
 def import_arms(call: Call) -> Answer:
     """content=arm&action=import: new arms, or new names for old ones; a classic project keeps them out of sight."""
     rows = _rows(call)
+    require_keys(rows, "arm_num", "name")
     numbers = [_arm_number(row) for row in rows]
     if call.parameters.flag("override"):
         _require_development(call)
         for number in [arm for arm in call.project.arms if arm not in numbers]:
             _remove_arm(call.project, number)
     for number, row in zip(numbers, rows, strict=True):
-        call.project.arms[number] = row.get("name", "")
+        call.project.arms[number] = row.get("name", call.project.arms.get(number, ""))
     call.note("manage", "Manage/Design ", "Import arms (API)")
     return call.text(len(rows))
 
 
 def _arm_number(row: dict[str, str]) -> int:
     text = row.get("arm_num", "").strip() or "1"
-    if not text.isdecimal():
+    number = whole_number(text)
+    if number is None:
         raise Refusal(f"The arm number '{text}' is not valid")
-    return int(text)
+    return number
 
 
 def delete_arms(call: Call) -> Answer:
     """content=arm&action=delete: arms go with their events and data."""
     _rows_unneeded(call)
-    chosen = list(dict.fromkeys(call.parameters.items("arms")))
-    unknown = [arm for arm in chosen if not arm.isdecimal() or int(arm) not in call.project.arms]
+    chosen = call.named("arms")
+    unknown = [arm for arm in chosen if number_or(arm, -1) not in call.project.arms]
     if unknown:
         raise Refusal(f"The following arms do not exist: {', '.join(unknown)}")
     for arm in chosen:
@@ -164,7 +173,7 @@ def _take_event(project: Project, row: dict[str, str], event_id: int) -> None:
 
 def _changed(event: Event, row: dict[str, str]) -> Event:
     def number(key: str, old: int) -> int:
-        return int(row[key]) if row.get(key, "").isdecimal() else old
+        return number_or(row.get(key, ""), old)
 
     return replace(
         event,
@@ -178,7 +187,7 @@ def _changed(event: Event, row: dict[str, str]) -> Event:
 def delete_events(call: Call) -> Answer:
     """content=event&action=delete: events go with their data."""
     _rows_unneeded(call)
-    names = list(dict.fromkeys(call.parameters.items("events")))
+    names = call.named("events")
     events = [call.project.event_named(name) for name in names]
     unknown = [name for name, event in zip(names, events, strict=True) if event is None]
     if unknown:
@@ -211,6 +220,7 @@ def import_mapping(call: Call) -> Answer:
 def import_repeats(call: Call) -> Answer:
     """content=repeatingFormsEvents with data: what repeats is replaced as a whole; data move along."""
     rows = _rows(call)
+    require_keys(rows, "event_name", "form_name")
     project = call.project
     events: set[int] = set()
     forms: dict[tuple[int, str], str] = {}

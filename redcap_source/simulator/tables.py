@@ -108,7 +108,7 @@ def _cells(text: str, delimiter: str, source: str) -> list[list[str]]:
 def _json_rows(text: str, source: str) -> Rows:
     try:
         loaded = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise SimulatorError(f"{source} is not valid JSON ({error}).") from error
     if isinstance(loaded, dict):
         loaded = [loaded]

@@ -10,11 +10,12 @@ from dataclasses import replace
 from redcap_source.simulator.call import Answer, Call
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.names import unique_group_name
-from redcap_source.simulator.payload import Row, mapping_of, rows_of, texts
+from redcap_source.simulator.payload import Row, mapping_of, require_keys, rows_of, texts
 from redcap_source.simulator.project import Group, Project
 from redcap_source.simulator.record_writes import NO_IMPORT
 from redcap_source.simulator.renaming import relabel_group
 from redcap_source.simulator.users import OPTIONAL_RIGHTS, RIGHTS, Role, User
+from redcap_source.simulator.whole_numbers import whole_number
 
 NO_USER_RIGHTS = "You do not have User Rights privileges"
 NO_GROUPS = "You do not have permission to use Data Access Groups"
@@ -73,8 +74,8 @@ def _user_with(project: Project, user: User, row: Row) -> User:
 
 
 def _rights(old: Mapping[str, int], row: Row) -> dict[str, int]:
-    given = {right: _text(row, right) for right in _ALL if right in row}
-    return {**old, **{right: int(text) for right, text in given.items() if text.isdecimal()}}
+    given = {right: whole_number(_text(row, right)) for right in _ALL if right in row}
+    return {**old, **{right: number for right, number in given.items() if number is not None}}
 
 
 def _form_rights(project: Project, old: Mapping[str, int], row: Row, key: str, whose: str) -> dict[str, int]:
@@ -87,13 +88,13 @@ def _form_rights(project: Project, old: Mapping[str, int], row: Row, key: str, w
     others = dict.fromkeys(project.dictionary.forms, 0)
     # Rights that are sent are sent whole: an instrument that is left out, or blank, gets no access.
     kept = {} if key in row else old
-    return {**others, **kept, **{form: int(right) for form, right in given.items() if right.isdecimal()}}
+    return {**others, **kept, **{form: int(right) for form, right in given.items() if whole_number(right) is not None}}
 
 
 def delete_users(call: Call) -> Answer:
     """content=user&action=delete."""
     _require_users(call)
-    names = call.parameters.items("users")
+    names = call.named("users")
     unknown = [name for name in names if name not in call.project.users]
     if unknown:
         raise Refusal(f"The following users do not exist in the project: {', '.join(unknown)}")
@@ -110,6 +111,8 @@ def import_roles(call: Call) -> Answer:
     unknown = [name for row in rows if (name := _text(row, "unique_role_name")) and name not in call.project.roles]
     if unknown:
         raise Refusal(f"Invalid Unique Role Names: {', '.join(unknown)}")
+    if any(not _text(row, "unique_role_name") and not _text(row, "role_label") for row in rows):
+        raise Refusal("Each new user role must have a role_label")
     for row in rows:
         name = _text(row, "unique_role_name") or _new_role_name()
         role = call.project.roles.get(name) or Role(name, "")
@@ -132,7 +135,7 @@ def _new_role_name() -> str:
 def delete_roles(call: Call) -> Answer:
     """content=userRole&action=delete; their users fall back on rights of their own."""
     _require_users(call)
-    names = call.parameters.items("roles")
+    names = call.named("roles")
     unknown = [name for name in names if name not in call.project.roles]
     if unknown:
         raise Refusal(f"Invalid Unique Role Names: {', '.join(unknown)}")
@@ -148,6 +151,7 @@ def import_role_mapping(call: Call) -> Answer:
     """content=userRoleMapping&action=import; a blank role takes the user out of theirs."""
     _require_users(call)
     rows = texts(rows_of(call.parameters))
+    require_keys(rows, "unique_role_name")
     for row in rows:
         user = _known_user(call.project, row)
         role = row.get("unique_role_name", "").strip()
@@ -177,6 +181,8 @@ def import_groups(call: Call) -> Answer:
     unknown = [name for _, name in pairs if name and name not in project.groups]
     if unknown:
         raise Refusal(f"The data access group '{unknown[0]}' does not exist")
+    if not all(label for label, _ in pairs):
+        raise Refusal("Each data access group must have a data_access_group_name")
     ids = {name: group.group_id for name, group in project.groups.items()}
     for label, name in pairs:
         if name:
@@ -194,7 +200,7 @@ def import_groups(call: Call) -> Answer:
 def delete_groups(call: Call) -> Answer:
     """content=dag&action=delete; users and records in them are left without."""
     _require_groups(call)
-    names = call.parameters.items("dags")
+    names = call.named("dags")
     unknown = [name for name in names if name not in call.project.groups]
     if unknown:
         raise Refusal(f"The following data access groups do not exist: {', '.join(unknown)}")
@@ -223,6 +229,7 @@ def import_group_mapping(call: Call) -> Answer:
     """content=userDagMapping&action=import; a blank group takes the user out of theirs."""
     _require_groups(call)
     rows = texts(rows_of(call.parameters))
+    require_keys(rows, "redcap_data_access_group")
     for row in rows:
         user, group = _known_user(call.project, row), row.get("redcap_data_access_group", "").strip()
         if group and group not in call.project.groups:

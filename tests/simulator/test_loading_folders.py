@@ -76,3 +76,22 @@ def test_records_that_have_no_place_are_refused(tmp_path, source, column, wrong,
     save(tmp_path, text.getvalue(), "records.csv")
     with pytest.raises(SimulatorError, match=words):
         load_project(tmp_path)
+
+
+def test_a_mapping_without_its_columns_is_refused_by_name(tmp_path):
+    save(tmp_path, "field_name,form_name\nid,a\n", "metadata.csv")
+    save(tmp_path, "event,form\nfirst_arm_1,a\n", "form_event_mapping.csv")
+    with pytest.raises(SimulatorError, match=r"form_event_mapping\.csv has no column 'unique_event_name'"):
+        load_project(tmp_path)
+
+
+def test_numbers_of_any_length_in_a_folder_are_no_numbers(tmp_path):
+    save(tmp_path, "field_name,form_name\nid,a\n", "metadata.csv")
+    save(tmp_path, f"event_name,arm_num,unique_event_name\nA,{'9' * 5000},a_arm_1\nB,1,b_arm_1\n", "events.csv")
+    assert [event.arm for event in load_project(tmp_path).events] == [1, 1]
+
+
+def test_an_xml_with_a_text_for_a_number_is_refused_by_its_attribute(tmp_path, source):
+    save(tmp_path, source(**XML).replace('redcap:ArmNum="1"', 'redcap:ArmNum="one"'), "project.xml")
+    with pytest.raises(SimulatorError, match='ArmNum="one" where only a whole number can stand'):
+        load_project(tmp_path)
