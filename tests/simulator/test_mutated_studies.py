@@ -23,7 +23,7 @@ STUDIES = int(os.environ.get("FUZZ_STUDIES", "1000"))
 REFUSABLE = ("arm", "event", "formEventMapping", "repeatingFormsEvents")
 ASKED = sorted(
     content for content, action in HANDLERS if action == "export" and not content.startswith("survey")
-    and content not in ("file", "fileRepository", "report", "participantList")
+    and content not in ("file", "fileRepository", "pdf", "report", "participantList")
 )  # fmt: skip
 MAKERS: dict[str, Callable[[], Project]] = {
     "classic": lambda: classic({"id": "1", "name": "Ada", "age": "30", "race___1": "1"}, {"id": "2", "kg": "3.5"}),
