@@ -329,7 +329,7 @@ def main() -> None:
     except Exception as problem:
         if os.environ.get("REDCAP_WAREHOUSE_TRACE"):
             raise
-        _complain(_unforeseen(problem))
+        _complain(_unexpected(problem))
         sys.exit(1)
 
 
@@ -337,10 +337,10 @@ def _file_problem(problem: OSError) -> str:
     """What the system says of a file that cannot be used; of anything else only the kind of error."""
     from pipelines.warehouse.file_errors import of_the_system
 
-    return str(of_the_system(problem) or _unforeseen(problem))
+    return str(of_the_system(problem) or _unexpected(problem))
 
 
-def _unforeseen(problem: Exception) -> str:
+def _unexpected(problem: Exception) -> str:
     # Messages and tracebacks of foreign libraries may quote data; the kind of error may be told.
     return f"Unexpected error ({type(problem).__name__}). The published data is unchanged. {REPORT}"
 

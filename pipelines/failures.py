@@ -35,9 +35,9 @@ def failing_plainly(load: Load | None = None) -> Iterator[None]:
     except (WarehouseError, RedcapError) as problem:
         told, retry = str(problem), isinstance(problem, Transient | WarehouseBusy)
     except OSError as problem:
-        told, retry = str(of_the_system(problem) or _unforeseen(problem)), False
+        told, retry = str(of_the_system(problem) or _unexpected(problem)), False
     except Exception as problem:
-        told, retry = _unforeseen(problem), False
+        told, retry = _unexpected(problem), False
     except (KeyboardInterrupt, DagsterExecutionInterruptedError):
         # Dagster's retry policies hold for interrupts too: a run terminated in the UI would begin anew in a minute.
         told, retry, outcome = "Interrupted. The published data is as it was.", False, "interrupted"
@@ -48,7 +48,7 @@ def failing_plainly(load: Load | None = None) -> Iterator[None]:
     raise dg.Failure(description=told, allow_retries=retry) from None
 
 
-def _unforeseen(problem: Exception) -> str:
+def _unexpected(problem: Exception) -> str:
     place = ""
     for frame in traceback.extract_tb(problem.__traceback__):
         path = Path(frame.filename)

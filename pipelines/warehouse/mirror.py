@@ -741,10 +741,10 @@ def open_mirror(
 ) -> Iterator[Mirror]:
     """The project's working file, created if it is not there, locked against every other process.
 
-    `refuse` says what to raise where the file is not one to go on from; `start_over` that it was given up, and
-    `replaces` which published working file may then be replaced. The
-    `published` database and the `readable` files can be read from SQL beside it. When it is closed, a file that has
-    grown far beyond its content, or from which values were removed for good, is written afresh.
+    `refuse` says what to raise if the file cannot be continued; `start_over` says that it was discarded, and `replaces`
+    which published working file may then be replaced. The `published` database and the `readable` files can be read
+    from SQL beside it. On closing, the file is rewritten if it is much larger than its content needs, or if values were
+    removed that must not remain in its free blocks.
     """
     if not start_over:
         clear_what_never_was(path, refuse)
