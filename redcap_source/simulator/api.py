@@ -128,8 +128,7 @@ def _with_right(right: str, text: str, handler: Handler) -> Handler:
 
 def _ungrouped(handler: Handler) -> Handler:
     def handle(call: Call) -> Answer:
-        if call.project.user(call.username).group:
-            raise Refusal(_NO_GROUPS, 403)
+        user_writes.refuse_grouped(call)
         return handler(call)
 
     return handle
@@ -210,13 +209,12 @@ _ROLE_MAPPING = _with_right(
         lambda call: user_answers.role_mapping(call.project, call.site.version), "Export user role assignments (API)"
     ),
 )
-_NO_GROUPS = "You do not have permission to use Data Access Groups"
 _GROUPS = _with_right(
     "data_access_groups",
-    _NO_GROUPS,
+    user_writes.NO_GROUPS,
     _ungrouped(_table(lambda call: user_answers.groups(call.project, call.site.version), "Export DAGs (API)")),
 )
-_GROUP_MAPPING = _with_right("data_access_groups", _NO_GROUPS, _ungrouped(_table(
+_GROUP_MAPPING = _with_right("data_access_groups", user_writes.NO_GROUPS, _ungrouped(_table(
     lambda call: user_answers.group_mapping(call.project), "Export User-DAG assignments (API)")))  # fmt: skip
 
 HANDLERS: dict[tuple[str, str], Handler] = {

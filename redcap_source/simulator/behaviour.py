@@ -25,8 +25,9 @@ class Behaviour:
     # The help text describes 0/1 rows; recorded answers hold one row per checked code.
     eav_checkbox: Literal["codes", "columns"] = "codes"
     # The fields of a row in EAV answers: in the dictionary's order, on some servers with the calculated ones last, as
-    # in every recorded answer; or in the order in which their values were stored.
-    eav_order: Literal["calculated_last", "dictionary", "stored"] = "calculated_last"
+    # in every recorded answer; by their names, as one public client's suite expects of its live server; or in the
+    # order in which their values were stored.
+    eav_order: Literal["calculated_last", "dictionary", "name", "stored"] = "calculated_last"
     # Whether the content type of a file ends with `;charset=UTF-8`.
     file_charset: bool = True
     # What a report shows in place of a line break that was stored as CRLF.

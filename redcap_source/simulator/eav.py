@@ -113,6 +113,8 @@ def _ranks(dictionary: Dictionary, columns: Iterable[Column], behaviour: Behavio
     if behaviour.eav_order == "calculated_last":
         calculated = {field.field_name for field in dictionary.calculated}
         ordered.sort(key=lambda column: column.field in calculated)
+    elif behaviour.eav_order == "name":
+        ordered.sort(key=lambda column: column.field)
     return {column.name: at for at, column in enumerate(ordered)}
 
 

@@ -88,7 +88,8 @@ SWITCHES: dict[str, str] = {
     "unknown_format": "a `format` that is none, such as yaml",
     "file_value": "a file in a flat export: its name, or the text [document] on old servers",
     "eav_checkbox": "checkboxes in EAV: rows of codes as recorded, or rows of 0 and 1 as the help text says",
-    "eav_order": "the order of a record's fields in EAV: recorded ones have the calculated fields last, others do not",
+    "eav_order": "the order of a record's fields in EAV: recorded ones have the calculated fields last, others do not; "
+    "`name` is what PHPCap's suite asserts of its server",
     "file_charset": "`;charset=UTF-8` behind a file's content type, which one server sends and another does not",
     "report_crlf": "a stored CRLF in a report: one blank, or two on one server",
     "json_unicode": "what is not ASCII in JSON: escaped, or as it is",

@@ -93,3 +93,14 @@ def test_a_project_xml_with_hyphens_in_its_groups_has_no_others(asker):
 def test_a_recorded_project_with_hyphens_in_its_groups_has_no_others(asker, recorded):
     ask = asker(load_project(recorded / "redcapr-dag"))
     assert groups(ask) == [("dag-a", "daga"), ("dag-b", "dagb")]
+
+
+@pytest.mark.parametrize("content", ["dag", "userDagMapping"])
+def test_who_sits_in_a_group_may_not_ask_about_groups_unless_they_are_an_administrator(asker, content):
+    ask = asker(classic())
+    token = ask.project.add_user("kim", dag="site_a")
+    mapping = [{"username": ask.project.project.api_user, "redcap_data_access_group": "site_a"}]
+    assert ask(content="userDagMapping", action="import", format="json", data=json.dumps(mapping)) == "1"
+    assert ask(content=content, format="csv").count("site_a") == {"dag": 1, "userDagMapping": 2}[content]
+    status, body = ask.refused(content=content, token=token)
+    assert status == 403 and "You do not have permission to use Data Access Groups" in body

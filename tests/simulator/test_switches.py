@@ -29,6 +29,7 @@ CALCULATED_LAST = ["id=1", "age=5", "race=1", "race=Aa", "kg=2.0", "note=x", "tw
         (None, CALCULATED_LAST),
         ("calculated_last", CALCULATED_LAST),
         ("dictionary", ["id=1", "age=5", "race=1", "race=Aa", "kg=2.0", "twice=4", "note=x"]),
+        ("name", ["id=1", "age=5", "kg=2.0", "note=x", "race=1", "race=Aa", "twice=4"]),
         ("stored", ["id=1", "twice=4", "kg=2.0", "race=Aa", "race=1", "age=5", "note=x"]),
     ],
 )
