@@ -19,7 +19,7 @@ def ours(url: str, folder: Path) -> None:
     config.write_text(
         f"servers: {{bench: {{url: {url}}}}}\nprojects: {{study: {{server: bench, token: {{env: BENCH_TOKEN}}}}}}\n"
     )
-    from pipelines.cli import main
+    from pipelines.cli.main import main
 
     sys.argv = ["redcap-warehouse", "sync", "--config", str(config)]
     main()

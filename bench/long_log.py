@@ -13,7 +13,7 @@ from random import Random
 from bench.measure import Cost, table
 from bench.nights import night
 from redcap_source.simulator import ProjectHandle, Simulator, make_study
-from redcap_source.simulator.log import LogRow
+from redcap_source.simulator.state.log import LogRow
 
 LENGTHS = (0, 150_000, 300_000)
 RECORDS = 2000

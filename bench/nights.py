@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bench.full_load import simulated
 from bench.measure import Cost, run, table
-from pipelines.warehouse.compaction import rewrite
-from pipelines.warehouse.connection import open_reader
+from pipelines.warehouse.database.compaction import rewrite
+from pipelines.warehouse.database.connection import open_reader
 from redcap_source import RedcapClient, Token
 
 SHARES = (0.0, 0.001, 0.01, 0.1)

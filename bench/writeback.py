@@ -67,7 +67,7 @@ def prepare(url: str, folder: Path, turn: int) -> None:
 
 def ours(url: str, folder: Path) -> None:
     """The command as a person runs it, publishing included."""
-    from pipelines.cli import main
+    from pipelines.cli.main import main
 
     sys.argv = ["redcap-warehouse", "writeback", "study", "--apply", "--config", str(folder / "projects.yaml")]
     main()

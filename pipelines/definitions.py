@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
-from pipelines.config import Config, load_config
+from pipelines.config.load import load_config
+from pipelines.config.settings import Config
 
 
 @dg.definitions
@@ -18,12 +19,12 @@ def definitions() -> dg.Definitions:
 
 def make_definitions(config: Config) -> dg.Definitions:
     """Assets, checks, jobs and schedule for the projects of a configuration."""
-    from pipelines.assets import make_assets
-    from pipelines.checks import make_checks
-    from pipelines.jobs import make_job, make_writeback_job
-    from pipelines.resources import WarehouseResource
-    from pipelines.schedules import make_schedule
-    from pipelines.writeback_assets import make_writeback_assets
+    from pipelines.defs.assets import make_assets
+    from pipelines.defs.checks import make_checks
+    from pipelines.defs.jobs import make_job, make_writeback_job
+    from pipelines.defs.resources import WarehouseResource
+    from pipelines.defs.schedules import make_schedule
+    from pipelines.defs.writeback import make_writeback_assets
 
     job = make_job()
     return dg.Definitions(

@@ -8,38 +8,33 @@ import logging
 import random
 import threading
 import time
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-import httpx
 import tenacity
 
-from redcap_source import encoding, errors, pace, reading, verdict
-from redcap_source.connection import checked_url, failure, http_client, redirect_target, verification, watched
-from redcap_source.ending import Ending
+from redcap_source import errors
 from redcap_source.errors import Asked, RedcapError
-from redcap_source.files import announced_name
-from redcap_source.hush import hush_http_loggers, hushed
-from redcap_source.reads import Reads
-from redcap_source.request import JSON, Expect, Request, encoded, urlencoded
-from redcap_source.retry import RetryPolicy, wait_before_retry
-from redcap_source.sinks import FILE_LIMIT, MEMORY_LIMIT, FileSink, Received, Sink
-from redcap_source.timeouts import Timeouts, Watch
+from redcap_source.http import rate_limit as pace
+from redcap_source.http.connection import Address, Transport, checked_url, http_client, verification
+from redcap_source.http.exchange import Exchange, Wire
+from redcap_source.http.log_filter import hush_http_loggers, hushed
+from redcap_source.http.retry import RetryPolicy, wait_before_retry
+from redcap_source.http.sinks import FILE_LIMIT, MEMORY_LIMIT, FileSink, Received, Sink
+from redcap_source.http.timeouts import Timeouts
+from redcap_source.methods.reads import Reads
+from redcap_source.methods.writes import Writes
+from redcap_source.protocol.request import Request
 from redcap_source.token import Token
-from redcap_source.writes import Writes
 
 _log = logging.getLogger("redcap_source")
-_S = TypeVar("_S", bound=Sink)
 
-# An error is a sentence; a page that comes in its place is not needed whole.
-_ERROR_BYTES = 1 << 20
-# Compression that makes a body this much longer is no compression, but a stream without end.
-_EMPTY_BYTES = 1 << 20
+
+_S = TypeVar("_S", bound=Sink)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +52,8 @@ class Calls:
 
 
 _USUAL_TIMEOUTS = Timeouts()
+
+
 _USUAL_RETRY = RetryPolicy()
 
 
@@ -73,7 +70,7 @@ class RedcapClient(Reads, Writes):
         timeouts: Timeouts = _USUAL_TIMEOUTS,
         retry: RetryPolicy = _USUAL_RETRY,
         pace: pace.Pace | None = None,
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -90,19 +87,18 @@ class RedcapClient(Reads, Writes):
         `file_limit` are the bytes, after decompression, of the longest answer taken into memory or into a file.
         """
         self.project = project
-        self._url, self._loopback = checked_url(url.strip(), project)
-        self._token = token if isinstance(token, Token) else Token(token)
-        self._timeouts, self._retry = timeouts, retry
-        self._pace = pace if pace is not None else _pace_for(self._url, self._loopback)
-        self._sleep, self._clock, self._now, self._chance = sleep, clock, now, chance
+        address, loopback = checked_url(url.strip(), project)
+        self._retry, self._sleep, self._chance = retry, sleep, chance
+        self._pace = pace if pace is not None else _pace_for(address, loopback)
         self._on_retry = on_retry
         self._memory_limit, self._file_limit = memory_limit, file_limit
         hush_http_loggers()
         self._facts = threading.Lock()
         self._calls = Calls()
         self._server_date: datetime | None = None
-        verify = verification(self._url.scheme, ca_bundle, project)
-        self._http = http_client(transport, verify, timeouts, loopback=self._loopback)
+        http = http_client(transport, verification(address.scheme, ca_bundle, project), timeouts, loopback=loopback)
+        own = token if isinstance(token, Token) else Token(token)
+        self._wire = Wire(http, address, own, timeouts, clock, now)
 
     def __enter__(self) -> Self:
         return self
@@ -113,11 +109,11 @@ class RedcapClient(Reads, Writes):
         self.close()
 
     def __repr__(self) -> str:
-        return f"RedcapClient({str(self._url)!r}, project={self.project!r})"
+        return f"RedcapClient({str(self._wire.url)!r}, project={self.project!r})"
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._wire.http.close()
 
     @property
     def calls(self) -> Calls:
@@ -184,22 +180,14 @@ class RedcapClient(Reads, Writes):
         return errors.OutcomeUnknown(self._asked(request), reason=error)
 
     def _exchange(self, request: Request, sink: Sink) -> Received:
-        exchange = _Exchange(self, request, sink)
-        problem: RedcapError | None = None
+        exchange = Exchange(self._wire, request, self._asked(request), sink)
         try:
-            with watched(exchange.watch):
-                received = exchange.run()
-        except (httpx.HTTPError, httpx.StreamError, zlib.error) as error:
-            problem = failure(self._asked(request), error, exchange.watch, answering=exchange.status is not None)
+            return exchange.run()
         finally:
             self._note_exchange(request, exchange)
-        if problem is not None:
-            # Raised out here: an httpx error, kept as the context, would carry the request and with it the token.
-            raise problem
-        return received
 
-    def _note_exchange(self, request: Request, exchange: "_Exchange") -> None:
-        seconds = self._clock() - exchange.watch.started
+    def _note_exchange(self, request: Request, exchange: Exchange) -> None:
+        seconds = self._wire.clock() - exchange.watch.started
         with self._facts:
             calls = self._calls
             self._calls = replace(
@@ -221,133 +209,8 @@ class RedcapClient(Reads, Writes):
 
     def _asked(self, request: Request) -> Asked:
         action = request.action or ("import" if "data" in request.parameters else "")
-        server = self._url.netloc.decode("ascii")
-        return Asked(request.content, action, self.project, server, request.smallest)
+        return Asked(request.content, action, self.project, self._wire.server, request.smallest)
 
 
-class _Exchange:
-    """One request and its answer on the wire."""
-
-    def __init__(self, client: RedcapClient, request: Request, sink: Sink) -> None:
-        self._client = client
-        self._request = request
-        self._asked = client._asked(request)
-        self._sink = sink
-        self.watch = Watch(client._timeouts, client._clock)
-        self.status: int | None = None
-        self.size = 0
-        self.server_date: datetime | None = None
-        self.halves = encoding.HalfCharacters() if request.expect in JSON else None
-
-    def run(self) -> Received:
-        """Send, judge and pass on; raises what verdict.py finds wrong, and httpx's errors.
-
-        Errors are raised here, where no local variable holds a token or a value: consoles print the locals of
-        every frame an exception passes through.
-        """
-        response = self._sent()
-        try:
-            self.watch.answering()
-            self.status = response.status_code
-            self.server_date = reading.server_date(response.headers)
-            pieces = self._pieces(response)
-            problem = self._pass_on(pieces) if self.status == 200 else self._refusal(response, pieces)
-            if problem is not None:
-                raise problem
-            return self._received(_lower(response.headers))
-        finally:
-            response.close()
-
-    def _received(self, headers: Mapping[str, str]) -> Received:
-        return Received(
-            status=200,
-            bytes=self.size,
-            seconds=self._client._clock() - self.watch.started,
-            attempts=1,
-            server_date=self.server_date,
-            # Without its parameters: for a file, one is the name somebody gave it.
-            content_type=headers.get("content-type", "").partition(";")[0].strip(),
-            file_name=announced_name(headers),
-        )
-
-    def _sent(self) -> httpx.Response:
-        http, url, upload = self._client._http, self._client._url, self._request.upload
-        if upload is None:
-            kind = {"Content-Type": "application/x-www-form-urlencoded"}
-            return http.send(http.build_request("POST", url, content=self._urlencoded(), headers=kind), stream=True)
-        # A multipart body is read from the file as it is sent, so a large one is never in memory.
-        with upload.path.open("rb") as file:
-            parts = {"file": (upload.name, file)}
-            return http.send(http.build_request("POST", url, data=self._form(), files=parts), stream=True)
-
-    def _form(self) -> dict[str, str]:
-        return dict(encoded(self._request, self._client._token))
-
-    def _urlencoded(self) -> bytes:
-        return urlencoded(list(self._form().items()))
-
-    def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
-        """The decoded body; Truncated where its compression was not closed."""
-        if response.is_stream_consumed:
-            # A transport made for tests hands over a body that is read and decoded already.
-            yield response.content
-            return
-        decoder = encoding.decoder(response.headers.get("content-encoding", ""))
-        if decoder is None:
-            raise errors.UnexpectedAnswer(self._asked, detail="It is compressed in a way nobody asked for.")
-        came = 0
-        for data in response.iter_raw():
-            came += len(data)
-            if came > 2 * self.size + _EMPTY_BYTES:
-                raise errors.UnexpectedAnswer(self._asked, status=self.status, detail="Its compression holds nothing.")
-            for piece in decoder.pieces(data):
-                self.size += len(piece)
-                yield piece
-        if not decoder.is_whole():
-            raise errors.Truncated(self._asked, status=self.status, detail=f"{self.size} bytes came.")
-
-    def _refusal(self, response: httpx.Response, pieces: Iterator[bytes]) -> RedcapError:
-        body = bytearray()
-        for piece in pieces:
-            body += piece
-            if len(body) >= _ERROR_BYTES:
-                break
-        said = self._client._token.masked(bytes(body[:_ERROR_BYTES]))
-        headers = _lower(response.headers)
-        location = self._client._token.masked(redirect_target(self._client._url, response).encode()).decode()
-        at = self.server_date or self._client._now()
-        answer = verdict.Answer(response.status_code, headers, said, at, location)
-        return verdict.refusal(self._request, self._asked, answer)
-
-    def _pass_on(self, pieces: Iterator[bytes]) -> RedcapError | None:
-        """Judge the opening before anything of it is written, pass the rest on, judge the ending."""
-        ending = Ending(self._request, self._asked)
-        opening, whole = bytearray(), True
-        for piece in pieces:
-            opening += piece
-            if len(opening) >= verdict.OPENING_BYTES:
-                whole = False
-                break
-        # A stored file keeps its mark; before any other answer none belongs, and no reader after us expects one.
-        head = bytes(opening) if self._request.expect is Expect.BYTES else encoding.without_bom(bytes(opening))
-        masked = self._client._token.masked(head)
-        if problem := verdict.opening_problem(self._request, self._asked, masked, whole):
-            return problem
-        self._write(head, ending)
-        for piece in pieces:
-            self._write(piece, ending)
-        if self.halves is not None:
-            self._sink.write(self.halves.rest())
-        return ending.problem()
-
-    def _write(self, data: bytes, ending: Ending) -> None:
-        ending.see(data)
-        self._sink.write(data if self.halves is None else self.halves.piece(data))
-
-
-def _lower(headers: httpx.Headers) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
-def _pace_for(url: httpx.URL, loopback: bool) -> pace.Pace:
+def _pace_for(url: Address, loopback: bool) -> pace.Pace:
     return pace.unlimited_pace() if loopback else pace.default_pace(f"{url.scheme}://{url.netloc.decode('ascii')}")

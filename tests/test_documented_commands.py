@@ -26,8 +26,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from pipelines.cli import app, main
-from pipelines.config import load_config
+from pipelines.cli.app import app
+from pipelines.cli.main import main
+from pipelines.config.load import load_config
 from redcap_source.simulator import ProjectHandle, Simulator, make_study
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,12 +12,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.cli import app
-from pipelines.config import load_config
-from pipelines.demo import NEXT_DAY, TOUR, studies, work_a_day
-from pipelines.sync import load_project
+from pipelines.cli.app import app
+from pipelines.config.load import load_config
+from pipelines.demo.studies import studies, work_a_day
+from pipelines.demo.tour import NEXT_DAY, TOUR
+from pipelines.sync.load import load_project
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.publish import publish
+from pipelines.warehouse.published.publish import publish
 from pipelines.writeback import Wanted, plan_writeback, propose_rows, show
 from tests.pipelines import oracle
 

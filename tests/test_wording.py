@@ -8,9 +8,9 @@ import pytest
 import typer
 from rich.console import Console
 
-from pipelines.cli import app
-from pipelines.console import answer_table
-from pipelines.warehouse.reading import Answer
+from pipelines.cli.app import app
+from pipelines.console.tables import answer_table
+from pipelines.warehouse.published.query import Answer
 from pipelines.wording import counted, printable
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,8 +16,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.warehouse.connection import private_files, private_folder
-from pipelines.warehouse.file_errors import unusable
+from pipelines.warehouse.database.connection import private_files, private_folder
+from pipelines.warehouse.database.file_errors import unusable
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import duckdb
 from filelock import FileLock
 
 from pipelines.project_names import may_be_a_project
-from pipelines.warehouse.connection import (
+from pipelines.warehouse.database.connection import (
     Connection,
     attach_to_write,
     connect,
@@ -24,15 +24,15 @@ from pipelines.warehouse.connection import (
     remove_database,
     sync_to_disk,
 )
-from pipelines.warehouse.file_errors import doing, unusable
+from pipelines.warehouse.database.file_errors import doing, unusable
+from pipelines.warehouse.database.memory import allow
+from pipelines.warehouse.database.quoting import identifier, qualified
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.locks import project_locked
-from pipelines.warehouse.memory import allow
-from pipelines.warehouse.publish import sweep, write_afresh
+from pipelines.warehouse.published.project import SCHEMAS, define_changes
+from pipelines.warehouse.published.publish import sweep, write_afresh
 from pipelines.warehouse.published_file import open_published
-from pipelines.warehouse.quoting import identifier, qualified
 from pipelines.warehouse.sql import statements
-from pipelines.warehouse.take_up import SCHEMAS, define_changes
 
 
 @dataclass(frozen=True, slots=True)

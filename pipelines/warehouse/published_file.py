@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipelines.errors import NotLoadedYet, WarehouseDamaged
-from pipelines.warehouse.connection import Connection, open_reader
+from pipelines.warehouse.database.connection import Connection, open_reader
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.sql import statements
 

@@ -20,19 +20,14 @@ shell.py      plan, apply, revert
 withdraw.py   taking proposals back
 """
 
-from pipelines.writeback.decide import Counts
+from pipelines.writeback.apply import apply_writeback, show
+from pipelines.writeback.decide.decide import Counts
+from pipelines.writeback.errors import NotProposed, WritebackRefused, WritebackStopped
+from pipelines.writeback.plan import plan_writeback
+from pipelines.writeback.proposals.propose import Proposed, propose_file, propose_frame, propose_query, propose_rows
 from pipelines.writeback.proposals.table import Blanks, Ignored, Wanted
-from pipelines.writeback.propose import Proposed, propose_file, propose_frame, propose_query, propose_rows
-from pipelines.writeback.refusals import NotProposed, WritebackRefused, WritebackStopped
-from pipelines.writeback.shell import (
-    Outcome,
-    Plan,
-    WritebackOptions,
-    apply_writeback,
-    plan_writeback,
-    revert_writeback,
-    show,
-)
+from pipelines.writeback.report import Outcome, Plan, WritebackOptions
+from pipelines.writeback.revert import revert_writeback
 from pipelines.writeback.withdraw import Withdrawn, withdraw
 
 __all__ = [

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.config import Config, ProjectConfig
-from pipelines.sync import Load, Now, new_run_id, utc_now
-from pipelines.warehouse.connection import Connection
+from pipelines.config.settings import Config, ProjectConfig
+from pipelines.run import Now, new_run_id, utc_now
+from pipelines.sync.load import Load
+from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.journal import Journal, is_published
-from pipelines.warehouse.withdrawal import Standing, records_with_proposals, standing, withdraw_open
+from pipelines.warehouse.mirror.journal import Journal
+from pipelines.warehouse.mirror.withdrawal import Standing, records_with_proposals, standing, withdraw_open
+from pipelines.warehouse.published.query import is_published
 from pipelines.wording import counted
-from pipelines.writeback.refusals import WritebackRefused
+from pipelines.writeback.errors import WritebackRefused
 
 KEPT = "Nothing was withdrawn."
 

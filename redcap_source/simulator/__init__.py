@@ -13,9 +13,9 @@ from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.edits import ProjectHandle
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.faults import Fault, Faults, parse_fault
-from redcap_source.simulator.load import load_project
-from redcap_source.simulator.project import Allocation, Project
+from redcap_source.simulator.loaders.load import load_project
 from redcap_source.simulator.simulator import Simulator
+from redcap_source.simulator.state.project import Allocation, Project
 from redcap_source.simulator.studies import STUDIES, make_study
 
 __all__ = [

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from redcap_source.simulator import saving
-from redcap_source.simulator.dictionary import Field, fields_from_rows
 from redcap_source.simulator.errors import Refusal, SimulatorError
-from redcap_source.simulator.imports import ImportOptions, apply_plan, plan_import
-from redcap_source.simulator.log import PAGE_VIEW
-from redcap_source.simulator.project import Allocation, Event, Group, Project, Randomization, Report
-from redcap_source.simulator.records import Record, Slot
-from redcap_source.simulator.renaming import relabelled, rename_instrument
-from redcap_source.simulator.saving import By
-from redcap_source.simulator.site import Site
-from redcap_source.simulator.users import ALL_RIGHTS, FULL_EXPORT, User
+from redcap_source.simulator.rules import saving
+from redcap_source.simulator.rules.imports import ImportOptions, apply_plan, plan_import
+from redcap_source.simulator.rules.renaming import relabelled, rename_instrument
+from redcap_source.simulator.rules.saving import By
+from redcap_source.simulator.state.dictionary import Field, fields_from_rows
+from redcap_source.simulator.state.log import PAGE_VIEW
+from redcap_source.simulator.state.project import Allocation, Event, Group, Project, Randomization, Report
+from redcap_source.simulator.state.records import Record, Slot
+from redcap_source.simulator.state.site import Site
+from redcap_source.simulator.state.users import ALL_RIGHTS, FULL_EXPORT, User
 
 NURSE = "nurse1"
 

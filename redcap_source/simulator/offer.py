@@ -8,12 +8,12 @@ from pathlib import Path
 
 from redcap_source.simulator.edits import ProjectHandle
 from redcap_source.simulator.errors import SimulatorError
-from redcap_source.simulator.load import load_project
-from redcap_source.simulator.logic import LogicError, parse
-from redcap_source.simulator.project import Report
+from redcap_source.simulator.loaders.load import load_project
+from redcap_source.simulator.loaders.tables import read_bytes, table_from
+from redcap_source.simulator.logic.parser import LogicError, parse
 from redcap_source.simulator.simulator import Simulator
+from redcap_source.simulator.state.project import Report
 from redcap_source.simulator.studies import make_study
-from redcap_source.simulator.tables import read_bytes, table_from
 from redcap_source.simulator.whole_numbers import whole_number
 
 LISTS = ("fields", "events", "groups", "order")

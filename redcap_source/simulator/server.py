@@ -20,7 +20,7 @@ from secrets import choice
 from typing import cast
 from urllib.parse import parse_qsl
 
-from redcap_source.simulator.call import Answer
+from redcap_source.simulator.api.call import Answer
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.faults import (
     HTML_PAGES,
@@ -32,9 +32,9 @@ from redcap_source.simulator.faults import (
     cut_share,
     endless,
 )
-from redcap_source.simulator.formats import XML_HEAD, error_text
-from redcap_source.simulator.multipart import read_multipart
-from redcap_source.simulator.parameters import Parameters
+from redcap_source.simulator.wire.formats import XML_HEAD, error_text
+from redcap_source.simulator.wire.multipart import read_multipart
+from redcap_source.simulator.wire.parameters import Parameters
 
 HTML = "text/html; charset=UTF-8"
 CONTROL_PATH = "/_simulator/"

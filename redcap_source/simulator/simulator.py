@@ -12,22 +12,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from redcap_source.simulator import api
+from redcap_source.simulator.api import router as api
+from redcap_source.simulator.api.call import Answer, return_format_of
 from redcap_source.simulator.behaviour import Behaviour
-from redcap_source.simulator.call import Answer, return_format_of
-from redcap_source.simulator.clock import Clock, utc_now
 from redcap_source.simulator.control import control
 from redcap_source.simulator.control_access import new_secret
 from redcap_source.simulator.edits import ProjectHandle
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.faults import Fault, Faults, with_half_characters
-from redcap_source.simulator.history import give_owner, write_history
-from redcap_source.simulator.parameters import Parameters
-from redcap_source.simulator.project import Project
 from redcap_source.simulator.server import Back, Inquiry, listen
-from redcap_source.simulator.site import Site
-from redcap_source.simulator.state import read_state, save_state
+from redcap_source.simulator.state.clock import Clock, utc_now
+from redcap_source.simulator.state.history import give_owner, write_history
+from redcap_source.simulator.state.project import Project
+from redcap_source.simulator.state.save_load import read_state, save_state
+from redcap_source.simulator.state.site import Site
 from redcap_source.simulator.versions import DEFAULT_VERSION, checked_version
+from redcap_source.simulator.wire.parameters import Parameters
 
 TIME_ZONE = "America/Chicago"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.in_process import nightly_instance
+from pipelines.demo.in_process import nightly_instance
 from redcap_source import RedcapClient, Token
 from redcap_source.simulator import Simulator, make_study
 

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from redcap_source import RedcapClient, RetryPolicy, errors
-from redcap_source.certificates import advice
-from redcap_source.timeouts import Timeouts
+from redcap_source.http.certificates import advice
+from redcap_source.http.timeouts import Timeouts
 
 from .canned import SECRET, answer
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from redcap_source import RedcapClient, Token, changes
-from redcap_source.changes import Happening, RecordChange
+from redcap_source import RedcapClient, Token
+from redcap_source.log import changes
+from redcap_source.log.changes import Happening, RecordChange
 from redcap_source.model import LogRow
 from redcap_source.simulator import Behaviour, Simulator, make_study
 

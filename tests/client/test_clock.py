@@ -7,9 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from redcap_source import RedcapClient, Token, clock
-from redcap_source.changes import changed_records, record_changes
-from redcap_source.clock import ServerClock, offset_seen
+from redcap_source import RedcapClient, Token
+from redcap_source.log import clock
+from redcap_source.log.changes import changed_records, record_changes
+from redcap_source.log.clock import ServerClock, offset_seen
 from redcap_source.model import LogRow
 from redcap_source.simulator import Simulator, make_study
 

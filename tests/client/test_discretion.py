@@ -1,7 +1,7 @@
 import pytest
 
-from redcap_source.discretion import without_values
-from redcap_source.request import Request
+from redcap_source.protocol.redaction import without_values
+from redcap_source.protocol.request import Request
 
 
 @pytest.mark.parametrize(

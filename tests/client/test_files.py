@@ -3,8 +3,9 @@ import os
 
 import pytest
 
-from redcap_source import errors, files
-from redcap_source.files import announced_name, safe_name
+from redcap_source import errors
+from redcap_source.http import downloads as files
+from redcap_source.http.downloads import announced_name, safe_name
 
 from .canned import answer, client_of
 

@@ -1,7 +1,7 @@
 import pytest
 
 from redcap_source import errors
-from redcap_source.frames import MalformedTableError, frame_of_csv
+from redcap_source.frames.csv_frames import MalformedTableError, frame_of_csv
 
 from .canned import answer, client_of
 

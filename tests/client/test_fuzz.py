@@ -16,17 +16,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from redcap_source import RedcapClient, RetryPolicy, Token, errors, files, model
+from redcap_source import RedcapClient, RetryPolicy, Token, errors, model
 from redcap_source.dictionary import ValueKind, checkbox_column, parse_choices
-from redcap_source.discretion import without_values
 from redcap_source.errors import Asked
-from redcap_source.reading import rows_of
-from redcap_source.reads import Reads
-from redcap_source.request import Request
-from redcap_source.rows import JsonRows
-from redcap_source.values import value_of
-from redcap_source.verdict import rejected_cells
-from redcap_source.writes import Writes
+from redcap_source.frames.typed_values import value_of
+from redcap_source.http import downloads as files
+from redcap_source.http.json_stream import JsonRows
+from redcap_source.methods.reads import Reads
+from redcap_source.methods.writes import Writes
+from redcap_source.protocol.parsing import rows_of
+from redcap_source.protocol.redaction import without_values
+from redcap_source.protocol.request import Request
+from redcap_source.protocol.response_errors import rejected_cells
 
 from .canned import SECRET
 

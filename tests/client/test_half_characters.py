@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from redcap_source.encoding import HalfCharacters
+from redcap_source.protocol.content_encoding import HalfCharacters
 
 from .canned import answer, chunked, client_of
 

@@ -11,7 +11,7 @@ import pytest
 import redcap
 
 from redcap_source import RedcapClient, RetryPolicy, Token, errors, model
-from redcap_source.timeouts import Timeouts
+from redcap_source.http.timeouts import Timeouts
 
 from .canned import SECRET, CannedServer, answer
 

@@ -1,7 +1,7 @@
 import pytest
 
+from redcap_source.methods.outline import Outline
 from redcap_source.model import Arm, Event, Field
-from redcap_source.outline import Outline
 
 OUTLINE = Outline(
     (Field("id", "enrol", "text", field_label="Id"), Field("sex", "visit", "radio", field_label="Sex")),

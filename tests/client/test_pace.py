@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from redcap_source.pace import Pace, default_pace, reserve, unlimited_pace
+from redcap_source.http.rate_limit import Pace, default_pace, reserve, unlimited_pace
 
 
 @pytest.mark.parametrize(

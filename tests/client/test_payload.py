@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from redcap_source import model
-from redcap_source.payload import data_text
+from redcap_source.protocol.import_data import data_text
 
 
 def rows(data):

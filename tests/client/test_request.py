@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 import pytest
 
 from redcap_source import Token
-from redcap_source.request import Request, encoded, urlencoded
+from redcap_source.protocol.request import Request, encoded, urlencoded
 
 
 def form(**parameters):

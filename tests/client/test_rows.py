@@ -4,7 +4,7 @@ import pytest
 
 from redcap_source import errors
 from redcap_source.errors import Asked
-from redcap_source.rows import JsonRows
+from redcap_source.http.json_stream import JsonRows
 
 ROWS = [
     {"record_id": "1", "note": 'a "quoted"\n\\ü☃ {[,]}', "redcap_repeat_instance": 2},

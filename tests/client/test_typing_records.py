@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from redcap_source.dictionary import Choice, ValueKind
+from redcap_source.frames.typed_frames import MISSING_DATA_CODE, type_records
+from redcap_source.frames.typed_values import value_of
 from redcap_source.model import Field
-from redcap_source.typing_records import MISSING_DATA_CODE, type_records
-from redcap_source.values import value_of
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 import pytest
 
 from redcap_source import errors
-from redcap_source.ending import Ending
 from redcap_source.errors import Asked
-from redcap_source.request import Expect, Request
-from redcap_source.verdict import Answer, envelope_text, opening_problem, refusal, rejected_cells
+from redcap_source.protocol.completeness import Ending
+from redcap_source.protocol.request import Expect, Request
+from redcap_source.protocol.response_errors import Answer, envelope_text, opening_problem, refusal, rejected_cells
 
 ASKED = Asked("record", "", "heart_study", "redcap.example.edu")
 ROWS = Request("metadata")

@@ -9,11 +9,12 @@ import dagster as dg
 import duckdb
 import pytest
 
-from pipelines.assets import key
-from pipelines.config import Config, load_config
+from pipelines.config.load import load_config
+from pipelines.config.settings import Config
 from pipelines.definitions import make_definitions
-from pipelines.in_process import nightly_instance
-from pipelines.jobs import NIGHTLY
+from pipelines.defs.asset_specs import key
+from pipelines.defs.jobs import NIGHTLY
+from pipelines.demo.in_process import nightly_instance
 from pipelines.warehouse.folder import WarehouseFolder
 from redcap_source.simulator import ProjectHandle, Simulator, make_study
 

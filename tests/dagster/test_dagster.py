@@ -9,9 +9,10 @@ import dagster as dg
 import pytest
 import yaml
 
-from pipelines.assets import STRUCTURE, key
 from pipelines.definitions import make_definitions
-from pipelines.sync import Load, load_project
+from pipelines.defs.asset_specs import key
+from pipelines.defs.structure import STRUCTURE
+from pipelines.sync.load import Load, load_project
 
 from .conftest import failures
 
@@ -157,7 +158,7 @@ def test_of_an_unforeseen_error_only_the_kind_and_the_place_are_kept(house, monk
     # No input is known to make the load stumble, so it is made to.
     monkeypatch.setattr(Load, "apply", stumble)
     (told,) = failures(house.run())
-    assert "ValueError at pipelines/assets.py" in told
+    assert "ValueError at pipelines/defs/assets.py" in told
     assert house.keeping("Qanarienvogel") == []
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipelines.assets import STRUCTURE
-from pipelines.sync import Load
-from pipelines.warehouse import audit
+from pipelines.defs.structure import STRUCTURE
+from pipelines.sync.load import Load
+from pipelines.warehouse.published import quality as audit
 
 from .conftest import failures
 

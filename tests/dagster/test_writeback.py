@@ -4,10 +4,10 @@ import dagster as dg
 import pytest
 
 from pipelines.definitions import make_definitions
-from pipelines.in_process import nightly_instance, run_nightly
-from pipelines.jobs import WRITEBACK
+from pipelines.defs.jobs import WRITEBACK
+from pipelines.demo.in_process import nightly_instance, run_nightly
+from pipelines.warehouse.published.query import query
 from pipelines.warehouse.published_file import open_published
-from pipelines.warehouse.reading import query
 from pipelines.writeback import Wanted, propose_rows
 from redcap_source.simulator import Simulator
 from tests.pipelines.conftest import Site
@@ -26,7 +26,7 @@ def night_of(site, tmp_path):
     handle = site.study("classic", 12)
     path = site.path
     path.write_text(path.read_text().replace("TOKEN_STUDY}}", "TOKEN_STUDY}, writeback: {fields: [town]}}"))
-    from pipelines.config import load_config
+    from pipelines.config.load import load_config
 
     config = load_config(path)
     with nightly_instance(tmp_path / "dagster") as instance:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pipelines.config import load_config
+from pipelines.config.load import load_config
 from pipelines.errors import WarehouseError
-from pipelines.sync import LoadOptions, LoadReport, load_project
+from pipelines.sync.load import load_project
+from pipelines.sync.reports import LoadOptions, LoadReport
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.publish import publish
+from pipelines.warehouse.published.publish import publish
 from redcap_source.errors import RedcapError
 from redcap_source.simulator import Simulator
 from tests.nights import oracle

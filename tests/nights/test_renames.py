@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipelines.warehouse.renames import Renames, renamed_events, renamed_instruments, without_clashes
+from pipelines.warehouse.mirror.schema.renames import Renames, renamed_events, renamed_instruments, without_clashes
 from redcap_source.simulator import Simulator
 from tests.nights import oracle
 from tests.nights.edits import People, small_study

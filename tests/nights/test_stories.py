@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipelines.errors import LoadRefused
-from pipelines.warehouse import audit
+from pipelines.warehouse.published import quality as audit
 from redcap_source.simulator import Simulator
-from redcap_source.simulator.saving import By
+from redcap_source.simulator.rules.saving import By
 from tests.nights import oracle
 from tests.nights.edits import People, small_study
 from tests.nights.place import NAME, Clocks, Place, check_renames

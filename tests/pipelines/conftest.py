@@ -12,10 +12,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.config import Config, load_config
-from pipelines.sync import LoadOptions, LoadReport, load_project
+from pipelines.config.load import load_config
+from pipelines.config.settings import Config
+from pipelines.sync.load import load_project
+from pipelines.sync.reports import LoadOptions, LoadReport
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.publish import publish
+from pipelines.warehouse.published.publish import publish
 from redcap_source.simulator import ProjectHandle, Simulator, make_study
 
 

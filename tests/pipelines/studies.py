@@ -4,11 +4,11 @@ import csv
 from datetime import datetime
 from pathlib import Path
 
-from pipelines.structure import Structure
-from pipelines.warehouse.apply import RunStamp
-from pipelines.warehouse.column_groups import Staged
-from pipelines.warehouse.layout import Layout
-from pipelines.warehouse.proof import Answer
+from pipelines.warehouse.mirror.rows.history import RunStamp
+from pipelines.warehouse.staging.answers import Answer
+from pipelines.warehouse.staging.column_groups import Staged
+from pipelines.warehouse.tables.layout import Layout
+from pipelines.warehouse.tables.structure import Structure
 from redcap_source import dictionary, model
 
 

@@ -4,8 +4,8 @@
 import pytest
 
 from pipelines.errors import ChunkNotProven
-from pipelines.warehouse.layout import make_layout, rows_now, rows_past
-from pipelines.warehouse.mirror import open_mirror
+from pipelines.warehouse.mirror.open import open_mirror
+from pipelines.warehouse.tables.layout import make_layout, rows_now, rows_past
 
 from .studies import columns_of, field, staged, stamp, structure
 

@@ -3,9 +3,9 @@
 import duckdb
 import pytest
 
-from pipelines.warehouse import audit
-from pipelines.warehouse.audit import Reconciliation
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.published import quality as audit
+from pipelines.warehouse.published.quality import Reconciliation
 from pipelines.warehouse.sql import statements
 
 RUNS = """

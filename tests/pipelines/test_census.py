@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from pipelines.errors import ChunkNotProven
-from pipelines.warehouse.census import Census, counted_twice, due_in, read_census, records_named
-from pipelines.warehouse.proof import open_prover
+from pipelines.warehouse.staging.census import Census, counted_twice, due_in, read_census, records_named
+from pipelines.warehouse.staging.verify import open_prover
 
 
 @pytest.fixture

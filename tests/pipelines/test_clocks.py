@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from pipelines.cli import main
-from pipelines.server_time import ServerTime, set_back, stale_log
+from pipelines.cli.main import main
+from pipelines.extract.server_time import ServerTime, set_back, stale_log
 from redcap_source.simulator import Simulator
 from tests.pipelines.conftest import Site
 from tests.pipelines.oracle import expected, published

@@ -15,16 +15,10 @@ import yaml
 from keyring.backend import KeyringBackend
 from keyring.backends import fail
 
-from pipelines import config as module
-from pipelines.config import (
-    ProjectEntry,
-    ProjectsFile,
-    ServerEntry,
-    TokenEntry,
-    WritebackConfig,
-    WritebackEntry,
-    load_config,
-)
+from pipelines.config import schema
+from pipelines.config.load import load_config
+from pipelines.config.schema import ProjectEntry, ProjectsFile, ServerEntry, TokenEntry, WritebackEntry
+from pipelines.config.settings import WritebackConfig
 from pipelines.errors import ConfigError
 
 DOC = Path(__file__).parents[2] / "docs" / "howto" / "configure.md"
@@ -169,7 +163,7 @@ def test_durations(load, text, duration):
 @pytest.mark.parametrize("example", DOC_EXAMPLES)
 def test_the_examples_of_the_howto_work(load, example):
     assert load(example).projects
-    jsonschema.validate(yaml.safe_load(example), json.loads(module.json_schema()))
+    jsonschema.validate(yaml.safe_load(example), json.loads(schema.json_schema()))
 
 
 def test_the_howto_names_every_key_and_its_default():
@@ -659,7 +653,7 @@ def test_without_the_keyring_package_the_extra_is_named(load, monkeypatch):
 
 
 def test_the_shipped_schema_is_up_to_date():
-    assert module.SCHEMA.read_text(encoding="utf-8") == module.json_schema(), f"Run {module.SCHEMA_COMMAND}"
+    assert schema.SCHEMA.read_text(encoding="utf-8") == schema.json_schema(), f"Run {schema.SCHEMA_COMMAND}"
 
 
 @pytest.mark.parametrize(
@@ -677,7 +671,7 @@ def test_the_shipped_schema_is_up_to_date():
 )
 def test_the_schema_marks_mistakes_in_an_editor(text):
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(yaml.safe_load(text), json.loads(module.json_schema()))
+        jsonschema.validate(yaml.safe_load(text), json.loads(schema.json_schema()))
 
 
 def test_the_schema_describes_every_key():

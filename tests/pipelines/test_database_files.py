@@ -12,14 +12,14 @@ import pytest
 
 from bench import contestants
 from pipelines.errors import UnexpectedDatabaseError, WarehouseDamaged, WarehouseUnreadable, describe
-from pipelines.warehouse.compaction import rewrite
-from pipelines.warehouse.connection import SETTINGS, attach_to_write, connect, open_reader, open_writer
-from pipelines.warehouse.file_errors import doing, of_the_system, unusable
+from pipelines.warehouse.database.compaction import rewrite
+from pipelines.warehouse.database.connection import SETTINGS, attach_to_write, connect, open_reader, open_writer
+from pipelines.warehouse.database.file_errors import doing, of_the_system, unusable
+from pipelines.warehouse.database.quoting import identifier
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.publish import publish
+from pipelines.warehouse.published.publish import publish
+from pipelines.warehouse.published.status import standings
 from pipelines.warehouse.published_file import open_published
-from pipelines.warehouse.quoting import identifier
-from pipelines.warehouse.standings import standings
 
 ROOT = Path(__file__).resolve().parents[2]
 # Names of what lies in the folder `work` or is attached beside a project's tables.

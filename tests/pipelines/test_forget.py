@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from pipelines.errors import WarehouseBusy
 from pipelines.warehouse.forget import find_traces, forget
-from pipelines.warehouse.standings import standings
+from pipelines.warehouse.published.status import standings
 from tests.test_cli import run
 
 CANARY = "Quorthwick"

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pipelines.errors import HashKeyUnusable
-from pipelines.warehouse.connection import connect, open_writer
+from pipelines.warehouse.database.connection import connect, open_writer
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.hash_key import fingerprint, read_hash_key
-from pipelines.warehouse.mirror import open_mirror
+from pipelines.warehouse.mirror.open import open_mirror
+from pipelines.warehouse.mirror.rows.hash_key import fingerprint, read_hash_key
 from redcap_source.simulator import Simulator
 
 from .conftest import Site

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipelines.sync import load_project
-from pipelines.warehouse.publish import publish
+from pipelines.sync.load import load_project
+from pipelines.warehouse.published.publish import publish
 from redcap_source import errors
 from tests.simulator.grids import classic
 

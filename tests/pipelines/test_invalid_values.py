@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.warehouse.layout import make_layout, rows_now
-from pipelines.warehouse.mirror import open_mirror
-from pipelines.warehouse.views import publication
+from pipelines.warehouse.mirror.open import open_mirror
+from pipelines.warehouse.tables.layout import make_layout, rows_now
+from pipelines.warehouse.tables.views import publication
 from redcap_source.model import ExportFieldName
 
 from .studies import columns_of, field, nothing_more, staged, stamp, structure

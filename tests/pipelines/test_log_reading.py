@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pipelines.log_reading import LogTerms, _Answer, ranges
-from pipelines.warehouse.mirror import open_mirror
+from pipelines.extract.log_reading import LogTerms, _Answer, ranges
+from pipelines.warehouse.mirror.open import open_mirror
 from redcap_source import model
-from redcap_source.clock import ServerClock
+from redcap_source.log.clock import ServerClock
 
 NOON = datetime(2026, 3, 10, 12, 0)
 WHOLE = LogTerms("record_id", frozenset({"record_id", "town", "age"}), whole=True)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipelines import missing
 from pipelines.errors import LoadRefused
-from pipelines.missing import MOST_ALONE, found_by_name
+from pipelines.extract import missing_records as missing
+from pipelines.extract.missing_records import MOST_ALONE, found_by_name
 from redcap_source import RedcapClient, Token
 from tests.pipelines.test_nights import next_day, whole
 

@@ -3,10 +3,10 @@
 import pytest
 
 from pipelines.errors import LoadRefused
-from pipelines.warehouse.departure import rename
-from pipelines.warehouse.layout import make_layout, rows_now
-from pipelines.warehouse.mirror import open_mirror
-from pipelines.warehouse.name_collisions import OURS, REDCAPS, collisions
+from pipelines.warehouse.mirror.open import open_mirror
+from pipelines.warehouse.mirror.rows.deletions import rename
+from pipelines.warehouse.tables.layout import make_layout, rows_now
+from pipelines.warehouse.tables.name_collisions import OURS, REDCAPS, collisions
 from redcap_source.simulator import Project
 from redcap_source.simulator.studies.grid import dictionary_from
 

@@ -6,18 +6,18 @@ from datetime import timedelta
 
 import pytest
 
-from pipelines.log_reading import LogTerms
-from pipelines.planning import Planner, only_in
-from pipelines.selection import narrow
-from pipelines.structure import read_structure
-from pipelines.sync import open_client
-from pipelines.warehouse.census import Census
-from pipelines.warehouse.layout import make_layout
-from pipelines.warehouse.proof import open_prover
-from pipelines.worklist import LONGEST, Since, as_utc, gather
+from pipelines.extract.change_detection import LONGEST, Since, as_utc, gather
+from pipelines.extract.log_reading import LogTerms
+from pipelines.extract.planner import Planner, only_in
+from pipelines.extract.selection import narrow
+from pipelines.extract.structure import read_structure
+from pipelines.run import open_client
+from pipelines.warehouse.staging.census import Census
+from pipelines.warehouse.staging.verify import open_prover
+from pipelines.warehouse.tables.layout import make_layout
 from redcap_source import errors
 from redcap_source.simulator import Behaviour
-from redcap_source.simulator.log import LogRow
+from redcap_source.simulator.state.log import LogRow
 from tests.pipelines.oracle import expected, published
 
 CHICAGO = timedelta(hours=-6)

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from pipelines.errors import ChunkNotProven
-from pipelines.warehouse.proof import Answer, csv_source, open_prover, prove, write_apart
+from pipelines.warehouse.staging.answers import Answer, csv_source
+from pipelines.warehouse.staging.split_json import write_apart
+from pipelines.warehouse.staging.verify import open_prover, prove
 
 CLASSIC = ("record_id", "age", "notes")
 EVENTS = ("record_id", "redcap_event_name", "age")

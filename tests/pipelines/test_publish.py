@@ -9,10 +9,10 @@ import duckdb
 import pytest
 
 from pipelines.errors import NotAllPublished
-from pipelines.warehouse import take_up
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.layout import rows_now
-from pipelines.warehouse.publish import publish, release
+from pipelines.warehouse.published import project as take_up
+from pipelines.warehouse.published.publish import publish, release
+from pipelines.warehouse.tables.layout import rows_now
 from redcap_source.simulator import Simulator
 
 from .conftest import Site

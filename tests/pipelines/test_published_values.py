@@ -4,8 +4,8 @@ import duckdb
 import pytest
 
 from redcap_source.simulator import Project
-from redcap_source.simulator.dictionary import Dictionary, Field
-from redcap_source.simulator.records import Record
+from redcap_source.simulator.state.dictionary import Dictionary, Field
+from redcap_source.simulator.state.records import Record
 
 FIELDS = (
     ("record_id", "text", "", ""),

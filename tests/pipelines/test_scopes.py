@@ -2,11 +2,11 @@
 
 import pytest
 
-from pipelines.extract import Chunk, Quarantined
-from pipelines.scopes import MOST_SCOPES, Group, cheapest, narrow_scopes
-from pipelines.selection import Selection
-from pipelines.sync import Load
-from pipelines.warehouse.layout import make_layout
+from pipelines.extract.chunks import Chunk, Quarantined
+from pipelines.extract.scopes import MOST_SCOPES, Group, cheapest, narrow_scopes
+from pipelines.extract.selection import Selection
+from pipelines.sync.load import Load
+from pipelines.warehouse.tables.layout import make_layout
 
 from .oracle import ask, expected, published
 from .studies import field, structure

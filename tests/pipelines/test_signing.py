@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from pipelines.warehouse.mirror import open_mirror
+from pipelines.warehouse.mirror.open import open_mirror
 from pipelines.warehouse.sql import statements
 
 AT = datetime(2026, 3, 10, 12, 0)

@@ -3,8 +3,8 @@
 import pytest
 
 from pipelines.errors import LoadRefused, WarehouseBusy
-from pipelines.warehouse.mirror import open_mirror
-from pipelines.warehouse.standings import standings
+from pipelines.warehouse.mirror.open import open_mirror
+from pipelines.warehouse.published.status import standings
 from redcap_source import errors
 
 from .oracle import expected, published

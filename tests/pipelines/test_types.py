@@ -6,9 +6,9 @@ import itertools
 import duckdb
 import pytest
 
-from pipelines.warehouse.layout import Column, InstrumentTable, Layout
-from pipelines.warehouse.types import sql_type, type_name
-from pipelines.warehouse.value_checks import ColumnCheck, column_checks, groups, listed, unusual
+from pipelines.warehouse.tables.layout import Column, InstrumentTable, Layout
+from pipelines.warehouse.tables.types import sql_type, type_name
+from pipelines.warehouse.tables.value_checks import ColumnCheck, column_checks, groups, listed, unusual
 from redcap_source.dictionary import Choice, ValueKind
 
 NOTHING = None

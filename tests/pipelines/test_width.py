@@ -6,14 +6,14 @@ import duckdb
 import pytest
 
 from pipelines.errors import WarehouseUnreadable
-from pipelines.warehouse.column_groups import WIDEST, Staged
-from pipelines.warehouse.connection import attach_to_read, connect, open_writer
-from pipelines.warehouse.layout import make_layout, rows_now
-from pipelines.warehouse.long_statements import LONG, execute
-from pipelines.warehouse.memory import FEW, Width, allow, enough, in_bytes, limit_of, needed
-from pipelines.warehouse.mirror import open_mirror
-from pipelines.warehouse.proof import Answer, csv_source
-from pipelines.warehouse.split_csv import split_csv
+from pipelines.warehouse.database.connection import attach_to_read, connect, open_writer
+from pipelines.warehouse.database.long_statements import LONG, execute
+from pipelines.warehouse.database.memory import FEW, Width, allow, enough, in_bytes, limit_of, needed
+from pipelines.warehouse.mirror.open import open_mirror
+from pipelines.warehouse.staging.answers import Answer, csv_source
+from pipelines.warehouse.staging.column_groups import WIDEST, Staged
+from pipelines.warehouse.staging.split_csv import split_csv
+from pipelines.warehouse.tables.layout import make_layout, rows_now
 from redcap_source.simulator import make_study
 
 from .studies import field, stamp, structure

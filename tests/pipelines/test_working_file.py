@@ -8,13 +8,13 @@ import duckdb
 import pytest
 
 from pipelines.errors import LoadRefused, NotAllPublished, WarehouseDamaged, WarehouseError, WorkingFileLost
-from pipelines.sync import Load
-from pipelines.warehouse.connection import open_writer
+from pipelines.sync.load import Load
+from pipelines.warehouse.database.connection import open_writer
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.mirror import open_mirror
-from pipelines.warehouse.publish import publish
-from pipelines.warehouse.standings import standings
-from pipelines.warehouse.working_file import refusal
+from pipelines.warehouse.mirror.open import open_mirror
+from pipelines.warehouse.mirror.working_file import refusal
+from pipelines.warehouse.published.publish import publish
+from pipelines.warehouse.published.status import standings
 from redcap_source.simulator import Simulator
 
 from .conftest import Site

@@ -6,8 +6,8 @@ from dataclasses import fields
 from typing import get_args, get_type_hints
 
 from redcap_source.simulator import Behaviour
-from redcap_source.simulator.logic_dates import DATE_FUNCTIONS
-from redcap_source.simulator.logic_functions import FUNCTIONS
+from redcap_source.simulator.logic.dates import DATE_FUNCTIONS
+from redcap_source.simulator.logic.functions import FUNCTIONS
 from redcap_source.simulator.versions import (
     DEFAULT_VERSION,
     EXPORT_RIGHTS_BY_INSTRUMENT,

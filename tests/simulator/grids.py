@@ -1,7 +1,7 @@
 """Small projects written as grids, for tests that show their data."""
 
-from redcap_source.simulator.project import Event, Group, Project
-from redcap_source.simulator.records import Record, RecordStore
+from redcap_source.simulator.state.project import Event, Group, Project
+from redcap_source.simulator.state.records import Record, RecordStore
 from redcap_source.simulator.studies.grid import dictionary_from
 
 GRID = """

@@ -9,7 +9,8 @@ import random
 from dataclasses import dataclass, field
 from html import escape
 
-from redcap_source.simulator import ProjectHandle, api
+from redcap_source.simulator import ProjectHandle
+from redcap_source.simulator.api import router as api
 
 METHODS = sorted(api.HANDLERS)
 FORMATS = ("json", "csv", "xml")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from redcap_source.simulator.dictionary import Dictionary, Field
-from redcap_source.simulator.project import Event, Project
+from redcap_source.simulator.state.dictionary import Dictionary, Field
+from redcap_source.simulator.state.project import Event, Project
 
 
 def project_of(*calculations, longitudinal=False):

@@ -22,8 +22,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from redcap_source.simulator import Behaviour, Simulator, SimulatorError, api
-from redcap_source.simulator.parameters import Parameters, Upload
+from redcap_source.simulator import Behaviour, Simulator, SimulatorError
+from redcap_source.simulator.api import router as api
+from redcap_source.simulator.wire.parameters import Parameters, Upload
 from tests.simulator.grids import classic, repeating
 
 IDS = ["1", "2", "3", "b 4"]

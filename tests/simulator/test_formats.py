@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from redcap_source.simulator import STUDIES, Simulator, api, make_study
-from redcap_source.simulator.parameters import Parameters
+from redcap_source.simulator import STUDIES, Simulator, make_study
+from redcap_source.simulator.api import router as api
+from redcap_source.simulator.wire.parameters import Parameters
 
 TEXTS = {"version", "generateNextRecordName", "surveyLink", "surveyQueueLink", "surveyReturnCode", "surveyAccessCode"}
 OPTIONS = [

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from redcap_source.simulator import Simulator, load_project
-from redcap_source.simulator.names import unique_group_name
+from redcap_source.simulator.state.names import unique_group_name
 from tests.simulator.conftest import Asker
 from tests.simulator.grids import classic
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from redcap_source.simulator import logic
-from redcap_source.simulator.logic_functions import number_text
+from redcap_source.simulator.logic import parser as logic
+from redcap_source.simulator.logic.functions import number_text
 from tests.simulator.grids import classic
 
 NOW = datetime(2024, 7, 1, 12, 30, tzinfo=UTC)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from redcap_source.simulator import Project, Simulator, SimulatorError, load_project, make_study
-from redcap_source.simulator.api import HANDLERS
+from redcap_source.simulator.api.router import HANDLERS
 from tests.simulator.conftest import Asker
 from tests.simulator.grids import classic, repeating
 from tests.simulator.mutations import mutated

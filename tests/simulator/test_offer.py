@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pipelines.cli.simulate_options import studies, users
 from pipelines.errors import ConfigError
-from pipelines.simulate_options import studies, users
 from redcap_source.simulator import Simulator, SimulatorError
 from redcap_source.simulator.offer import Offer, UserToken, add_reports, give_token, put_on
 from redcap_source.simulator.serve import serve
-from redcap_source.simulator.users import Role
+from redcap_source.simulator.state.users import Role
 from tests.simulator.grids import classic, repeating
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from redcap_source.simulator.project import Event
-from redcap_source.simulator.records import Record
+from redcap_source.simulator.state.project import Event
+from redcap_source.simulator.state.records import Record
 from tests.simulator.grids import classic, repeating
 
 

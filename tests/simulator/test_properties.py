@@ -16,10 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from redcap_source.simulator import Simulator, api
-from redcap_source.simulator.dictionary import Dictionary, Field
-from redcap_source.simulator.parameters import Parameters
-from redcap_source.simulator.project import Event, Group, Project
+from redcap_source.simulator import Simulator
+from redcap_source.simulator.api import router as api
+from redcap_source.simulator.state.dictionary import Dictionary, Field
+from redcap_source.simulator.state.project import Event, Group, Project
+from redcap_source.simulator.wire.parameters import Parameters
 
 CODES = ("1", "-4", "Aa", "k>=9", "0", "5.5", "UNK_2", "b c", "é", "00")
 MISSING = ("UNK", "-999")

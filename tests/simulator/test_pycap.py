@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 import redcap
 
-from redcap_source.simulator.project import Report, StoredFile
+from redcap_source.simulator.state.project import Report, StoredFile
 from tests.simulator.grids import repeating
 
 TESTED: set[str] = set()

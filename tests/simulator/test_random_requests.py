@@ -16,9 +16,9 @@ from xml.etree import ElementTree
 import pytest
 
 from redcap_source.simulator import ProjectHandle, Simulator, make_study
-from redcap_source.simulator.api import HANDLERS, action_of
-from redcap_source.simulator.parameters import Parameters
-from redcap_source.simulator.project import Report, StoredFile
+from redcap_source.simulator.api.router import HANDLERS, action_of
+from redcap_source.simulator.state.project import Report, StoredFile
+from redcap_source.simulator.wire.parameters import Parameters
 from tests.simulator.grids import classic, repeating
 from tests.simulator.random_requests import RandomRequest, Requests
 

@@ -5,7 +5,7 @@ from redcaplite import RedcapClient
 from redcaplite.http.error import APIException
 
 from redcap_source.simulator import Simulator
-from redcap_source.simulator.project import Report, StoredFile
+from redcap_source.simulator.state.project import Report, StoredFile
 from tests.simulator.grids import repeating
 
 TESTED: set[str] = {"post", "text_api", "file_download_api", "file_upload_api"}

@@ -3,7 +3,7 @@
 import pytest
 
 from redcap_source.simulator import Behaviour, Simulator
-from redcap_source.simulator.project import Report, StoredFile
+from redcap_source.simulator.state.project import Report, StoredFile
 from tests.simulator.conftest import Asker
 from tests.simulator.grids import classic
 

@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from redcap_source.simulator.names import natural_key, unique_group_name
-from redcap_source.simulator.payload import BAD_FORMAT, BAD_JSON
+from redcap_source.simulator.state.names import natural_key, unique_group_name
+from redcap_source.simulator.wire.import_data import BAD_FORMAT, BAD_JSON
 from tests.simulator.grids import classic, repeating
 
 DIGITS = "9" * 5000

@@ -3,7 +3,7 @@
 import pytest
 
 from redcap_source.simulator import Simulator, load_project
-from redcap_source.simulator.users import Role
+from redcap_source.simulator.state.users import Role
 from tests.simulator.conftest import Asker
 from tests.simulator.grids import classic
 

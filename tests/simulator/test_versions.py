@@ -5,7 +5,7 @@ import json
 import pytest
 
 from redcap_source.simulator import Simulator, SimulatorError
-from redcap_source.simulator.project import Folder, Group, RepositoryFile, StoredFile
+from redcap_source.simulator.state.project import Folder, Group, RepositoryFile, StoredFile
 from redcap_source.simulator.versions import is_from, version_numbers
 from tests.simulator.conftest import Asker
 from tests.simulator.grids import classic

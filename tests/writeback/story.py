@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pipelines.errors import WarehouseError
 from redcap_source.errors import RedcapError
-from redcap_source.simulator.dictionary import Column
+from redcap_source.simulator.state.dictionary import Column
 
 from .conftest import WritebackSite, row, values
 

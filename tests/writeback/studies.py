@@ -1,6 +1,6 @@
 """A made-up project with a field of every kind, for tests of the pure rules."""
 
-from pipelines.writeback.rules import Allowed, make_rulebook
+from pipelines.writeback.decide.rulebook import Allowed, make_rulebook
 from tests.pipelines.studies import field, structure
 
 VALIDATED = (

@@ -5,9 +5,10 @@ import random
 
 import pytest
 
-from pipelines.warehouse.proposals import Cell, Decision, Proposal
-from pipelines.writeback.batches import Parcel, Splitting, accused, import_rows, in_batches, parcels
-from pipelines.writeback.decide import Decided, Place
+from pipelines.warehouse.tables.writeback import Cell, Decision, Proposal
+from pipelines.writeback.decide.decide import Decided, Place
+from pipelines.writeback.send.bisection import Splitting, accused
+from pipelines.writeback.send.requests import Parcel, import_rows, in_batches, parcels
 from redcap_source.errors import RejectedCell
 
 from .studies import classic, longitudinal

@@ -5,9 +5,9 @@ from datetime import date
 
 import pytest
 
-from pipelines.warehouse.proposals import Cell, Decision, Proposal
-from pipelines.writeback.decide import Live, Place, counts, decide, reconcile, sift
-from pipelines.writeback.rules import Why
+from pipelines.warehouse.tables.writeback import Cell, Decision, Proposal
+from pipelines.writeback.decide.decide import Live, Place, counts, decide, reconcile, sift
+from pipelines.writeback.decide.reasons import Why
 
 from .studies import classic, longitudinal
 

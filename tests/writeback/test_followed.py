@@ -4,10 +4,10 @@ from datetime import datetime
 
 import pytest
 
-from pipelines.warehouse.followed import record_followed
-from pipelines.warehouse.journal import Journal
-from pipelines.warehouse.mirror import open_mirror
-from pipelines.warehouse.proposals import Cell, Entry, FormRow, Proposal
+from pipelines.warehouse.mirror.journal import Journal
+from pipelines.warehouse.mirror.open import open_mirror
+from pipelines.warehouse.mirror.rows.followed import record_followed
+from pipelines.warehouse.tables.writeback import Cell, Entry, FormRow, Proposal
 
 from .conftest import row
 

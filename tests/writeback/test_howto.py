@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.warehouse.proposals import Decision, Status
+from pipelines.warehouse.tables.writeback import Decision, Status
 from pipelines.writeback import Wanted, propose_query
 from pipelines.writeback.proposals.long import LONG
 
@@ -48,7 +48,7 @@ def test_every_column_is_explained(column):
 
 
 def test_the_console_examples_are_commands_there_are():
-    from pipelines.cli import app
+    from pipelines.cli.app import app
 
     names = {command.name or command.callback.__name__ for command in app.registered_commands}
     used = set(re.findall(r"^\$ redcap-warehouse (\w+)", DOC, re.MULTILINE))

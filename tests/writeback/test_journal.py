@@ -4,9 +4,9 @@ from datetime import datetime
 
 import pytest
 
-from pipelines.warehouse.journal import OVERTAKEN, Journal, Settlement
-from pipelines.warehouse.mirror import open_mirror
-from pipelines.warehouse.proposals import Cell, Decision, Entry, Proposal, Ruling, Status
+from pipelines.warehouse.mirror.journal import OVERTAKEN, Journal, Settlement
+from pipelines.warehouse.mirror.open import open_mirror
+from pipelines.warehouse.tables.writeback import Cell, Decision, Entry, Proposal, Ruling, Status
 
 NOW = datetime(2024, 6, 1)
 HERE = Cell("1", "e", "exam", "1", "weight")

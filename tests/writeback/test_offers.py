@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipelines.errors import QueryRefused
-from pipelines.sync import utc_now
+from pipelines.run import utc_now
 from pipelines.writeback import Blanks, NotProposed, Wanted, propose_file, propose_frame, propose_query, propose_rows
 from redcap_source.simulator import Simulator
 

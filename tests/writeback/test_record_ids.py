@@ -2,10 +2,10 @@
 
 import pytest
 
-from pipelines.warehouse.proposals import Cell, Decision, Proposal
-from pipelines.writeback.decide import Live, Place, decide, sift
-from pipelines.writeback.record_ids import alike, look_alikes, taken_for, trimmed
-from pipelines.writeback.rules import Why
+from pipelines.warehouse.tables.writeback import Cell, Decision, Proposal
+from pipelines.writeback.decide.decide import Live, Place, decide, sift
+from pipelines.writeback.decide.reasons import Why
+from pipelines.writeback.decide.record_ids import alike, look_alikes, taken_for, trimmed
 from redcap_source.simulator import Behaviour
 
 from .conftest import row

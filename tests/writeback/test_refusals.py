@@ -3,8 +3,8 @@
 import pytest
 
 from pipelines.writeback import WritebackStopped
-from pipelines.writeback.batches import about_records, accused
 from pipelines.writeback.exports import may_import
+from pipelines.writeback.send.bisection import about_records, accused
 from redcap_source import RedcapClient, Token, errors
 from redcap_source.simulator import Behaviour
 

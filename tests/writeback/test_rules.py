@@ -6,8 +6,9 @@ from datetime import date
 
 import pytest
 
-from pipelines.warehouse.proposals import Cell, Proposal
-from pipelines.writeback.rules import Allowed, Why
+from pipelines.warehouse.tables.writeback import Cell, Proposal
+from pipelines.writeback.decide.reasons import Why
+from pipelines.writeback.decide.rulebook import Allowed
 
 from ..pipelines.studies import field, structure
 from .studies import VALIDATED, book, classic, longitudinal

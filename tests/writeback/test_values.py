@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipelines.writeback.values import came_through, canonical, is_missing, looks_alike, spelled
+from pipelines.writeback.decide.values import came_through, canonical, is_missing, looks_alike, spelled
 from redcap_source import dictionary
 from redcap_source.dictionary import ValueKind
 from tests.pipelines.studies import field
@@ -142,7 +142,7 @@ def test_a_narrow_float_keeps_the_digits_it_was_written_with():
 def test_the_numbers_of_a_frame_of_narrow_floats_keep_their_digits(kind):
     import pandas
 
-    from pipelines.writeback.propose import _rows
+    from pipelines.writeback.proposals.propose import _rows
 
     frame = pandas.DataFrame({"record_id": ["1", "2"], "weight": pandas.Series([160.1, None], dtype=kind)})
     (first, second) = _rows(frame)

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from pipelines.sync import utc_now
-from pipelines.warehouse.layout import rows_now
+from pipelines.run import utc_now
+from pipelines.warehouse.tables.layout import rows_now
 from pipelines.writeback import NotProposed, WritebackOptions, WritebackRefused, WritebackStopped, plan_writeback
 from redcap_source.simulator import make_study
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipelines.warehouse.comparison import Comparison
-from pipelines.warehouse.snapshot import PublishedDictionary
-from pipelines.writeback.rules import Rule, Why, column_rules, never_written
+from pipelines.warehouse.comparison.cells import Comparison
+from pipelines.warehouse.published.snapshot import PublishedDictionary
+from pipelines.writeback.decide.reasons import Why
+from pipelines.writeback.decide.rules import Rule, column_rules, never_written
 from redcap_source import dictionary
 from redcap_source.dictionary import ValueKind
 

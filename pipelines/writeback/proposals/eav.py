@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipelines.warehouse.comparison import Chunk, Comparison, Difference
-from pipelines.warehouse.plain_csv import PlainCsv
+from pipelines.warehouse.comparison.cells import Chunk, Comparison, Difference
+from pipelines.warehouse.database.plain_csv import PlainCsv
 from pipelines.writeback.proposals.columns import (
     EVENT,
     REPEAT_INSTANCE,

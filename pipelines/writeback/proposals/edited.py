@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pipelines.writeback.decide.rules import Rule
+from pipelines.writeback.decide.values import looks_alike, spelled
 from pipelines.writeback.proposals.columns import ProjectColumns
 from pipelines.writeback.proposals.table import Blanks
-from pipelines.writeback.rules import Rule
-from pipelines.writeback.values import looks_alike, spelled
 from redcap_source.dictionary import ValueKind
 
 Hidden = Callable[[str], frozenset[tuple[str, str, str, str]]]

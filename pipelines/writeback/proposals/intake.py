@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.warehouse.comparison import Comparison
-from pipelines.warehouse.plain_csv import PlainCsv
+from pipelines.warehouse.comparison.cells import Comparison
+from pipelines.warehouse.database.plain_csv import PlainCsv
 from pipelines.writeback.proposals.columns import EVENT, REPEAT_INSTANCE, REPEAT_INSTRUMENT, ProjectColumns
 from pipelines.writeback.proposals.eav import EXPORT_NAMES, is_export, read_export
 from pipelines.writeback.proposals.edited import EditedCells

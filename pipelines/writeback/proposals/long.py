@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipelines.warehouse.comparison import CELL_COLUMNS, Chunk, Comparison
-from pipelines.warehouse.plain_csv import PlainCsv
+from pipelines.warehouse.comparison.cells import CELL_COLUMNS, Chunk, Comparison
+from pipelines.warehouse.database.plain_csv import PlainCsv
+from pipelines.writeback.decide.values import looks_alike, respells, spelled
 from pipelines.writeback.proposals.columns import (
     EVENT,
     REPEAT_INSTANCE,
@@ -17,7 +18,6 @@ from pipelines.writeback.proposals.columns import (
 )
 from pipelines.writeback.proposals.files import Unreadable
 from pipelines.writeback.proposals.table import Reading, Table, cell_text, chunks_of
-from pipelines.writeback.values import looks_alike, respells, spelled
 
 # Our name for a column, and others it may go by.
 LONG = {

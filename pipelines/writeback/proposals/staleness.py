@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pipelines.warehouse.comparison import Comparison
+from pipelines.warehouse.comparison.cells import Comparison
+from pipelines.writeback.decide.values import looks_alike
 from pipelines.writeback.proposals.columns import ProjectColumns
-from pipelines.writeback.values import looks_alike
 
 
 def refuse_stale(comparison: Comparison, columns: ProjectColumns) -> None:

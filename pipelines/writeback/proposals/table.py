@@ -9,9 +9,9 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from pipelines.warehouse.comparison import Chunk
-from pipelines.writeback.rules import Rule
-from pipelines.writeback.values import NOT_GIVEN, is_missing, spelled
+from pipelines.warehouse.comparison.cells import Chunk
+from pipelines.writeback.decide.rules import Rule
+from pipelines.writeback.decide.values import NOT_GIVEN, is_missing, spelled
 from redcap_source.dictionary import ValueKind
 
 # So many cells are converted at a time, however wide the rows are.

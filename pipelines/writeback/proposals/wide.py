@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.warehouse.comparison import Chunk, Comparison, Difference
-from pipelines.warehouse.comparison_rows import RowComparison, RowDifference
-from pipelines.warehouse.plain_csv import PlainCsv
+from pipelines.warehouse.comparison.cells import Chunk, Comparison, Difference
+from pipelines.warehouse.comparison.rows import RowComparison, RowDifference
+from pipelines.warehouse.database.plain_csv import PlainCsv
+from pipelines.writeback.decide.reasons import Why
+from pipelines.writeback.decide.rules import Rule
 from pipelines.writeback.proposals.columns import (
     EVENT,
     OWN_COLUMNS,
@@ -25,7 +27,6 @@ from pipelines.writeback.proposals.edited import EditedCells, is_unchanged
 from pipelines.writeback.proposals.files import Unreadable
 from pipelines.writeback.proposals.label_export import LABEL_EXPORT, is_label_export
 from pipelines.writeback.proposals.table import Ignored, Reading, Table, cell_text, chunks_of
-from pipelines.writeback.rules import Rule, Why
 from redcap_source.dictionary import ValueKind
 
 OTHER_INSTRUMENT = "a field of another instrument than the one that was asked for"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from redcap_source.simulator.errors import SimulatorError
-from redcap_source.simulator.project import Project
+from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.studies import classic, longitudinal, repeating, wide
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from redcap_source.simulator.calculation import recalculated
-from redcap_source.simulator.dictionary import parse_missing_codes
-from redcap_source.simulator.project import Project, StoredFile
-from redcap_source.simulator.records import Record, RecordStore, Slot
+from redcap_source.simulator.logic.calculation import recalculated
+from redcap_source.simulator.state.dictionary import parse_missing_codes
+from redcap_source.simulator.state.project import Project, StoredFile
+from redcap_source.simulator.state.records import Record, RecordStore, Slot
 from redcap_source.simulator.studies.grid import dictionary_from
 from redcap_source.simulator.studies.values import Chance, chance_of, filled
 

@@ -8,7 +8,7 @@ Extras are words: id, req, a..b (range), if EXPRESSION, @TAG.
 
 from __future__ import annotations
 
-from redcap_source.simulator.dictionary import Dictionary, Field
+from redcap_source.simulator.state.dictionary import Dictionary, Field
 
 
 def dictionary_from(grid: str, missing_codes: dict[str, str] | None = None) -> Dictionary:

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 
-from redcap_source.simulator.dictionary import Dictionary, Field
-from redcap_source.simulator.names import checkbox_column
+from redcap_source.simulator.state.dictionary import Dictionary, Field
+from redcap_source.simulator.state.names import checkbox_column
 from redcap_source.simulator.studies import words
 
 Chance = random.Random

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from redcap_source.simulator.dictionary import Dictionary, Field
 from redcap_source.simulator.errors import SimulatorError
-from redcap_source.simulator.project import Project
-from redcap_source.simulator.records import Record, RecordStore, Slot
+from redcap_source.simulator.state.dictionary import Dictionary, Field
+from redcap_source.simulator.state.project import Project
+from redcap_source.simulator.state.records import Record, RecordStore, Slot
 from redcap_source.simulator.studies.values import chance_of
 
 KINDS = ("integer", "number_2dp", "text", "date_ymd", "radio")

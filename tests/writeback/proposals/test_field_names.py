@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from pipelines.warehouse.comparison_rows import KEY_COLUMNS
-from pipelines.warehouse.snapshot import PublishedDictionary
+from pipelines.warehouse.comparison.rows import KEY_COLUMNS
+from pipelines.warehouse.published.snapshot import PublishedDictionary
 from pipelines.writeback import Wanted, propose_file, propose_frame
 from pipelines.writeback.proposals.columns import project_columns
 from pipelines.writeback.proposals.intake import is_copy

@@ -6,8 +6,8 @@ import duckdb
 import pytest
 
 from pipelines.errors import QueryRefused
-from pipelines.warehouse.parquet import open_parquet
-from pipelines.warehouse.plain_csv import NotTheSameRows, PlainCsv, csv_source, read_csv
+from pipelines.warehouse.database.parquet import open_parquet
+from pipelines.warehouse.database.plain_csv import NotTheSameRows, PlainCsv, csv_source, read_csv
 from pipelines.writeback import NotProposed, Wanted, propose_file
 from redcap_source.simulator import Simulator
 from tests.writeback.conftest import WritebackSite, write_csv

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 from pipelines.writeback import Wanted, propose_file, propose_frame, propose_rows, show, withdraw
 from redcap_source.simulator import Simulator
 from tests.writeback.conftest import WritebackSite, row, write_csv

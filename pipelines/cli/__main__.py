@@ -1,0 +1,6 @@
+"""`python -m pipelines.cli` is the command redcap-warehouse."""
+
+from pipelines.cli.main import main
+
+if __name__ == "__main__":
+    main()

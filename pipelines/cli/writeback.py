@@ -1,0 +1,281 @@
+"""The commands propose, writeback, revert and withdraw.
+
+They call and show, as all commands do; the work is in pipelines.writeback. What is printed are counts and reasons; the
+values stand in schema writeback of the published warehouse.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.cli.app import app
+from pipelines.cli.options import ApplyOption, AuthorOption, ConfigOption, JsonOption, MaxCellsOption
+from pipelines.wording import counted, printable
+
+if TYPE_CHECKING:
+    from pipelines.config.settings import Config, ProjectConfig
+    from pipelines.warehouse.tables.writeback import Refused
+    from pipelines.writeback import Ignored, Outcome, Plan, Proposed, Withdrawn
+    from pipelines.writeback.decide.decide import Counts
+
+ProjectArgument = Annotated[str, typer.Argument(help="The project's name in projects.yaml.")]
+SHOWN_REFUSALS = 20
+
+
+@app.command()
+def propose(
+    project: ProjectArgument,
+    file: Annotated[
+        Path,
+        typer.Argument(help="A .csv or .parquet file, or a .sql file with a query over the published warehouse."),
+    ],
+    batch: Annotated[
+        str | None, typer.Option("--batch", help="Name of the batch (default: a new one, named by the time).")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for rows that do not say it.")] = "",
+    author: AuthorOption = None,
+    instrument: Annotated[
+        str | None, typer.Option("--instrument", help="Instrument of an edited table (default: by its columns).")
+    ] = None,
+    clear_blanks: Annotated[
+        bool, typer.Option("--clear-blanks", help="A blank in an edited table erases what REDCap has.")
+    ] = False,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option("--as-of", help="When the cleaner looked, in UTC (default: the night that is published now)."),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Offer corrected values for REDCap. Nothing is sent: `writeback` plans and applies them.
+
+    The file has one cell a row (record, event, instance, field, seen_value, new_value, clear, reason), or is an edited
+    copy of an instrument's table or of REDCap's own export, flat or EAV, of which the cells that differ are taken.
+    Columns that are never written are named. A file that is no table throughout is refused with the line; rows that
+    cannot be understood are refused one by one, and the others are kept. The exit code is 0 only if no row was refused.
+    """
+    from pipelines.writeback import Blanks, Wanted, propose_file
+
+    configured, chosen = _project(config, project)
+    blanks = Blanks.CLEAR if clear_blanks else Blanks.LEAVE
+    wanted = Wanted(batch, author or _me(), reason, instrument, blanks, as_of)
+    proposed = propose_file(configured, chosen, file, wanted)
+    if as_json:
+        _print_json(asdict(proposed))
+    else:
+        _show_proposed(proposed)
+    if proposed.refused:
+        raise typer.Exit(1)
+
+
+@app.command()
+def writeback(
+    project: ProjectArgument,
+    apply: ApplyOption = False,
+    batch: Annotated[str | None, typer.Option("--batch", help="Only this batch (default: all open ones).")] = None,
+    max_cells: MaxCellsOption = None,
+    new_records: Annotated[
+        bool, typer.Option("--new-records", help="Records that REDCap does not have may be made.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Plan what would be written to REDCap, or with --apply write it.
+
+    Each proposed cell is compared with REDCap as it is now: it is written only if it still holds what the cleaner saw.
+    What was written is read back. With --apply the exit code is 0 only if every proposal is in REDCap afterwards.
+    """
+    from pipelines.writeback import WritebackOptions, apply_writeback, plan_writeback, show
+
+    configured, chosen = _project(config, project)
+    options = WritebackOptions(batch=batch, max_cells=max_cells, new_records=True if new_records else None)
+    act = apply_writeback if apply else plan_writeback
+    done = act(configured, chosen, options=options)
+    _report(done, published=show(configured, chosen, done), as_json=as_json)
+
+
+@app.command()
+def revert(
+    project: ProjectArgument,
+    batch: Annotated[str, typer.Argument(help="The batch to undo.")],
+    apply: ApplyOption = False,
+    max_cells: MaxCellsOption = None,
+    author: AuthorOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Plan how a batch's changes would be undone, or with --apply undo them.
+
+    A cell that somebody changed since is a conflict, and stays as it is.
+    """
+    from pipelines.writeback import WritebackOptions, revert_writeback, show
+
+    configured, chosen = _project(config, project)
+    done = revert_writeback(
+        configured,
+        chosen,
+        batch,
+        apply=apply,
+        author=author or _me(),
+        options=WritebackOptions(max_cells=max_cells),
+    )
+    _report(done, published=show(configured, chosen, done), as_json=as_json)
+
+
+@app.command()
+def withdraw(
+    project: ProjectArgument,
+    batch: Annotated[str, typer.Argument(help="The batch whose proposals are taken back.")],
+    record: Annotated[
+        list[str] | None,
+        typer.Option("--record", help="Only this record's proposals; may be given several times (default: all)."),
+    ] = None,
+    author: Annotated[str | None, typer.Option("--author", help="Who withdraws (default: your user name).")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take back proposals that were not sent, so that no write-back sends them. Nothing is deleted.
+
+    They stay in writeback.proposals with the status withdrawn. What was sent cannot be withdrawn: `revert` undoes it.
+    """
+    from pipelines.writeback import show
+    from pipelines.writeback import withdraw as take_back
+
+    configured, chosen = _project(config, project)
+    done = take_back(configured, chosen, batch, record or (), author=author or _me())
+    published = show(configured, chosen, done)
+    if as_json:
+        _print_json({**asdict(done), "published": published})
+    else:
+        _show_withdrawn(done)
+
+
+def _project(path: Path | None, name: str) -> tuple[Config, ProjectConfig]:
+    from pipelines.config.load import load_config
+
+    configured = load_config(path)
+    return configured, configured.project(name)
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        return f"user {os.getuid()}" if hasattr(os, "getuid") else ""
+
+
+def _report(done: Plan | Outcome, *, published: bool, as_json: bool) -> None:
+    from pipelines.writeback import Outcome
+
+    document = _document(done)
+    if as_json:
+        _print_json({**document, "applied": isinstance(done, Outcome), "published": published})
+    elif isinstance(done, Outcome):
+        _show_outcome(done)
+    else:
+        _show_plan(done)
+    if isinstance(done, Outcome) and not done.complete:
+        raise typer.Exit(1)
+
+
+def _document(done: Plan | Outcome) -> dict[str, Any]:
+    """A run as plain values; the decided cells themselves are data and stay out."""
+    from dataclasses import fields
+
+    document: dict[str, Any] = {f.name: getattr(done, f.name) for f in fields(done) if f.name != "decided"}
+    document["counts"] = asdict(done.counts)
+    return document
+
+
+def _show_proposed(proposed: Proposed) -> None:
+    typer.echo(
+        f"{proposed.project}: {counted(proposed.accepted, 'cell')} proposed from {counted(proposed.rows, 'row')}"
+        + (f", {proposed.left} left as they are" if proposed.left else "")
+        + (f", {counted(len(proposed.refused), 'row')} refused" if proposed.refused else "")
+        + "."
+    )
+    _show_ignored(proposed.ignored)
+    _show_refusals(proposed.refused)
+    for batch in proposed.batches:
+        typer.echo(f'Plan it with: redcap-warehouse writeback {proposed.project} --batch "{batch}"')
+
+
+def _show_ignored(ignored: tuple[Ignored, ...]) -> None:
+    for one in ignored:
+        edited = f" (edited in {counted(one.edited, 'row')})" if one.edited else ""
+        typer.echo(f"  not taken: {printable(one.column)}{edited}: {one.why}", err=True)
+
+
+def _show_refusals(refused: tuple[Refused, ...]) -> None:
+    for one in refused[:SHOWN_REFUSALS]:
+        typer.echo(f"  row {one.row}: {printable(one.why)}", err=True)
+    if len(refused) > SHOWN_REFUSALS:
+        typer.echo(f"  … and {counted(len(refused) - SHOWN_REFUSALS, 'more row')}; --json lists them all", err=True)
+
+
+def _show_plan(plan: Plan) -> None:
+    _show_counts(plan.project, plan.counts, ("would be written", "already there", "in conflict", "invalid"))
+    if plan.counts.write:
+        typer.echo(f"{counted(plan.records, 'record')} would be written. Nothing was sent; --apply sends it.")
+    if plan.unsettled:
+        typer.echo(f"{counted(plan.unsettled, 'cell')} of an earlier run not settled yet; --apply looks there first.")
+    if plan.refusal:
+        typer.echo(f"--apply would be refused. {plan.refusal}", err=True)
+    _say_where(plan.batches)
+
+
+def _show_outcome(outcome: Outcome) -> None:
+    counts = outcome.counts
+    typer.echo(
+        f"{outcome.project}: {counted(outcome.sent, 'cell')} sent, {outcome.confirmed} confirmed, "
+        f"{outcome.failed} refused by REDCap, {outcome.not_confirmed} not confirmed; {counts.already_there} were there "
+        f"already, {counted(counts.conflict, 'conflict')}, {counts.invalid} invalid."
+    )
+    if outcome.settled:
+        typer.echo(f"{counted(outcome.settled, 'cell')} of an earlier run settled first.")
+    _show_reasons(counts.reasons)
+    _show_reasons(outcome.messages)
+    _say_where(outcome.batches)
+
+
+def _show_withdrawn(done: Withdrawn) -> None:
+    typer.echo(f'{done.project}: {counted(done.withdrawn, "proposal")} withdrawn from the batch "{done.batch}".')
+    if done.sent:
+        typer.echo(f"{counted(done.sent, 'proposal')} sent before: what was sent cannot be withdrawn.")
+        typer.echo(f'Plan how to undo it with: redcap-warehouse revert {done.project} "{done.batch}"')
+    if done.ended:
+        typer.echo(f"{counted(done.ended, 'proposal')} ended before.")
+
+
+def _show_counts(project: str, counts: Counts, words: tuple[str, str, str, str]) -> None:
+    numbers = (counts.write, counts.already_there, counts.conflict, counts.invalid)
+    told = ", ".join(f"{number} {word}" for number, word in zip(numbers, words, strict=True))
+    typer.echo(f"{project}: {counted(counts.total, 'cell')} proposed: {told}.")
+    _show_reasons(counts.reasons)
+    _show_reasons(counts.warnings)
+
+
+def _show_reasons(reasons: Mapping[str, int]) -> None:
+    for reason, number in reasons.items():
+        typer.echo(f"  {number:>6}  {printable(reason)}")
+
+
+def _say_where(batches: tuple[str, ...]) -> None:
+    if batches:
+        typer.echo(
+            "Cell by cell: redcap-warehouse sql \"SELECT * FROM writeback.proposals WHERE batch = '…'\" "
+            "(and writeback.journal for what was sent)."
+        )
+
+
+def _print_json(document: object) -> None:
+    typer.echo(json.dumps(document, indent=2, default=str))

@@ -1,0 +1,1 @@
+"""projects.yaml becomes a Config, or one error that names every problem in it."""

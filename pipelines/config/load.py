@@ -1,0 +1,109 @@
+"""Read projects.yaml: text becomes a Config, or one ConfigError that names every problem in it.
+
+Three steps: YAML becomes plain text values and the line of each key; the models below, which are also the JSON schema
+for editors, check them; what refers to something else (a project's server, relative paths) is resolved. Tokens are
+never in the file: a TokenSource says where one is and reads it when a client is opened. What a REDCap project really
+contains is not known here.
+
+No message quotes a value, because a misplaced value may be a token; in names, what is like a token is masked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipelines.config.problems import problem_lines, related, validated
+from pipelines.config.schema import ProjectsFile, ServerEntry, TokenEntry, WritebackEntry
+from pipelines.config.settings import Config, ProjectConfig, ServerConfig, WritebackConfig
+from pipelines.config.tokens import TokenSource
+from pipelines.config.values import VARIABLE, is_loopback
+from pipelines.config.yaml_reader import Document, parse, read_file_text
+from pipelines.errors import ConfigError
+
+
+def load_config(path: Path | str | None = None, environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration in `path`, else in $REDCAP_WAREHOUSE_CONFIG, else in ./projects.yaml."""
+    shown = Path(path or environment.get(VARIABLE) or "projects.yaml")
+    document = parse(read_file_text(shown), str(shown))
+    file, problems = validated(document.content)
+    # One mistake often breaks a second rule: what was found first, nearer to the text, is the cause.
+    causes = document.problems
+    problems = [*causes, *(p for p in problems if not any(related(p.key, cause.key) for cause in causes))]
+    if file is None or problems:
+        raise ConfigError("\n".join(problem_lines(problems, document, str(shown))))
+    return _resolved(file, shown, document)
+
+
+def _resolved(file: ProjectsFile, shown: Path, document: Document) -> Config:
+    # Not resolve(): a mounted configuration is often a symbolic link into a folder that changes its name.
+    path = shown.absolute()
+
+    def beside(text: str) -> Path:
+        return path.parent / Path(text).expanduser()
+
+    servers = {
+        name: ServerConfig(
+            name=name,
+            url=entry.url,
+            ca_bundle=beside(entry.ca_bundle) if entry.ca_bundle else None,
+            requests_per_minute=_pace(entry),
+            concurrency=entry.concurrency,
+            time_zone=entry.time_zone,
+        )
+        for name, entry in file.servers.items()
+    }
+    only_server = next(iter(servers.values()))
+
+    def token(project: str, entry: TokenEntry) -> TokenSource:
+        where = f"{shown} line {document.line(('projects', project, 'token'))}"
+        if entry.env is not None:
+            return TokenSource("env", entry.env, project, where)
+        if entry.keyring is not None:
+            return TokenSource("keyring", entry.keyring, project, where)
+        return TokenSource("file", str(beside(entry.file or "")), project, where)
+
+    projects = {
+        name: ProjectConfig(
+            name=name,
+            server=servers[entry.server] if entry.server else only_server,
+            token=token(name, entry.token),
+            project_id=entry.project_id,
+            identifiers=entry.identifiers,
+            full_refresh_every=entry.full_refresh_every,
+            include=entry.include,
+            exclude=entry.exclude,
+            files=entry.files,
+            writeback=_writeback(entry.writeback or WritebackEntry()),
+        )
+        for name, entry in file.projects.items()
+    }
+    return Config(
+        path=path,
+        warehouse=beside(file.warehouse),
+        schedule=file.schedule,
+        time_zone=file.time_zone,
+        deletion_limit=file.deletion_limit,
+        memory_limit=file.memory_limit,
+        servers=servers,
+        projects=projects,
+    )
+
+
+def _writeback(entry: WritebackEntry) -> WritebackConfig:
+    return WritebackConfig(
+        fields=entry.fields,
+        instruments=entry.instruments,
+        max_cells=entry.max_cells,
+        max_record_share=entry.max_record_share,
+        max_age=entry.max_age,
+        new_records=entry.new_records,
+    )
+
+
+def _pace(entry: ServerEntry) -> int | None:
+    """What the file says, else the default; a simulator on this machine has nobody to be polite to."""
+    chosen = "requests_per_minute" in entry.model_fields_set
+    return None if not chosen and is_loopback(urlsplit(entry.url).hostname or "") else entry.requests_per_minute

@@ -1,0 +1,30 @@
+"""Names from projects.yaml that are safe to print: masked where they could be a token, and never endless."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from pipelines.wording import printable
+
+# Longer than any name made of hexadecimal digits alone, shorter than a token that was copied badly.
+LIKE_A_TOKEN = re.compile(r"[0-9A-Fa-f]{24,}")
+
+
+TOKEN = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{64}")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def list_names(names: Iterable[str]) -> str:
+    return ", ".join(show_name(name) for name in names)
+
+
+def show_name(text: str, *, longest: int = 300) -> str:
+    """A name fit for a message: on one line, not endless, and with nothing in it that may be a token."""
+    masked = LIKE_A_TOKEN.sub("****", printable(" ".join(text.split())))
+    return masked if len(masked) <= longest else f"{masked[:longest]}…"

@@ -1,0 +1,176 @@
+"""Validation errors as sentences, each with its key and line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from pipelines.config.names import did_you_mean, list_names, show_name
+from pipelines.config.schema import (
+    Narrowing,
+    ProjectEntry,
+    ProjectsFile,
+    Section,
+    ServerEntry,
+    TokenEntry,
+    WritebackEntry,
+)
+from pipelines.config.yaml_reader import NEVER_HERE, Document, Key, Problem
+from pipelines.errors import ConfigError
+
+
+def validated(content: object) -> tuple[ProjectsFile | None, list[Problem]]:
+    """The file as its model, and what is wrong with it."""
+    errors: list[ErrorDetails] = []
+    file = None
+    try:
+        file = ProjectsFile.model_validate(content)
+    except ValidationError as found:
+        errors = found.errors(include_input=False, include_url=False)
+    return file, [*(_explained(error) for error in errors), *_reference_problems(content)]
+
+
+def _reference_problems(content: object) -> Iterator[Problem]:
+    """What no model of a single entry can see; on plain values, so that it is told together with the rest."""
+    servers, projects = (_section(content, name) for name in ("servers", "projects"))
+    for name, project in projects.items():
+        if not isinstance(project, dict):
+            continue
+        key = ("projects", name, "server")
+        server = project.get("server")
+        if server is None and len(servers) > 1:
+            yield Problem(key, f"is missing, and there are several servers. Name one of {list_names(servers)}.")
+        elif isinstance(server, str) and servers and server not in servers:
+            near = did_you_mean(server, servers)
+            yield Problem(key, f"names no server of this file.{near} The servers are {list_names(servers)}.")
+        token = project.get("token")
+        # An entry that is no mapping, or has unknown keys, is explained by the models.
+        if isinstance(token, dict) and token.keys() <= TokenEntry.model_fields.keys() and _given(token) != 1:
+            yield Problem(("projects", name, "token"), "needs exactly one of env, keyring and file.")
+
+
+def _section(content: object, name: str) -> dict[str, object]:
+    section = content.get(name) if isinstance(content, dict) else None
+    return section if isinstance(section, dict) else {}
+
+
+def _given(entry: Mapping[str, object]) -> int:
+    return sum(value is not None for value in entry.values())
+
+
+def _explained(error: ErrorDetails) -> Problem:
+    """One of pydantic's errors as a sentence that goes on from the key's name."""
+    key = tuple(str(part + 1) if isinstance(part, int) else part for part in error["loc"] if part != "[key]")
+    limits: dict[str, Any] = error.get("ctx", {})
+    match error["type"]:
+        case "refused":
+            return Problem(key, limits["sentence"])
+        case "missing":
+            return Problem(key, f"is missing. {_EXAMPLES.get(key[-1], '')}".strip())
+        case "extra_forbidden":
+            return _unknown_key(key)
+        case "literal_error" if key[-1] == "files":
+            return Problem(key, "may only be none: loading files is not supported by this version yet.")
+        case "literal_error":
+            return Problem(key, f"has to be {limits['expected']}.".replace("'", ""))
+        case "too_short" | "string_too_short":
+            return Problem(key, f"is empty. {_EXAMPLES.get(key[-1] if key else '', 'Give it a value.')}")
+        case "greater_than_equal":
+            return Problem(key, f"has to be at least {limits['ge']:g}.")
+        case "less_than_equal":
+            return Problem(key, f"has to be at most {limits['le']:g}.{_WHY.get(key[-1], '')}")
+        case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size":
+            return Problem(key, "has to be a whole number.")
+        case "float_parsing" | "float_type" | "finite_number":
+            return Problem(key, "has to be a number, such as 0.2.")
+        case "bool_parsing" | "bool_type":
+            return Problem(key, "has to be true or false.")
+        case "string_type":
+            return Problem(key, "has to be one text value. Give it one, or remove the key.")
+        case "tuple_type":
+            return Problem(key, "has to be a list, such as [demographics, visits].")
+        case "model_type" | "dict_type" if key and key[-1] == "token":
+            return Problem(key, f"does not say where the token is. {NEVER_HERE}")
+        case "model_type" | "dict_type":
+            return Problem(key, f"has to hold keys with values. {_EXAMPLES.get(key[-1] if key else '', '')}".strip())
+        case other:
+            return Problem(key, f"is not accepted ({other}).")
+
+
+_EXAMPLES = {
+    "servers": "For instance: servers: {campus: {url: https://redcap.example.edu/api/}}",
+    "projects": "For instance: projects: {heart_study: {token: {env: REDCAP_TOKEN_HEART}}}",
+    "url": "Write it like https://redcap.example.edu/api/.",
+    "token": "Write it like {env: REDCAP_TOKEN_HEART}; {keyring: service/user} and {file: path} do as well.",
+    "instruments": "Write it like [demographics, visits].",
+    "fields": "Write it like [weight, visit_date].",
+    "writeback": "Write it like {fields: [weight, visit_date]}.",
+    "include": "Write it like {instruments: [demographics, visits]}.",
+    "exclude": "Write it like {instruments: [demographics, visits]}.",
+}
+
+
+_WHY = {"requests_per_minute": " Above that REDCap bans the address."}
+
+
+def _unknown_key(key: Key) -> Problem:
+    *around, name = key
+    known = _known_keys(tuple(around))
+    if around and around[-1] == "token":
+        return Problem(tuple(around), f"has an unknown key. It takes one of {list_names(known)}.")
+    near = did_you_mean(name, known)
+    elsewhere = next((home for home, model in _HOMES.items() if not near and name in model.model_fields), "")
+    if elsewhere:
+        return Problem(key, f"does not belong here, but {elsewhere}.")
+    return Problem(key, f"is not a known key.{near or f' Known here: {list_names(known)}.'}")
+
+
+_HOMES: dict[str, type[Section]] = {
+    "at the top of the file": ProjectsFile,
+    "in an entry of servers": ServerEntry,
+    "in an entry of projects": ProjectEntry,
+    "under token": TokenEntry,
+    "under include or exclude": Narrowing,
+    "under writeback": WritebackEntry,
+}
+
+
+def _known_keys(around: Key) -> Iterable[str]:
+    model: type[Section] = ProjectsFile
+    match around:
+        case ("servers", _):
+            model = ServerEntry
+        case ("projects", _):
+            model = ProjectEntry
+        case ("projects", _, "token"):
+            model = TokenEntry
+        case ("projects", _, "include" | "exclude"):
+            model = Narrowing
+        case ("projects", _, "writeback"):
+            model = WritebackEntry
+    return model.model_fields
+
+
+def problem_lines(problems: Iterable[Problem], document: Document, shown: str) -> list[str]:
+    """One line a problem, in the order of the file."""
+    placed = sorted(((p.line or document.line(p.key), p) for p in problems), key=lambda pair: pair[0])
+    sentences = (
+        str(ConfigError(f"{_dotted(problem.key)} {problem.sentence}", where=f"{shown} line {line}"))
+        for line, problem in placed
+    )
+    return list(dict.fromkeys(sentences))
+
+
+def _dotted(key: Key) -> str:
+    if key[2:3] == ("token",) and not TokenEntry.model_fields.keys() >= set(key[3:]):
+        # What stands here in place of `env` may be the secret itself.
+        key = key[:3]
+    return ".".join(show_name(part) for part in key) or "the file"
+
+
+def related(one: Key, other: Key) -> bool:
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]

@@ -1,0 +1,167 @@
+"""The models that projects.yaml is validated against, and the JSON schema for editors."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from pipelines.config.cron import cron
+from pipelines.config.values import (
+    Duration,
+    Identifiers,
+    Memory,
+    Text,
+    TimeZone,
+    check_url,
+    keyring_entry,
+    project_name,
+    server_name,
+    variable,
+)
+
+SCHEMA = Path(__file__).parent.parent / "projects.schema.json"
+
+
+SCHEMA_COMMAND = "python -m pipelines.config"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Narrowing(Section):
+    """Some of a project's instruments."""
+
+    instruments: tuple[Text, ...] = Field(min_length=1, description="Names of instruments, as in the data dictionary.")
+
+
+class TokenEntry(Section):
+    """Where the project's API token is; the token itself is never written here."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    env: Annotated[Text, AfterValidator(variable)] | None = Field(
+        default=None, description="Name of the environment variable that holds the token."
+    )
+    keyring: Annotated[Text, AfterValidator(keyring_entry)] | None = Field(
+        default=None, description="service/user of the entry in the system's keyring."
+    )
+    file: Text | None = Field(
+        default=None, description="Path of a file that holds only the token and that only its owner may read."
+    )
+
+
+class ServerEntry(Section):
+    """A REDCap server."""
+
+    url: Annotated[str, AfterValidator(check_url)] = Field(
+        description="The server's API URL, ending with /api/. Plain http is only accepted to this machine.",
+        examples=["https://redcap.example.edu/api/"],
+    )
+    ca_bundle: Text | None = Field(
+        default=None, description="PEM file of the authority that signed the server's certificate."
+    )
+    requests_per_minute: int = Field(
+        default=120,
+        ge=1,
+        le=600,
+        description="One pace for all projects, runs and processes; REDCap bans an address above 600.",
+    )
+    concurrency: int = Field(default=2, ge=1, le=4, description="Requests at the same time.")
+    time_zone: TimeZone | None = Field(
+        default=None, description="Time zone of the server's clock; learned from the server when left out."
+    )
+
+
+class WritebackEntry(Section):
+    """What may be written back to a project, and how much at once."""
+
+    fields: tuple[Text, ...] = Field(
+        default=(), description="Names of fields that may be written; a checkbox with all its options."
+    )
+    instruments: tuple[Text, ...] = Field(
+        default=(), description="Names of instruments whose every field may be written, the form status too."
+    )
+    max_cells: int = Field(default=1000, ge=0, description="Cells that may be written in one run.")
+    max_record_share: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of the project's records that may be written in one run; five records always may.",
+    )
+    max_age: Duration = Field(
+        default=timedelta(hours=36),
+        description="How old the last good load may be.",
+        json_schema_extra={"default": "36 hours"},
+    )
+    new_records: bool = Field(default=False, description="Whether records that REDCap does not have may be made.")
+
+
+class ProjectEntry(Section):
+    """A REDCap project; its name becomes the name of its SQL schema."""
+
+    server: Text | None = Field(
+        default=None, description="One of the servers; may be left out when there is exactly one."
+    )
+    token: TokenEntry = Field(description="Where the API token is: {env: …}, {keyring: …} or {file: …}.")
+    project_id: int | None = Field(
+        default=None, ge=1, description="REDCap's number of the project; refuse to touch any other with this token."
+    )
+    identifiers: Identifiers = Field(
+        default="keep", description="What is done with fields that the dictionary tags as identifiers."
+    )
+    full_refresh_every: Duration = Field(
+        default=timedelta(days=7),
+        description="How often every record is compared, whatever REDCap's log says.",
+        json_schema_extra={"default": "7 days"},
+    )
+    include: Narrowing | None = Field(default=None, description="Load only these instruments.")
+    exclude: Narrowing | None = Field(default=None, description="Load all but these instruments.")
+    files: Literal["none"] = Field(default="none", description="Uploaded files; this version loads none.")
+    writeback: WritebackEntry | None = Field(default=None, description="What may be written back; nothing without it.")
+
+
+class ProjectsFile(Section):
+    """Configuration of REDCap Warehouse: projects.yaml."""
+
+    warehouse: Text = Field(
+        default="warehouse", description="Folder of the warehouse, created for its owner only; relative to this file."
+    )
+    schedule: Annotated[str, AfterValidator(cron)] = Field(
+        default="0 2 * * *", description="When the nightly load starts: a cron line of five fields, in time_zone."
+    )
+    time_zone: TimeZone = Field(default="UTC", description="Time zone of the schedule.")
+    deletion_limit: float = Field(
+        default=0.2,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of a project's records that may vanish in one night before the load refuses to go on.",
+    )
+    memory_limit: Memory | None = Field(
+        default=None,
+        description="Memory of one load's database; unless it is set, 256MB, and more where a table is very wide.",
+    )
+    servers: dict[Annotated[str, AfterValidator(server_name)], ServerEntry] = Field(
+        min_length=1, description="The REDCap servers, by a name of your choice."
+    )
+    projects: dict[Annotated[str, AfterValidator(project_name)], ProjectEntry] = Field(
+        min_length=1,
+        description="The REDCap projects, by the name their SQL schema shall have.",
+        json_schema_extra={"propertyNames": {"pattern": "^[a-z][a-z0-9_]*$", "maxLength": 50}},
+    )
+
+
+def json_schema() -> str:
+    """The models as a JSON schema, for editors that check and complete while one types."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **ProjectsFile.model_json_schema(),
+        "title": "projects.yaml of REDCap Warehouse",
+    }
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,35 @@
+"""A shell for SQL over the published warehouse."""
+
+from __future__ import annotations
+
+from pipelines.console.tables import answer_table, stdout
+from pipelines.errors import QueryRefused
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.wording import printable
+
+
+def sql_shell(folder: WarehouseFolder) -> None:
+    """Read queries until the end of input; each ends with a semicolon."""
+    from pipelines.warehouse.published.query import query
+    from pipelines.warehouse.published_file import open_published
+
+    console = stdout()
+    with open_published(folder) as connection:
+        console.print(f"{folder.database} (read-only). End a query with ; and leave with Ctrl-D.", soft_wrap=True)
+        while (statement := _statement()) is not None:
+            try:
+                answer_table(console, query(connection, statement))
+            except QueryRefused as problem:
+                console.print(printable(str(problem)), style="red", markup=False)
+
+
+def _statement() -> str | None:
+    lines: list[str] = []
+    while not lines or not lines[-1].rstrip().endswith(";"):
+        try:
+            lines.append(input("... " if lines else "sql> "))
+        except EOFError:
+            return None
+        if lines == [""] or lines[-1].strip() in ("exit", "quit", ".quit", ".exit"):
+            return None if lines != [""] else _statement()
+    return "\n".join(lines)

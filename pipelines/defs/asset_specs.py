@@ -1,0 +1,65 @@
+"""What the assets share: keys, owners, retry policy, and the load options of a run."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+from pydantic import Field
+
+from pipelines.defs.resources import WarehouseResource
+from pipelines.sync.load import Load
+from pipelines.sync.reports import LoadOptions
+from pipelines.warehouse.mirror.schema.catalog import table_columns
+
+PREFIX = "redcap"
+
+
+OWNERS = ["team:data-management"]
+
+
+# Hiccups are retried inside the client already; this is for outages that last minutes.
+RETRY = dg.RetryPolicy(max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+class Allowances(dg.Config):
+    """How much to read, and what is right although it looks like harm; a run without being told refuses."""
+
+    full: bool = Field(default=False, description="Read every record again, not only what changed since the last load.")
+    allow_deletions: bool = Field(
+        default=False, description="Many records are gone from REDCap, and that is right: delete them here too."
+    )
+    allow_narrower: bool = Field(
+        default=False, description="The token sees fewer fields than last time, and that is right: give them up."
+    )
+
+    def options(self) -> LoadOptions:
+        """The same as the load takes it."""
+        return LoadOptions(full=self.full, allow_deletions=self.allow_deletions, allow_narrower=self.allow_narrower)
+
+
+def key(name: str) -> dg.AssetKey:
+    """The asset's key: everything of this location stands under `redcap`."""
+    return dg.AssetKey([PREFIX, name])
+
+
+def columns_of(table: str) -> dg.TableSchema:
+    return dg.TableSchema([dg.TableColumn(name, kind) for name, kind in table_columns(table)])
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
+    """A table as the UI shows it; only for counts and names of fields."""
+    lines = [header, ["---"] * len(header), *rows]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(map(str, line))} |" for line in lines))
+
+
+def load_of_run(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    warehouse: WarehouseResource,
+    allowances: Allowances | None = None,
+) -> Load:
+    """This run's load of its partition; a re-executed run finds what the run it repeats had fetched."""
+    return warehouse.load(
+        context.partition_key,
+        run_id=context.run.run_id,
+        staging=context.run.root_run_id or context.run.run_id,
+        options=allowances.options() if allowances is not None else None,
+    )

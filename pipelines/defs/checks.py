@@ -1,0 +1,137 @@
+"""Asset checks of a project: keyed and fitting before it is published, complete afterwards.
+
+Their answers are counts and names of fields; the questions are warehouse.audit's.
+"""
+
+# No postponed annotations here: Dagster reads them when it decorates.
+import warnings
+
+import dagster as dg
+
+from pipelines.config.settings import Config
+from pipelines.defs.asset_specs import key, markdown_table
+from pipelines.defs.failures import failing_plainly
+from pipelines.defs.resources import WarehouseResource
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.published import quality as audit
+from pipelines.wording import counted
+
+# A dictionary that was recoded can make every field misfit; more lines than this nobody reads in a browser.
+FIELDS_SHOWN = 50
+
+
+def make_checks(config: Config) -> list[dg.AssetChecksDefinition]:
+    """The checks for the projects of this configuration."""
+    partitions = dg.StaticPartitionsDefinition(list(config.projects))
+    with warnings.catch_warnings():
+        # Checks of one partition are in preview; without them a project's check would hide the others'.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return [
+            _keys_are_unique(partitions),
+            _values_fit(partitions),
+            _new_ids_are_explained(partitions),
+            _every_record_is_there(partitions),
+        ]
+
+
+def _keys_are_unique(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=key("records"),
+        partitions_def=partitions,
+        blocking=True,
+        description="No two rows of an instrument have the same record, event and instance. Nothing is published else.",
+    )
+    def keys_are_unique(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
+        with failing_plainly():
+            doubles = audit.double_keys(_folder(warehouse), context.partition_key)
+        return dg.AssetCheckResult(
+            passed=not doubles,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=f"{sum(doubles.values()):,} keys stand twice; the project is not published."
+            if doubles
+            else None,
+            metadata={"double_keys": sum(doubles.values()), "instruments": ", ".join(doubles) or "none"},
+        )
+
+    return keys_are_unique
+
+
+def _values_fit(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=key("records"),
+        partitions_def=partitions,
+        description="Values fit the types of the data dictionary; those that do not are kept verbatim and listed.",
+    )
+    def values_fit(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
+        with failing_plainly():
+            counts = audit.invalid_by_field(_folder(warehouse), context.partition_key)
+        values = sum(count for *_, count in counts)
+        return dg.AssetCheckResult(
+            passed=not counts,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{counted(values, 'value does', 'values do')} not fit; redcap.invalid_values lists them."
+            if counts
+            else None,
+            metadata={
+                "values": values,
+                "by_field": markdown_table(("instrument", "field", "reason", "values"), counts[:FIELDS_SHOWN]),
+            },
+        )
+
+    return values_fit
+
+
+def _new_ids_are_explained(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=key("records"),
+        partitions_def=partitions,
+        description="Records that have another id by REDCap's log were followed to it. Where ids were exchanged, the "
+        "history under each may be that of two people.",
+    )
+    def new_ids_are_explained(
+        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+    ) -> dg.AssetCheckResult:
+        with failing_plainly():
+            records = audit.unexplained_ids(_folder(warehouse), context.partition_key)
+        return dg.AssetCheckResult(
+            passed=not records,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"REDCap's log shows {counted(records, 'new record id')} whose previous "
+            f"{'id' if records == 1 else 'ids'} the data does not show; see redcap.sync_runs.message."
+            if records
+            else None,
+            metadata={"new_ids_unexplained": records},
+        )
+
+    return new_ids_are_explained
+
+
+def _every_record_is_there(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=key("published"),
+        partitions_def=partitions,
+        # Nothing comes after it: blocking makes the run fail, so that whoever watches runs hears of it.
+        blocking=True,
+        description="Every record that REDCap lists is in the warehouse. What could be had is published all the same.",
+    )
+    def every_record_is_there(
+        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+    ) -> dg.AssetCheckResult:
+        with failing_plainly():
+            found = audit.reconciliation(_folder(warehouse), context.partition_key)
+        return dg.AssetCheckResult(
+            passed=found.whole,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=str(found),
+            metadata={
+                "in_redcap": found.in_redcap,
+                "in_warehouse": found.in_warehouse,
+                "quarantined": found.quarantined,
+            },
+        )
+
+    return every_record_is_there
+
+
+def _folder(warehouse: WarehouseResource) -> WarehouseFolder:
+    return WarehouseFolder(warehouse.config().warehouse)

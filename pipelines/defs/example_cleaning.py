@@ -1,0 +1,48 @@
+"""An example of cleaning in pandas, as the demo plays it: read what is published, mend it, propose what differs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.config.settings import Config
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.published.query import query
+from pipelines.warehouse.published_file import open_published
+from pipelines.writeback import Proposed, Wanted, propose_frame
+
+PROJECT = "heart_study"
+NAME = "tidy_towns"
+# A missing-data code is no town.
+TOWNS = """
+SELECT record_id AS record, town AS seen_value FROM heart_study_raw.enrolment
+WHERE town NOT IN (
+    SELECT trim(split_part(unnest(string_split(missing_data_codes, '|')), ',', 1))
+    FROM redcap.projects WHERE project = 'heart_study'
+)
+"""
+
+
+def demo_mark(warehouse: Path) -> Path:
+    """A file that says that the demo made the warehouse, and may remove it again."""
+    return warehouse / ".demo"
+
+
+def is_example(config: Config) -> bool:
+    """Whether the example has something to clean: only in the demo's warehouse."""
+    return PROJECT in config.projects and demo_mark(config.warehouse).exists()
+
+
+def propose_tidy_towns(config: Config, project: str, batch: str) -> Proposed:
+    """Propose town names without stray blanks and with capitals; of other projects there is nothing to clean."""
+    import pandas as pd
+
+    if project != PROJECT:
+        return Proposed(project=project, batches=(), rows=0, accepted=0, left=0, refused=())
+    with open_published(WarehouseFolder(config.warehouse)) as connection:
+        answer = query(connection, TOWNS)
+    towns = pd.DataFrame(answer.rows, columns=list(answer.columns), dtype=str)
+    towns["field"] = "town"
+    towns["new_value"] = towns["seen_value"].str.split().str.join(" ").str.title()
+    untidy = towns[towns["new_value"] != towns["seen_value"]]
+    wanted = Wanted(batch=batch, author=NAME, reason="stray blanks and capitals")
+    return propose_frame(config, config.project(project), untidy, wanted, source=f"asset redcap/{NAME}")

@@ -1,0 +1,91 @@
+"""The assets `record_changes` and `published_project`."""
+
+import dagster as dg
+
+from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, columns_of, key, load_of_run, markdown_table
+from pipelines.defs.failures import failing_plainly
+from pipelines.defs.resources import WarehouseResource
+from pipelines.errors import NotAllPublished, WarehouseBusy
+from pipelines.warehouse.published.publish import publish, release
+from pipelines.warehouse.published.quality import last_changes, published_rows
+
+
+def make_record_changes(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=key("record_changes"),
+        deps=[key("records")],
+        partitions_def=partitions,
+        group_name=PREFIX,
+        kinds={"duckdb"},
+        owners=OWNERS,
+        retry_policy=RETRY,
+        metadata={
+            "dagster/table_name": "redcap.record_changes",
+            "dagster/column_schema": columns_of("record_changes"),
+        },
+        description=(
+            "Every changed cell of every record: its value before and after, when it was found, and, where REDCap's "
+            "log may be read, who changed it and when. Written with the records, in the same transactions."
+        ),
+    )
+    def record_changes(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
+        """Count what the load of this run found changed."""
+        with failing_plainly():
+            found = last_changes(load_of_run(context, warehouse).folder, context.partition_key)
+        return dg.MaterializeResult(
+            metadata={
+                "cells_changed": sum(cells for *_, cells in found),
+                "by_instrument": markdown_table(
+                    ("instrument", "change", "records", "cells"),
+                    [(name, change, f"{records:,}", f"{cells:,}") for name, change, records, cells in found],
+                ),
+            }
+        )
+
+    return record_changes
+
+
+def make_published(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=key("published"),
+        deps=[key("records")],
+        partitions_def=partitions,
+        group_name=PREFIX,
+        kinds={"duckdb"},
+        owners=OWNERS,
+        pool="redcap_publish",
+        retry_policy=RETRY,
+        description=(
+            "warehouse.duckdb, the database readers open, put in place in one step. A publish takes up every project "
+            "that was loaded since the last one."
+        ),
+    )
+    def published(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
+        """Publish what is loaded."""
+        with failing_plainly():
+            load = load_of_run(context, warehouse)
+            # Only here: until its checks have passed, no other project's publish may take this one along.
+            release(load.folder, context.partition_key)
+            try:
+                taken = publish(
+                    load.folder, memory_limit=load.config.memory_limit, configured=load.config.projects
+                ).projects
+            except NotAllPublished as problem:
+                if context.partition_key not in problem.published:
+                    raise
+                # Another project's trouble is for its own run to tell.
+                taken = problem.published
+            if context.partition_key in load.folder.waiting():
+                raise WarehouseBusy(path=load.folder.mirror(context.partition_key))
+            rows = published_rows(load.folder, context.partition_key)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/partition_row_count": sum(rows.values()),
+                "dagster/uri": str(load.folder.database),
+                "dagster/table_name": f"warehouse.{context.partition_key}",
+                "projects_taken_up": len(taken),
+                "database_bytes": load.folder.database.stat().st_size,
+            }
+        )
+
+    return published

@@ -1,0 +1,142 @@
+"""The asset `records`: plan the batches, fetch them, apply them."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+
+from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, Allowances, key, load_of_run, markdown_table
+from pipelines.defs.failures import failing_plainly
+from pipelines.defs.resources import WarehouseResource
+from pipelines.defs.structure import STRUCTURE, read_structure
+from pipelines.sync.plan import WorkPlan
+from pipelines.sync.reports import LoadReport
+from pipelines.warehouse.published.quality import rows_by_instrument
+from redcap_source import Calls
+
+# Many small steps cost Dagster more than they give; one step asks for so many records, in chunks of its own.
+RECORDS_IN_BATCH = 1000
+
+
+MOST_BATCHES = 24
+
+
+@dg.op(
+    ins={name: dg.In(dg.Nothing) for name in STRUCTURE},
+    out=dg.DynamicOut(int),
+    description="Which records to fetch, in batches; a batch is a number here, its records are in the staging folder.",
+    retry_policy=RETRY,
+)
+def plan_batches(
+    context: dg.OpExecutionContext, config: Allowances, warehouse: WarehouseResource
+) -> Iterator[dg.DynamicOutput[int]]:
+    """The night's work in batches; structure is read here only if it is not part of this run."""
+    load = load_of_run(context, warehouse, config)
+    with failing_plainly(load):
+        plan = load.resume() if load.has_plan() else read_structure(load)[0]
+    batches = _batches(plan)
+    context.log.info("%s: %s records in %s batches, about %s requests", plan.mode, plan.size, batches, plan.requests)
+    for number in range(batches):
+        yield dg.DynamicOutput(number, mapping_key=f"{number:03d}")
+
+
+@dg.op(description="One batch of records, in chunks proven whole, into the staging folder.", retry_policy=RETRY)
+def fetch(context: dg.OpExecutionContext, warehouse: WarehouseResource, batch: int) -> dict[str, Any]:
+    """Fetch one batch; what is returned are counts."""
+    load = load_of_run(context, warehouse)
+    with failing_plainly(load):
+        plan = load.resume()
+        batches = _batches(plan)
+        with load.client() as client:
+            fetched = load.fetch(client, plan, plan.batch(batch, batches), f"batch{batch:03d}")
+            report = load.keep_fetched(batch, fetched)
+            calls = client.calls
+    context.log.info("batch %s of %s: %s of %s records", batch + 1, batches, report.records, plan.size)
+    return {**asdict(report), **asdict(calls)}
+
+
+# No pool: one would be held by every project together. A project's runs are kept apart by its partition.
+@dg.op(description="Proven chunks into the project's mirror; the watermark last.", retry_policy=RETRY)
+def apply(
+    context: dg.OpExecutionContext, warehouse: WarehouseResource, batches: list[dict[str, Any]]
+) -> dg.Output[None]:
+    """Apply what was fetched, in bounded transactions."""
+    load = load_of_run(context, warehouse)
+    began = time.monotonic()
+    with failing_plainly(load):
+        plan = load.resume()
+        calls = _all_calls(plan, batches)
+        with load.mirror() as mirror:
+            tally = load.apply(mirror, plan, load.read_fetched(len(batches)), keep_answers=True)
+            report = load.finish(mirror, plan, tally)
+            seconds = time.monotonic() - began + calls.seconds
+            load.end(mirror, report.outcome, report.message, seconds, calls)
+        rows = rows_by_instrument(load.folder, context.partition_key)
+    if report.message:
+        context.log.warning(report.message)
+    return dg.Output(None, metadata=_records_metadata(report, rows, seconds, calls))
+
+
+def _all_calls(plan: WorkPlan, batches: Sequence[Mapping[str, Any]]) -> Calls:
+    """What structure and all batches asked of the server."""
+    steps = [asdict(plan.calls), *batches]
+    return Calls(**{name: sum(step[name] for step in steps) for name in asdict(plan.calls)})
+
+
+def make_records(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    @dg.graph_asset(
+        key=key("records"),
+        ins={name: dg.AssetIn(key(name), dagster_type=dg.Nothing) for name in STRUCTURE},
+        partitions_def=partitions,
+        group_name=PREFIX,
+        kinds={"redcap", "duckdb"},
+        owners=OWNERS,
+        # The launchpad asks for the asset's settings, not for those of an operation inside it.
+        config=dg.ConfigMapping(
+            config_schema=Allowances.to_config_schema(), config_fn=lambda given: {"plan_batches": {"config": given}}
+        ),
+        description=(
+            "Every record of the project, one table per instrument: fetched in chunks, each proven whole, and applied "
+            "to the project's mirror. Only rows that differ are written, and every changed cell is traced."
+        ),
+    )
+    def records(**structure: Any) -> Any:
+        return apply(plan_batches(**structure).map(fetch).collect())
+
+    return records
+
+
+def _records_metadata(report: LoadReport, rows: Mapping[str, int], seconds: float, calls: Calls) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "dagster/partition_row_count": sum(rows.values()),
+        "records": report.records_in_redcap,
+        "mode": report.mode,
+        "records_loaded": report.records_loaded,
+        "records_added": report.records_added,
+        "records_changed": report.records_changed,
+        "records_unchanged": report.records_unchanged,
+        "records_deleted": report.records_deleted,
+        "records_renamed": report.records_renamed,
+        "records_quarantined": report.records_quarantined,
+        "rows_inserted": report.rows_inserted,
+        "rows_updated": report.rows_updated,
+        "rows_deleted": report.rows_deleted,
+        "rows_unchanged": report.rows_unchanged,
+        "cells": report.cells,
+        "invalid_values": report.invalid_values,
+        "bytes": calls.bytes,
+        "requests": calls.requests,
+        "retries": calls.retries,
+        "chunks": report.chunks,
+        "seconds": round(seconds, 2),
+        "rows_by_instrument": markdown_table(("instrument", "rows"), [(n, f"{count:,}") for n, count in rows.items()]),
+    }
+    if report.watermark is not None:
+        metadata["watermark_utc"] = f"{report.watermark:%Y-%m-%d %H:%M:%S}"
+    return metadata
+
+
+def _batches(plan: WorkPlan) -> int:
+    return max(1, min(MOST_BATCHES, -(-plan.size // RECORDS_IN_BATCH)))

@@ -1,0 +1,31 @@
+"""What the assets are given: the way to projects.yaml. No token is in any resource, field or run config.
+
+The token is read from where projects.yaml says by the step that needs it, and by nobody else.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+from pydantic import Field
+
+from pipelines.config.load import load_config
+from pipelines.config.settings import Config
+from pipelines.sync.load import Load
+from pipelines.sync.reports import LoadOptions
+
+
+class WarehouseResource(dg.ConfigurableResource[None]):
+    """The warehouse that projects.yaml describes."""
+
+    config_path: str = Field(
+        default="", description="The projects.yaml to use; empty for $REDCAP_WAREHOUSE_CONFIG or ./projects.yaml."
+    )
+
+    def config(self) -> Config:
+        """projects.yaml as it is now."""
+        return load_config(self.config_path or None)
+
+    def load(self, project: str, *, run_id: str, staging: str, options: LoadOptions | None = None) -> Load:
+        """A run's load of one project; steps find each other's work in the staging folder of that name."""
+        config = self.config()
+        return Load(config, config.project(project), run_id=run_id, staging=staging, options=options)

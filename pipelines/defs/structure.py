@@ -1,0 +1,88 @@
+"""The asset `project_structure`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, Allowances, columns_of, key, load_of_run, markdown_table
+from pipelines.defs.failures import failing_plainly
+from pipelines.defs.resources import WarehouseResource
+from pipelines.sync.load import Load
+from pipelines.sync.plan import WorkPlan
+from pipelines.sync.reports import StructureReport
+
+STRUCTURE = {
+    "project_info": ("projects", "The project's settings, and what the token may see of it."),
+    "data_dictionary": ("data_dictionary", "Every field with its label, type, choices and validation: the codebook."),
+    "events": ("events", "The events of a longitudinal project, in order; empty for a classic one."),
+    "form_event_mapping": ("form_event_mapping", "Which instrument is designated for which event."),
+    "users": ("users", "Who may do what in the project, as far as the token may read it."),
+}
+
+
+def make_structure(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="structure",
+        specs=[
+            dg.AssetSpec(
+                key(name),
+                description=description,
+                group_name=PREFIX,
+                kinds={"redcap", "duckdb"},
+                owners=OWNERS,
+                metadata={"dagster/table_name": f"redcap.{table}", "dagster/column_schema": columns_of(table)},
+            )
+            for name, (table, description) in STRUCTURE.items()
+        ],
+        partitions_def=partitions,
+        retry_policy=RETRY,
+    )
+    def structure(
+        context: dg.AssetExecutionContext, config: Allowances, warehouse: WarehouseResource
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        """Preflight, structure and the plan of the night; no record is touched."""
+        load = load_of_run(context, warehouse, config)
+        records_follow = key("records") in context.job_def.asset_layer.executable_asset_keys
+        with failing_plainly(load):
+            _, report = read_structure(load, records_follow=records_follow)
+        context.log.info("%s: %s fields in %s instruments", context.partition_key, report.fields, report.instruments)
+        counts = {
+            "project_info": 1,
+            "data_dictionary": report.fields,
+            "events": report.events,
+            "form_event_mapping": report.form_event_pairs,
+            "users": report.users,
+        }
+        for name, count in counts.items():
+            yield dg.MaterializeResult(asset_key=key(name), metadata=_structure_metadata(name, count, report))
+
+    return structure
+
+
+def read_structure(load: Load, *, records_follow: bool = True) -> tuple[WorkPlan, StructureReport]:
+    with load.mirror() as mirror, load.client() as client:
+        load.begin(mirror)
+        plan, report = load.structure(client, mirror)
+        if records_follow:
+            # The plan names records, so it lies on disk no longer than somebody needs it.
+            load.keep_plan(plan)
+        else:
+            load.end(mirror, "structure only", "Load the records too; then it can be published.", 0.0, client.calls)
+    return plan, report
+
+
+def _structure_metadata(name: str, count: int, report: StructureReport) -> Mapping[str, Any]:
+    metadata: dict[str, Any] = {"dagster/partition_row_count": count}
+    if name == "project_info":
+        metadata |= {
+            "redcap_version": report.redcap_version,
+            "not_readable": ", ".join(report.not_readable) or "nothing",
+            "hidden_fields": len(report.hidden_fields),
+        }
+    if name == "data_dictionary":
+        metadata |= {"instruments": report.instruments, "changes": len(report.drift)}
+        if report.drift:
+            changes = [(change.change, change.kind, change.name) for change in report.drift[:100]]
+            metadata["drift"] = markdown_table(("change", "kind", "name"), changes)
+    return metadata

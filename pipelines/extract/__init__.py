@@ -1,0 +1,1 @@
+"""Asks REDCap, and passes on only what was verified."""

@@ -1,0 +1,128 @@
+"""Chunks: how many records a request asks for, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.errors import ChunkNotProven
+from pipelines.extract.scopes import Scope
+from pipelines.warehouse.staging.answers import Answer, Format
+from redcap_source import errors
+
+# About ten seconds or five megabytes an answer: long enough that overhead does not count, short enough that a
+# failure costs little and no proxy gives up.
+AIM_SECONDS = 10.0
+
+
+AIM_BYTES = 5_000_000
+
+
+FIRST_RECORDS = 50
+
+
+# Up to here an answer is asked for as JSON, which proves itself whole.
+JSON_RECORDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSize:
+    """How many records to ask for at a time, learned from how the last answers went."""
+
+    records: int = FIRST_RECORDS
+
+    def after(self, records: int, seconds: float, size: int) -> ChunkSize:
+        """The size to use once `records` records took so many seconds and bytes."""
+        if records <= 0:
+            return self
+        fits = min(AIM_SECONDS / max(seconds, 0.001), AIM_BYTES / max(size, 1)) * records
+        # Growing at most fourfold keeps one lucky answer from leading to a request the server cannot bear.
+        return ChunkSize(max(1, min(int(fits), self.records * 4)))
+
+    def halved(self) -> ChunkSize:
+        """The size to use after an answer failed for being too much."""
+        return ChunkSize(max(1, self.records // 2))
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPlan:
+    """What the requests of a run ask for."""
+
+    project: str
+    record_id_field: str
+    whole: Scope
+    """Everything there is to load."""
+    narrow: tuple[Scope, ...] = ()
+    """The same in several requests that leave out what can only be blank; none where that would not pay."""
+
+    def scope(self, part: Part) -> Scope:
+        """What an answer was asked for."""
+        return self.whole if part.scope is None else self.narrow[part.scope]
+
+    def answer(self, part: Part) -> Answer:
+        """A part as its proof and the warehouse need it."""
+        return Answer(part.path, part.format, self.scope(part).columns)
+
+    def alike(self, records: int) -> int:
+        """How many records asked for narrowly make an answer about as large as so many asked for whole."""
+        widest = max((scope.cells for scope in self.narrow), default=0)
+        return records * max(1, self.whole.cells // max(widest, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One answer in the staging folder: to the request for everything, or to that for one narrow scope."""
+
+    path: Path
+    format: Format
+    scope: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some records, whole and proven: one answer, or one for each narrow scope in which they have rows."""
+
+    parts: tuple[Part, ...]
+    number: int
+    asked: int
+    records: tuple[str, ...] = field(repr=False)
+    left: tuple[str, ...] = field(repr=False)
+    """Records that have rows in the answers and are not taken from them."""
+    rows: int
+    cells: int
+    bytes: int
+    seconds: float
+    attempts: int
+    errand: int = 0
+    """Which errand of the night's plan it belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """One record that cannot be had, and why."""
+
+    record: str = field(repr=False)
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """Records that were in the census and are gone now: someone deleted them meanwhile, as REDCap's log says."""
+
+    records: tuple[str, ...] = field(repr=False)
+
+
+Fetched = Chunk | Quarantined | Vanished
+
+
+# Failures that say something about the request's size or about one record. Any other failure says something about
+# the server, the network or the token, and asking for less of it would only be asking more often.
+ABOUT_THE_REQUEST = (
+    errors.ServerOverloaded,
+    errors.TimedOut,
+    errors.Truncated,
+    errors.EmptyAnswer,
+    errors.TooLarge,
+    errors.AnswerTooLong,
+    ChunkNotProven,
+)

@@ -1,0 +1,137 @@
+"""What time it is at REDCap, by clocks that do not depend on each other. Pure.
+
+Three tell it: the `Date` header of REDCap's answers, this computer's clock, and the newest rows of REDCap's log, which
+our own calls have just written. A time that a load may begin from the next night needs two of them, and where they
+differ the earliest that is not outvoted counts: asking from too early costs reading, asking from too late loses edits.
+How the log's wall clock becomes UTC is redcap_source.clock's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from redcap_source.log.clock import OVERLAP, offset_between
+
+# The header and a computer's clock are both UTC: they differ by the time an answer takes, and by what clocks drift.
+NEAR = timedelta(minutes=5)
+# The log's wall clock moves by an hour in spring and autumn.
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTime:
+    """The moment before a load's first question, as each clock tells it; UTC without a zone, but for `wall`."""
+
+    own: datetime
+    """This computer's clock."""
+    header: datetime | None
+    """The `Date` header; None where the answer had none."""
+    wall: datetime | None = None
+    """The server's wall clock by its log; None where the log does not tell."""
+    offset: timedelta | None = None
+    """How far that was ahead of UTC in an earlier load."""
+
+    @property
+    def agree(self) -> bool:
+        """Whether the header is there and this computer's clock bears it out."""
+        return self.header is not None and abs(self.header - self.own) <= NEAR
+
+    @property
+    def upto(self) -> datetime | None:
+        """The moment in UTC; None where only this computer's clock tells it, as nothing bears that out."""
+        if self.agree or (self.header is not None and self.wall is None):
+            return min(self.own, self.header or self.own)
+        if self.wall is None:
+            return None
+        return min(self._borne_out() or self._all_of_them(self.wall))
+
+    @property
+    def ahead(self) -> timedelta:
+        """How far the moment is ahead of this computer's clock."""
+        return timedelta(0) if self.upto is None else self.upto - self.own
+
+    def _borne_out(self) -> list[datetime]:
+        """Which of header and own clock the log bears out; both where no earlier load tells the offset."""
+        told = (clock for clock in (self.header, self.own) if clock is not None)
+        return [clock for clock in told if self._fits(clock)]
+
+    def _fits(self, clock: datetime) -> bool:
+        offset = None if self.wall is None else offset_between(self.wall, clock)
+        return offset is not None and (self.offset is None or abs(offset - self.offset) <= HOUR)
+
+    def _all_of_them(self, wall: datetime) -> list[datetime]:
+        told = (self.header, self.own, None if self.offset is None else wall - self.offset)
+        return [clock for clock in told if clock is not None]
+
+    def remark(self) -> str | None:
+        """What people should know of clocks that differ or are not there; None where all is well."""
+        if self.upto is None:
+            return (
+                "REDCap's answers have no Date header, and this token cannot read REDCap's log, so the time at REDCap "
+                "is unknown and every record was read."
+            )
+        if self.header is None:
+            return None if self._fits(self.own) else f"{_LOG} and this computer's clock {_DIFFER}. {_EARLIEST}"
+        if self.agree:
+            return None
+        difference = abs(self.header - self.own)
+        way = "ahead of" if self.header > self.own else "behind"
+        seen = f"The Date header of REDCap's answers is {in_words(difference)} {way} this computer's clock"
+        return f"{seen}{self._vote()}. {_EARLIEST}"
+
+    def _vote(self) -> str:
+        if self.wall is None:
+            return ""
+        match self._borne_out():
+            case [clock]:
+                right = "the header" if clock == self.header else "this computer's clock"
+                return f", and REDCap's log agrees with {right}"
+            case []:
+                return ", and REDCap's log agrees with neither"
+            case _:
+                return ""
+
+
+_LOG = "REDCap's log"
+_DIFFER = "differ by more than time zones explain"
+_EARLIEST = "The load asked for changes since the earliest possible time, so none is missed. Check the clocks."
+
+
+def why_everything(before: timedelta | None, frontier: datetime | None, now: ServerTime) -> str | None:
+    """Why clocks that were set since the last load make it read every record; None where they were not."""
+    if by := set_back(before, now):
+        return (
+            f"REDCap's clock was set back by {in_words(by)} against this computer's since the last load, so every "
+            "record was read."
+        )
+    if frontier is not None and now.upto is not None and now.upto < frontier:
+        return "All clocks show an earlier time than when the last load began, so every record was read."
+    return None
+
+
+def set_back(before: timedelta | None, now: ServerTime) -> timedelta:
+    """By how much the server's clock was set back against this computer's since the last load, if it was.
+
+    `before` is how far it was ahead then. What was entered since may be stamped before that load began.
+    """
+    if before is None or now.upto is None:
+        return timedelta(0)
+    by = before - now.ahead
+    return by if by > NEAR else timedelta(0)
+
+
+def stale_log(answered: datetime, wall: datetime, offset: timedelta | None) -> str | None:
+    """What to say where the newest row of the log is older than clocks, zones and a busy server explain."""
+    if offset is None or answered + offset - wall <= OVERLAP:
+        return None
+    return (
+        f"The newest row of REDCap's log is {in_words(answered + offset - wall)} older than the time its answers and "
+        f"this computer's clock tell. {_EARLIEST}"
+    )
+
+
+def in_words(span: timedelta) -> str:
+    """A span of time as people say it: `13 h`, `7 min`."""
+    minutes = round(span.total_seconds() / 60)
+    return f"{minutes} min" if minutes < 100 else f"{round(minutes / 60)} h"

@@ -1,0 +1,1 @@
+"""Compares what a person proposes with what is published."""

@@ -1,0 +1,98 @@
+"""How much memory a database may count as its own: what projects.yaml says, else by itself what its columns take.
+
+DuckDB handles 2,048 rows of a column at a time and counts their vectors whole, however few rows there are. So what
+it must be allowed follows the columns, while what it really takes follows the rows of a chunk.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import NamedTuple
+
+import duckdb
+
+from pipelines.warehouse.database.quoting import literal
+
+# What the rows of a chunk take in tables of usual width, in bytes.
+USUAL = 256_000_000
+# What a column takes where rows of today stand beside rows that came, to be compared and written: ten vectors of 2,048
+# texts, 16 bytes each. Measured for tables of 2,000 to 18,000 columns: six when they are filled first, eight later.
+A_COLUMN = 10 * 2048 * 16
+# What any column of a project takes until the transaction ends that wrote to it, and how many the usual memory bears.
+WRITTEN = 24_000
+FEW = 1_200
+
+_UNITS = {"bytes": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+class Width(NamedTuple):
+    """How many columns one project has: in its widest table, and in all tables of rows of today."""
+
+    widest: int = 0
+    together: int = 0
+
+
+_NONE = Width()
+
+
+def needed(width: Width) -> int:
+    """How many bytes a database with such tables needs."""
+    return max(USUAL, width.widest * A_COLUMN) + max(0, width.together - FEW) * WRITTEN
+
+
+def allow(
+    connection: duckdb.DuckDBPyConnection, configured: str | None, width: Width = _NONE, *, writes: bool = True
+) -> None:
+    """Let the database take what was configured; where nothing was, what its tables need and the machine has.
+
+    Looked at are the tables there are, in all attached files; `width` is that of tables about to be made. Where no rows
+    are written (`writes`), less is allowed: DuckDB keeps every block it has read until it meets the limit.
+    """
+    if configured is not None:
+        connection.execute(f"SET memory_limit = {literal(configured)}")
+        return
+    found = width_of(connection)
+    wanted = max(needed(width), needed(found if writes else Width(found.widest)))
+    if wanted > USUAL:
+        # Without a limit DuckDB takes four fifths of what the machine, or the container, has.
+        connection.execute("RESET memory_limit")
+        wanted = min(wanted, limit_of(connection))
+    connection.execute(f"SET memory_limit = '{wanted // 1000}KB'")
+
+
+def width_of(connection: duckdb.DuckDBPyConnection) -> Width:
+    """The widest table and the widest schema, in all attached files."""
+    row = connection.execute(
+        "SELECT max(widest), max(together)::BIGINT FROM (SELECT max(column_count) AS widest, sum(column_count) AS "
+        "together FROM duckdb_tables() GROUP BY database_name, schema_name)"
+    ).fetchone()
+    return Width(row[0] or 0, row[1] or 0) if row else _NONE
+
+
+def limit_of(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many bytes the database may take now."""
+    row = connection.execute("SELECT current_setting('memory_limit')").fetchone()
+    return in_bytes(row[0]) if row else 0
+
+
+def in_bytes(amount: str) -> int:
+    """An amount of memory as DuckDB and projects.yaml write it, in bytes."""
+    found = re.fullmatch(r"([0-9.]+) ?([A-Za-z]+)", amount)
+    return int(float(found[1]) * _UNITS[found[2]]) if found else 0
+
+
+def enough(connection: duckdb.DuckDBPyConnection, width: Width = _NONE) -> str | None:
+    """A limit that would do after memory has run out, as projects.yaml writes it; None where it cannot be told."""
+    with suppress(duckdb.Error):
+        # After an error in a transaction nothing can be asked before it is given up.
+        with suppress(duckdb.TransactionException):
+            connection.rollback()
+        return _written(max(needed(width), needed(width_of(connection)), 2 * limit_of(connection)))
+    return None
+
+
+def _written(size: int) -> str:
+    """An amount of memory, rounded up."""
+    return f"{-(-size // 10**8) / 10:g}GB" if size >= 10**9 else f"{-(-size // 10**7) * 10}MB"

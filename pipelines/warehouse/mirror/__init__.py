@@ -1,0 +1,1 @@
+"""One project's private database, which loads write and publishing reads."""

@@ -1,0 +1,1 @@
+"""Staged chunks replace rows; what rows were is kept."""

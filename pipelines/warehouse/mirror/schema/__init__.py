@@ -1,0 +1,1 @@
+"""Tables follow the dictionary; schema redcap describes them."""

@@ -1,0 +1,230 @@
+"""Events and instruments that got another name in REDCap: recognised by their structure, and followed by their data.
+
+A name that goes and one that comes are one thing where REDCap says so (an event keeps its id) or where the fields do
+(an instrument keeps most of them). Everything that goes by the old name then goes by the new one, in rows of today and
+of the past, so that no cell of a record changes. Records that got another id are departure.py's business.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pipelines.warehouse.database.connection import Connection
+from pipelines.warehouse.database.quoting import identifier, qualified
+from pipelines.warehouse.mirror.rows.invalid_values import STRAY
+from pipelines.warehouse.sql import statements
+from pipelines.warehouse.tables.layout import NOW, PAST
+from pipelines.warehouse.tables.structure import Structure
+
+# The columns of a flat answer that are called after their instrument.
+ENDINGS = ("_complete", "_timestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class Renames:
+    """Old names and the new ones; all of one night are meant at once, so two can be exchanged."""
+
+    events: Mapping[str, str] = field(default_factory=dict)
+    instruments: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Columns of flat answers that are called after a renamed instrument."""
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.instruments)
+
+    def event(self, name: str) -> str:
+        """What an event of that name is called now."""
+        return self.events.get(name, name)
+
+    def instrument(self, name: str) -> str:
+        """What an instrument of that name is called now."""
+        return self.instruments.get(name, name)
+
+    def definition(self, parts: Mapping[str, str]) -> dict[str, str]:
+        """What decides the cells of an instrument (layout.definition), under the names of now."""
+        renamed = {self.columns.get(name, name): part for name, part in parts.items()}
+        if (events := parts.get(":events", "classic")) != "classic":
+            renamed[":events"] = ",".join(sorted(map(self.event, filter(None, events.split(",")))))
+        return renamed
+
+
+def renamed_events(before: Iterable[tuple[int | None, str]], after: Iterable[tuple[int | None, str]]) -> dict[str, str]:
+    """Events, as (event id, unique name), whose id has another name now; where the server gives no ids, none."""
+    names = {number: name for number, name in after if number is not None}
+    return {old: names[number] for number, old in before if number is not None and names.get(number, old) != old}
+
+
+def renamed_instruments(before: Mapping[str, Collection[str]], after: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Instruments, each with its fields, that go by another name now.
+
+    One that is gone and one that is new are the same if more than half of the fields of either are the other's too: no
+    instrument can be that of two others, so nothing is guessed. One whose name is still there was not renamed.
+    """
+    gone = {name: set(fields) for name, fields in before.items() if name not in after}
+    came = {name: set(fields) for name, fields in after.items() if name not in before}
+    return {
+        old: new
+        for old, had in gone.items()
+        for new, has in came.items()
+        if 2 * len(had & has) > max(len(had), len(has))
+    }
+
+
+def without_clashes(renames: Mapping[str, str], used: Collection[str]) -> dict[str, str]:
+    """Those renames that make no two things one: a new name is free, or what has it is renamed as well."""
+    kept = dict(renames)
+    while clashing := [old for old, new in kept.items() if new in used and new not in kept]:
+        for old in clashing:
+            del kept[old]
+    return kept
+
+
+def find_renames(connection: Connection, project: str, structure: Structure) -> Renames:
+    """What has another name now than in the working file.
+
+    A new name that stands in the working file for something else, today or in the past, would make two things one; then
+    the old one is gone and the new one new, as if nothing were known.
+    """
+    events = renamed_events(
+        connection.execute(statements("renames")["known_events"]).fetchall(),
+        [(event.event_id, event.unique_event_name) for event in structure.events],
+    )
+    if events:
+        events = without_clashes(events, _events_in_use(connection, project, events.values()))
+    instruments, columns = _find_renamed_instruments(connection, project, structure)
+    return Renames(events, instruments, columns)
+
+
+def _find_renamed_instruments(
+    connection: Connection, project: str, structure: Structure
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Instruments that have another name, and the columns called after them."""
+    sql = statements("renames")
+    names = [name for (name,) in connection.execute(sql["known_instruments"]).fetchall()]
+    after: dict[str, set[str]] = {i.instrument_name: set() for i in structure.instruments}
+    # Most nights end here: nothing is gone, or nothing is new.
+    if after.keys() >= set(names) or after.keys() <= set(names):
+        return {}, {}
+    for known in structure.fields:
+        after.setdefault(known.form_name, set()).add(known.field_name)
+    before: dict[str, set[str]] = {name: set() for name in names}
+    fields = connection.execute(sql["known_fields"]).fetchall()
+    for name, form in fields:
+        before.setdefault(form, set()).add(name)
+    instruments = renamed_instruments(before, after)
+    if instruments:
+        instruments = without_clashes(instruments, _taken(connection, project, instruments))
+    taken = {name for name, _ in fields}
+    columns = {
+        old + ending: new + ending
+        for old, new in instruments.items()
+        for ending in ENDINGS
+        if old + ending not in taken
+    }
+    return instruments, columns
+
+
+def _tables(connection: Connection, project: str) -> dict[str, list[tuple[str, list[str]]]]:
+    """Each instrument's tables of today and of the past, as (schema, columns)."""
+    found: dict[str, list[tuple[str, list[str]]]] = {}
+    values = {"schemas": [project + NOW, project + PAST]}
+    for schema, name, columns in connection.execute(statements("renames")["tables"], values).fetchall():
+        found.setdefault(name, []).append((schema, columns))
+    return found
+
+
+def _events_in_use(connection: Connection, project: str, names: Collection[str]) -> set[str]:
+    """Those of some names that rows of today or of the past, or changes of them, give to an event."""
+    places = [
+        *(qualified(schema, name) for name, some in _tables(connection, project).items() for schema, _ in some),
+        "(SELECT event AS _event FROM redcap.record_changes)",
+    ]
+    looked_for = " UNION ".join(
+        f"SELECT _event FROM {place} WHERE list_contains($names::VARCHAR[], _event)" for place in places
+    )
+    return {name for (name,) in connection.execute(looked_for, {"names": list(names)}).fetchall()}
+
+
+def _taken(connection: Connection, project: str, renames: Mapping[str, str]) -> set[str]:
+    """Those of the new names that an instrument has or had, or whose form status would be a column that is there."""
+    tables = _tables(connection, project)
+    return {
+        new
+        for old, new in renames.items()
+        if new in tables or any(f"{new}_complete" in columns for _, columns in tables.get(old, ()))
+    }
+
+
+def rename_instruments(connection: Connection, project: str, renames: Renames) -> None:
+    """Let the tables of renamed instruments go by their new names, and all that is told of their rows.
+
+    Whether REDCap kept the form status and the surveys' times depends on how the instrument was renamed, so its cells
+    are read again. In the caller's transaction, before the tables are brought to today's structure.
+    """
+    tables = _tables(connection, project)
+    for old, new in renames.instruments.items():
+        for schema, columns in tables.get(old, ()):
+            target = qualified(schema, new)
+            connection.execute(f"ALTER TABLE {qualified(schema, old)} RENAME TO {identifier(new)}")
+            if f"{old}_complete" in columns:
+                connection.execute(
+                    f"ALTER TABLE {target} RENAME COLUMN {identifier(f'{old}_complete')} TO "
+                    f"{identifier(f'{new}_complete')}"
+                )
+    _redefine(connection, renames)
+    if renames.instruments:
+        _follow(connection, "instrument", renames.instruments)
+        _follow(connection, "field", renames.columns)
+
+
+def _redefine(connection: Connection, renames: Renames) -> None:
+    """What decides the cells of instruments says the same as before, under the names of now."""
+    sql = statements("renames")
+    found = connection.execute(statements("state")["read_instruments"]).fetchall()
+    for name, parts, _ in found:
+        known = json.loads(parts)
+        renamed = renames.definition(known)
+        if renamed != known or name in renames.instruments:
+            connection.execute(
+                sql["redefine"],
+                {
+                    "old": name,
+                    "new": renames.instrument(name),
+                    "definition": json.dumps(renamed),
+                    "renamed": name in renames.instruments,
+                },
+            )
+
+
+def rename_events(connection: Connection, project: str, events: Mapping[str, str]) -> None:
+    """Let rows of today and of the past go by the events' new names, and all that is told of them.
+
+    In the caller's transaction, after everything else: DuckDB 1.5 does not alter a table whose rows the transaction has
+    changed.
+    """
+    for name, tables in _tables(connection, project).items():
+        for schema, _ in tables:
+            connection.execute(
+                f"UPDATE {qualified(schema, name)} AS t SET _event = r.new FROM "
+                "(SELECT unnest($old::VARCHAR[]) AS old, unnest($new::VARCHAR[]) AS new) r WHERE t._event = r.old",
+                {"old": list(events.keys()), "new": list(events.values())},
+            )
+    _follow(connection, "event", events)
+
+
+def _follow(connection: Connection, kind: str, names: Mapping[str, str]) -> None:
+    """Let what is told of changes, of values that do not fit, and of what is written back go by the new names."""
+    sql = statements("renames")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE renamed AS SELECT unnest($old::VARCHAR[]) AS old, unnest($new::VARCHAR[]) AS new",
+        {"old": list(names.keys()), "new": list(names.values())},
+    )
+    connection.execute(sql[f"follow_{kind}"])
+    if kind == "instrument":
+        connection.execute(sql["follow_instrument_in_reasons"], {"stray": STRAY})
+    there = connection.execute(statements("writeback")["is_there"]).fetchone()
+    if there and there[0]:
+        connection.execute(sql[f"follow_{kind}_in_writeback"])
+    connection.execute("DROP TABLE renamed")

@@ -1,0 +1,1 @@
+"""The published warehouse.duckdb: writing it, and reading it."""

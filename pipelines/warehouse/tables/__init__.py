@@ -1,0 +1,1 @@
+"""Which tables and views a project becomes. Pure: no file, no connection."""

@@ -1,0 +1,1 @@
+"""What may be written, and what is decided about each cell. Pure."""

@@ -1,0 +1,1 @@
+"""Sends decided cells to REDCap and accounts for each of them."""

@@ -1,0 +1,15 @@
+"""REDCap's messages about cells, without the values they quote."""
+
+from __future__ import annotations
+
+import re
+
+
+def without(message: str, *values: str) -> str:
+    """REDCap's message without the values it may quote, fit for a log; longer ones first, short ones as words."""
+    for value in sorted(filter(None, values), key=len, reverse=True):
+        if len(value) > 3:
+            message = message.replace(value, "…")
+        else:
+            message = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "…", message)
+    return message

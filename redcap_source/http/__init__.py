@@ -1,0 +1,1 @@
+"""The only door to httpx: connections, exchanges, retries, pace."""

@@ -1,0 +1,224 @@
+"""The HTTP connection beneath the client: addresses, certificates, time limits, and what its failures mean.
+
+Beside client.py the only module that knows httpx, and the only one that knows httpcore beneath it.
+"""
+
+import ipaddress
+import ssl
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import httpcore
+import httpx
+
+from redcap_source import errors
+from redcap_source.errors import Asked, RedcapError
+from redcap_source.http import certificates
+from redcap_source.http.timeouts import Lateness, Timeouts, Watch
+
+Address = httpx.URL
+"""The address of an API, checked."""
+
+Transport = httpx.BaseTransport
+"""What carries requests in place of the network, for tests."""
+
+_watch: ContextVar[Watch | None] = ContextVar("redcap_source_watch", default=None)
+
+
+def http_client(
+    transport: httpx.BaseTransport | None, verify: ssl.SSLContext | bool, timeouts: Timeouts, *, loopback: bool
+) -> httpx.Client:
+    """An httpx client that follows no redirect and asks the `watched` answer's watch after every read."""
+    client = httpx.Client(
+        transport=transport,
+        verify=verify,
+        timeout=httpx.Timeout(None, connect=timeouts.connect, read=timeouts.read, write=timeouts.write),
+        follow_redirects=False,
+        event_hooks={"response": [_set_location_aside]},
+        # A proxy of the environment has no business between this machine and itself.
+        trust_env=not loopback,
+        headers={
+            "User-Agent": "redcap_source",
+            "Accept": "*/*",
+            # On loopback compressing costs more than it saves.
+            "Accept-Encoding": "identity" if loopback else "gzip",
+        },
+    )
+    for used in (client._transport, *client._mounts.values()):
+        # httpx does not hand its network backend on, and times each read alone: headers that come byte by byte, or
+        # chunks of nothing, would never end. Transports made for tests have no pool.
+        pool = getattr(used, "_pool", None)
+        if pool is not None:
+            pool._network_backend = _WatchedNetwork(pool._network_backend)
+    return client
+
+
+def _set_location_aside(response: httpx.Response) -> None:
+    """Hide a redirect from httpx, which makes the next request of any Location, the token in it, or fails to."""
+    if "location" in response.headers:
+        response.extensions["location"] = response.headers.pop("location")
+
+
+@contextmanager
+def watched(watch: Watch) -> Iterator[None]:
+    """What the block reads from the network is told to this watch."""
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
+
+
+class _WatchedNetwork(httpcore.NetworkBackend):
+    """A network backend whose connections ask the watch of whoever reads."""
+
+    def __init__(self, backend: httpcore.NetworkBackend) -> None:
+        self._backend = backend
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        return _WatchedStream(self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore.NetworkStream:
+        return _WatchedStream(self._backend.connect_unix_socket(path, timeout, socket_options))
+
+    def sleep(self, seconds: float) -> None:
+        self._backend.sleep(seconds)
+
+
+class _WatchedStream(httpcore.NetworkStream):
+    """One connection; it outlives the answer and its watch."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+        # What is not watched is handed on as it is.
+        self.write = stream.write  # type: ignore[method-assign]
+        self.close = stream.close  # type: ignore[method-assign]
+        self.get_extra_info = stream.get_extra_info  # type: ignore[method-assign]
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data = self._stream.read(max_bytes, timeout)
+        watch = _watch.get()
+        if watch is not None and not watch.goes_on(len(data)):
+            raise httpcore.ReadTimeout
+        return data
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _WatchedStream(self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+
+# --- Addresses ---
+
+
+def checked_url(url: str, project: str) -> tuple[httpx.URL, bool]:
+    """The URL, and whether it is this machine's own; InsecureUrl for plain http to any other."""
+    asked = Asked(project=project)
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL("")
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise errors.WrongUrl(asked, detail="A URL like https://redcap.example.edu/api/ is needed.")
+    if parsed.userinfo:
+        raise errors.WrongUrl(asked, detail="A URL with a user name or password in it is not used.")
+    loopback = _is_loopback(parsed.host)
+    if parsed.scheme == "http" and not loopback:
+        raise errors.InsecureUrl(asked, detail=f"The host is {parsed.host}.")
+    return parsed, loopback
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def redirect_target(base: httpx.URL, response: httpx.Response) -> str:
+    """Where an answer points, as a URL to use instead; blank where it may not be recommended.
+
+    Whoever can write the header could otherwise have the token sent anywhere: only the same host is recommended, and
+    only over https or, on this machine, as before. Queries are left out: a sign-on page's can hold the whole request.
+    """
+    try:
+        target = base.join(response.extensions.get("location", "")).copy_with(query=None, fragment=None)
+    except (httpx.InvalidURL, ValueError):
+        return ""
+    if target == base or target.host != base.host or target.userinfo or len(str(target)) > _LONGEST_URL:
+        return ""
+    if target.scheme == "https" and target.port in (None, base.port):
+        return str(target)
+    return str(target) if (target.scheme, target.port) == (base.scheme, base.port) else ""
+
+
+_LONGEST_URL = 300
+
+
+# --- Certificates ---
+
+
+def verification(scheme: str, ca_bundle: str | Path | None, project: str) -> ssl.SSLContext | bool:
+    """Whom to trust; BadCertificate where the file with the authorities cannot be used."""
+    if scheme == "http":
+        # Loopback needs no authorities, and loading them costs more than a call; this context trusts nobody.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_bundle is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(ca_bundle))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    raise errors.BadCertificate(Asked(project=project), detail=f"The ca_bundle {ca_bundle} cannot be used: {reason}.")
+
+
+# --- Failures ---
+
+
+def failure(asked: Asked, error: Exception, watch: Watch, *, answering: bool) -> RedcapError:
+    """Our error for one of httpx's; `answering` says that the status line had come."""
+    if watch.late is not None:
+        return _given_up(asked, watch.late)
+    if isinstance(error, zlib.error):
+        return errors.Truncated(asked, detail="Its compression is broken.")
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        return _not_connected(asked, error)
+    if isinstance(error, httpx.TimeoutException):
+        return errors.TimedOut(asked)
+    if answering:
+        return errors.Truncated(asked, detail="The connection ended in the middle of the answer.")
+    # The text of such errors can quote what was sent or received, so only their kind is told.
+    return errors.Unreachable(asked, detail=f"The connection failed before an answer came ({type(error).__name__}).")
+
+
+def _given_up(asked: Asked, late: Lateness) -> RedcapError:
+    if late is Lateness.HEAD:
+        return errors.UnexpectedAnswer(asked, detail="Its headers do not end.")
+    if late is Lateness.TOTAL:
+        return errors.TimedOut(asked, detail="The answer was not complete; no part of it was kept.")
+    return errors.TooSlow(asked, detail="No part of it was kept.")
+
+
+def _not_connected(asked: Asked, error: httpx.HTTPError) -> RedcapError:
+    reason = " ".join(str(error).split())[:300]
+    where = f"The server is {asked.server}"
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return errors.BadCertificate(asked, detail=f"{where}. {certificates.advice(reason)}")
+    if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER_FAILURE" in reason:
+        reason = "at this port it does not speak https"
+    return errors.Unreachable(asked, detail=f"{where}: {reason}.", untouched=True)

@@ -1,0 +1,187 @@
+"""One request and its answer on the wire: sent, judged, and passed on to where it is wanted."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import httpx
+
+from redcap_source import errors
+from redcap_source.errors import Asked, RedcapError
+from redcap_source.http.connection import failure, redirect_target, watched
+from redcap_source.http.downloads import announced_name
+from redcap_source.http.sinks import Received, Sink
+from redcap_source.http.timeouts import Timeouts, Watch
+from redcap_source.protocol import content_encoding as encoding
+from redcap_source.protocol import parsing as reading
+from redcap_source.protocol import response_errors as verdict
+from redcap_source.protocol.completeness import Ending
+from redcap_source.protocol.request import JSON, Expect, Request, encoded, urlencoded
+from redcap_source.token import Token
+
+# An error is a sentence; a page that comes in its place is not needed whole.
+_ERROR_BYTES = 1 << 20
+
+
+# Compression that makes a body this much longer is no compression, but a stream without end.
+_EMPTY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What every exchange of a client has in common: its connections, address, token, limits of time, and clocks."""
+
+    http: httpx.Client
+    url: httpx.URL
+    token: Token
+    timeouts: Timeouts
+    clock: Callable[[], float]
+    now: Callable[[], datetime]
+
+    @property
+    def server(self) -> str:
+        """The server's name and port, as messages say it."""
+        return self.url.netloc.decode("ascii")
+
+
+class Exchange:
+    """One request and its answer on the wire."""
+
+    def __init__(self, wire: Wire, request: Request, asked: Asked, sink: Sink) -> None:
+        self._wire = wire
+        self._request = request
+        self._asked = asked
+        self._sink = sink
+        self.watch = Watch(wire.timeouts, wire.clock)
+        self.status: int | None = None
+        self.size = 0
+        self.server_date: datetime | None = None
+        self.halves = encoding.HalfCharacters() if request.expect in JSON else None
+
+    def run(self) -> Received:
+        """Send, judge and pass on; raises our own errors alone.
+
+        Those of httpx become ours here, and are raised where they are no longer being handled: an httpx error, kept
+        as the context, would carry the request and with it the token.
+        """
+        problem: RedcapError | None = None
+        try:
+            with watched(self.watch):
+                received = self._run()
+        except (httpx.HTTPError, httpx.StreamError, zlib.error) as error:
+            problem = failure(self._asked, error, self.watch, answering=self.status is not None)
+        if problem is not None:
+            raise problem
+        return received
+
+    def _run(self) -> Received:
+        """Send, judge and pass on; raises what verdict.py finds wrong, and httpx's errors.
+
+        Errors are raised here, where no local variable holds a token or a value: consoles print the locals of
+        every frame an exception passes through.
+        """
+        response = self._sent()
+        try:
+            self.watch.answering()
+            self.status = response.status_code
+            self.server_date = reading.server_date(response.headers)
+            pieces = self._pieces(response)
+            problem = self._pass_on(pieces) if self.status == 200 else self._refusal(response, pieces)
+            if problem is not None:
+                raise problem
+            return self._received(_lower(response.headers))
+        finally:
+            response.close()
+
+    def _received(self, headers: Mapping[str, str]) -> Received:
+        return Received(
+            status=200,
+            bytes=self.size,
+            seconds=self._wire.clock() - self.watch.started,
+            attempts=1,
+            server_date=self.server_date,
+            # Without its parameters: for a file, one is the name somebody gave it.
+            content_type=headers.get("content-type", "").partition(";")[0].strip(),
+            file_name=announced_name(headers),
+        )
+
+    def _sent(self) -> httpx.Response:
+        http, url, upload = self._wire.http, self._wire.url, self._request.upload
+        if upload is None:
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
+            return http.send(http.build_request("POST", url, content=self._urlencoded(), headers=kind), stream=True)
+        # A multipart body is read from the file as it is sent, so a large one is never in memory.
+        with upload.path.open("rb") as file:
+            parts = {"file": (upload.name, file)}
+            return http.send(http.build_request("POST", url, data=self._form(), files=parts), stream=True)
+
+    def _form(self) -> dict[str, str]:
+        return dict(encoded(self._request, self._wire.token))
+
+    def _urlencoded(self) -> bytes:
+        return urlencoded(list(self._form().items()))
+
+    def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
+        """The decoded body; Truncated where its compression was not closed."""
+        if response.is_stream_consumed:
+            # A transport made for tests hands over a body that is read and decoded already.
+            yield response.content
+            return
+        decoder = encoding.decoder(response.headers.get("content-encoding", ""))
+        if decoder is None:
+            raise errors.UnexpectedAnswer(self._asked, detail="It is compressed in a way nobody asked for.")
+        came = 0
+        for data in response.iter_raw():
+            came += len(data)
+            if came > 2 * self.size + _EMPTY_BYTES:
+                raise errors.UnexpectedAnswer(self._asked, status=self.status, detail="Its compression holds nothing.")
+            for piece in decoder.pieces(data):
+                self.size += len(piece)
+                yield piece
+        if not decoder.is_whole():
+            raise errors.Truncated(self._asked, status=self.status, detail=f"{self.size} bytes came.")
+
+    def _refusal(self, response: httpx.Response, pieces: Iterator[bytes]) -> RedcapError:
+        body = bytearray()
+        for piece in pieces:
+            body += piece
+            if len(body) >= _ERROR_BYTES:
+                break
+        said = self._wire.token.masked(bytes(body[:_ERROR_BYTES]))
+        headers = _lower(response.headers)
+        location = self._wire.token.masked(redirect_target(self._wire.url, response).encode()).decode()
+        at = self.server_date or self._wire.now()
+        answer = verdict.Answer(response.status_code, headers, said, at, location)
+        return verdict.refusal(self._request, self._asked, answer)
+
+    def _pass_on(self, pieces: Iterator[bytes]) -> RedcapError | None:
+        """Judge the opening before anything of it is written, pass the rest on, judge the ending."""
+        ending = Ending(self._request, self._asked)
+        opening, whole = bytearray(), True
+        for piece in pieces:
+            opening += piece
+            if len(opening) >= verdict.OPENING_BYTES:
+                whole = False
+                break
+        # A stored file keeps its mark; before any other answer none belongs, and no reader after us expects one.
+        head = bytes(opening) if self._request.expect is Expect.BYTES else encoding.without_bom(bytes(opening))
+        masked = self._wire.token.masked(head)
+        if problem := verdict.opening_problem(self._request, self._asked, masked, whole):
+            return problem
+        self._write(head, ending)
+        for piece in pieces:
+            self._write(piece, ending)
+        if self.halves is not None:
+            self._sink.write(self.halves.rest())
+        return ending.problem()
+
+    def _write(self, data: bytes, ending: Ending) -> None:
+        ending.see(data)
+        self._sink.write(data if self.halves is None else self.halves.piece(data))
+
+
+def _lower(headers: httpx.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

@@ -1,0 +1,128 @@
+"""Read a JSON list of objects while it arrives, so that a long one is never wholly in memory.
+
+For short answers reading.py's `rows_of` is simpler.
+"""
+
+import codecs
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from redcap_source import errors
+from redcap_source.errors import Asked
+from redcap_source.http.sinks import MEMORY_LIMIT, too_long
+
+_BLANKS = " \t\r\n"
+# A cut inside a word (`-Infinity`, an escape) is reported at the word's start, so this far before the end.
+_LONGEST_WORD = 12
+
+
+class JsonRows:
+    """A sink for the body of a JSON list: each object goes to `take` as soon as it is complete."""
+
+    def __init__(
+        self,
+        take: Callable[[Mapping[str, Any]], object],
+        asked: Asked,
+        limit: int = MEMORY_LIMIT,
+        *,
+        longest: int | None = None,
+    ) -> None:
+        """`asked` is what errors name; `limit` is the longest body in bytes, `longest` the longest object in it.
+
+        Without `longest` an object may be as long as the body.
+        """
+        self._take = take
+        self._asked = asked
+        self._limit, self._size = limit, 0
+        self._longest = limit if longest is None else longest
+        self._decoder = json.JSONDecoder()
+        self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        self._pieces: list[str] = []
+        self._waiting = 0
+        self._opened = self._closed = False
+        # After an incomplete object nothing is tried until the text has doubled: a 50 MB cell stays linear.
+        self._worth_trying = 0
+
+    def write(self, data: bytes) -> None:
+        """Take the next piece of the body; AnswerTooLong beyond the limit."""
+        self._size += len(data)
+        if self._size > self._limit:
+            raise too_long(self._asked, self._limit)
+        try:
+            piece = self._utf8.decode(data)
+        except UnicodeDecodeError:
+            problem = "It is not UTF-8."
+        else:
+            self._pieces.append(piece)
+            self._waiting += len(piece)
+            if self._waiting >= self._worth_trying or self._waiting > self._longest:
+                self._read()
+                if self._waiting > self._longest:
+                    raise too_long(self._asked, self._longest)
+            return
+        raise errors.UnexpectedAnswer(self._asked, status=200, detail=problem)
+
+    def finish(self) -> None:
+        """The body is over: Truncated unless the list was closed and nothing followed."""
+        left = self._read()
+        if not self._closed or left.strip(_BLANKS):
+            raise errors.Truncated(self._asked, status=200, detail="The list was not closed.")
+
+    def discard(self) -> None:
+        """Drop what is waiting; rows already taken are the taker's to forget."""
+        self._pieces.clear()
+
+    def _read(self) -> str:
+        """Hand on every complete object; answers with the text that is left."""
+        text, at = "".join(self._pieces), 0
+        while not self._closed:
+            at = _past(text, at, _BLANKS + ("," if self._opened else "\ufeff"))
+            if at >= len(text):
+                break
+            if not self._opened or text[at] == "]":
+                self._bracket(text[at])
+                at += 1
+                continue
+            row, end = self._object(text, at)
+            if end is None:
+                break
+            self._take(row)
+            at = end
+        left = text[at:]
+        self._pieces, self._waiting, self._worth_trying = [left], len(left), 2 * len(left)
+        return left
+
+    def _bracket(self, character: str) -> None:
+        if not self._opened and character != "[":
+            raise errors.UnexpectedAnswer(self._asked, status=200, detail="Expected a JSON list.")
+        self._opened, self._closed = True, character == "]"
+
+    def _object(self, text: str, at: int) -> tuple[Mapping[str, Any], int | None]:
+        """The object that begins here and where it ends; no end while it is incomplete."""
+        if text[at] != "{":
+            raise errors.UnexpectedAnswer(self._asked, status=200, detail="Expected a list of objects.")
+        try:
+            return self._decoder.raw_decode(text, at)
+        except json.JSONDecodeError as error:
+            incomplete = _is_incomplete(error, text)
+            problem = "It is not valid JSON."
+        except ValueError:
+            # A number of thousands of digits is JSON, but nobody's.
+            incomplete, problem = False, "It holds a number that is too long."
+        except RecursionError:
+            incomplete, problem = False, "Its JSON is nested too deeply."
+        if incomplete:
+            return {}, None
+        raise errors.UnexpectedAnswer(self._asked, status=200, detail=problem)
+
+
+def _is_incomplete(error: json.JSONDecodeError, text: str) -> bool:
+    """Cut text fails at its end or at the opening quote of a string; anything else is no JSON at all."""
+    return "Unterminated string" in error.msg or error.pos >= len(text.rstrip(_BLANKS)) - _LONGEST_WORD
+
+
+def _past(text: str, at: int, skipped: str) -> int:
+    while at < len(text) and text[at] in skipped:
+        at += 1
+    return at

@@ -1,0 +1,1 @@
+"""What REDCap's log and clock say."""

@@ -1,0 +1,291 @@
+"""Read REDCap's log: which records were touched, when, by whom, and which fields the row names.
+
+The log tells *that* a record changed, not reliably to what: values stand in it with their quotes unescaped, and very
+long rows are cut. So nothing here reads a value, and every doubt is decided towards "this record changed": a record
+asked for once too often costs a moment, one that is missed is missed until the next full pass.
+
+What the log never tells: the id a record had before it was renamed, which instrument of a repeating event was meant,
+a project erased as a whole, and calculated values that follow today's date. A comparison of all ids and regular full
+passes find those. The clock of the log is clock.py's business.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from redcap_source.dictionary import DATA_ACCESS_GROUP_COLUMN, checkbox_column
+from redcap_source.log.clock import stamp_of
+from redcap_source.model import LogRow
+
+
+class Happening(StrEnum):
+    """What a row of the log says about a record."""
+
+    # Entered, imported, calculated, answered in a survey, wiped in part; also whatever we do not know the words of.
+    SAVED = "saved"
+    # From the project, or from one arm of it: the record may go on in another.
+    DELETED = "deleted"
+    # The row names the new id. A save that changed nothing can look the same.
+    RENAMED = "renamed"
+    # Moved into, between or out of data access groups.
+    GROUP = "group"
+    RANDOMIZED = "randomized"
+    # Locked, unlocked, signed or the signature taken back: no data.
+    LOCKED = "locked"
+    # A PDF snapshot or e-Consent was put on file; the answers themselves have rows of their own.
+    SNAPSHOT = "snapshot"
+
+
+_DATA_STAY = frozenset({Happening.LOCKED, Happening.SNAPSHOT})
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChange:
+    """A row of the log that is about a record.
+
+    `at` is the server's local time, in whole minutes and without a zone; None if it cannot be read. `columns` are the
+    columns of a flat export that the details name; values that imitate the log's grammar can add some, so treat them
+    as hints. `columns_cut` says that the details were too long for the log or were removed, so that columns are
+    missing. `instance` is None where the row names none, which for repeating data means the first. `guessed`: this
+    server's log has no column for the record, and the id is one of several that the action can be read as; each
+    reading is a change of its own, and some of these records never existed.
+    """
+
+    at: datetime | None
+    username: str
+    record: str = field(repr=False)
+    what: Happening
+    columns: tuple[str, ...] = ()
+    columns_cut: bool = False
+    instance: int | None = None
+    event_label: str | None = None
+    guessed: bool = False
+    details: str = field(default="", repr=False)
+
+
+def record_changes(
+    entries: Iterable[LogRow], *, record_id_field: str, known: Collection[str] | None = None
+) -> tuple[RecordChange, ...]:
+    """What the log's rows say about records, in their order; rows about anything else are left out.
+
+    `known` are the columns the project has: others are not believed to be columns.
+    """
+    only = None if known is None else frozenset(known)
+    return tuple(change for entry in entries for change in _changes_of(entry, record_id_field, only))
+
+
+def changed_records(changes: Iterable[RecordChange]) -> frozenset[str]:
+    """The ids of records that may hold other data than before, those that may be gone included.
+
+    Of a renamed record this is the new id only.
+    """
+    return frozenset(change.record for change in changes if change.what not in _DATA_STAY)
+
+
+def unread(entries: Iterable[LogRow], *, record_id_field: str) -> int:
+    """How many rows may be about a record that cannot be told: more than none calls for a full pass.
+
+    That happens with servers that leave the record's column out and word their log in another language, and with
+    data rows that name nobody.
+    """
+    return sum(_is_unread(entry, record_id_field) for entry in entries)
+
+
+def is_understood(entry: LogRow) -> bool:
+    """Whether the action's words are known; rows that are not are taken for changed data if they name a record."""
+    return _rule_for(_action(entry)) is not None
+
+
+# --- The words of the log -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """The words an action begins with, and what they mean for a record; None: nothing, even if they name one.
+
+    Rows of a rule that `renames` are renames where their details say so.
+    """
+
+    words: re.Pattern[str]
+    what: Happening | None
+    renames: bool = False
+
+
+def _rule(words: str, what: Happening | None, *, renames: bool = False) -> _Rule:
+    return _Rule(re.compile(rf"(?:{words})(?!\w)", re.IGNORECASE), what, renames)
+
+
+# Both wordings: `Update record 5` since REDCap 12, `Updated Record 5` before. The first match counts.
+_RULES = (
+    _rule(r"deleted?\s+(?:record|response)", Happening.DELETED),
+    _rule(r"updated?\s+record", Happening.SAVED, renames=True),
+    _rule(r"(?:create|update|edit)e?d?\s+(?:record|response)", Happening.SAVED),
+    _rule(r"(?:upload|delete|edit|update)e?d?\s+(?:document|file)", Happening.SAVED),
+    _rule(r"randomized?\s+record", Happening.RANDOMIZED),
+    _rule(r"(?:lock/unlock|lock(?:ed)?|unlock(?:ed)?)\s+record", Happening.LOCKED),
+    _rule(r"(?:negated?\s+)?e-signature", Happening.LOCKED),
+    _rule(r"saved?\s+pdf\s+snapshot", Happening.SNAPSHOT),
+    _rule(r"e-consent\s+certification", Happening.SNAPSHOT),
+    _rule(r"data\s+export", None),
+    _rule(r"download(?:ed)?", None),
+    _rule(r"manage/design", None),
+    _rule(r"page\s+view", None),
+    _rule(r"(?:add|create|edit|update|rename|delete|copy|copie|assign|remove)e?d?\s+(?:user|role)", None),
+)
+# Words of another language, of a module, of a version to come.
+_UNKNOWN = _rule("", Happening.SAVED)
+
+
+def _rule_for(action: str) -> _Rule | None:
+    return next((rule for rule in _RULES if rule.words.match(action)), None)
+
+
+def _action(entry: LogRow) -> str:
+    return (entry.action or "").strip()
+
+
+# --- One row --------------------------------------------------------------------------------------------------
+
+
+def _changes_of(entry: LogRow, record_id_field: str, known: frozenset[str] | None) -> Iterator[RecordChange]:
+    action, details = _action(entry), (entry.details or "").strip()
+    rule = _rule_for(action) or _UNKNOWN
+    columns = columns_in(details)
+    what = _what_details_say(rule, details, columns, record_id_field)
+    if what is None:
+        return
+    subject = _after_words(action, rule)
+    ids = _named(entry) or ([] if rule is _UNKNOWN else _ids_in(subject, details, record_id_field))
+    instance, _ = _without_instance(details)
+    for record in ids:
+        yield RecordChange(
+            at=stamp_of(entry.timestamp),
+            username=entry.username or "",
+            record=record,
+            what=what,
+            columns=tuple(column for column in columns if known is None or column in known),
+            columns_cut=_is_cut(details),
+            instance=instance,
+            event_label=_event_label(subject, record),
+            guessed=len(ids) > 1,
+            details=details,
+        )
+
+
+def _is_unread(entry: LogRow, record_id_field: str) -> bool:
+    if _named(entry):
+        return False
+    action = _action(entry)
+    rule = _rule_for(action)
+    if rule is None:
+        # Where the column exists, its being blank says that the row is about no record.
+        return entry.record is None and bool(action)
+    if rule.what is None or rule.what in _DATA_STAY:
+        return False
+    return not _ids_in(_after_words(action, rule), (entry.details or "").strip(), record_id_field)
+
+
+def _what_details_say(rule: _Rule, details: str, columns: tuple[str, ...], record_id_field: str) -> Happening | None:
+    _, fields = _without_instance(details)
+    if rule.what is Happening.SNAPSHOT and columns:
+        # A snapshot can be written into a file field of the record.
+        return Happening.SAVED
+    if rule.what is Happening.SAVED and _GROUP.match(fields):
+        return Happening.GROUP
+    # Creating rows may name nothing but the id as well, so the words matter, too.
+    if rule.renames and columns == (record_id_field,) and fields.endswith("'"):
+        return Happening.RENAMED
+    return rule.what
+
+
+# --- Which record ---------------------------------------------------------------------------------------------
+
+
+_WAYS = re.compile(r"(?:\s*\((?:API|import|Auto calculation)\))+(?=\s|$)", re.IGNORECASE)
+_OTHER_WAY = re.compile(r"\([^()]*\)\s+(?=\S)")
+
+
+def _named(entry: LogRow) -> list[str]:
+    return [entry.record] if entry.record else []
+
+
+def _after_words(action: str, rule: _Rule) -> str:
+    """What follows the words and ways of an action: the id, and in longitudinal projects the event."""
+    rest = rule.words.sub("", action, count=1)
+    way = _WAYS.match(rest)
+    # An id may itself be spelt like a way; then nothing else is left to be the id.
+    return (rest[way.end() :] if way else rest).strip() or rest.strip()
+
+
+def _ids_in(subject: str, details: str, record_id_field: str) -> list[str]:
+    """The ids that the end of an action can be read as, the likeliest first.
+
+    `12 (Week 2 (Arm 1: Drug A))` is record 12 at an event, or in a project without events a record of that name.
+    Details that name the id, as creating and deleting rows do, settle it.
+    """
+    readings = list(dict.fromkeys(_readings(subject)))
+    _, fields = _without_instance(details)
+    told = [reading for reading in readings if _begins_with(fields, f"{record_id_field} = '{reading}'")]
+    if readings:
+        return told or readings
+    alone = re.match(rf"{re.escape(record_id_field)} = '([^']+)'", fields)
+    return [alone.group(1)] if alone else []
+
+
+def _readings(subject: str) -> Iterator[str]:
+    if subject.endswith(")"):
+        # Parentheses of ids and event labels need not match, so each may begin the event.
+        yield from (subject[: at.start()].strip() for at in re.finditer(r"\s\(", subject) if at.start())
+    if subject.startswith("[") and subject.endswith("]"):
+        yield subject[1:-1].strip()
+    way = _OTHER_WAY.match(subject)
+    if way:
+        yield from _readings(subject[way.end() :])
+    if subject:
+        yield subject
+
+
+def _begins_with(fields: str, first: str) -> bool:
+    return fields.startswith(first) and (len(fields) == len(first) or fields[len(first)] == ",")
+
+
+def _event_label(subject: str, record: str) -> str | None:
+    rest = subject.removeprefix(record).strip() if subject.startswith(record) else ""
+    return rest[1:-1] if rest.startswith("(") and rest.endswith(")") else None
+
+
+# --- The details ----------------------------------------------------------------------------------------------
+
+
+_INSTANCE = re.compile(r"\[instance = (\d{1,9})\](?:,\s*|$)", re.IGNORECASE)
+_GROUP = re.compile(rf"\w+ record (?:to|from) Data Access Group \({DATA_ACCESS_GROUP_COLUMN} = ", re.IGNORECASE)
+# A field begins the details or follows a comma; a value may hold the same and cannot be told from it.
+_FIELD = re.compile(
+    r"(?:^|,\s+)([a-z][a-z0-9_]{0,99})(?: = '|\(((?:(?!\) = )[^\n]){1,100})\) = (?:un)?checked(?=,\s|$))"
+)
+# REDCap's column is 65,535 bytes long; what it cuts may lose a broken character and blanks as well.
+_FULL = 65_500
+_REMOVED = "[*DATA REMOVED*]"
+
+
+def columns_in(details: str) -> tuple[str, ...]:
+    """The columns of a flat export that a row's details name, each once, in their order: `cb(1)` is `cb___1`."""
+    _, fields = _without_instance(details.strip())
+    if _GROUP.match(fields):
+        return (DATA_ACCESS_GROUP_COLUMN,)
+    named = (
+        checkbox_column(name, code) if code else name
+        for name, code in (found.groups() for found in _FIELD.finditer(fields))
+    )
+    return tuple(dict.fromkeys(named))
+
+
+def _without_instance(details: str) -> tuple[int | None, str]:
+    found = _INSTANCE.match(details)
+    return (int(found.group(1)), details[found.end() :]) if found else (None, details)
+
+
+def _is_cut(details: str) -> bool:
+    return details == _REMOVED or len(details.encode("utf-8", "replace")) >= _FULL

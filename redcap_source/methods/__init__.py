@@ -1,0 +1,1 @@
+"""Every method of the REDCap API, in Python's terms."""

@@ -1,0 +1,88 @@
+"""The options of record and report exports under Python names, and REDCap's names for them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, TypedDict
+
+from redcap_source.protocol.request import Parameter
+
+Moment = datetime | str | None
+RecordType = Literal["flat", "eav"]
+RecordFormat = Literal["csv", "json", "xml", "odm"]
+ReportFormat = Literal["csv", "json", "xml"]
+
+
+class RecordOptions(TypedDict, total=False):
+    """What a record export may be narrowed to and how it is written; all optional.
+
+    No records, fields, forms or events means all of them. Times are the server's own: text or a naive datetime.
+    A union of `fields` and `forms` comes back, without the record id unless it is among them (REDCap 6 and later).
+    """
+
+    records: Sequence[str]
+    fields: Sequence[str]
+    forms: Sequence[str]
+    events: Sequence[str]
+    raw_or_label: Literal["raw", "label"]
+    raw_or_label_headers: Literal["raw", "label"]
+    export_checkbox_label: bool
+    export_survey_fields: bool
+    export_data_access_groups: bool
+    blank_for_gray_form_status: bool
+    combine_checkbox_options: bool
+    filter_logic: str
+    date_range_begin: Moment
+    date_range_end: Moment
+    csv_delimiter: Literal[",", "tab", ";", "|", "^"]
+    decimal_character: Literal[",", ".", ""]
+
+
+_RECORD_PARAMETERS: Mapping[str, str] = {
+    "records": "records",
+    "fields": "fields",
+    "forms": "forms",
+    "events": "events",
+    "raw_or_label": "rawOrLabel",
+    "raw_or_label_headers": "rawOrLabelHeaders",
+    "export_checkbox_label": "exportCheckboxLabel",
+    "export_survey_fields": "exportSurveyFields",
+    "export_data_access_groups": "exportDataAccessGroups",
+    "blank_for_gray_form_status": "exportBlankForGrayFormStatus",
+    "combine_checkbox_options": "combineCheckboxOptions",
+    "filter_logic": "filterLogic",
+    "date_range_begin": "dateRangeBegin",
+    "date_range_end": "dateRangeEnd",
+    "csv_delimiter": "csvDelimiter",
+    "decimal_character": "decimalCharacter",
+}
+
+
+class ReportOptions(TypedDict, total=False):
+    """How a report is written; what it holds is saved with the report itself."""
+
+    raw_or_label: Literal["raw", "label"]
+    raw_or_label_headers: Literal["raw", "label"]
+    export_checkbox_label: bool
+    csv_delimiter: Literal[",", "tab", ";", "|", "^"]
+    decimal_character: Literal[",", ".", ""]
+
+
+def report_parameters(options: Mapping[str, Any]) -> dict[str, Parameter]:
+    """Report options under REDCap's parameter names; TypeError for an option there is not."""
+    unknown = set(options) - set(ReportOptions.__annotations__)
+    if unknown:
+        raise TypeError(f"No such option of a report: {', '.join(sorted(unknown))}.")
+    return {_RECORD_PARAMETERS[name]: value for name, value in options.items()}
+
+
+def record_parameters(options: Mapping[str, Any]) -> dict[str, Parameter]:
+    """Record options under REDCap's parameter names; TypeError for an option there is not."""
+    unknown = set(options) - set(_RECORD_PARAMETERS)
+    if unknown:
+        raise TypeError(f"No such option of a record export: {', '.join(sorted(unknown))}.")
+    return {_RECORD_PARAMETERS[name]: as_list(name, value) for name, value in options.items()}
+
+
+def as_list(name: str, value: Any) -> Any:
+    """A name given alone becomes a list of one, instead of a list of its letters."""
+    return [value] if name in ("records", "fields", "forms", "events") and isinstance(value, str) else value

@@ -1,0 +1,1 @@
+"""Requests and answers of REDCap's API as values and text. Pure."""

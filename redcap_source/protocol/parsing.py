@@ -1,0 +1,70 @@
+"""Read the body of a good answer: text, JSON, rows, a number.
+
+Whether an answer is good is verdict.py's business, what a row means model.py's. Long lists are read by rows.py.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from redcap_source import errors
+from redcap_source.errors import Asked
+from redcap_source.protocol.content_encoding import without_bom
+
+
+def text_of(body: bytes, asked: Asked) -> str:
+    """The body as text, line ends as REDCap sent them; UnexpectedAnswer where it is not UTF-8."""
+    try:
+        return without_bom(body).decode("utf-8")
+    except UnicodeDecodeError as error:
+        at = error.start
+    raise errors.UnexpectedAnswer(asked, status=200, detail=f"It is not UTF-8 at byte {at}.")
+
+
+def json_of(body: bytes, asked: Asked) -> Any:
+    """The body as JSON; UnexpectedAnswer where it is none, too deep, or holds a number no machine can read."""
+    text = text_of(body, asked)
+    try:
+        return json.loads(text)
+    except ValueError:
+        problem = "It is not valid JSON."
+    except RecursionError:
+        problem = "Its JSON is nested too deeply."
+    # Raised out here so that the decoder's error, which holds the whole body, is not chained.
+    raise errors.UnexpectedAnswer(asked, status=200, detail=problem, server_text=_sample(body))
+
+
+def rows_of(body: bytes, asked: Asked) -> list[Mapping[str, Any]]:
+    """The body as a JSON list of objects."""
+    rows = json_of(body, asked)
+    if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
+        return rows
+    raise errors.UnexpectedAnswer(asked, status=200, detail="Expected a list of objects.", server_text=_sample(body))
+
+
+def count_of(body: bytes, asked: Asked) -> int:
+    """The number a change answers with: bare, quoted, or as `{"count": n}`."""
+    value = json_of(body, asked)
+    if isinstance(value, dict) and set(value) == {"count"}:
+        value = value["count"]
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        problem = "Expected a number."
+    raise errors.UnexpectedAnswer(asked, status=200, detail=problem, server_text=_sample(body))
+
+
+def _sample(body: bytes, most: int = 200) -> str:
+    return body[:most].decode("utf-8", "replace")
+
+
+def server_date(headers: Mapping[str, str]) -> datetime | None:
+    """The aware time in the Date header; None where it is missing or odd."""
+    try:
+        moment = parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError):
+        return None
+    # A zone of -0000 means that the sender does not say where it is; a Date header is UTC by rule.
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,291 @@
+"""What is wrong with an answer: status, headers and body become an error, or pass.
+
+REDCap answers 200 to much that failed, so a good status proves nothing: the opening of a body is judged before any
+of it is passed on. Whether it is whole is ending.py's business, reading what passed reading.py's.
+"""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from redcap_source import errors
+from redcap_source.errors import Asked, RedcapError
+from redcap_source.protocol.completeness import OUT_OF_MEMORY
+from redcap_source.protocol.content_encoding import without_bom
+from redcap_source.protocol.redaction import without_values
+from redcap_source.protocol.request import Expect, Request
+
+# As much of a body is looked at before any of it is passed on.
+OPENING_BYTES = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    at: datetime | None = None
+    """When it came: by the server's own clock if it tells, else by ours."""
+    location: str = ""
+    """Where a redirect points, if that may be recommended."""
+
+
+_HTML = re.compile(rb"(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body|title|meta|script)\b", re.I | re.S)
+_PHP_NOISE = re.compile(
+    rb"(?:<br\s*/?>|\s)*(?:<b>)?(?:PHP )?"
+    rb"(?:Warning|Notice|Deprecated|Fatal error|Parse error|Strict Standards)(?:</b>)?:\s",
+    re.I,
+)
+_DATABASE_DOWN = re.compile(rb"combination could not connect|could not connect to the (?:REDCap )?database", re.I)
+_BAN = re.compile(
+    rb"\b(?:has been|is|are|been) (?:temporarily )?banned|exceeded the (?:maximum|rate)|rate limit|cannot use REDCap",
+    re.I,
+)
+# Only as the root: a value of an XML export may hold the same words.
+_XML_ERROR = re.compile(rb"(?:<\?xml[^>]*\?>\s*)?<hash>\s*<error>", re.I)
+_TITLE = re.compile(rb"<title[^>]*>\s*(.{1,200}?)\s*</title>", re.I | re.S)
+
+
+def refusal(request: Request, asked: Asked, answer: Answer) -> RedcapError:
+    """The error an answer with a status other than 200 stands for."""
+    status, body = answer.status, answer.body
+    if OUT_OF_MEMORY.search(body):
+        return errors.TooLarge(asked, status=status)
+    if 300 <= status < 400:
+        return errors.Redirected(asked, status=status, location=answer.location)
+    if status in (401, 403, 404, 405, 501) and _BAN.search(body):
+        return errors.Banned(asked, status=status)
+    if status == 413:
+        return errors.TooLarge(asked, status=status, untouched=True)
+    if status in (408, 429) or (status >= 500 and status != 501):
+        kind = errors.RateLimited if status == 429 else errors.ServerOverloaded
+        text = envelope_text(body) or ""
+        wait = retry_after(answer.headers.get("retry-after", ""), answer.at)
+        return kind(
+            asked,
+            status=status,
+            detail=f"The server asks to wait {math.ceil(wait):,} s before the next request." if wait else "",
+            said=without_values(text, request),
+            server_text=text,
+            retry_after=wait,
+            untouched=status == 429,
+        )
+    if status in (404, 405, 411, 501):
+        return errors.WrongUrl(asked, status=status)
+    return _refused_by_redcap(request, asked, answer)
+
+
+def _refused_by_redcap(request: Request, asked: Asked, answer: Answer) -> RedcapError:
+    status = answer.status
+    text = envelope_text(answer.body)
+    if text is None:
+        if status == 401:
+            return errors.TokenRefused(asked, status=status)
+        if "data" in request.parameters and not answer.body.strip():
+            # PHP drops what exceeds post_max_size, and REDCap then refuses an import it never saw, without a word.
+            return errors.TooLarge(asked, status=status, untouched=True)
+        kind = errors.Blocked if status == 403 else errors.UnexpectedAnswer
+        return kind(asked, status=status, detail=_page_title(answer.body))
+    return _error_of_text(request, asked, status, text)
+
+
+_ABOUT_THE_TOKEN = re.compile(r"permissions? to use the API|invalid token|token is (?:not valid|invalid)", re.I)
+_ABOUT_A_RIGHT = re.compile(r"^\W*(?:sorry, )?you do not have\b", re.I)
+_CLASSIC = re.compile(r"cannot export (?:arms|events|form/event mappings?)\b.*\bclassic projects", re.I)
+_NOTHING_REPEATS = re.compile(r"does not contain any repeating", re.I)
+
+
+def _error_of_text(request: Request, asked: Asked, status: int, text: str) -> RedcapError:
+    said = without_values(text, request)
+    about: dict[str, Any] = {"status": status, "said": said, "server_text": text}
+    if OUT_OF_MEMORY.search(text.encode()):
+        return errors.TooLarge(asked, status=status)
+    if status == 401 or _ABOUT_THE_TOKEN.search(text):
+        return errors.TokenRefused(asked, **about)
+    if status == 403 or _ABOUT_A_RIGHT.search(text):
+        return errors.MissingRight(asked, **about)
+    if _CLASSIC.search(text):
+        return errors.NotForClassicProjects(asked, **about)
+    if _NOTHING_REPEATS.search(text):
+        return errors.NothingConfigured(asked, **about)
+    if request.content == "record" and "data" in request.parameters:
+        lines = rejected_cells(text)
+        # The lines quote the values; their summary in the error is all that may be said.
+        return errors.ImportRejected(asked, status=status, lines=lines, said="" if lines else said, server_text=text)
+    return errors.RequestRefused(asked, **about)
+
+
+def opening_problem(request: Request, asked: Asked, opening: bytes, whole: bool) -> RedcapError | None:
+    """What is wrong with an answer of status 200, judged by its first bytes; None if it may be read on.
+
+    `whole` says that the opening is all there is.
+    """
+    expect = request.expect
+    start = without_bom(opening).lstrip()
+    if expect is Expect.BYTES:
+        return _page_in_place_of_bytes(asked, start)
+    if not start:
+        return errors.EmptyAnswer(asked, status=200) if expect not in _MAY_BE_EMPTY and whole else None
+    if problem := _foreign(request, asked, start):
+        return problem
+    if (text := _envelope_with_200(start, expect, whole)) is not None:
+        return _error_of_text(request, asked, 200, text)
+    return _wrong_shape(request, asked, start)
+
+
+_MAY_BE_EMPTY = {Expect.CSV, Expect.RECORDS_CSV, Expect.LINE, Expect.NOTHING}
+_STARTS = {Expect.ROWS: b"[", Expect.OBJECT: b"{", Expect.JSON: b'[{"0123456789-tfn', Expect.XML: b"<"}
+_STARTS[Expect.PDF] = b"%"
+
+
+def _foreign(request: Request, asked: Asked, start: bytes) -> RedcapError | None:
+    """A web page, a PHP message or a database failure where data should begin."""
+    expect = request.expect
+    if OUT_OF_MEMORY.search(start) and not start.startswith((b"[", b'"')):
+        return errors.TooLarge(asked, status=200)
+    if _PHP_NOISE.match(start):
+        return errors.UnexpectedAnswer(
+            asked, status=200, detail="A PHP message precedes the answer.", server_text=_sample(start)
+        )
+    markup = start.startswith(b"<") and expect in _NEVER_MARKUP and not _XML_ERROR.match(start)
+    page = _HTML.match(start) is not None or markup
+    if page or _is_prose(start, request):
+        if _BAN.search(start):
+            return errors.Banned(asked, status=200)
+        if _DATABASE_DOWN.search(start):
+            return errors.NotRedcap(asked, status=200, detail="REDCap cannot reach its database.")
+    return errors.NotRedcap(asked, status=200, detail=_page_title(start)) if page else None
+
+
+_NEVER_MARKUP = {Expect.ROWS, Expect.OBJECT, Expect.JSON, Expect.LINE, Expect.NOTHING, Expect.PDF}
+
+
+def _is_prose(start: bytes, request: Request) -> bool:
+    """Whether a sentence stands where data should begin: its first line has blanks, which raw headers never have."""
+    if request.expect in (Expect.XML, Expect.LINE):
+        return request.expect is Expect.LINE
+    if request.expect in _NEVER_MARKUP:
+        return not start.startswith((b"[", b"{", b"%PDF-"))
+    return request.parameters.get("rawOrLabelHeaders") != "label" and b" " in start.splitlines()[0]
+
+
+def _page_in_place_of_bytes(asked: Asked, start: bytes) -> RedcapError | None:
+    """A file may rightly be a web page, so only what no stored file can be is refused: a ban or a dead database."""
+    if _HTML.match(start) and _BAN.search(start):
+        return errors.Banned(asked, status=200)
+    if _DATABASE_DOWN.search(start[:200]):
+        return errors.NotRedcap(asked, status=200, detail="REDCap cannot reach its database.")
+    return None
+
+
+def _envelope_with_200(start: bytes, expect: Expect, whole: bool) -> str | None:
+    """The error text of an envelope that came with status 200; None where the body is data."""
+    if _XML_ERROR.match(start):
+        return envelope_text(start) or ""
+    if expect in (Expect.CSV, Expect.RECORDS_CSV, Expect.LINE):
+        # Case matters here: with label headers a first column may be called "Error: …".
+        return (envelope_text(start) or "") if start.startswith((b"ERROR:", b'{"error":')) else None
+    return envelope_text(start) if whole and start.startswith((b"{", b"ERROR:")) else None
+
+
+def _wrong_shape(request: Request, asked: Asked, start: bytes) -> RedcapError | None:
+    expect = request.expect
+    good = _STARTS.get(expect)
+    if good is None and not (expect is Expect.RECORDS_CSV and _is_prose(start, request)):
+        return None
+    if good is not None and start[0] in good:
+        if expect is not Expect.ROWS or start[1:].lstrip()[:1] in _ROWS_GO_ON:
+            return None
+        # Seen here and not at the end, where a list of anything else looks like one that was cut inside a row.
+        return errors.UnexpectedAnswer(
+            asked, status=200, detail="Expected a list of objects.", server_text=_sample(start)
+        )
+    return errors.UnexpectedAnswer(asked, status=200, detail=f"Expected {expect.value}.", server_text=_sample(start))
+
+
+_ROWS_GO_ON = (b"{", b"]", b"")
+
+
+def envelope_text(body: bytes) -> str | None:
+    """The text of an error in any of REDCap's three envelopes, whatever format was asked for; None if it is none.
+
+    With `format=csv` and `returnFormat=json` servers still differ, so all shapes are tried (REDCap API, Errors).
+    """
+    text = without_bom(body).decode("utf-8", "replace").strip()
+    if text.startswith("{"):
+        return _json_error(text)
+    if found := re.search(r"<hash>\s*<error>(.*?)</error>", text, re.S | re.I):
+        inner = found[1].strip().removeprefix("<![CDATA[").removesuffix("]]>")
+        return inner.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&").strip()
+    if text.upper().startswith("ERROR:"):
+        return text[len("ERROR:") :].strip()
+    return None
+
+
+def _json_error(text: str) -> str | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict) or "error" not in value:
+        return None
+    error = value["error"]
+    # Old servers list the fields beside the error: {"error": "The following fields …", "fields": ["x"]}.
+    beside = value.get("fields")
+    if isinstance(beside, list):
+        return f"{error}: {', '.join(map(str, beside))}"
+    return error if isinstance(error, str) else json.dumps(error)
+
+
+def rejected_cells(text: str) -> list[errors.RejectedCell]:
+    """The lines of an import rejection: CSV of record, field, value, message, one line for each offending cell."""
+    try:
+        # REDCap's cells may hold line ends and doubled quotes, so this is for a CSV reader, never for split().
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error:
+        return []
+    if not rows or any(len(row) != 4 for row in rows if row):
+        return []
+    return [errors.RejectedCell(*row) for row in rows if row]
+
+
+def _sample(body: bytes, most: int = 200) -> str:
+    return body[:most].decode("utf-8", "replace")
+
+
+def _page_title(body: bytes) -> str:
+    found = _TITLE.search(body)
+    if found is None:
+        return ""
+    title = " ".join(found[1].decode("utf-8", "replace").split())
+    return f'Its title is "{"".join(c for c in title if c.isprintable())[:80]}".'
+
+
+def retry_after(text: str, at: datetime | None) -> float | None:
+    """The seconds a Retry-After header asks to wait: given as such, or as a date, seen from the moment `at`.
+
+    None where it asks for nothing, cannot be read, or names a moment that is past (RFC 9110, 10.2.3).
+    """
+    if _SECONDS.fullmatch(text.strip()):
+        return float(text)
+    try:
+        until = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    if at is None:
+        return None
+    # A date without a zone is in UTC by rule.
+    seconds = (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - at.timestamp()
+    return seconds if seconds > 0 else None
+
+
+_SECONDS = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.A)

@@ -1,0 +1,1 @@
+"""One file for each kind of API request, and the router that finds it."""

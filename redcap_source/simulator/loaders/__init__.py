@@ -1,0 +1,1 @@
+"""A project from a project XML, a folder, or a data dictionary."""

@@ -1,0 +1,219 @@
+"""Read a project from a folder of API answers or downloads: dictionary, events, mapping, people, records.
+
+Only the dictionary must be there. A file may be .json or .csv; JSON wins where both exist, because spreadsheets and
+statistics packages retype CSV.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from redcap_source.simulator.errors import SimulatorError
+from redcap_source.simulator.loaders.dictionary_file import fields_from_table
+from redcap_source.simulator.loaders.folder_people import take_people
+from redcap_source.simulator.loaders.folder_records import take_records
+from redcap_source.simulator.loaders.tables import Rows, numbered_rows, read_bytes, table_from
+from redcap_source.simulator.state.dictionary import Dictionary, Field
+from redcap_source.simulator.state.names import unique_event_name
+from redcap_source.simulator.state.project import NEW_SETTINGS, Event, Project
+
+# As the web page names its downloads: Heart_DATA_2024-05-01_0930.csv; labels are no values.
+DOWNLOADED = {"data_dictionary": "*_DataDictionary_*.csv", "records": "*_DATA_[0-9]*.csv"}
+
+
+class Folder:
+    """The tables in a folder, by name."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def rows(self, *names: str) -> Rows | None:
+        """The rows of the first table that exists under one of these names."""
+        found = self.file(*names)
+        return table_from(read_bytes(found), str(found)) if found is not None else None
+
+    def rows_with(self, name: str, *columns: str) -> Rows:
+        """The rows of a table that says nothing without some columns; no rows where there is no such table."""
+        rows = self.rows(name) or []
+        missing = [column for column in columns if any(column not in row for row in rows)]
+        if missing:
+            found = self.file(name)
+            raise SimulatorError(f"{found} has no column '{missing[0]}'; export the file again from REDCap.")
+        return rows
+
+    def has_retyped_records(self) -> bool:
+        """Whether the records went through R, which writes NA for blank and TRUE for 1."""
+        return (self.path / "records_flat.types.json").exists()
+
+    def file(self, *names: str) -> Path | None:
+        """The first file that exists under one of these names, else the one that REDCap's web page named so."""
+        candidates = (self.path / f"{name}{ending}" for name in names for ending in (".json", ".csv"))
+        found = next((path for path in candidates if path.is_file()), None)
+        downloads = (DOWNLOADED[name] for name in names if name in DOWNLOADED)
+        return found or next((path for pattern in downloads if (path := only(self.path, pattern))), None)
+
+
+def only(folder: Path, pattern: str) -> Path | None:
+    """The one file of a folder that a pattern fits, if there is any."""
+    found = sorted(path for path in folder.glob(pattern) if path.is_file())
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise SimulatorError(f"{folder} holds {names}, and only one can be loaded; take the others away.")
+    return found[0] if found else None
+
+
+def project_from_folder(path: Path, left_out: list[str] | None = None) -> Project:
+    """The project whose files lie in a folder."""
+    folder = Folder(path)
+    found = folder.file("metadata", "data_dictionary")
+    if found is None:
+        raise SimulatorError(
+            f"{path} holds no data dictionary; put metadata.csv, metadata.json, data_dictionary.csv or project.xml "
+            f"there.{_spreadsheets(path)}"
+        )
+    labels = _form_labels(folder)
+    fields = _dictionary_fields(read_bytes(found), found, left_out)
+    project = Project(dictionary=Dictionary(fields, form_labels=labels), settings=_settings(folder, path))
+    project.set_missing_codes(str(project.settings["missing_data_codes"]))
+    _take_events(project, folder)
+    _take_repeats(project, folder)
+    take_beside(project, folder)
+    return project
+
+
+def take_beside(project: Project, folder: Folder) -> None:
+    """Take what may lie beside a dictionary or a project XML: people and records.
+
+    Records that an XML holds itself stay; `records.csv` adds to them as an import without clearing would. An answer of
+    the API (`records_flat`) beside such an XML is of the same records, perhaps at another time, and is left alone.
+    """
+    take_people(project, folder.rows)
+    names = ("records",) if len(project.records) else ("records", "records_flat")
+    rows = folder.rows(*names) or []
+    for record in take_records(project, rows, retyped=folder.has_retyped_records()):
+        project.records.take(record)
+    project.refresh()
+
+
+def project_from_dictionary(content: bytes, path: Path, left_out: list[str] | None = None) -> Project:
+    """A project without records, from a data dictionary alone."""
+    project = Project(dictionary=Dictionary(_dictionary_fields(content, path, left_out)))
+    project.settings["project_title"] = path.stem
+    return project
+
+
+def _dictionary_fields(content: bytes, path: Path, left_out: list[str] | None) -> list[Field]:
+    return fields_from_table(numbered_rows(content, str(path)), source=str(path), left_out=left_out)
+
+
+def _spreadsheets(path: Path) -> str:
+    found = sorted(file.name for file in path.iterdir() if file.suffix.lower() in (".xlsx", ".xls", ".ods"))
+    return f" {found[0]} is a spreadsheet: save it as CSV (UTF-8) under one of these names." if found else ""
+
+
+def take_settings(project: Project, folder: Folder) -> None:
+    """Take the project's settings from the answer that lies beside its XML."""
+    project.settings |= _given_settings(folder)
+    project.set_missing_codes(str(project.settings["missing_data_codes"]))
+
+
+def _form_labels(folder: Folder) -> dict[str, str]:
+    rows = folder.rows("instruments") or []
+    if len(rows) == 1 and "instrument_name" not in rows[0]:
+        return dict(rows[0])  # a plain name-to-label object
+    return {row["instrument_name"]: row.get("instrument_label", "") for row in rows if row.get("instrument_name")}
+
+
+def _settings(folder: Folder, path: Path) -> dict[str, str | int]:
+    return dict(NEW_SETTINGS) | {"project_title": path.name} | _given_settings(folder)
+
+
+def _given_settings(folder: Folder) -> dict[str, str | int]:
+    settings: dict[str, str | int] = {}
+    given = (folder.rows("project_info") or [{}])[0]
+    for name, value in given.items():
+        if name not in NEW_SETTINGS:
+            continue
+        if isinstance(NEW_SETTINGS[name], int):
+            settings[name] = number_of(value)
+        else:
+            settings[name] = "" if value == "NA" else value
+    return settings
+
+
+def number_of(text: str) -> int:
+    """A whole number or a switch, also as R or a person writes it."""
+    if text.strip().upper() in ("TRUE", "T", "YES"):
+        return 1
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError):
+        return 0
+
+
+def _take_events(project: Project, folder: Folder) -> None:
+    events, mapping = folder.rows("events") or [], folder.rows_with("form_event_mapping", "unique_event_name", "form")
+    seen = [row.get("redcap_event_name", "") for row in folder.rows("records", "records_flat") or []]
+    if not events:
+        # Without an event list the events are those that the mapping or the records name.
+        names = dict.fromkeys(name for name in [*(row["unique_event_name"] for row in mapping), *seen] if name)
+        events = [_event_row(name) for name in names]
+    said = (folder.rows("project_info") or [{}])[0].get("is_longitudinal", "")
+    # R packages write the one event of a classic project into their tables; the project's own word counts.
+    if not events or (said and not number_of(said) and not any(seen)):
+        project.settings["is_longitudinal"] = 0
+        return
+    project.settings["is_longitudinal"] = 1
+    project.events = [_event(row, number) for number, row in enumerate(events, start=1)]
+    given = {number_of(row["arm_num"]): row.get("name", "") for row in folder.rows_with("arms", "arm_num")}
+    project.arms = {event.arm: given.get(event.arm) or f"Arm {event.arm}" for event in project.events}
+    forms: dict[str, list[str]] = {}
+    for row in mapping:
+        forms.setdefault(row["unique_event_name"], []).append(row["form"])
+    everywhere = project.dictionary.forms if not mapping else ()
+    project.mapping = {e.event_id: tuple(forms.get(e.unique_name, everywhere)) for e in project.events}
+
+
+def _event_row(name: str) -> dict[str, str]:
+    stem, mark, arm = name.rpartition("_arm_")
+    if not mark:
+        return {"event_name": name, "arm_num": "1", "unique_event_name": unique_event_name(name, 1, ())}
+    digits = "".join(letter for letter in arm if letter.isdigit())
+    return {"event_name": stem.replace("_", " ").title(), "arm_num": digits, "unique_event_name": name}
+
+
+def _event(row: dict[str, str], number: int) -> Event:
+    arm = number_of(row.get("arm_num", "1")) or 1
+    return Event(
+        event_id=number_of(row.get("event_id", "")) or number,
+        name=row.get("event_name", ""),
+        arm=arm,
+        unique_name=row.get("unique_event_name") or unique_event_name(row.get("event_name", ""), arm, ()),
+        custom_label=row.get("custom_event_label", ""),
+        day_offset=number_of(row.get("day_offset", "") or row.get("days_offset", "")),
+        offset_min=number_of(row.get("offset_min", "")),
+        offset_max=number_of(row.get("offset_max", "")),
+    )
+
+
+def _take_repeats(project: Project, folder: Folder) -> None:
+    rows = folder.rows("repeating_forms_events")
+    ids = {event.unique_name: event.event_id for event in project.events}
+    if rows is None:
+        rows = _repeats_in_records(folder)
+    for row in rows:
+        event_id = ids.get(row.get("event_name", ""), project.first_event().event_id)
+        form = row.get("form_name", "")
+        if form and form != "NA":
+            project.repeating_forms[event_id, form] = row.get("custom_form_label", "")
+        elif project.is_longitudinal:
+            project.repeating_events.add(event_id)
+
+
+def _repeats_in_records(folder: Folder) -> Rows:
+    # Nothing says what repeats, so what the records show repeats.
+    found: dict[tuple[str, str], None] = {}
+    for row in folder.rows("records", "records_flat") or []:
+        if row.get("redcap_repeat_instance", "NA") not in ("", "NA"):
+            found[row.get("redcap_event_name", ""), row.get("redcap_repeat_instrument", "")] = None
+    return [{"event_name": event, "form_name": form} for event, form in found]

@@ -1,0 +1,1 @@
+"""REDCap's logic and calculations: parsed and evaluated."""

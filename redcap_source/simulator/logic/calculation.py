@@ -1,0 +1,82 @@
+"""Recompute calculated fields after a change, where the expression is simple enough to be understood."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import lru_cache
+
+from redcap_source.simulator.logic import parser as logic
+from redcap_source.simulator.logic.functions import number_text
+from redcap_source.simulator.logic.lookup import value_at
+from redcap_source.simulator.state.dictionary import Field
+from redcap_source.simulator.state.project import Project
+from redcap_source.simulator.state.records import Record, Slot
+
+_TAG = re.compile(r"@CALC(TEXT|DATE)\s*\((.*)\)\s*$", re.IGNORECASE | re.DOTALL)
+
+
+def recalculated(project: Project, record: Record, touched: list[Slot], now: datetime) -> dict[Slot, dict[str, str]]:
+    """New values of calculated fields in the slots that a change may have moved, also where one calls for another."""
+    fields = project.dictionary.calculated
+    found: dict[Slot, dict[str, str]] = {}
+    # Each round reaches at least one field further along any chain; a circle never settles, so it is left.
+    for _ in range(len(fields)):
+        moved = _round(project, record, touched, now)
+        if not moved:
+            break
+        for slot, values in moved.items():
+            found.setdefault(slot, {}).update(values)
+            record = record.with_slot(slot, {**record.slots[slot], **values})
+        touched = [*touched, *moved]
+    return found
+
+
+def _round(project: Project, record: Record, touched: list[Slot], now: datetime) -> dict[Slot, dict[str, str]]:
+    """What one pass over all calculations changes."""
+    moved: dict[Slot, dict[str, str]] = {}
+    for slot in record.slots:
+        forms = frozenset(project.forms_in(slot))
+        for field in project.dictionary.calculated:
+            if field.form_name not in forms or not _concerned(project, field, slot, touched):
+                continue
+            seen = record.with_slot(slot, {**record.slots[slot], **moved.get(slot, {})})
+            result = _result(project, seen, slot, field, now)
+            if result is not None and result != seen.slots[slot].get(field.field_name, ""):
+                moved.setdefault(slot, {})[field.field_name] = result
+    return moved
+
+
+def _concerned(project: Project, field: Field, slot: Slot, touched: list[Slot]) -> bool:
+    # Another slot's calculation moves only if it looks beyond its own row.
+    expression = expression_of(project, field)
+    if expression is None:
+        return False
+    if slot in touched:
+        return True
+    return any(reference.event or slot[1] for reference in expression.references)
+
+
+def _result(project: Project, record: Record, slot: Slot, field: Field, now: datetime) -> str | None:
+    expression = expression_of(project, field)
+    if expression is None:
+        return None
+    value = expression.value(lambda reference: value_at(project, record, slot, reference), now)
+    return number_text(value)
+
+
+def expression_of(project: Project, field: Field) -> logic.Logic | None:
+    """The parsed calculation of a field, if it is one that can be read."""
+    tag = _TAG.search(field.field_annotation)
+    if field.field_type != "calc" and tag is None:
+        return None
+    text = tag[2] if tag is not None else field.select_choices_or_calculations
+    return _parsed(text, tuple(project.dictionary.missing_codes))
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str, missing_codes: tuple[str, ...]) -> logic.Logic | None:
+    try:
+        return logic.parse(text, missing_codes)
+    except logic.LogicError:
+        return None

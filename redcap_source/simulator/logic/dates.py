@@ -1,0 +1,108 @@
+"""The functions of REDCap's logic that work on dates and times."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from redcap_source.simulator.logic.functions import Function, Value, is_true
+
+# Seconds of each unit as REDCap counts: a year has 365.2425 days, a month 30.44.
+_SECONDS = {"y": 31_556_952.0, "M": 2_630_016.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
+_FORMATS = ("ymd", "mdy", "dmy")
+_TURNED = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(.*)", re.DOTALL)
+_TIME = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
+# Two times without a date are of one day, whichever.
+_SOME_DAY = "2000-01-01"
+
+
+def moment(value: Value, now: datetime, order: str = "ymd") -> datetime | None:
+    """The date or time a value stands for; a literal may have day and month in the order named."""
+    text = str(value).strip()
+    if text.lower() == "today":
+        return now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    if text.lower() == "now":
+        return now.replace(tzinfo=None)
+    try:
+        return datetime.fromisoformat(_in_order(text, order)).replace(tzinfo=None)
+    except ValueError:
+        return None
+
+
+def _in_order(text: str, order: str) -> str:
+    # What is stored has the year first, whatever the field looks like on the screen.
+    parts = _TURNED.fullmatch(text)
+    if parts is None or order == "ymd":
+        return text
+    first, second, year, rest = parts.groups()
+    month, day = (first, second) if order == "mdy" else (second, first)
+    return f"{year}-{int(month):02d}-{int(day):02d}{rest}"
+
+
+def _datediff(values: Sequence[Value], now: datetime) -> Value:
+    unit = str(values[2])
+    order = next((str(value).lower() for value in values[3:] if str(value).lower() in _FORMATS), "ymd")
+    texts = [str(value).strip() for value in values[:2]]
+    if all(_TIME.fullmatch(text) for text in texts):
+        texts = [f"{_SOME_DAY} {text.zfill(len(text) + (text[1:2] == ':'))}" for text in texts]
+    first, second = (moment(text, now, order) for text in texts)
+    if first is None or second is None:
+        return ""
+    apart = (second - first).total_seconds() / _SECONDS.get(unit, _SECONDS["d"])
+    return apart if any(_says_true(value) for value in values[3:]) else abs(apart)
+
+
+def _says_true(value: Value) -> bool:
+    return value == 1.0 or str(value).lower() in ("true", "1")
+
+
+def _age_at_date(values: Sequence[Value], now: datetime) -> Value:
+    born, other = moment(values[0], now), moment(values[1], now)
+    if born is None or other is None:
+        return ""
+    years = other.year - born.year - ((other.month, other.day) < (born.month, born.day))
+    if len(values) < 3 or not is_true(values[2]) or str(values[2]).lower() == "false":
+        return float(years)
+    last, following = (_birthday(born, born.year + count).toordinal() for count in (years, years + 1))
+    return years + (other.toordinal() - last) / (following - last)
+
+
+def _birthday(born: datetime, year: int) -> datetime:
+    is_leap_day = (born.month, born.day) == (2, 29)
+    return born.replace(year=year, month=3, day=1) if is_leap_day and not _is_leap(year) else born.replace(year=year)
+
+
+def _is_leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+
+
+def _year(values: Sequence[Value], now: datetime) -> Value:
+    found = moment(values[0], now)
+    return "" if found is None else float(found.year)
+
+
+def _month(values: Sequence[Value], now: datetime) -> Value:
+    found = moment(values[0], now)
+    return "" if found is None else float(found.month)
+
+
+def _day(values: Sequence[Value], now: datetime) -> Value:
+    found = moment(values[0], now)
+    return "" if found is None else float(found.day)
+
+
+def _day_of_the_week(values: Sequence[Value], now: datetime) -> Value:
+    found = moment(values[0], now)
+    return "" if found is None else float(found.isoweekday())
+
+
+# As logic_functions.FUNCTIONS.
+DATE_FUNCTIONS: Mapping[str, tuple[Function, int, int | None]] = {
+    "datediff": (_datediff, 3, 5),
+    "age_at_date": (_age_at_date, 2, 3),
+    "dayoftheweek": (_day_of_the_week, 1, 1),
+    "year": (_year, 1, 1),
+    "month": (_month, 1, 1),
+    "day": (_day, 1, 1),
+}

@@ -1,0 +1,1 @@
+"""What REDCap accepts, and what follows from a change."""

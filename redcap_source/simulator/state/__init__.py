@@ -1,0 +1,1 @@
+"""What a REDCap server knows: projects, people, records, its log and clock."""

@@ -1,0 +1,1 @@
+"""Parameters, bodies and answer formats as they go over the wire."""
