@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pipelines.config.settings import ProjectConfig
 from pipelines.errors import ConfigError
 from pipelines.warehouse.folder import WarehouseFolder
-from redcap_source import Pace, RedcapClient
+from redcap_source import RateLimiter, RedcapClient
 
 # The longest answer that is taken: a chunk aims at 5 MB, and the list of ten million rows' records is some 700 MB.
 ANSWER_LIMIT = 2**30
@@ -57,12 +57,15 @@ def open_client(
             where=f"projects.yaml, servers.{server.name}.ca_bundle",
             remedy="Give the path of the PEM file, or leave the key out if the usual authorities signed the server.",
         )
+    rate_limit = RateLimiter(
+        server.requests_per_minute, server.concurrency, folder=folder.pace, name=server.url, sleep=sleep
+    )
     return RedcapClient(
         server.url,
         project.token.read(),
         project=project.name,
         ca_bundle=server.ca_bundle,
-        pace=Pace(server.requests_per_minute, server.concurrency, folder=folder.pace, name=server.url, sleep=sleep),
+        rate_limit=rate_limit,
         sleep=sleep,
         memory_limit=min(answer_limit, STRUCTURE_LIMIT),
         file_limit=answer_limit,

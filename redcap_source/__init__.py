@@ -11,21 +11,26 @@ A simulated REDCap to try it against is in `redcap_source.simulator`, which shar
 """
 
 from redcap_source import dictionary, errors, model
-from redcap_source.client import Calls, RedcapClient
+from redcap_source.client import RedcapClient
 from redcap_source.http.downloads import SavedFile
-from redcap_source.http.rate_limit import Pace
+from redcap_source.http.rate_limit import RateLimiter
 from redcap_source.http.retry import RetryPolicy
+from redcap_source.http.session import Calls
 from redcap_source.http.sinks import Received
 from redcap_source.http.timeouts import Timeouts
 from redcap_source.methods.outline import Outline
 from redcap_source.methods.writes import Imported
 from redcap_source.token import Token
 
+Pace = RateLimiter
+"""The earlier name of `RateLimiter`."""
+
 __all__ = [
     "Calls",
     "Imported",
     "Outline",
     "Pace",
+    "RateLimiter",
     "Received",
     "RedcapClient",
     "RetryPolicy",

@@ -60,6 +60,7 @@ __all__ = [
     "RedcapError",
     "Redirected",
     "RejectedCell",
+    "RequestContext",
     "RequestRefused",
     "ServerOverloaded",
     "TimedOut",
@@ -75,7 +76,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestContext:
     """What was asked, of which project on which server: the facts every error carries."""
 
     content: str = ""
@@ -91,48 +92,52 @@ class Asked:
         return f"{self.project}: {call}" if self.project else call
 
 
+Asked = RequestContext
+"""The earlier name of `RequestContext`."""
+
+
 class RedcapError(Exception):
     """The talk with REDCap failed."""
 
-    hope: ClassVar[str] = ""
+    retry_hint: ClassVar[str] = ""
     remedy: ClassVar[str] = ""
     # How often the same request is worth sending in all, whatever the policy allows; None for no opinion.
-    attempts_worth: ClassVar[int | None] = None
+    max_attempts: ClassVar[int | None] = None
 
     def __init__(
         self,
-        asked: Asked | None = None,
+        context: RequestContext | None = None,
         *,
         status: int | None = None,
         detail: str = "",
-        said: str = "",
+        message: str = "",
         server_text: str = "",
         retry_after: float | None = None,
-        untouched: bool = False,
+        not_applied: bool = False,
     ) -> None:
-        """`said` is REDCap's sentence without values, `server_text` the same with them.
+        """`message` is REDCap's sentence without values, `server_text` the same with them.
 
-        `untouched` says that the request certainly changed nothing on the server.
+        `not_applied` says that the request certainly changed nothing on the server.
         """
-        self.asked = asked or Asked()
-        self.content = self.asked.content
-        self.action = self.asked.action
-        self.project = self.asked.project
+        self.context = context or RequestContext()
+        self.content = self.context.content
+        self.action = self.context.action
+        self.project = self.context.project
         self.status = status
         self.detail = detail
-        self.said = said
+        self.message = message
         self.server_text = server_text
         self.retry_after = retry_after
-        self.untouched = untouched
+        self.not_applied = not_applied
         super().__init__(self._message())
 
     def _message(self) -> str:
         status = f" (status {self.status})" if self.status is not None else ""
         parts = [
-            f"{self.asked} failed{status}: {(self.__doc__ or '').splitlines()[0]}",
+            f"{self.context} failed{status}: {(self.__doc__ or '').splitlines()[0]}",
             self.detail,
-            f'REDCap said: "{self.said}".' if self.said else "",
-            self.hope,
+            f'REDCap said: "{self.message}".' if self.message else "",
+            self.retry_hint,
             self.remedy,
         ]
         return " ".join(part for part in parts if part)
@@ -152,13 +157,13 @@ def _remade(cls: type[RedcapError], state: dict[str, Any]) -> RedcapError:
 class Transient(RedcapError):
     """The request failed in a way that may pass."""
 
-    hope = "Trying again may help."
+    retry_hint = "Trying again may help."
 
 
 class Permanent(RedcapError):
     """The request failed in a way that will not pass by itself."""
 
-    hope = "Trying again will not help."
+    retry_hint = "Trying again will not help."
 
 
 class Unreachable(Transient):
@@ -172,7 +177,7 @@ class TimedOut(Transient):
 
     remedy = "Ask for less at a time, or allow more time."
     # Each attempt may already have cost minutes; a smaller request is worth more than a third try.
-    attempts_worth = 2
+    max_attempts = 2
 
 
 class TooSlow(Transient):
@@ -180,7 +185,7 @@ class TooSlow(Transient):
 
     remedy = "If it lasts, tell the REDCap administrators: the server or something before it is failing."
     # Each attempt costs a minute, and what drips will drip again, however little is asked for.
-    attempts_worth = 2
+    max_attempts = 2
 
 
 class ServerOverloaded(Transient):
@@ -215,17 +220,17 @@ class NotRedcap(Transient):
         "during maintenance, wait for REDCap to come back."
     )
     # A maintenance page goes in minutes or hours, a sign-on page never: two more looks are enough.
-    attempts_worth = 3
+    max_attempts = 3
 
 
 class TooLarge(Transient):
     """The request is too large for the server as it stands."""
 
-    hope = "A smaller request may succeed; the same one seldom does."
+    retry_hint = "A smaller request may succeed; the same one seldom does."
     remedy = "Ask for fewer records or fields, or send fewer rows."
-    attempts_worth = 1
+    max_attempts = 1
     # What cannot be smaller may have met the server in a bad moment.
-    attempts_worth_smallest = 3
+    max_attempts_smallest = 3
 
 
 class Banned(Permanent):
@@ -246,14 +251,14 @@ class Blocked(Permanent):
 class Redirected(Permanent):
     """The server points to another URL; redirects are not followed, because they would lose or leak the token."""
 
-    def __init__(self, asked: Asked | None = None, *, location: str = "", status: int | None = None) -> None:
+    def __init__(self, context: RequestContext | None = None, *, location: str = "", status: int | None = None) -> None:
         """`location` is where the server pointed, if that may be recommended: the same host, over https."""
         self.location = location
         elsewhere = (
             "The target is on another server or not https, and may be forged, so it is not shown. Ask the REDCap "
             "administrators for the address of the API."
         )
-        super().__init__(asked, status=status, detail=f"Use {location} as the URL." if location else elsewhere)
+        super().__init__(context, status=status, detail=f"Use {location} as the URL." if location else elsewhere)
 
 
 class WrongUrl(Permanent):
@@ -342,29 +347,29 @@ class ImportRejected(RequestRefused):
 
     def __init__(
         self,
-        asked: Asked | None = None,
+        context: RequestContext | None = None,
         *,
         status: int | None = None,
         lines: Sequence[RejectedCell] = (),
-        said: str = "",
+        message: str = "",
         server_text: str = "",
     ) -> None:
         """`lines` are empty when REDCap's message named no cells."""
         self.lines = tuple(lines)
-        super().__init__(asked, status=status, detail=_summary(self.lines), said=said, server_text=server_text)
+        super().__init__(context, status=status, detail=_summary(self.lines), message=message, server_text=server_text)
 
 
 class OutcomeUnknown(Permanent):
     """The change was sent, but no answer came: it may or may not have been saved."""
 
-    hope = "Do not send it again blindly."
+    retry_hint = "Do not send it again blindly."
     remedy = "Read the affected records first, then send only what is missing."
 
-    def __init__(self, asked: Asked | None = None, *, reason: RedcapError | None = None) -> None:
+    def __init__(self, context: RequestContext | None = None, *, reason: RedcapError | None = None) -> None:
         """`reason` is the failure that left the outcome open."""
         self.reason = reason
         detail = f"({type(reason).__name__})" if reason is not None else ""
-        super().__init__(asked, status=reason.status if reason is not None else None, detail=detail)
+        super().__init__(context, status=reason.status if reason is not None else None, detail=detail)
 
 
 def _summary(lines: Sequence[RejectedCell], most: int = 5) -> str:

@@ -90,7 +90,7 @@ def gather(
         read, readable = read_log(client, narrower, upto, folder, terms)
     begin = narrower
     # A row that is about a record nobody can name could be about any.
-    whole_log = read.unread == 0 if read is not None else not readable
+    whole_log = read.unparsed == 0 if read is not None else not readable
     ids = _by_date(client, terms.record_id_field, begin) if known and whole_log and not everything else None
     remarks = (
         None if newest is None else stale_log(answered, newest, since.offset),
@@ -111,8 +111,8 @@ def _why_everything(read: LogRead | None, readable: bool, ids: frozenset[str] | 
     """Why a load that knew since when to ask reads every record all the same; None where it does not."""
     if read is None and readable:
         return "REDCap could not deliver its log, so every record was read."
-    if read is not None and read.unread:
-        return f"{counted(read.unread, 'row')} of REDCap's log may concern any record, so every record was read."
+    if read is not None and read.unparsed:
+        return f"{counted(read.unparsed, 'row')} of REDCap's log may concern any record, so every record was read."
     return (
         None if ids is not None else "REDCap could not list what changed since the last load, so every record was read."
     )

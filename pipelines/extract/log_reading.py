@@ -18,7 +18,7 @@ from pipelines.extract.chunks import ABOUT_THE_REQUEST
 from pipelines.warehouse.database.connection import private_files, private_folder
 from redcap_source import RedcapClient, errors, model
 from redcap_source.log import changes
-from redcap_source.log.changes import Happening, RecordChange
+from redcap_source.log.changes import ChangeKind, RecordChange
 from redcap_source.log.clock import newest_call
 
 log = logging.getLogger("redcap_warehouse")
@@ -52,13 +52,13 @@ class LogRead:
     files: list[Path] = field(default_factory=list)
     newest_call: datetime | None = None
     """The wall clock by the newest row of a call over the API."""
-    unread: int = 0
+    unparsed: int = 0
     """How many rows may be about a record that nobody can name."""
     stamps: set[datetime] = field(default_factory=set)
     """Every moment that stands in the files."""
     changed: dict[str, datetime] = field(default_factory=dict, repr=False)
     """When each record that may hold other data was last changed."""
-    latest: dict[str, tuple[Happening, datetime]] = field(default_factory=dict, repr=False)
+    latest: dict[str, tuple[ChangeKind, datetime]] = field(default_factory=dict, repr=False)
     """The last that is said of each record."""
     deleted: dict[str, datetime] = field(default_factory=dict, repr=False)
     """When each record was last deleted, whatever became of it."""
@@ -68,19 +68,19 @@ class LogRead:
     def note(self, change: RecordChange) -> None:
         """Take in what a row says; the newest row comes first."""
         at = change.at or LATEST
-        self.latest.setdefault(change.record, (change.what, at))
+        self.latest.setdefault(change.record, (change.kind, at))
         if changes.changed_records((change,)):
             self.changed[change.record] = max(at, self.changed.get(change.record, at))
-        if change.what is Happening.DELETED:
+        if change.kind is ChangeKind.DELETED:
             self.deleted[change.record] = max(at, self.deleted.get(change.record, at))
-        if change.what is Happening.RENAMED:
+        if change.kind is ChangeKind.RENAMED:
             self.renamed.append(at)
 
     def add_older(self, older: LogRead) -> None:
         """Take in what the answer for an earlier range says."""
         self.files += older.files
         self.newest_call = self.newest_call or older.newest_call
-        self.unread += older.unread
+        self.unparsed += older.unparsed
         self.stamps |= older.stamps
         self.changed = older.changed | self.changed
         self.latest = older.latest | self.latest
@@ -94,7 +94,7 @@ class LogRead:
     def gone_since(self, begin: datetime) -> frozenset[str]:
         """Records of which the last that is said is that they were deleted."""
         return frozenset(
-            record for record, (what, at) in self.latest.items() if what is Happening.DELETED and at >= begin
+            record for record, (what, at) in self.latest.items() if what is ChangeKind.DELETED and at >= begin
         )
 
     def deleted_since(self, begin: datetime) -> frozenset[str]:
@@ -166,7 +166,7 @@ class _Answer:
             return
         read, terms = self.read, self._terms
         read.newest_call = read.newest_call or newest_call((row,))
-        read.unread += changes.unread((row,), record_id_field=terms.record_id_field)
+        read.unparsed += changes.unparsed((row,), record_id_field=terms.record_id_field)
         told = changes.record_changes((row,), record_id_field=terms.record_id_field, known=terms.columns)
         for change in told:
             read.note(change)
@@ -195,7 +195,7 @@ def _kept(
         "changes": [
             {
                 "record": change.record,
-                "what": change.what.value,
+                "what": change.kind.value,
                 "columns": [terms.renamed.get(name, name) for name in change.columns],
                 "instance": change.instance,
                 "event_label": change.event_label,

@@ -70,7 +70,7 @@ def lately_deleted(client: RedcapClient, record_id_field: str) -> frozenset[str]
     except (errors.Transient, errors.MissingRight, errors.RequestRefused):
         return frozenset()
     told = changes.record_changes(rows, record_id_field=record_id_field)
-    return frozenset(change.record for change in told if change.what is changes.Happening.DELETED)
+    return frozenset(change.record for change in told if change.kind is changes.ChangeKind.DELETED)
 
 
 def _without(records: Sequence[str], others: Collection[str]) -> list[str]:

@@ -201,7 +201,7 @@ class Planner:
             return
         detail = f"it lacks {', '.join(missing)}" if missing else f"nothing explains {', '.join(strange[:5])}"
         raise errors.UnexpectedAnswer(
-            errors.Asked(content="record", project=self.project.name),
+            errors.RequestContext(content="record", project=self.project.name),
             detail=f"The columns of the export do not fit the data dictionary: {detail}. Nothing was changed. "
             "If someone is editing the dictionary just now, run the load again.",
         )

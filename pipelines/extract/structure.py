@@ -80,6 +80,6 @@ def _unless_refused(call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | None:
 
 def _sane(fields: tuple[model.Field, ...], project: str) -> tuple[model.Field, ...]:
     if not fields:
-        asked = errors.Asked(content="metadata", project=project)
+        asked = errors.RequestContext(content="metadata", project=project)
         raise errors.UnexpectedAnswer(asked, detail="The data dictionary holds no field.")
     return fields

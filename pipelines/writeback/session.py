@@ -479,13 +479,13 @@ class Desk:
                 try:
                     self._deliver(known, self._still_wanted(known, cells, came), came, clears=parcel.clears)
                 except errors.ImportRejected as refusal:
-                    splitting.was_refused(refusal.lines, refusal.said or "refused without a word about the cells")
+                    splitting.was_refused(refusal.lines, refusal.message or "refused without a word about the cells")
                     self._give_up_if_hopeless(splitting)
                 except (errors.MissingRight, errors.Blocked) as refusal:
                     if not may_import(self.client):
                         raise
                     # The token may write, so the refusal is about some of what was sent.
-                    said = refusal.said or problem_class(refusal)
+                    said = refusal.message or problem_class(refusal)
                     splitting.was_refused(about_records(cells, refusal.server_text, said), said)
                     self._give_up_if_hopeless(splitting)
                 except errors.TooLarge:
@@ -539,7 +539,7 @@ class Desk:
                 )
             except (errors.OutcomeUnknown, errors.Transient) as problem:
                 if len(cells) > 1 and _is_too_large(problem):
-                    raise errors.TooLarge(problem.asked, status=problem.status) from None
+                    raise errors.TooLarge(problem.context, status=problem.status) from None
                 if attempt == TRIES:
                     raise
                 log.info("%s: the answer to an import was lost; looking at what arrived", self.project.name)

@@ -16,7 +16,7 @@ import httpcore
 import httpx
 
 from redcap_source import errors
-from redcap_source.errors import Asked, RedcapError
+from redcap_source.errors import RedcapError, RequestContext
 from redcap_source.http import certificates
 from redcap_source.http.timeouts import Lateness, Timeouts, Watch
 
@@ -126,18 +126,18 @@ class _WatchedStream(httpcore.NetworkStream):
 
 def checked_url(url: str, project: str) -> tuple[httpx.URL, bool]:
     """The URL, and whether it is this machine's own; InsecureUrl for plain http to any other."""
-    asked = Asked(project=project)
+    context = RequestContext(project=project)
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
         parsed = httpx.URL("")
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise errors.WrongUrl(asked, detail="A URL like https://redcap.example.edu/api/ is needed.")
+        raise errors.WrongUrl(context, detail="A URL like https://redcap.example.edu/api/ is needed.")
     if parsed.userinfo:
-        raise errors.WrongUrl(asked, detail="A URL with a user name or password in it is not used.")
+        raise errors.WrongUrl(context, detail="A URL with a user name or password in it is not used.")
     loopback = _is_loopback(parsed.host)
     if parsed.scheme == "http" and not loopback:
-        raise errors.InsecureUrl(asked, detail=f"The host is {parsed.host}.")
+        raise errors.InsecureUrl(context, detail=f"The host is {parsed.host}.")
     return parsed, loopback
 
 
@@ -184,41 +184,43 @@ def verification(scheme: str, ca_bundle: str | Path | None, project: str) -> ssl
         return ssl.create_default_context(cafile=str(ca_bundle))
     except OSError as error:
         reason = error.strerror or type(error).__name__
-    raise errors.BadCertificate(Asked(project=project), detail=f"The ca_bundle {ca_bundle} cannot be used: {reason}.")
+    raise errors.BadCertificate(
+        RequestContext(project=project), detail=f"The ca_bundle {ca_bundle} cannot be used: {reason}."
+    )
 
 
 # --- Failures ---
 
 
-def failure(asked: Asked, error: Exception, watch: Watch, *, answering: bool) -> RedcapError:
+def failure(context: RequestContext, error: Exception, watch: Watch, *, answering: bool) -> RedcapError:
     """Our error for one of httpx's; `answering` says that the status line had come."""
     if watch.late is not None:
-        return _given_up(asked, watch.late)
+        return _given_up(context, watch.late)
     if isinstance(error, zlib.error):
-        return errors.Truncated(asked, detail="Its compression is broken.")
+        return errors.Truncated(context, detail="Its compression is broken.")
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
-        return _not_connected(asked, error)
+        return _not_connected(context, error)
     if isinstance(error, httpx.TimeoutException):
-        return errors.TimedOut(asked)
+        return errors.TimedOut(context)
     if answering:
-        return errors.Truncated(asked, detail="The connection ended in the middle of the answer.")
+        return errors.Truncated(context, detail="The connection ended in the middle of the answer.")
     # The text of such errors can quote what was sent or received, so only their kind is told.
-    return errors.Unreachable(asked, detail=f"The connection failed before an answer came ({type(error).__name__}).")
+    return errors.Unreachable(context, detail=f"The connection failed before an answer came ({type(error).__name__}).")
 
 
-def _given_up(asked: Asked, late: Lateness) -> RedcapError:
+def _given_up(context: RequestContext, late: Lateness) -> RedcapError:
     if late is Lateness.HEAD:
-        return errors.UnexpectedAnswer(asked, detail="Its headers do not end.")
+        return errors.UnexpectedAnswer(context, detail="Its headers do not end.")
     if late is Lateness.TOTAL:
-        return errors.TimedOut(asked, detail="The answer was not complete; no part of it was kept.")
-    return errors.TooSlow(asked, detail="No part of it was kept.")
+        return errors.TimedOut(context, detail="The answer was not complete; no part of it was kept.")
+    return errors.TooSlow(context, detail="No part of it was kept.")
 
 
-def _not_connected(asked: Asked, error: httpx.HTTPError) -> RedcapError:
+def _not_connected(context: RequestContext, error: httpx.HTTPError) -> RedcapError:
     reason = " ".join(str(error).split())[:300]
-    where = f"The server is {asked.server}"
+    where = f"The server is {context.server}"
     if "CERTIFICATE_VERIFY_FAILED" in reason:
-        return errors.BadCertificate(asked, detail=f"{where}. {certificates.advice(reason)}")
+        return errors.BadCertificate(context, detail=f"{where}. {certificates.advice(reason)}")
     if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER_FAILURE" in reason:
         reason = "at this port it does not speak https"
-    return errors.Unreachable(asked, detail=f"{where}: {reason}.", untouched=True)
+    return errors.Unreachable(context, detail=f"{where}: {reason}.", not_applied=True)

@@ -10,16 +10,16 @@ from datetime import datetime
 import httpx
 
 from redcap_source import errors
-from redcap_source.errors import Asked, RedcapError
+from redcap_source.errors import RedcapError, RequestContext
 from redcap_source.http.connection import failure, redirect_target, watched
 from redcap_source.http.downloads import announced_name
 from redcap_source.http.sinks import Received, Sink
 from redcap_source.http.timeouts import Timeouts, Watch
-from redcap_source.protocol import content_encoding as encoding
-from redcap_source.protocol import parsing as reading
-from redcap_source.protocol import response_errors as verdict
-from redcap_source.protocol.completeness import Ending
+from redcap_source.protocol.completeness import CompletenessCheck
+from redcap_source.protocol.content_encoding import HalfCharacters, decoder_for, without_bom
+from redcap_source.protocol.parsing import server_date
 from redcap_source.protocol.request import JSON, Expect, Request, encoded, urlencoded
+from redcap_source.protocol.response_errors import OPENING_BYTES, Answer, error_for_status, error_in_opening
 from redcap_source.token import Token
 
 # An error is a sentence; a page that comes in its place is not needed whole.
@@ -50,16 +50,16 @@ class Wire:
 class Exchange:
     """One request and its answer on the wire."""
 
-    def __init__(self, wire: Wire, request: Request, asked: Asked, sink: Sink) -> None:
+    def __init__(self, wire: Wire, request: Request, context: RequestContext, sink: Sink) -> None:
         self._wire = wire
         self._request = request
-        self._asked = asked
+        self._context = context
         self._sink = sink
         self.watch = Watch(wire.timeouts, wire.clock)
         self.status: int | None = None
         self.size = 0
         self.server_date: datetime | None = None
-        self.halves = encoding.HalfCharacters() if request.expect in JSON else None
+        self.halves = HalfCharacters() if request.expect in JSON else None
 
     def run(self) -> Received:
         """Send, judge and pass on; raises our own errors alone.
@@ -72,7 +72,7 @@ class Exchange:
             with watched(self.watch):
                 received = self._run()
         except (httpx.HTTPError, httpx.StreamError, zlib.error) as error:
-            problem = failure(self._asked, error, self.watch, answering=self.status is not None)
+            problem = failure(self._context, error, self.watch, answering=self.status is not None)
         if problem is not None:
             raise problem
         return received
@@ -87,9 +87,9 @@ class Exchange:
         try:
             self.watch.answering()
             self.status = response.status_code
-            self.server_date = reading.server_date(response.headers)
+            self.server_date = server_date(response.headers)
             pieces = self._pieces(response)
-            problem = self._pass_on(pieces) if self.status == 200 else self._refusal(response, pieces)
+            problem = self._pass_on(pieces) if self.status == 200 else self._error_for_status(response, pieces)
             if problem is not None:
                 raise problem
             return self._received(_lower(response.headers))
@@ -130,56 +130,58 @@ class Exchange:
             # A transport made for tests hands over a body that is read and decoded already.
             yield response.content
             return
-        decoder = encoding.decoder(response.headers.get("content-encoding", ""))
+        decoder = decoder_for(response.headers.get("content-encoding", ""))
         if decoder is None:
-            raise errors.UnexpectedAnswer(self._asked, detail="It is compressed in a way nobody asked for.")
+            raise errors.UnexpectedAnswer(self._context, detail="It is compressed in a way nobody asked for.")
         came = 0
         for data in response.iter_raw():
             came += len(data)
             if came > 2 * self.size + _EMPTY_BYTES:
-                raise errors.UnexpectedAnswer(self._asked, status=self.status, detail="Its compression holds nothing.")
+                raise errors.UnexpectedAnswer(
+                    self._context, status=self.status, detail="Its compression holds nothing."
+                )
             for piece in decoder.pieces(data):
                 self.size += len(piece)
                 yield piece
         if not decoder.is_whole():
-            raise errors.Truncated(self._asked, status=self.status, detail=f"{self.size} bytes came.")
+            raise errors.Truncated(self._context, status=self.status, detail=f"{self.size} bytes came.")
 
-    def _refusal(self, response: httpx.Response, pieces: Iterator[bytes]) -> RedcapError:
+    def _error_for_status(self, response: httpx.Response, pieces: Iterator[bytes]) -> RedcapError:
         body = bytearray()
         for piece in pieces:
             body += piece
             if len(body) >= _ERROR_BYTES:
                 break
-        said = self._wire.token.masked(bytes(body[:_ERROR_BYTES]))
+        body_text = self._wire.token.masked(bytes(body[:_ERROR_BYTES]))
         headers = _lower(response.headers)
         location = self._wire.token.masked(redirect_target(self._wire.url, response).encode()).decode()
         at = self.server_date or self._wire.now()
-        answer = verdict.Answer(response.status_code, headers, said, at, location)
-        return verdict.refusal(self._request, self._asked, answer)
+        answer = Answer(response.status_code, headers, body_text, at, location)
+        return error_for_status(self._request, self._context, answer)
 
     def _pass_on(self, pieces: Iterator[bytes]) -> RedcapError | None:
         """Judge the opening before anything of it is written, pass the rest on, judge the ending."""
-        ending = Ending(self._request, self._asked)
+        completeness = CompletenessCheck(self._request, self._context)
         opening, whole = bytearray(), True
         for piece in pieces:
             opening += piece
-            if len(opening) >= verdict.OPENING_BYTES:
+            if len(opening) >= OPENING_BYTES:
                 whole = False
                 break
         # A stored file keeps its mark; before any other answer none belongs, and no reader after us expects one.
-        head = bytes(opening) if self._request.expect is Expect.BYTES else encoding.without_bom(bytes(opening))
+        head = bytes(opening) if self._request.expect is Expect.BYTES else without_bom(bytes(opening))
         masked = self._wire.token.masked(head)
-        if problem := verdict.opening_problem(self._request, self._asked, masked, whole):
+        if problem := error_in_opening(self._request, self._context, masked, whole):
             return problem
-        self._write(head, ending)
+        self._write(head, completeness)
         for piece in pieces:
-            self._write(piece, ending)
+            self._write(piece, completeness)
         if self.halves is not None:
             self._sink.write(self.halves.rest())
-        return ending.problem()
+        return completeness.error()
 
-    def _write(self, data: bytes, ending: Ending) -> None:
-        ending.see(data)
+    def _write(self, data: bytes, completeness: CompletenessCheck) -> None:
+        completeness.feed(data)
         self._sink.write(data if self.halves is None else self.halves.piece(data))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from redcap_source import errors
-from redcap_source.errors import Asked
+from redcap_source.errors import RequestContext
 from redcap_source.http.sinks import MEMORY_LIMIT, too_long
 
 _BLANKS = " \t\r\n"
@@ -23,17 +23,17 @@ class JsonRows:
     def __init__(
         self,
         take: Callable[[Mapping[str, Any]], object],
-        asked: Asked,
+        context: RequestContext,
         limit: int = MEMORY_LIMIT,
         *,
         longest: int | None = None,
     ) -> None:
-        """`asked` is what errors name; `limit` is the longest body in bytes, `longest` the longest object in it.
+        """`context` is what errors name; `limit` is the longest body in bytes, `longest` the longest object in it.
 
         Without `longest` an object may be as long as the body.
         """
         self._take = take
-        self._asked = asked
+        self._context = context
         self._limit, self._size = limit, 0
         self._longest = limit if longest is None else longest
         self._decoder = json.JSONDecoder()
@@ -48,7 +48,7 @@ class JsonRows:
         """Take the next piece of the body; AnswerTooLong beyond the limit."""
         self._size += len(data)
         if self._size > self._limit:
-            raise too_long(self._asked, self._limit)
+            raise too_long(self._context, self._limit)
         try:
             piece = self._utf8.decode(data)
         except UnicodeDecodeError:
@@ -59,15 +59,15 @@ class JsonRows:
             if self._waiting >= self._worth_trying or self._waiting > self._longest:
                 self._read()
                 if self._waiting > self._longest:
-                    raise too_long(self._asked, self._longest)
+                    raise too_long(self._context, self._longest)
             return
-        raise errors.UnexpectedAnswer(self._asked, status=200, detail=problem)
+        raise errors.UnexpectedAnswer(self._context, status=200, detail=problem)
 
     def finish(self) -> None:
         """The body is over: Truncated unless the list was closed and nothing followed."""
         left = self._read()
         if not self._closed or left.strip(_BLANKS):
-            raise errors.Truncated(self._asked, status=200, detail="The list was not closed.")
+            raise errors.Truncated(self._context, status=200, detail="The list was not closed.")
 
     def discard(self) -> None:
         """Drop what is waiting; rows already taken are the taker's to forget."""
@@ -95,13 +95,13 @@ class JsonRows:
 
     def _bracket(self, character: str) -> None:
         if not self._opened and character != "[":
-            raise errors.UnexpectedAnswer(self._asked, status=200, detail="Expected a JSON list.")
+            raise errors.UnexpectedAnswer(self._context, status=200, detail="Expected a JSON list.")
         self._opened, self._closed = True, character == "]"
 
     def _object(self, text: str, at: int) -> tuple[Mapping[str, Any], int | None]:
         """The object that begins here and where it ends; no end while it is incomplete."""
         if text[at] != "{":
-            raise errors.UnexpectedAnswer(self._asked, status=200, detail="Expected a list of objects.")
+            raise errors.UnexpectedAnswer(self._context, status=200, detail="Expected a list of objects.")
         try:
             return self._decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:
@@ -114,7 +114,7 @@ class JsonRows:
             incomplete, problem = False, "Its JSON is nested too deeply."
         if incomplete:
             return {}, None
-        raise errors.UnexpectedAnswer(self._asked, status=200, detail=problem)
+        raise errors.UnexpectedAnswer(self._context, status=200, detail=problem)
 
 
 def _is_incomplete(error: json.JSONDecodeError, text: str) -> bool:

@@ -17,14 +17,14 @@ def _is_not_ours(record: logging.LogRecord) -> bool:
     return not _talking.get()
 
 
-def hush_http_loggers() -> None:
+def install_log_filter() -> None:
     """Install the filter; calling again changes nothing."""
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_is_not_ours)
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
+def suppress_http_logs() -> Iterator[None]:
     """The block's HTTP traffic is not logged by the libraries beneath."""
     token = _talking.set(True)
     try:

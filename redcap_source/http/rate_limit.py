@@ -33,7 +33,7 @@ def reserve(next_free: float, now: float, interval: float, burst: int) -> tuple[
     return wait, scheduled + interval
 
 
-class Pace:
+class RateLimiter:
     """At most `requests_per_minute`, and `concurrency` at a time; None for no limit.
 
     With a `folder` the pace holds across processes: all that give the same folder and name share it, and the wall
@@ -117,19 +117,19 @@ class Pace:
             self._sleep(_LOOK_AGAIN)
 
 
-_default_paces: dict[str, Pace] = {}
+_default_limiters: dict[str, RateLimiter] = {}
 _default_lock = threading.Lock()
 
 
-def default_pace(server: str) -> Pace:
+def default_rate_limiter(server: str) -> RateLimiter:
     """The pace all clients of this process share for a server when none was given."""
     with _default_lock:
-        return _default_paces.setdefault(server, Pace())
+        return _default_limiters.setdefault(server, RateLimiter())
 
 
-def unlimited_pace() -> Pace:
+def unlimited_rate_limiter() -> RateLimiter:
     """No limit at all: for a simulated REDCap on this machine."""
-    return Pace(requests_per_minute=None, concurrency=None)
+    return RateLimiter(requests_per_minute=None, concurrency=None)
 
 
 def _private(folder: Path) -> Path:

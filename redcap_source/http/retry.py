@@ -47,7 +47,7 @@ def wait_before_retry(error: BaseException, attempt: int, policy: RetryPolicy, c
 
 
 def _attempts(error: RedcapError, policy: RetryPolicy) -> int:
-    worth = error.attempts_worth
-    if isinstance(error, TooLarge) and error.asked.smallest:
-        worth = error.attempts_worth_smallest
+    worth = error.max_attempts
+    if isinstance(error, TooLarge) and error.context.smallest:
+        worth = error.max_attempts_smallest
     return policy.attempts if worth is None else min(policy.attempts, worth)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from redcap_source import errors
-from redcap_source.errors import Asked
+from redcap_source.errors import RequestContext
 
 # The longest body that is taken into memory, and the longest that is written to a file, unless told otherwise.
 MEMORY_LIMIT = 512 * 2**20
@@ -60,10 +60,10 @@ class Sink(Protocol):
 class MemorySink:
     """Holds a body in memory, up to a limit."""
 
-    def __init__(self, limit: int, asked: Asked) -> None:
-        """`limit` in bytes; `asked` is what the error names."""
+    def __init__(self, limit: int, context: RequestContext) -> None:
+        """`limit` in bytes; `context` is what the error names."""
         self._limit = limit
-        self._asked = asked
+        self._context = context
         self._body = bytearray()
 
     @property
@@ -74,7 +74,7 @@ class MemorySink:
     def write(self, data: bytes) -> None:
         """Take the next piece; AnswerTooLong beyond the limit."""
         if len(self._body) + len(data) > self._limit:
-            raise too_long(self._asked, self._limit)
+            raise too_long(self._context, self._limit)
         self._body += data
 
     def finish(self) -> None:
@@ -85,9 +85,9 @@ class MemorySink:
         self._body.clear()
 
 
-def too_long(asked: Asked, limit: int) -> errors.AnswerTooLong:
+def too_long(context: RequestContext, limit: int) -> errors.AnswerTooLong:
     """The error for a body of more than so many bytes."""
-    return errors.AnswerTooLong(asked, status=200, detail=f"The limit is {limit:,} bytes.")
+    return errors.AnswerTooLong(context, status=200, detail=f"The limit is {limit:,} bytes.")
 
 
 class FileSink:
@@ -97,13 +97,13 @@ class FileSink:
     lives there needs room as well.
     """
 
-    def __init__(self, path: Path, asked: Asked, limit: int, *, free: Callable[[Path], int] = _free) -> None:
+    def __init__(self, path: Path, context: RequestContext, limit: int, *, free: Callable[[Path], int] = _free) -> None:
         """An existing file is replaced from the first byte on; a symbolic link is refused.
 
-        `limit` in bytes; `asked` is what errors name; `free` tells how many bytes a folder's disk has left.
+        `limit` in bytes; `context` is what errors name; `free` tells how many bytes a folder's disk has left.
         """
         self._path = path
-        self._asked, self._limit = asked, limit
+        self._context, self._limit = context, limit
         self._free, self._floor = free, free(path.parent) // 10
         self._size, self._look_at = 0, _LOOK_EVERY
         self._hash = hashlib.sha256()
@@ -120,7 +120,7 @@ class FileSink:
         """Write the next piece; AnswerTooLong beyond the limit, or where the disk runs short."""
         self._size += len(data)
         if self._size > self._limit:
-            raise too_long(self._asked, self._limit)
+            raise too_long(self._context, self._limit)
         if self._size > self._look_at:
             self._look()
         self._hash.update(data)
@@ -131,7 +131,7 @@ class FileSink:
         left = self._free(self._path.parent)
         if left < self._floor:
             came = f"{self._size:,} bytes were received, and the disk has {left:,} bytes left."
-            raise errors.AnswerTooLong(self._asked, status=200, detail=came)
+            raise errors.AnswerTooLong(self._context, status=200, detail=came)
 
     def finish(self) -> None:
         """Close the file; it is whole."""

@@ -20,7 +20,7 @@ from redcap_source.log.clock import stamp_of
 from redcap_source.model import LogRow
 
 
-class Happening(StrEnum):
+class ChangeKind(StrEnum):
     """What a row of the log says about a record."""
 
     # Entered, imported, calculated, answered in a survey, wiped in part; also whatever we do not know the words of.
@@ -38,7 +38,7 @@ class Happening(StrEnum):
     SNAPSHOT = "snapshot"
 
 
-_DATA_STAY = frozenset({Happening.LOCKED, Happening.SNAPSHOT})
+_DATA_STAY = frozenset({ChangeKind.LOCKED, ChangeKind.SNAPSHOT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class RecordChange:
     at: datetime | None
     username: str
     record: str = field(repr=False)
-    what: Happening
+    kind: ChangeKind
     columns: tuple[str, ...] = ()
     columns_cut: bool = False
     instance: int | None = None
@@ -81,16 +81,16 @@ def changed_records(changes: Iterable[RecordChange]) -> frozenset[str]:
 
     Of a renamed record this is the new id only.
     """
-    return frozenset(change.record for change in changes if change.what not in _DATA_STAY)
+    return frozenset(change.record for change in changes if change.kind not in _DATA_STAY)
 
 
-def unread(entries: Iterable[LogRow], *, record_id_field: str) -> int:
+def unparsed(entries: Iterable[LogRow], *, record_id_field: str) -> int:
     """How many rows may be about a record that cannot be told: more than none calls for a full pass.
 
     That happens with servers that leave the record's column out and word their log in another language, and with
     data rows that name nobody.
     """
-    return sum(_is_unread(entry, record_id_field) for entry in entries)
+    return sum(_is_unparsed(entry, record_id_field) for entry in entries)
 
 
 def is_understood(entry: LogRow) -> bool:
@@ -109,25 +109,25 @@ class _Rule:
     """
 
     words: re.Pattern[str]
-    what: Happening | None
+    kind: ChangeKind | None
     renames: bool = False
 
 
-def _rule(words: str, what: Happening | None, *, renames: bool = False) -> _Rule:
-    return _Rule(re.compile(rf"(?:{words})(?!\w)", re.IGNORECASE), what, renames)
+def _rule(words: str, kind: ChangeKind | None, *, renames: bool = False) -> _Rule:
+    return _Rule(re.compile(rf"(?:{words})(?!\w)", re.IGNORECASE), kind, renames)
 
 
 # Both wordings: `Update record 5` since REDCap 12, `Updated Record 5` before. The first match counts.
 _RULES = (
-    _rule(r"deleted?\s+(?:record|response)", Happening.DELETED),
-    _rule(r"updated?\s+record", Happening.SAVED, renames=True),
-    _rule(r"(?:create|update|edit)e?d?\s+(?:record|response)", Happening.SAVED),
-    _rule(r"(?:upload|delete|edit|update)e?d?\s+(?:document|file)", Happening.SAVED),
-    _rule(r"randomized?\s+record", Happening.RANDOMIZED),
-    _rule(r"(?:lock/unlock|lock(?:ed)?|unlock(?:ed)?)\s+record", Happening.LOCKED),
-    _rule(r"(?:negated?\s+)?e-signature", Happening.LOCKED),
-    _rule(r"saved?\s+pdf\s+snapshot", Happening.SNAPSHOT),
-    _rule(r"e-consent\s+certification", Happening.SNAPSHOT),
+    _rule(r"deleted?\s+(?:record|response)", ChangeKind.DELETED),
+    _rule(r"updated?\s+record", ChangeKind.SAVED, renames=True),
+    _rule(r"(?:create|update|edit)e?d?\s+(?:record|response)", ChangeKind.SAVED),
+    _rule(r"(?:upload|delete|edit|update)e?d?\s+(?:document|file)", ChangeKind.SAVED),
+    _rule(r"randomized?\s+record", ChangeKind.RANDOMIZED),
+    _rule(r"(?:lock/unlock|lock(?:ed)?|unlock(?:ed)?)\s+record", ChangeKind.LOCKED),
+    _rule(r"(?:negated?\s+)?e-signature", ChangeKind.LOCKED),
+    _rule(r"saved?\s+pdf\s+snapshot", ChangeKind.SNAPSHOT),
+    _rule(r"e-consent\s+certification", ChangeKind.SNAPSHOT),
     _rule(r"data\s+export", None),
     _rule(r"download(?:ed)?", None),
     _rule(r"manage/design", None),
@@ -135,7 +135,7 @@ _RULES = (
     _rule(r"(?:add|create|edit|update|rename|delete|copy|copie|assign|remove)e?d?\s+(?:user|role)", None),
 )
 # Words of another language, of a module, of a version to come.
-_UNKNOWN = _rule("", Happening.SAVED)
+_UNKNOWN = _rule("", ChangeKind.SAVED)
 
 
 def _rule_for(action: str) -> _Rule | None:
@@ -153,8 +153,8 @@ def _changes_of(entry: LogRow, record_id_field: str, known: frozenset[str] | Non
     action, details = _action(entry), (entry.details or "").strip()
     rule = _rule_for(action) or _UNKNOWN
     columns = columns_in(details)
-    what = _what_details_say(rule, details, columns, record_id_field)
-    if what is None:
+    kind = _kind_in_details(rule, details, columns, record_id_field)
+    if kind is None:
         return
     subject = _after_words(action, rule)
     ids = _named(entry) or ([] if rule is _UNKNOWN else _ids_in(subject, details, record_id_field))
@@ -164,7 +164,7 @@ def _changes_of(entry: LogRow, record_id_field: str, known: frozenset[str] | Non
             at=stamp_of(entry.timestamp),
             username=entry.username or "",
             record=record,
-            what=what,
+            kind=kind,
             columns=tuple(column for column in columns if known is None or column in known),
             columns_cut=_is_cut(details),
             instance=instance,
@@ -174,7 +174,7 @@ def _changes_of(entry: LogRow, record_id_field: str, known: frozenset[str] | Non
         )
 
 
-def _is_unread(entry: LogRow, record_id_field: str) -> bool:
+def _is_unparsed(entry: LogRow, record_id_field: str) -> bool:
     if _named(entry):
         return False
     action = _action(entry)
@@ -182,22 +182,22 @@ def _is_unread(entry: LogRow, record_id_field: str) -> bool:
     if rule is None:
         # Where the column exists, its being blank says that the row is about no record.
         return entry.record is None and bool(action)
-    if rule.what is None or rule.what in _DATA_STAY:
+    if rule.kind is None or rule.kind in _DATA_STAY:
         return False
     return not _ids_in(_after_words(action, rule), (entry.details or "").strip(), record_id_field)
 
 
-def _what_details_say(rule: _Rule, details: str, columns: tuple[str, ...], record_id_field: str) -> Happening | None:
+def _kind_in_details(rule: _Rule, details: str, columns: tuple[str, ...], record_id_field: str) -> ChangeKind | None:
     _, fields = _without_instance(details)
-    if rule.what is Happening.SNAPSHOT and columns:
+    if rule.kind is ChangeKind.SNAPSHOT and columns:
         # A snapshot can be written into a file field of the record.
-        return Happening.SAVED
-    if rule.what is Happening.SAVED and _GROUP.match(fields):
-        return Happening.GROUP
+        return ChangeKind.SAVED
+    if rule.kind is ChangeKind.SAVED and _GROUP.match(fields):
+        return ChangeKind.GROUP
     # Creating rows may name nothing but the id as well, so the words matter, too.
     if rule.renames and columns == (record_id_field,) and fields.endswith("'"):
-        return Happening.RENAMED
-    return rule.what
+        return ChangeKind.RENAMED
+    return rule.kind
 
 
 # --- Which record ---------------------------------------------------------------------------------------------

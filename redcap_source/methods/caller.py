@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from redcap_source import errors, model
-from redcap_source.errors import Asked
+from redcap_source.errors import RequestContext
 from redcap_source.http.sinks import FileSink, MemorySink, Received, Sink
 from redcap_source.protocol import parsing as reading
 from redcap_source.protocol.request import Request
 
-Item = TypeVar("Item", bound=model.Bound)
+Item = TypeVar("Item", bound=model.ApiRow)
 S = TypeVar("S", bound=Sink)
 
 
-class Sender(ABC):
+class Caller(ABC):
     """Sends requests and receives bodies as values, text or files."""
 
     project: str
@@ -31,23 +31,23 @@ class Sender(ABC):
         """Send the request, as often as the policy allows; each attempt's body goes to a sink of its own."""
 
     @abstractmethod
-    def _asked(self, request: Request) -> Asked:
+    def _context(self, request: Request) -> RequestContext:
         """What errors about this request name."""
 
     def _body(self, request: Request) -> bytes:
-        asked = self._asked(request)
-        return self._receive(request, lambda: MemorySink(self._memory_limit, asked))[1].body
+        context = self._context(request)
+        return self._receive(request, lambda: MemorySink(self._memory_limit, context))[1].body
 
     def _line(self, request: Request) -> str:
-        return reading.text_of(self._body(request), self._asked(request)).strip()
+        return reading.text_of(self._body(request), self._context(request)).strip()
 
     def _to_file(self, request: Request, path: Path) -> Received:
-        asked = self._asked(request)
-        return self._receive(request, lambda: FileSink(Path(path), asked, self._file_limit))[0]
+        context = self._context(request)
+        return self._receive(request, lambda: FileSink(Path(path), context, self._file_limit))[0]
 
     def _items(self, kind: type[Item], request: Request) -> tuple[Item, ...]:
-        asked = self._asked(request)
-        return tuple(bound(kind, row, asked) for row in reading.rows_of(self._body(request), asked))
+        context = self._context(request)
+        return tuple(parse_row(kind, row, context) for row in reading.rows_of(self._body(request), context))
 
     def _items_or_none(self, kind: type[Item], request: Request) -> tuple[Item, ...]:
         """Rows, or none where REDCap says in so many words that this project has no such thing."""
@@ -57,10 +57,10 @@ class Sender(ABC):
             return ()
 
 
-def bound(kind: type[Item], row: Mapping[str, Any], asked: Asked) -> Item:
+def parse_row(kind: type[Item], row: Mapping[str, Any], context: RequestContext) -> Item:
     """The value of a row; UnexpectedAnswer where the row lacks what names it."""
     try:
         return kind.from_row(row)
     except model.MissingKeyError as error:
         detail = str(error)
-    raise errors.UnexpectedAnswer(asked, status=200, detail=detail)
+    raise errors.UnexpectedAnswer(context, status=200, detail=detail)

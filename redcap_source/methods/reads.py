@@ -13,7 +13,7 @@ from redcap_source.http import downloads as files
 from redcap_source.http.downloads import SavedFile
 from redcap_source.http.json_stream import JsonRows
 from redcap_source.http.sinks import Received
-from redcap_source.methods.caller import Sender, bound
+from redcap_source.methods.caller import Caller, parse_row
 from redcap_source.methods.options import (
     Moment,
     RecordFormat,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from redcap_source.frames.typed_frames import TypedRecords
 
 
-class Reads(Sender):
+class Reads(Caller):
     """REDCap's reading methods.
 
     Answers are values of model.py, text, or pandas DataFrames of text. Failures are exceptions of errors.py.
@@ -48,13 +48,13 @@ class Reads(Sender):
         request = Request("version", expect=Expect.LINE)
         line = self._line(request)
         if not line[:1].isdigit():
-            raise errors.UnexpectedAnswer(self._asked(request), detail="A version was due.", server_text=line[:200])
+            raise errors.UnexpectedAnswer(self._context(request), detail="A version was due.", server_text=line[:200])
         return line
 
     def project_info(self) -> model.ProjectInfo:
         """The project's settings."""
         request = Request("project", expect=Expect.OBJECT)
-        row = reading.json_of(self._body(request), self._asked(request))
+        row = reading.json_of(self._body(request), self._context(request))
         return model.ProjectInfo.from_row(row)
 
     def data_dictionary(self, fields: Sequence[str] = (), forms: Sequence[str] = ()) -> tuple[model.Field, ...]:
@@ -160,11 +160,11 @@ class Reads(Sender):
         self, request: Request, open_taker: Callable[[], Callable[[model.LogRow], object]], limit: int
     ) -> Received:
         """The log's rows to what takes them; the answer may have `limit` bytes, a row what memory may hold."""
-        asked = self._asked(request)
+        context = self._context(request)
 
         def open_sink() -> JsonRows:
             take, longest = open_taker(), self._memory_limit
-            return JsonRows(lambda row: take(bound(model.LogRow, row, asked)), asked, limit, longest=longest)
+            return JsonRows(lambda row: take(parse_row(model.LogRow, row, context)), context, limit, longest=longest)
 
         return self._receive(request, open_sink)[0]
 
@@ -177,17 +177,17 @@ class Reads(Sender):
         """
         parameters = record_parameters({**options, "fields": [record_id_field]}) | {"type": "flat"}
         request = Request("record", parameters=parameters)
-        asked = self._asked(request)
+        context = self._context(request)
         ids: dict[str, None] = {}
 
         def take(row: Mapping[str, Any]) -> None:
             if record_id_field not in row:
-                raise errors.UnexpectedAnswer(asked, detail=f"A row came without {record_id_field}.")
+                raise errors.UnexpectedAnswer(context, detail=f"A row came without {record_id_field}.")
             ids[model.text(row[record_id_field])] = None
 
         def open_sink() -> JsonRows:
             ids.clear()
-            return JsonRows(take, asked, self._memory_limit)
+            return JsonRows(take, context, self._memory_limit)
 
         self._receive(request, open_sink)
         return list(ids)
@@ -359,15 +359,15 @@ class Reads(Sender):
 
     def _frame(self, content: str, parameters: dict[str, Parameter], expect: Expect, delimiter: str) -> "pd.DataFrame":
         request = Request(content, parameters=parameters, format="csv", expect=expect)
-        asked = self._asked(request)
-        text = reading.text_of(self._body(request), asked)
+        context = self._context(request)
+        text = reading.text_of(self._body(request), context)
         if not text.strip():
             # An empty CSV cannot be told from a failure; an empty JSON list can.
             self._body(Request(content, parameters=parameters))
         try:
             return frames.frame_of_csv(text, "\t" if delimiter == "tab" else delimiter)
         except frames.MalformedTableError as error:
-            problem = errors.UnexpectedAnswer(asked, status=200, detail=str(error))
+            problem = errors.UnexpectedAnswer(context, status=200, detail=str(error))
         raise problem
 
     def _download(self, request: Request, folder: Path) -> SavedFile:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from redcap_source import errors, model
-from redcap_source.methods.caller import Sender
+from redcap_source.methods.caller import Caller
 from redcap_source.methods.options import RecordFormat, RecordType, as_list
 from redcap_source.protocol import parsing as reading
 from redcap_source.protocol.import_data import Rows, data_text, settings_text
@@ -38,7 +38,7 @@ class Imported:
     accepted: bool | None = None
 
 
-class Writes(Sender):
+class Writes(Caller):
     """REDCap's changing methods; their rights and project status are REDCap's to check."""
 
     # --- Records ---
@@ -79,7 +79,7 @@ class Writes(Sender):
         request = Request("record", "", parameters, format=format, expect=expect, repeatable=False)
         result = self._changed(request, lambda body: _import_result(body, return_content, background))
         if 0 in (result.count, None if result.ids is None else len(result.ids)) or result.accepted is False:
-            raise errors.NothingImported(self._asked(request), status=200)
+            raise errors.NothingImported(self._context(request), status=200)
         return result
 
     def delete_records(
@@ -272,15 +272,15 @@ class Writes(Sender):
         return self._count(Request(content, "delete", parameters, expect=Expect.JSON, repeatable=False))
 
     def _count(self, request: Request) -> int:
-        return self._changed(request, lambda body: reading.count_of(body, self._asked(request)))
+        return self._changed(request, lambda body: reading.count_of(body, self._context(request)))
 
     def _changed(self, request: Request, read: Callable[[bytes], Result]) -> Result:
         """What a change answers with; an answer that cannot be read leaves the outcome open."""
-        body, asked = self._body(request), self._asked(request)
+        body, context = self._body(request), self._context(request)
         try:
             return read(body)
         except (errors.UnexpectedAnswer, ValueError, TypeError, KeyError, IndexError, RecursionError):
-            unknown = errors.OutcomeUnknown(asked, reason=errors.UnexpectedAnswer(asked, status=200))
+            unknown = errors.OutcomeUnknown(context, reason=errors.UnexpectedAnswer(context, status=200))
         raise unknown
 
     def _done(

@@ -19,7 +19,7 @@ from redcap_source.model.project import FormEvent as FormEvent
 from redcap_source.model.project import Instrument as Instrument
 from redcap_source.model.project import ProjectInfo as ProjectInfo
 from redcap_source.model.project import RepeatingForm as RepeatingForm
-from redcap_source.model.rows import Bound as Bound
+from redcap_source.model.rows import ApiRow as ApiRow
 from redcap_source.model.rows import MissingKeyError as MissingKeyError
 from redcap_source.model.rows import Row as Row
 from redcap_source.model.rows import flag as flag
@@ -35,4 +35,6 @@ from redcap_source.model.users import DataAccessGroupAssignment as DataAccessGro
 from redcap_source.model.users import RoleAssignment as RoleAssignment
 from redcap_source.model.users import User as User
 from redcap_source.model.users import UserRole as UserRole
-from redcap_source.model.users import WithRights as WithRights
+
+Bound = ApiRow
+"""The earlier name of `ApiRow`."""

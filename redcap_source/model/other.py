@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from redcap_source.model.rows import Bound, Row, from_key, rest, whole
+from redcap_source.model.rows import ApiRow, Row, from_key, rest, whole
 
 
 @dataclass(frozen=True, slots=True)
-class LogRow(Bound):
+class LogRow(ApiRow):
     """A row of the project's log. The time is the server's own, in whole minutes; there is no id.
 
     `details` quotes values and `action` and `record` name the participant, so they stay out of the repr.
@@ -22,7 +22,7 @@ class LogRow(Bound):
 
 
 @dataclass(frozen=True, slots=True)
-class Participant(Bound):
+class Participant(ApiRow):
     """A row of a survey's participant list; nothing of it is in the repr, and its link opens the survey.
 
     `response_status` is 0 for none, 1 for partial, 2 for complete.
@@ -41,7 +41,7 @@ class Participant(Bound):
 
 
 @dataclass(frozen=True, slots=True)
-class RepositoryItem(Bound):
+class RepositoryItem(ApiRow):
     """A file (with a `doc_id`) or a folder (with a `folder_id`) of the file repository."""
 
     folder_id: int | None = from_key(whole)
@@ -53,7 +53,7 @@ class RepositoryItem(Bound):
 
 
 @dataclass(frozen=True, slots=True)
-class Randomization(Bound):
+class Randomization(ApiRow):
     """What a record was randomized to; `target_field_alt` is `*` where it is concealed."""
 
     randomization_id: int | None = from_key(whole)

@@ -9,11 +9,11 @@ What a field means is dictionary.py's business.
 from dataclasses import dataclass
 from typing import Self
 
-from redcap_source.model.rows import Bound, MissingKeyError, Row, flag, from_key, rest, text, whole
+from redcap_source.model.rows import ApiRow, MissingKeyError, Row, flag, from_key, rest, text, whole
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectInfo(Bound):
+class ProjectInfo(ApiRow):
     """The project's settings (`content=project`). There is no time zone among them, nor anywhere in the API."""
 
     project_id: int | None = from_key(whole)
@@ -47,7 +47,7 @@ class ProjectInfo(Bound):
 
 
 @dataclass(frozen=True, slots=True)
-class Field(Bound):
+class Field(ApiRow):
     """One row of the data dictionary, under REDCap's own column names. `<instrument>_complete` is never listed."""
 
     field_name: str = from_key(required=True)
@@ -114,7 +114,7 @@ _IN_DICTIONARY = frozenset(DICTIONARY_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
-class ExportFieldName(Bound):
+class ExportFieldName(ApiRow):
     """A column of a record export and the field it comes from; one for each option of a checkbox."""
 
     original_field_name: str = from_key(required=True)
@@ -124,7 +124,7 @@ class ExportFieldName(Bound):
 
 
 @dataclass(frozen=True, slots=True)
-class Instrument(Bound):
+class Instrument(ApiRow):
     """An instrument (REDCap's API calls it form, too)."""
 
     instrument_name: str = from_key(required=True)
@@ -133,7 +133,7 @@ class Instrument(Bound):
 
 
 @dataclass(frozen=True, slots=True)
-class Arm(Bound):
+class Arm(ApiRow):
     """An arm of a longitudinal project; REDCap leaves out arms without events."""
 
     arm_num: int = from_key(whole, required=True)
@@ -142,7 +142,7 @@ class Arm(Bound):
 
 
 @dataclass(frozen=True, slots=True)
-class Event(Bound):
+class Event(ApiRow):
     """An event. Its unique name changes when its label is edited, so `event_id` tells an event through time."""
 
     unique_event_name: str = from_key(required=True)
@@ -157,7 +157,7 @@ class Event(Bound):
 
 
 @dataclass(frozen=True, slots=True)
-class FormEvent(Bound):
+class FormEvent(ApiRow):
     """An instrument designated for an event."""
 
     unique_event_name: str = from_key(required=True)
@@ -167,7 +167,7 @@ class FormEvent(Bound):
 
 
 @dataclass(frozen=True, slots=True)
-class RepeatingForm(Bound):
+class RepeatingForm(ApiRow):
     """A repeating instrument, or with a blank `form_name` an event that repeats as a whole.
 
     `event_name` is the unique event name; None in classic projects.

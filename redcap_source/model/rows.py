@@ -82,17 +82,17 @@ def rest() -> Any:
 
 
 @cache
-def _cells(bound: Any) -> tuple[tuple[str, tuple[str, ...], Callable[[Any], Any], bool], ...]:
+def _cells(row_class: Any) -> tuple[tuple[str, tuple[str, ...], Callable[[Any], Any], bool], ...]:
     """The cells a row is bound by: name, keys, how it is read, whether it must be there. A dictionary has thousands."""
     return tuple(
         (column.name, (column.name, *column.metadata["keys"]), column.metadata["read"], column.metadata["required"])
-        for column in dataclasses.fields(bound)
+        for column in dataclasses.fields(row_class)
         if column.name not in ("extra", "rights")
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class ApiRow:
     """Binds a row to the fields of a dataclass by key name."""
 
     @classmethod

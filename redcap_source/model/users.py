@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from redcap_source.model.rows import Bound, Row, from_key, number_or_text, per_form, rest, whole
+from redcap_source.model.rows import ApiRow, Row, from_key, number_or_text, per_form, rest, whole
 
 # Keys of the user and role exports that are levels of rights, in every version on record (REDCap API, Users).
 RIGHTS = (
@@ -45,7 +45,7 @@ RIGHTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class WithRights(Bound):
+class _WithRights(ApiRow):
     """Whoever holds rights: they differ by version, so they are a mapping and not attributes."""
 
     @classmethod
@@ -55,7 +55,7 @@ class WithRights(Bound):
 
 
 @dataclass(frozen=True, slots=True)
-class User(WithRights):
+class User(_WithRights):
     """A user of the project. `rights` holds the levels the server sent, by REDCap's names.
 
     `forms` and `forms_export` are levels by instrument; before about 11 there is one `data_export` right instead.
@@ -77,7 +77,7 @@ class User(WithRights):
 
 
 @dataclass(frozen=True, slots=True)
-class UserRole(WithRights):
+class UserRole(_WithRights):
     """A user role; `unique_role_name` is `U-` and ten characters."""
 
     unique_role_name: str = from_key(required=True)
@@ -89,7 +89,7 @@ class UserRole(WithRights):
 
 
 @dataclass(frozen=True, slots=True)
-class RoleAssignment(Bound):
+class RoleAssignment(ApiRow):
     """A user's role; blank for a user without one."""
 
     username: str = from_key(required=True)
@@ -99,7 +99,7 @@ class RoleAssignment(Bound):
 
 
 @dataclass(frozen=True, slots=True)
-class DataAccessGroup(Bound):
+class DataAccessGroup(ApiRow):
     """A data access group; records carry its unique name."""
 
     unique_group_name: str = from_key(required=True)
@@ -109,7 +109,7 @@ class DataAccessGroup(Bound):
 
 
 @dataclass(frozen=True, slots=True)
-class DataAccessGroupAssignment(Bound):
+class DataAccessGroupAssignment(ApiRow):
     """A user's data access group; blank for a user outside all groups, who sees every record."""
 
     username: str = from_key(required=True)

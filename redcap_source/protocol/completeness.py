@@ -8,7 +8,7 @@ import json
 import re
 
 from redcap_source import errors
-from redcap_source.errors import Asked, RedcapError
+from redcap_source.errors import RedcapError, RequestContext
 from redcap_source.protocol.request import JSON, Expect, Request
 
 _TAIL_BYTES = 2048
@@ -23,20 +23,20 @@ _VERSION = re.compile(rb"\d+\.\d+\.\d")
 OUT_OF_MEMORY = re.compile(rb"REDCap ran out of server memory|Allowed memory size of \d+ bytes exhausted", re.I)
 
 
-class Ending:
+class CompletenessCheck:
     """Watches a body go by, and says at its end whether it is whole."""
 
-    def __init__(self, request: Request, asked: Asked) -> None:
-        """`asked` is what the error names."""
+    def __init__(self, request: Request, context: RequestContext) -> None:
+        """`context` is what the error names."""
         self.size = 0
         self._request = request
-        self._asked = asked
+        self._context = context
         self._tail = b""
         self._quotes = 0
         self._backslash = b""
         self._root = b""
 
-    def see(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> None:
         """Take note of the next piece."""
         if not self.size and (root := _ROOT.match(data)):
             self._root = root[1]
@@ -54,28 +54,28 @@ class Ending:
         plain = data[: len(data) - odd].replace(b"\\\\", b"")
         return plain.count(b'"') - plain.count(b'\\"')
 
-    def problem(self) -> RedcapError | None:
+    def error(self) -> RedcapError | None:
         """What is wrong with the whole; None if it is complete as far as its format can tell."""
         expect, end = self._request.expect, self._tail.rstrip()
         if self._request.content == "version":
-            return self._problem_of_version(end)
+            return self._error_in_version(end)
         if expect in (Expect.NOTHING, Expect.BYTES, Expect.LINE) or not end:
             return None
         if OUT_OF_MEMORY.search(self._tail[-400:]):
-            return errors.TooLarge(self._asked, status=200)
+            return errors.TooLarge(self._context, status=200)
         if self._is_whole(expect, end):
             return None
         if expect in JSON and self.size <= _TAIL_BYTES and _is_json(end):
             # A list of anything but objects; what is JSON as it stands was not cut, and asking again will not help.
-            return errors.UnexpectedAnswer(self._asked, status=200, detail="Expected a list of objects.")
-        return errors.Truncated(self._asked, status=200, detail=f"{self.size} bytes came.")
+            return errors.UnexpectedAnswer(self._context, status=200, detail="Expected a list of objects.")
+        return errors.Truncated(self._context, status=200, detail=f"{self.size} bytes came.")
 
-    def _problem_of_version(self, end: bytes) -> RedcapError | None:
+    def _error_in_version(self, end: bytes) -> RedcapError | None:
         # It says where it ends by having three numbers; what is no version at all is not judged here.
         if not end:
-            return errors.EmptyAnswer(self._asked, status=200)
+            return errors.EmptyAnswer(self._context, status=200)
         if end[:1].isdigit() and not _VERSION.match(end):
-            return errors.Truncated(self._asked, status=200, detail="Only the beginning of a version came.")
+            return errors.Truncated(self._context, status=200, detail="Only the beginning of a version came.")
         return None
 
     def _is_whole(self, expect: Expect, end: bytes) -> bool:

@@ -53,7 +53,7 @@ class Gzip:
         return self._member.eof or not self._begun
 
 
-def decoder(content_encoding: str) -> Plain | Gzip | None:
+def decoder_for(content_encoding: str) -> Plain | Gzip | None:
     """The decoder of a Content-Encoding header; None for one that was not asked for."""
     name = content_encoding.strip().lower()
     if name in ("", "identity"):

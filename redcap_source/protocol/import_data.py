@@ -11,12 +11,12 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from redcap_source.model import Bound
+from redcap_source.model import ApiRow
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Rows: TypeAlias = "str | pd.DataFrame | Iterable[Mapping[str, Any] | Bound]"
+Rows: TypeAlias = "str | pd.DataFrame | Iterable[Mapping[str, Any] | ApiRow]"
 
 
 def data_text(rows: Any) -> str:
@@ -35,8 +35,8 @@ def settings_text(settings: Mapping[str, Any]) -> str:
     return json.dumps(_row(settings), ensure_ascii=False)
 
 
-def _row(row: Mapping[str, Any] | Bound) -> dict[str, Any]:
-    pairs = row.as_row().items() if isinstance(row, Bound) else row.items()
+def _row(row: Mapping[str, Any] | ApiRow) -> dict[str, Any]:
+    pairs = row.as_row().items() if isinstance(row, ApiRow) else row.items()
     return {str(name): cell_text(str(name), value) for name, value in pairs if not _is_missing(value)}
 
 

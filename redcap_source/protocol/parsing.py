@@ -10,22 +10,22 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from redcap_source import errors
-from redcap_source.errors import Asked
+from redcap_source.errors import RequestContext
 from redcap_source.protocol.content_encoding import without_bom
 
 
-def text_of(body: bytes, asked: Asked) -> str:
+def text_of(body: bytes, context: RequestContext) -> str:
     """The body as text, line ends as REDCap sent them; UnexpectedAnswer where it is not UTF-8."""
     try:
         return without_bom(body).decode("utf-8")
     except UnicodeDecodeError as error:
         at = error.start
-    raise errors.UnexpectedAnswer(asked, status=200, detail=f"It is not UTF-8 at byte {at}.")
+    raise errors.UnexpectedAnswer(context, status=200, detail=f"It is not UTF-8 at byte {at}.")
 
 
-def json_of(body: bytes, asked: Asked) -> Any:
+def json_of(body: bytes, context: RequestContext) -> Any:
     """The body as JSON; UnexpectedAnswer where it is none, too deep, or holds a number no machine can read."""
-    text = text_of(body, asked)
+    text = text_of(body, context)
     try:
         return json.loads(text)
     except ValueError:
@@ -33,27 +33,27 @@ def json_of(body: bytes, asked: Asked) -> Any:
     except RecursionError:
         problem = "Its JSON is nested too deeply."
     # Raised out here so that the decoder's error, which holds the whole body, is not chained.
-    raise errors.UnexpectedAnswer(asked, status=200, detail=problem, server_text=_sample(body))
+    raise errors.UnexpectedAnswer(context, status=200, detail=problem, server_text=_sample(body))
 
 
-def rows_of(body: bytes, asked: Asked) -> list[Mapping[str, Any]]:
+def rows_of(body: bytes, context: RequestContext) -> list[Mapping[str, Any]]:
     """The body as a JSON list of objects."""
-    rows = json_of(body, asked)
+    rows = json_of(body, context)
     if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
         return rows
-    raise errors.UnexpectedAnswer(asked, status=200, detail="Expected a list of objects.", server_text=_sample(body))
+    raise errors.UnexpectedAnswer(context, status=200, detail="Expected a list of objects.", server_text=_sample(body))
 
 
-def count_of(body: bytes, asked: Asked) -> int:
+def count_of(body: bytes, context: RequestContext) -> int:
     """The number a change answers with: bare, quoted, or as `{"count": n}`."""
-    value = json_of(body, asked)
+    value = json_of(body, context)
     if isinstance(value, dict) and set(value) == {"count"}:
         value = value["count"]
     try:
         return int(value)
     except (TypeError, ValueError):
         problem = "Expected a number."
-    raise errors.UnexpectedAnswer(asked, status=200, detail=problem, server_text=_sample(body))
+    raise errors.UnexpectedAnswer(context, status=200, detail=problem, server_text=_sample(body))
 
 
 def _sample(body: bytes, most: int = 200) -> str:

@@ -21,7 +21,7 @@ _FIELDS_FOLLOW = re.compile(r"following fields", re.I)
 _LIST_FOLLOWS = re.compile(r"(?:exist|exists|are|is|records?)\s*:\s*\S", re.I)
 
 
-def without_values(text: str, request: Request, most: int = 400) -> str:
+def redact(text: str, request: Request, most: int = 400) -> str:
     """REDCap's sentence with every quoted or listed word hidden that could be a participant's."""
     line = " ".join(text.split())
     if request.content in _SPEAKS_OF_RECORDS:

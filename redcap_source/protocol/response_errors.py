@@ -16,10 +16,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from redcap_source import errors
-from redcap_source.errors import Asked, RedcapError
+from redcap_source.errors import RedcapError, RequestContext
 from redcap_source.protocol.completeness import OUT_OF_MEMORY
 from redcap_source.protocol.content_encoding import without_bom
-from redcap_source.protocol.redaction import without_values
+from redcap_source.protocol.redaction import redact
 from redcap_source.protocol.request import Expect, Request
 
 # As much of a body is looked at before any of it is passed on.
@@ -55,47 +55,47 @@ _XML_ERROR = re.compile(rb"(?:<\?xml[^>]*\?>\s*)?<hash>\s*<error>", re.I)
 _TITLE = re.compile(rb"<title[^>]*>\s*(.{1,200}?)\s*</title>", re.I | re.S)
 
 
-def refusal(request: Request, asked: Asked, answer: Answer) -> RedcapError:
+def error_for_status(request: Request, context: RequestContext, answer: Answer) -> RedcapError:
     """The error an answer with a status other than 200 stands for."""
     status, body = answer.status, answer.body
     if OUT_OF_MEMORY.search(body):
-        return errors.TooLarge(asked, status=status)
+        return errors.TooLarge(context, status=status)
     if 300 <= status < 400:
-        return errors.Redirected(asked, status=status, location=answer.location)
+        return errors.Redirected(context, status=status, location=answer.location)
     if status in (401, 403, 404, 405, 501) and _BAN.search(body):
-        return errors.Banned(asked, status=status)
+        return errors.Banned(context, status=status)
     if status == 413:
-        return errors.TooLarge(asked, status=status, untouched=True)
+        return errors.TooLarge(context, status=status, not_applied=True)
     if status in (408, 429) or (status >= 500 and status != 501):
         kind = errors.RateLimited if status == 429 else errors.ServerOverloaded
         text = envelope_text(body) or ""
         wait = retry_after(answer.headers.get("retry-after", ""), answer.at)
         return kind(
-            asked,
+            context,
             status=status,
             detail=f"The server asks to wait {math.ceil(wait):,} s before the next request." if wait else "",
-            said=without_values(text, request),
+            message=redact(text, request),
             server_text=text,
             retry_after=wait,
-            untouched=status == 429,
+            not_applied=status == 429,
         )
     if status in (404, 405, 411, 501):
-        return errors.WrongUrl(asked, status=status)
-    return _refused_by_redcap(request, asked, answer)
+        return errors.WrongUrl(context, status=status)
+    return _refused_by_redcap(request, context, answer)
 
 
-def _refused_by_redcap(request: Request, asked: Asked, answer: Answer) -> RedcapError:
+def _refused_by_redcap(request: Request, context: RequestContext, answer: Answer) -> RedcapError:
     status = answer.status
     text = envelope_text(answer.body)
     if text is None:
         if status == 401:
-            return errors.TokenRefused(asked, status=status)
+            return errors.TokenRefused(context, status=status)
         if "data" in request.parameters and not answer.body.strip():
             # PHP drops what exceeds post_max_size, and REDCap then refuses an import it never saw, without a word.
-            return errors.TooLarge(asked, status=status, untouched=True)
+            return errors.TooLarge(context, status=status, not_applied=True)
         kind = errors.Blocked if status == 403 else errors.UnexpectedAnswer
-        return kind(asked, status=status, detail=_page_title(answer.body))
-    return _error_of_text(request, asked, status, text)
+        return kind(context, status=status, detail=_page_title(answer.body))
+    return _error_of_text(request, context, status, text)
 
 
 _ABOUT_THE_TOKEN = re.compile(r"permissions? to use the API|invalid token|token is (?:not valid|invalid)", re.I)
@@ -104,27 +104,29 @@ _CLASSIC = re.compile(r"cannot export (?:arms|events|form/event mappings?)\b.*\b
 _NOTHING_REPEATS = re.compile(r"does not contain any repeating", re.I)
 
 
-def _error_of_text(request: Request, asked: Asked, status: int, text: str) -> RedcapError:
-    said = without_values(text, request)
-    about: dict[str, Any] = {"status": status, "said": said, "server_text": text}
+def _error_of_text(request: Request, context: RequestContext, status: int, text: str) -> RedcapError:
+    message = redact(text, request)
+    about: dict[str, Any] = {"status": status, "message": message, "server_text": text}
     if OUT_OF_MEMORY.search(text.encode()):
-        return errors.TooLarge(asked, status=status)
+        return errors.TooLarge(context, status=status)
     if status == 401 or _ABOUT_THE_TOKEN.search(text):
-        return errors.TokenRefused(asked, **about)
+        return errors.TokenRefused(context, **about)
     if status == 403 or _ABOUT_A_RIGHT.search(text):
-        return errors.MissingRight(asked, **about)
+        return errors.MissingRight(context, **about)
     if _CLASSIC.search(text):
-        return errors.NotForClassicProjects(asked, **about)
+        return errors.NotForClassicProjects(context, **about)
     if _NOTHING_REPEATS.search(text):
-        return errors.NothingConfigured(asked, **about)
+        return errors.NothingConfigured(context, **about)
     if request.content == "record" and "data" in request.parameters:
         lines = rejected_cells(text)
         # The lines quote the values; their summary in the error is all that may be said.
-        return errors.ImportRejected(asked, status=status, lines=lines, said="" if lines else said, server_text=text)
-    return errors.RequestRefused(asked, **about)
+        return errors.ImportRejected(
+            context, status=status, lines=lines, message="" if lines else message, server_text=text
+        )
+    return errors.RequestRefused(context, **about)
 
 
-def opening_problem(request: Request, asked: Asked, opening: bytes, whole: bool) -> RedcapError | None:
+def error_in_opening(request: Request, context: RequestContext, opening: bytes, whole: bool) -> RedcapError | None:
     """What is wrong with an answer of status 200, judged by its first bytes; None if it may be read on.
 
     `whole` says that the opening is all there is.
@@ -132,14 +134,14 @@ def opening_problem(request: Request, asked: Asked, opening: bytes, whole: bool)
     expect = request.expect
     start = without_bom(opening).lstrip()
     if expect is Expect.BYTES:
-        return _page_in_place_of_bytes(asked, start)
+        return _page_in_place_of_bytes(context, start)
     if not start:
-        return errors.EmptyAnswer(asked, status=200) if expect not in _MAY_BE_EMPTY and whole else None
-    if problem := _foreign(request, asked, start):
+        return errors.EmptyAnswer(context, status=200) if expect not in _MAY_BE_EMPTY and whole else None
+    if problem := _foreign(request, context, start):
         return problem
     if (text := _envelope_with_200(start, expect, whole)) is not None:
-        return _error_of_text(request, asked, 200, text)
-    return _wrong_shape(request, asked, start)
+        return _error_of_text(request, context, 200, text)
+    return _wrong_shape(request, context, start)
 
 
 _MAY_BE_EMPTY = {Expect.CSV, Expect.RECORDS_CSV, Expect.LINE, Expect.NOTHING}
@@ -147,23 +149,23 @@ _STARTS = {Expect.ROWS: b"[", Expect.OBJECT: b"{", Expect.JSON: b'[{"0123456789-
 _STARTS[Expect.PDF] = b"%"
 
 
-def _foreign(request: Request, asked: Asked, start: bytes) -> RedcapError | None:
+def _foreign(request: Request, context: RequestContext, start: bytes) -> RedcapError | None:
     """A web page, a PHP message or a database failure where data should begin."""
     expect = request.expect
     if OUT_OF_MEMORY.search(start) and not start.startswith((b"[", b'"')):
-        return errors.TooLarge(asked, status=200)
+        return errors.TooLarge(context, status=200)
     if _PHP_NOISE.match(start):
         return errors.UnexpectedAnswer(
-            asked, status=200, detail="A PHP message precedes the answer.", server_text=_sample(start)
+            context, status=200, detail="A PHP message precedes the answer.", server_text=_sample(start)
         )
     markup = start.startswith(b"<") and expect in _NEVER_MARKUP and not _XML_ERROR.match(start)
     page = _HTML.match(start) is not None or markup
     if page or _is_prose(start, request):
         if _BAN.search(start):
-            return errors.Banned(asked, status=200)
+            return errors.Banned(context, status=200)
         if _DATABASE_DOWN.search(start):
-            return errors.NotRedcap(asked, status=200, detail="REDCap cannot reach its database.")
-    return errors.NotRedcap(asked, status=200, detail=_page_title(start)) if page else None
+            return errors.NotRedcap(context, status=200, detail="REDCap cannot reach its database.")
+    return errors.NotRedcap(context, status=200, detail=_page_title(start)) if page else None
 
 
 _NEVER_MARKUP = {Expect.ROWS, Expect.OBJECT, Expect.JSON, Expect.LINE, Expect.NOTHING, Expect.PDF}
@@ -178,12 +180,12 @@ def _is_prose(start: bytes, request: Request) -> bool:
     return request.parameters.get("rawOrLabelHeaders") != "label" and b" " in start.splitlines()[0]
 
 
-def _page_in_place_of_bytes(asked: Asked, start: bytes) -> RedcapError | None:
+def _page_in_place_of_bytes(context: RequestContext, start: bytes) -> RedcapError | None:
     """A file may rightly be a web page, so only what no stored file can be is refused: a ban or a dead database."""
     if _HTML.match(start) and _BAN.search(start):
-        return errors.Banned(asked, status=200)
+        return errors.Banned(context, status=200)
     if _DATABASE_DOWN.search(start[:200]):
-        return errors.NotRedcap(asked, status=200, detail="REDCap cannot reach its database.")
+        return errors.NotRedcap(context, status=200, detail="REDCap cannot reach its database.")
     return None
 
 
@@ -197,7 +199,7 @@ def _envelope_with_200(start: bytes, expect: Expect, whole: bool) -> str | None:
     return envelope_text(start) if whole and start.startswith((b"{", b"ERROR:")) else None
 
 
-def _wrong_shape(request: Request, asked: Asked, start: bytes) -> RedcapError | None:
+def _wrong_shape(request: Request, context: RequestContext, start: bytes) -> RedcapError | None:
     expect = request.expect
     good = _STARTS.get(expect)
     if good is None and not (expect is Expect.RECORDS_CSV and _is_prose(start, request)):
@@ -207,9 +209,9 @@ def _wrong_shape(request: Request, asked: Asked, start: bytes) -> RedcapError | 
             return None
         # Seen here and not at the end, where a list of anything else looks like one that was cut inside a row.
         return errors.UnexpectedAnswer(
-            asked, status=200, detail="Expected a list of objects.", server_text=_sample(start)
+            context, status=200, detail="Expected a list of objects.", server_text=_sample(start)
         )
-    return errors.UnexpectedAnswer(asked, status=200, detail=f"Expected {expect.value}.", server_text=_sample(start))
+    return errors.UnexpectedAnswer(context, status=200, detail=f"Expected {expect.value}.", server_text=_sample(start))
 
 
 _ROWS_GO_ON = (b"{", b"]", b"")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from redcap_source import RedcapClient, Token
 from redcap_source.log import changes
-from redcap_source.log.changes import Happening, RecordChange
+from redcap_source.log.changes import ChangeKind, RecordChange
 from redcap_source.model import LogRow
 from redcap_source.simulator import Behaviour, Simulator, make_study
 
@@ -34,45 +34,45 @@ def ids(*entries) -> set[str]:
 @pytest.mark.parametrize(
     ("action", "details", "what"),
     [
-        ("Create record (API) 7", "record_id = '7', age = '5'", Happening.SAVED),
-        ("Create record 7", "record_id = '7'", Happening.SAVED),
-        ("Update record 7", "age = ''", Happening.SAVED),
-        ("Update record (import)(Auto calculation) 7", "bmi = '22'", Happening.SAVED),
-        ("UPDATE RECORD (api) (AUTO CALCULATION) 7", "bmi = '22'", Happening.SAVED),
-        ("Update Response 7", "mood = '2'", Happening.SAVED),
-        ("Create Response [7]", "mood = '2'", Happening.SAVED),
-        ("Created Record 7", "record_id = '7'", Happening.SAVED),
-        ("Updated Record (API) 7", "age = '6'", Happening.SAVED),
-        ("Uploaded Document 7", "scan = '12'", Happening.SAVED),
-        ("Deleted Document 7", "scan = ''", Happening.SAVED),
-        ("Delete record 7", "record_id = '7'", Happening.DELETED),
-        ("Deleted Record (API) 7", "record_id = '7'", Happening.DELETED),
-        ("Update record 7", "record_id = '7'", Happening.RENAMED),
-        ("Update record (API) 7", "record_id = '7'", Happening.RENAMED),
-        ("Update record 7", "record_id = '7', age = '5'", Happening.SAVED),
-        ("Update record 7", "record_id = '7', cb(1) = checked", Happening.SAVED),
+        ("Create record (API) 7", "record_id = '7', age = '5'", ChangeKind.SAVED),
+        ("Create record 7", "record_id = '7'", ChangeKind.SAVED),
+        ("Update record 7", "age = ''", ChangeKind.SAVED),
+        ("Update record (import)(Auto calculation) 7", "bmi = '22'", ChangeKind.SAVED),
+        ("UPDATE RECORD (api) (AUTO CALCULATION) 7", "bmi = '22'", ChangeKind.SAVED),
+        ("Update Response 7", "mood = '2'", ChangeKind.SAVED),
+        ("Create Response [7]", "mood = '2'", ChangeKind.SAVED),
+        ("Created Record 7", "record_id = '7'", ChangeKind.SAVED),
+        ("Updated Record (API) 7", "age = '6'", ChangeKind.SAVED),
+        ("Uploaded Document 7", "scan = '12'", ChangeKind.SAVED),
+        ("Deleted Document 7", "scan = ''", ChangeKind.SAVED),
+        ("Delete record 7", "record_id = '7'", ChangeKind.DELETED),
+        ("Deleted Record (API) 7", "record_id = '7'", ChangeKind.DELETED),
+        ("Update record 7", "record_id = '7'", ChangeKind.RENAMED),
+        ("Update record (API) 7", "record_id = '7'", ChangeKind.RENAMED),
+        ("Update record 7", "record_id = '7', age = '5'", ChangeKind.SAVED),
+        ("Update record 7", "record_id = '7', cb(1) = checked", ChangeKind.SAVED),
         (
             "Update record (import) 7",
             "Assign record to Data Access Group (redcap_data_access_group = 'north')",
-            Happening.GROUP,
+            ChangeKind.GROUP,
         ),
         (
             "Update record 7",
             "Remove record from Data Access Group (redcap_data_access_group = '')",
-            Happening.GROUP,
+            ChangeKind.GROUP,
         ),
         (
             "Update record 7",
             "note = 'Assign record to Data Access Group (redcap_data_access_group = '",
-            Happening.SAVED,
+            ChangeKind.SAVED,
         ),
-        ("Randomize Record 7", "Randomize record", Happening.RANDOMIZED),
+        ("Randomize Record 7", "Randomize record", ChangeKind.RANDOMIZED),
     ],
 )
 def test_what_happened_to_a_record_with_and_without_the_records_column(action, details, what):
     for record in ("7", "", None):
         [change] = [change for change in read(row(action, details, record)) if change.record == "7"]
-        assert change.what is what
+        assert change.kind is what
         assert changes.changed_records([change]) == {"7"}
         assert changes.is_understood(row(action))
 
@@ -80,15 +80,15 @@ def test_what_happened_to_a_record_with_and_without_the_records_column(action, d
 @pytest.mark.parametrize(
     ("action", "details", "what"),
     [
-        ("Lock/Unlock Record 7", "Action: Lock instrument Record: 7 Form: Visit", Happening.LOCKED),
-        ("E-signature 7", "Action: Save e-signature Record: 7", Happening.LOCKED),
-        ("Save PDF Snapshot 7", "Save PDF snapshot to the file repository", Happening.SNAPSHOT),
-        ("e-Consent Certification 7", "a certification", Happening.SNAPSHOT),
+        ("Lock/Unlock Record 7", "Action: Lock instrument Record: 7 Form: Visit", ChangeKind.LOCKED),
+        ("E-signature 7", "Action: Save e-signature Record: 7", ChangeKind.LOCKED),
+        ("Save PDF Snapshot 7", "Save PDF snapshot to the file repository", ChangeKind.SNAPSHOT),
+        ("e-Consent Certification 7", "a certification", ChangeKind.SNAPSHOT),
     ],
 )
 def test_rows_about_a_record_that_leave_its_data_alone(action, details, what):
     [change] = read(row(action, details, "7"))
-    assert (change.record, change.what) == ("7", what)
+    assert (change.record, change.kind) == ("7", what)
     assert ids(row(action, details, "7")) == set()
 
 
@@ -119,20 +119,20 @@ def test_a_snapshot_written_into_a_field_is_data():
 def test_rows_that_change_no_record_even_if_they_name_one(action):
     for record in ("7", "", None):
         assert read(row(action, "record_id = '7'", record)) == ()
-        assert changes.unread([row(action, "", record)], record_id_field="record_id") == 0
+        assert changes.unparsed([row(action, "", record)], record_id_field="record_id") == 0
     assert changes.is_understood(row(action))
 
 
 def test_unknown_words_about_a_record_count_as_a_change():
     entry = row("Datensatz aktualisieren 7", "age = '5'", "7")
     assert not changes.is_understood(entry)
-    assert [change.what for change in read(entry)] == [Happening.SAVED]
+    assert [change.kind for change in read(entry)] == [ChangeKind.SAVED]
     assert ids(entry) == {"7"}
 
 
 def test_rows_that_cannot_be_read_are_counted():
     def count(entry):
-        return changes.unread([entry], record_id_field="record_id")
+        return changes.unparsed([entry], record_id_field="record_id")
 
     assert count(row("Datensatz aktualisieren 7", "age = '5'", None)) == 1
     assert count(row("Datensatz aktualisieren 7", "age = '5'", "7")) == 0
@@ -291,7 +291,7 @@ def test_every_log_can_be_read(action, details, record, at):
     entry = row(action, details, record, at=at)
     for change in read(entry):
         assert change.record
-    changes.unread([entry], record_id_field="record_id")
+    changes.unparsed([entry], record_id_field="record_id")
 
 
 # --- Against the simulator ------------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ def test_the_log_of_a_server_names_exactly_the_records_that_changed(study):
     fields = client.data_dictionary()
     id_field = fields[0].field_name
     begin = simulator.clock.local()[:16]
-    edited, gone, renamed, moved, locked, untouched = client.record_ids(id_field)
+    edited, gone, renamed, moved, locked, not_applied = client.record_ids(id_field)
     text = next(f for f in fields[1:] if f.field_type == "text" and not f.text_validation_type_or_show_slider_number)
     project.save(edited, {text.field_name: "it's (new), age = 'x'"})
     project.rename(renamed, "Ann (2)")
@@ -323,23 +323,23 @@ def test_the_log_of_a_server_names_exactly_the_records_that_changed(study):
     entries = client.log(begin=begin)
     found = changes.record_changes(entries, record_id_field=id_field)
     assert {
-        (edited, Happening.SAVED),
-        (gone, Happening.DELETED),
-        ("Ann (2)", Happening.RENAMED),
-        (moved, Happening.GROUP),
-        (locked, Happening.LOCKED),
-    } <= {(change.record, change.what) for change in found}
+        (edited, ChangeKind.SAVED),
+        (gone, ChangeKind.DELETED),
+        ("Ann (2)", ChangeKind.RENAMED),
+        (moved, ChangeKind.GROUP),
+        (locked, ChangeKind.LOCKED),
+    } <= {(change.record, change.kind) for change in found}
     assert any(text.field_name in change.columns for change in found)
     changed = changes.changed_records(found)
     assert {edited, gone, "Ann (2)", moved} <= changed
-    assert not {locked, untouched} & changed
+    assert not {locked, not_applied} & changed
     if entries[0].record is not None:
         assert changed == {edited, gone, "Ann (2)", moved}
-        assert {change.event_label for change in found if change.what is Happening.SAVED} == {
+        assert {change.event_label for change in found if change.kind is ChangeKind.SAVED} == {
             project.project.event_label(project.project.events_in_order()[0])
         }
     assert all(changes.is_understood(entry) for entry in entries)
-    assert changes.unread(entries, record_id_field=id_field) == 0
+    assert changes.unparsed(entries, record_id_field=id_field) == 0
 
 
 # --- What real servers have logged ----------------------------------------------------------------------------
@@ -355,7 +355,7 @@ def test_a_log_of_reading_only_yields_no_record(recorded):
     entries = logged(recorded / "redcapsync-test-redcapr-simple" / "log.csv")
     assert len(entries) == 2_601
     assert read(*entries) == ()
-    assert changes.unread(entries, record_id_field="record_id") == 0
+    assert changes.unparsed(entries, record_id_field="record_id") == 0
 
 
 @pytest.mark.recorded

@@ -121,7 +121,7 @@ def test_nothing_listens():
     with client, pytest.raises(errors.Unreachable, match=r"127\.0\.0\.1:9") as caught:
         client.version()
     assert caught.value.__context__ is None
-    assert caught.value.untouched
+    assert caught.value.not_applied
 
 
 @pytest.mark.parametrize(

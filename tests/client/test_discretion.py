@@ -1,6 +1,6 @@
 import pytest
 
-from redcap_source.protocol.redaction import without_values
+from redcap_source.protocol.redaction import redact
 from redcap_source.protocol.request import Request
 
 
@@ -33,13 +33,13 @@ from redcap_source.protocol.request import Request
     ],
 )
 def test_what_is_repeated_of_a_sentence(parameters, text, said):
-    assert without_values(text, Request("record", parameters=parameters)) == said
+    assert redact(text, Request("record", parameters=parameters)) == said
 
 
 def test_sentences_about_the_design_are_repeated_whole():
     text = 'The form named "demographics" is incorrect for the user role "U-1"'
-    assert without_values(text, Request("userRole", parameters={"data": "[]"})) == text
+    assert redact(text, Request("userRole", parameters={"data": "[]"})) == text
 
 
 def test_long_sentences_are_cut():
-    assert without_values("x" * 1000, Request("metadata")) == "x" * 400 + "…"
+    assert redact("x" * 1000, Request("metadata")) == "x" * 400 + "…"

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 
 from redcap_source import RedcapClient, RetryPolicy, Token, errors, model
 from redcap_source.dictionary import ValueKind, checkbox_column, parse_choices
-from redcap_source.errors import Asked
+from redcap_source.errors import RequestContext
 from redcap_source.frames.typed_values import value_of
 from redcap_source.http import downloads as files
 from redcap_source.http.json_stream import JsonRows
 from redcap_source.methods.reads import Reads
 from redcap_source.methods.writes import Writes
 from redcap_source.protocol.parsing import rows_of
-from redcap_source.protocol.redaction import without_values
+from redcap_source.protocol.redaction import redact
 from redcap_source.protocol.request import Request
 from redcap_source.protocol.response_errors import rejected_cells
 
@@ -249,14 +249,14 @@ def _csv_line(row):
 def test_rows_read_in_pieces_are_the_rows_read_at_once(value, sizes, ascii_only):
     body = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "replace")
     read = []
-    sink = JsonRows(read.append, Asked())
+    sink = JsonRows(read.append, RequestContext())
     at, turn = 0, 0
     while at < len(body):
         size = sizes[turn % len(sizes)]
         sink.write(body[at : at + size])
         at, turn = at + size, turn + 1
     sink.finish()
-    assert json.dumps(read) == json.dumps(rows_of(body, Asked()))
+    assert json.dumps(read) == json.dumps(rows_of(body, RequestContext()))
 
 
 @fuzz
@@ -289,7 +289,7 @@ def test_a_download_lands_in_its_folder_whatever_it_is_called(name, body):
 )
 def test_a_sentence_never_repeats_a_record_that_was_asked_for(value, quote):
     request = Request("record", parameters={"records": [value]})
-    said = without_values(f"The record {quote}{value}{quote} does not exist. Not {value}, either", request)
+    said = redact(f"The record {quote}{value}{quote} does not exist. Not {value}, either", request)
     assert value not in said or value in "The record '…' does not exist. Not …, either"
 
 

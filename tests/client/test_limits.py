@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from redcap_source import Timeouts, errors
-from redcap_source.errors import Asked
+from redcap_source.errors import RequestContext
 from redcap_source.http.json_stream import JsonRows
 from redcap_source.http.sinks import FileSink
 from redcap_source.http.timeouts import Lateness, Watch
@@ -213,7 +213,7 @@ def test_compression_in_layers_or_of_another_kind_is_refused(serve, layers):
 
 def test_a_file_leaves_room_on_its_disk(tmp_path):
     left = iter([1_000_000_000, 400_000_000, 99_999_999])
-    sink = FileSink(tmp_path / "records.csv", Asked("record"), 10**12, free=lambda folder: next(left))
+    sink = FileSink(tmp_path / "records.csv", RequestContext("record"), 10**12, free=lambda folder: next(left))
     megabytes = b"x" * 2**25
     sink.write(megabytes)
     sink.write(megabytes)
@@ -224,7 +224,7 @@ def test_a_file_leaves_room_on_its_disk(tmp_path):
 
 
 def test_a_list_read_in_pieces_has_a_limit_too():
-    sink = JsonRows(lambda row: None, Asked("log"), 1_000)
+    sink = JsonRows(lambda row: None, RequestContext("log"), 1_000)
     sink.write(b"[" + b" " * 999)
     with pytest.raises(errors.AnswerTooLong):
         sink.write(b" ")

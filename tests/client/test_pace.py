@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from redcap_source.http.rate_limit import Pace, default_pace, reserve, unlimited_pace
+from redcap_source.http.rate_limit import RateLimiter, default_rate_limiter, reserve, unlimited_rate_limiter
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ class Clock:
 def test_requests_keep_to_the_rate(tmp_path, across_processes):
     clock = Clock()
     folder = tmp_path / "pace" if across_processes else None
-    pace = Pace(60, 2, burst=5, folder=folder, clock=clock, sleep=clock.sleep)
+    pace = RateLimiter(60, 2, burst=5, folder=folder, clock=clock, sleep=clock.sleep)
     for _ in range(65):
         with pace.turn():
             pass
@@ -46,8 +46,8 @@ def test_requests_keep_to_the_rate(tmp_path, across_processes):
 
 def test_two_paces_of_one_folder_and_name_share_the_rate(tmp_path):
     clock = Clock()
-    paces = [Pace(60, 1, burst=0, folder=tmp_path, name="a", clock=clock, sleep=clock.sleep) for _ in range(2)]
-    other = Pace(60, 1, burst=0, folder=tmp_path, name="b", clock=clock, sleep=clock.sleep)
+    paces = [RateLimiter(60, 1, burst=0, folder=tmp_path, name="a", clock=clock, sleep=clock.sleep) for _ in range(2)]
+    other = RateLimiter(60, 1, burst=0, folder=tmp_path, name="b", clock=clock, sleep=clock.sleep)
     for _ in range(5):
         for pace in paces:
             with pace.turn():
@@ -58,7 +58,7 @@ def test_two_paces_of_one_folder_and_name_share_the_rate(tmp_path):
 
 
 def test_no_more_than_so_many_at_once():
-    pace, inside, most = Pace(None, 2), [0], [0]
+    pace, inside, most = RateLimiter(None, 2), [0], [0]
     lock = threading.Lock()
 
     def work():
@@ -79,7 +79,7 @@ def test_no_more_than_so_many_at_once():
 
 
 def _hold(folder, inside, most, lock):
-    pace = Pace(None, 1, folder=folder)
+    pace = RateLimiter(None, 1, folder=folder)
     for _ in range(3):
         with pace.turn():
             with lock:
@@ -103,7 +103,7 @@ def test_no_more_than_so_many_at_once_across_processes(tmp_path):
 
 
 def test_an_error_inside_frees_the_slot(tmp_path):
-    pace = Pace(None, 1, folder=tmp_path)
+    pace = RateLimiter(None, 1, folder=tmp_path)
     with pytest.raises(ZeroDivisionError), pace.turn():
         _ = 1 / 0
     with pace.turn():
@@ -112,7 +112,7 @@ def test_an_error_inside_frees_the_slot(tmp_path):
 
 def test_a_damaged_schedule_is_forgotten(tmp_path):
     clock = Clock()
-    pace = Pace(60, 1, burst=0, folder=tmp_path, clock=clock, sleep=clock.sleep)
+    pace = RateLimiter(60, 1, burst=0, folder=tmp_path, clock=clock, sleep=clock.sleep)
     with pace.turn():
         pass
     next(tmp_path.glob("*.next")).write_text("torn")
@@ -121,18 +121,18 @@ def test_a_damaged_schedule_is_forgotten(tmp_path):
 
 
 def test_the_folder_is_the_owners_alone(tmp_path):
-    with Pace(60, 1, folder=tmp_path / "new").turn():
+    with RateLimiter(60, 1, folder=tmp_path / "new").turn():
         pass
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
 
 
 def test_clients_of_one_server_share_the_default():
-    assert default_pace("https://a.example") is default_pace("https://a.example")
-    assert default_pace("https://a.example") is not default_pace("https://b.example")
-    assert unlimited_pace().requests_per_minute is None
+    assert default_rate_limiter("https://a.example") is default_rate_limiter("https://a.example")
+    assert default_rate_limiter("https://a.example") is not default_rate_limiter("https://b.example")
+    assert unlimited_rate_limiter().requests_per_minute is None
 
 
 @pytest.mark.parametrize("wrong", [(0, 1), (60, 0)])
 def test_a_pace_that_never_moves_is_refused(wrong):
     with pytest.raises(ValueError):
-        Pace(*wrong)
+        RateLimiter(*wrong)

@@ -8,7 +8,7 @@ import traceback
 import pytest
 
 from redcap_source import Token, errors
-from redcap_source.errors import Asked
+from redcap_source.errors import RequestContext
 
 from .canned import SECRET, answer, client_of
 
@@ -97,7 +97,9 @@ def test_a_token_of_other_characters_is_refused_without_repeating_it(wrong):
 
 def test_rejected_cells_are_counted_but_not_quoted():
     cells = [errors.RejectedCell(CANARY, "weight", CANARY, "Not valid"), errors.RejectedCell("2", "age", CANARY, "Odd")]
-    error = errors.ImportRejected(Asked("record", "", "heart_study"), status=400, lines=cells, server_text=CANARY)
+    error = errors.ImportRejected(
+        RequestContext("record", "", "heart_study"), status=400, lines=cells, server_text=CANARY
+    )
     assert CANARY not in everything_said(error)
     assert "2 cells of 2 records" in str(error)
     assert "weight, age" in str(error)
@@ -105,7 +107,7 @@ def test_rejected_cells_are_counted_but_not_quoted():
 
 
 def test_where_values_are_looked_for_they_are_found():
-    error = errors.RequestRefused(Asked("record"), status=400, said="…", server_text=CANARY)
+    error = errors.RequestRefused(RequestContext("record"), status=400, message="…", server_text=CANARY)
     assert error.server_text == CANARY
 
 

@@ -3,7 +3,7 @@ import pytest
 from redcap_source import RetryPolicy, errors
 from redcap_source.http.retry import wait_before_retry
 
-SMALLEST = errors.Asked("metadata", smallest=True)
+SMALLEST = errors.RequestContext("metadata", smallest=True)
 POLICY = RetryPolicy(attempts=5, first_wait=1, factor=2, longest_wait=10)
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from redcap_source import errors
-from redcap_source.errors import Asked
+from redcap_source.errors import RequestContext
 from redcap_source.http.json_stream import JsonRows
 
 ROWS = [
@@ -15,7 +15,7 @@ ROWS = [
 
 def rows_of(body, size):
     rows = []
-    sink = JsonRows(rows.append, Asked("record"))
+    sink = JsonRows(rows.append, RequestContext("record"))
     for at in range(0, len(body), size):
         sink.write(body[at : at + size])
     sink.finish()

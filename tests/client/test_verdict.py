@@ -1,12 +1,18 @@
 import pytest
 
 from redcap_source import errors
-from redcap_source.errors import Asked
-from redcap_source.protocol.completeness import Ending
+from redcap_source.errors import RequestContext
+from redcap_source.protocol.completeness import CompletenessCheck
 from redcap_source.protocol.request import Expect, Request
-from redcap_source.protocol.response_errors import Answer, envelope_text, opening_problem, refusal, rejected_cells
+from redcap_source.protocol.response_errors import (
+    Answer,
+    envelope_text,
+    error_for_status,
+    error_in_opening,
+    rejected_cells,
+)
 
-ASKED = Asked("record", "", "heart_study", "redcap.example.edu")
+CONTEXT = RequestContext("record", "", "heart_study", "redcap.example.edu")
 ROWS = Request("metadata")
 CSV = Request("record", format="csv", expect=Expect.RECORDS_CSV)
 LABELS = Request("record", parameters={"rawOrLabelHeaders": "label"}, format="csv", expect=Expect.RECORDS_CSV)
@@ -22,7 +28,7 @@ def json_error(text):
 @pytest.mark.parametrize("status", [401, 403, 404, 405, 501])
 def test_a_page_that_says_banned_is_a_ban_whatever_its_status(status):
     body = b"<html>Your IP address has been banned</html>"
-    assert type(refusal(ROWS, ASKED, Answer(status, {}, body))) is errors.Banned
+    assert type(error_for_status(ROWS, CONTEXT, Answer(status, {}, body))) is errors.Banned
 
 
 @pytest.mark.parametrize(
@@ -60,20 +66,20 @@ def test_a_page_that_says_banned_is_a_ban_whatever_its_status(status):
     ],
 )  # fmt: skip
 def test_a_status_other_than_200(status, body, headers, kind):
-    error = refusal(ROWS, ASKED, Answer(status, headers, body))
+    error = error_for_status(ROWS, CONTEXT, Answer(status, headers, body))
     assert type(error) is kind
     assert error.status == status
     assert "heart_study" in str(error)
 
 
 def test_a_server_may_name_its_own_wait():
-    assert refusal(ROWS, ASKED, Answer(429, {"retry-after": "30"}, b"")).retry_after == 30
+    assert error_for_status(ROWS, CONTEXT, Answer(429, {"retry-after": "30"}, b"")).retry_after == 30
 
 
 def test_an_import_that_php_dropped_for_its_size_is_too_large():
-    error = refusal(IMPORT, ASKED, Answer(400, {}, b""))
+    error = error_for_status(IMPORT, CONTEXT, Answer(400, {}, b""))
     assert isinstance(error, errors.TooLarge)
-    assert error.untouched
+    assert error.not_applied
 
 
 HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head>"
@@ -140,7 +146,7 @@ DOWN = b"The hostname (db) / username (u) / password (p) combination could not c
     ],
 )
 def test_the_opening_of_an_answer_with_status_200(request_, opening, kind):
-    problem = opening_problem(request_, ASKED, opening, whole=True)
+    problem = error_in_opening(request_, CONTEXT, opening, whole=True)
     assert (None if problem is None else type(problem)) is kind
 
 
@@ -184,14 +190,14 @@ def test_the_opening_of_an_answer_with_status_200(request_, opening, kind):
 )
 @pytest.mark.parametrize("size", [1, 5, 10_000])
 def test_the_ending_of_an_answer_with_status_200(request_, body, kind, size):
-    ending = Ending(request_, ASKED)
+    check = CompletenessCheck(request_, CONTEXT)
     # The opening comes in one piece, as the client hands it on.
-    ending.see(body[:50])
+    check.feed(body[:50])
     for at in range(50, len(body), size):
-        ending.see(body[at : at + size])
-    problem = ending.problem()
+        check.feed(body[at : at + size])
+    problem = check.error()
     assert (None if problem is None else type(problem)) is kind
-    assert ending.size == len(body)
+    assert check.size == len(body)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_what_the_log_says_of_records_is_noted_while_it_passes(tmp_path):
     assert found.deleted_since(ten) == {"2", "3"}
     assert found.renames_since(ten) == 1
     assert found.changed_since(NOON) == found.gone_since(NOON) == found.deleted_since(NOON) == set()
-    assert (found.renames_since(NOON), found.unread) == (0, 0)
+    assert (found.renames_since(NOON), found.unparsed) == (0, 0)
     assert found.newest_call == datetime(2026, 3, 10, 11, 59)
 
 
