@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.full_load import simulated
 from bench.measure import Cost, run, table
-from pipelines.warehouse.database.compaction import rewrite
+from pipelines.warehouse.database.compaction import compact
 from pipelines.warehouse.database.connection import open_reader
 from redcap_source import RedcapClient, Token
 
@@ -104,5 +104,5 @@ def last_run(folder: str, back: int) -> dict[str, object]:
 
 def compact_size(source: Path, fresh: Path) -> int:
     """How large a file is when its content is written into a new one."""
-    rewrite(source, fresh, memory_limit="1GB")
+    compact(source, fresh, memory_limit="1GB")
     return fresh.stat().st_size

@@ -21,7 +21,7 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── NotProposed            an offer of cleaned values cannot be read; pipelines.writeback.refusals
     ├── WritebackRefused       sending could do harm; nothing was sent; the same module
     ├── WritebackStopped       a write-back ended in the middle; the same module
-    └── ChunkNotProven         an answer that does not add up; asked again, never applied
+    └── VerificationFailed         an answer that does not add up; asked again, never applied
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ class LoadUnfinished(WarehouseError):
         )
 
 
-class ChunkNotProven(WarehouseError):
+class VerificationFailed(WarehouseError):
     """An answer does not add up; it is never applied."""
 
     def __init__(self, *, reason: str) -> None:

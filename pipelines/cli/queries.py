@@ -20,11 +20,11 @@ def status(projects: ProjectsArgument = None, config: ConfigOption = None, as_js
     """
     from pipelines.console.tables import show_standings
     from pipelines.warehouse.folder import WarehouseFolder
-    from pipelines.warehouse.published.status import standings
+    from pipelines.warehouse.published.status import statuses
 
     configured = read_config(config)
     names = [project.name for project in chosen(configured, projects)]
-    found = standings(WarehouseFolder(configured.warehouse), names, others=not projects)
+    found = statuses(WarehouseFolder(configured.warehouse), names, others=not projects)
     if as_json:
         print_json([asdict(standing) for standing in found])
     else:
@@ -49,10 +49,10 @@ def history(
     """
     from pipelines.console.tables import show_life
     from pipelines.warehouse.folder import WarehouseFolder
-    from pipelines.warehouse.published.record_history import life
+    from pipelines.warehouse.published.record_history import record_history
 
     configured = read_config(config)
-    found = life(WarehouseFolder(configured.warehouse), configured.project(project).name, record)
+    found = record_history(WarehouseFolder(configured.warehouse), configured.project(project).name, record)
     if as_json:
         print_json(asdict(found))
     else:

@@ -25,8 +25,8 @@ from pipelines.wording import counted, printable
 
 if TYPE_CHECKING:
     from pipelines.warehouse.published.query import Answer
-    from pipelines.warehouse.published.record_history import CellChange, Life
-    from pipelines.warehouse.published.status import Standing
+    from pipelines.warehouse.published.record_history import CellChange, RecordHistory
+    from pipelines.warehouse.published.status import ProjectStatus
 
 
 SHOWN_ROWS = 200
@@ -61,11 +61,11 @@ def show_loads(reports: Sequence[LoadReport], database: Path | None) -> None:
         console.print(f"Published: {database}", soft_wrap=True)
 
 
-def show_standings(standings: Sequence[Standing]) -> None:
+def show_standings(statuses: Sequence[ProjectStatus]) -> None:
     """One line a project, and below it what needs attention."""
     columns = ("project", "last run", "last good load (UTC)", "age", "records", "rows", "changes", "invalid")
     table = _table("Warehouse", columns, right=columns[4:])
-    for s in standings:
+    for s in statuses:
         table.add_row(
             s.project,
             _last_run(s),
@@ -75,20 +75,20 @@ def show_standings(standings: Sequence[Standing]) -> None:
         )
     console = stdout()
     console.print(table)
-    for s in standings:
+    for s in statuses:
         for remark in _remarks(s):
             console.print(
                 f"{s.project}: {printable(remark.removeprefix(f'{s.project}: '))}", soft_wrap=True, markup=False
             )
 
 
-def _last_run(s: Standing) -> str:
+def _last_run(s: ProjectStatus) -> str:
     if not s.configured:
         return "[yellow]not configured"
     return "[yellow]loading now" if s.loading else _coloured(s.last_outcome or "never")
 
 
-def _remarks(s: Standing) -> Iterable[str]:
+def _remarks(s: ProjectStatus) -> Iterable[str]:
     if not s.configured:
         yield (
             "it is not in projects.yaml, so it is no longer loaded; its published data is kept. "
@@ -112,17 +112,17 @@ def _remarks(s: Standing) -> Iterable[str]:
         yield f"the token may not read: {', '.join(s.not_readable)}."
 
 
-def show_life(life: Life, *, cells: bool) -> None:
+def show_life(record_history: RecordHistory, *, cells: bool) -> None:
     """A record's names, then what happened to it, a line a changed cell; rows that came or went whole are one line."""
     console = stdout()
-    for name in life.names:
+    for name in record_history.names:
         end = f", renamed to {name.renamed_to}" if name.renamed_to else ", deleted" if name.deleted_at else ""
         at = f" {name.deleted_at:%Y-%m-%d %H:%M}" if name.deleted_at else ""
         console.print(f"{printable(name.record)}: first seen {name.first_seen:%Y-%m-%d %H:%M}{end}{at}", markup=False)
     columns = ("found (UTC)", "changed (UTC)", "by", "origin", "event", "instrument", "#", "field", "before", "after")
-    reasons = any(change.reason for change in life.changes)
+    reasons = any(change.reason for change in record_history.changes)
     table = _table(None, (*columns, "why") if reasons else columns)
-    for changes in _told_together(life.changes, cells=cells):
+    for changes in _told_together(record_history.changes, cells=cells):
         first = changes[0]
         whole = len(changes) > 1
         shown = (

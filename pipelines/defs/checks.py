@@ -43,14 +43,14 @@ def _keys_are_unique(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefin
     )
     def keys_are_unique(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
         with failing_plainly():
-            doubles = audit.double_keys(_folder(warehouse), context.partition_key)
+            doubles = audit.duplicate_keys(_folder(warehouse), context.partition_key)
         return dg.AssetCheckResult(
             passed=not doubles,
             severity=dg.AssetCheckSeverity.ERROR,
             description=f"{sum(doubles.values()):,} keys stand twice; the project is not published."
             if doubles
             else None,
-            metadata={"double_keys": sum(doubles.values()), "instruments": ", ".join(doubles) or "none"},
+            metadata={"duplicate_keys": sum(doubles.values()), "instruments": ", ".join(doubles) or "none"},
         )
 
     return keys_are_unique

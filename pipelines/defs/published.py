@@ -75,7 +75,7 @@ def make_published(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
                     raise
                 # Another project's trouble is for its own run to tell.
                 taken = problem.published
-            if context.partition_key in load.folder.waiting():
+            if context.partition_key in load.folder.unpublished():
                 raise WarehouseBusy(path=load.folder.mirror(context.partition_key))
             rows = published_rows(load.folder, context.partition_key)
         return dg.MaterializeResult(

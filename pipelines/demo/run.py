@@ -21,7 +21,7 @@ from pipelines.demo.studies import Institution, studies, work_a_day
 from pipelines.demo.tour import NEXT_DAY, TOUR, WAY_BACK, tour
 from pipelines.errors import WarehouseError
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.published.status import standings
+from pipelines.warehouse.published.status import statuses
 
 
 def run_demo(folder: Path, records: int) -> None:
@@ -47,7 +47,7 @@ def run_demo(folder: Path, records: int) -> None:
         _night(console, config, night)
         console.print()
         warehouse = WarehouseFolder(config.warehouse)
-        show_standings(standings(warehouse, list(config.projects)))
+        show_standings(statuses(warehouse, list(config.projects)))
         tour(console, warehouse, TOUR)
         console.print()
         console.print("The next day", style="bold underline")

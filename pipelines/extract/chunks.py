@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.errors import ChunkNotProven
+from pipelines.errors import VerificationFailed
 from pipelines.extract.scopes import Scope
 from pipelines.warehouse.staging.answers import Answer, Format
 from redcap_source import errors
@@ -124,5 +124,5 @@ ABOUT_THE_REQUEST = (
     errors.EmptyAnswer,
     errors.TooLarge,
     errors.AnswerTooLong,
-    ChunkNotProven,
+    VerificationFailed,
 )

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pipelines.errors import ChunkNotProven, LoadRefused
+from pipelines.errors import LoadRefused, VerificationFailed
 from pipelines.extract.chunks import (
     ABOUT_THE_REQUEST,
     JSON_RECORDS,
@@ -28,8 +28,8 @@ from pipelines.extract.missing_records import MOST_ALONE, found_by_name, lately_
 from pipelines.interrupts import workers
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.staging.answers import Format
-from pipelines.warehouse.staging.split_json import write_apart
-from pipelines.warehouse.staging.verify import Proof, prove
+from pipelines.warehouse.staging.split_json import split_json
+from pipelines.warehouse.staging.verify import Verified, verify
 from pipelines.wording import counted
 from redcap_source import Received, RedcapClient, errors
 
@@ -74,7 +74,7 @@ class Fetcher:
         plan: FetchPlan,
         *,
         staging: Path,
-        prover: Connection,
+        verifier: Connection,
         concurrency: int = 2,
         size: ChunkSize | None = None,
         prefix: str = "chunk",
@@ -82,7 +82,7 @@ class Fetcher:
         self.client = client
         self.plan = plan
         self.staging = staging
-        self.prover = prover
+        self.verifier = verifier
         self.concurrency = concurrency
         self.prefix = prefix
         whole = size or ChunkSize()
@@ -184,7 +184,7 @@ class Fetcher:
 
     def _prove(self, ask: _Ask, received: Sequence[Received]) -> Chunk:
         answers = [self.plan.answer(part) for part in ask.parts]
-        proofs = [prove(self.prover, answer, share) for answer, share in zip(answers, ask.shares, strict=True)]
+        proofs = [verify(self.verifier, answer, share) for answer, share in zip(answers, ask.shares, strict=True)]
         proven, left = self._proven_by_all(ask, proofs)
         return Chunk(
             parts=self._written_apart(ask) if proven and ask.parts[0].format == "json" else ask.parts,
@@ -204,16 +204,16 @@ class Fetcher:
         (part,) = ask.parts
         scopes = range(len(self.plan.narrow)) if self._narrowly else (None,)
         parts = tuple(Part(part.path.with_name(f"{part.path.stem}-{at}.csv"), "csv", at) for at in scopes)
-        write_apart(self.plan.answer(part), [self.plan.answer(part) for part in parts])
+        split_json(self.plan.answer(part), [self.plan.answer(part) for part in parts])
         part.path.unlink()
         return parts
 
-    def _proven_by_all(self, ask: _Ask, proofs: Sequence[Proof]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _proven_by_all(self, ask: _Ask, proofs: Sequence[Verified]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The records that no answer leaves in doubt, and those in the answers that one does."""
         if not ask.narrow:
             (proof,) = proofs
-            return proof.records, () if proof.unproven is None else (proof.unproven,)
-        doubtful = {proof.unproven for proof in proofs if proof.unproven is not None}
+            return proof.records, () if proof.unverified is None else (proof.unverified,)
+        doubtful = {proof.unverified for proof in proofs if proof.unverified is not None}
         for share, proof in zip(ask.shares, proofs, strict=True):
             doubtful.update(set(share).difference(proof.records))
         return (
@@ -237,7 +237,7 @@ class Fetcher:
             self._again.append((left_out, False))
         elif left_out:
             reason = f"{len(left_out):,} of {counted(len(ask.records), 'record')} were left out of it"
-            yield from self._ask_for_less(replace(ask, records=left_out), ChunkNotProven(reason=reason))
+            yield from self._ask_for_less(replace(ask, records=left_out), VerificationFailed(reason=reason))
 
     def _account_for_gone(self, gone: tuple[str, ...]) -> Iterator[Fetched]:
         """Records that REDCap no longer gives, however it is asked: no answer proves that somebody deleted them."""
@@ -260,7 +260,7 @@ class Fetcher:
                 yield Quarantined(record, OUT_OF_SIGHT)
 
     def _ask_for_less(self, ask: _Ask, problem: Exception) -> Iterator[Fetched]:
-        if ask.narrow and isinstance(problem, ChunkNotProven):
+        if ask.narrow and isinstance(problem, VerificationFailed):
             # Such a server answers narrow requests otherwise than we think: from here on everything is asked whole.
             self._whole.extend((*ask.records, *self._narrow))
             self._narrow.clear()

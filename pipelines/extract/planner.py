@@ -53,7 +53,7 @@ class Planner:
     """Asks REDCap what there is to fetch of one project; a connection proves and counts the answers."""
 
     client: RedcapClient
-    prover: Connection
+    verifier: Connection
     staging: Path
     project: ProjectConfig
     structure: Structure
@@ -70,7 +70,7 @@ class Planner:
         with private_files():
             self.client.export_records_to(path, format="json", **options)
         census = read_census(
-            self.prover,
+            self.verifier,
             path,
             self.structure.record_id_field,
             longitudinal=self.structure.longitudinal,
@@ -152,7 +152,7 @@ class Planner:
         except (*ABOUT_THE_REQUEST, errors.RequestRefused) as problem:
             log.warning("%s: everything is asked for whole, because %s", self.project.name, describe(problem))
             return nowhere
-        due = due_in(self.prover, [scope.events for scope in fetch.narrow])
+        due = due_in(self.verifier, [scope.events for scope in fetch.narrow])
         # Of records that the census itself lacked it is not known where they have rows.
         padded = (*due, *nowhere[len(due) :])
         return tuple(0 if record in strays else bits for record, bits in zip(census.records, padded, strict=True))
@@ -166,7 +166,7 @@ class Planner:
                 self.client.export_records_to(
                     path, format="json", type="eav", fields=elsewhere.fields, events=elsewhere.events
                 )
-            strays |= records_named(self.prover, path)
+            strays |= records_named(self.verifier, path)
             path.unlink()
         return strays
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pipelines.errors import LoadRefused
 from pipelines.extract.missing_records import MOST_ALONE
-from pipelines.warehouse.mirror.state import Yesterday
+from pipelines.warehouse.mirror.state import PreviousLoad
 from pipelines.warehouse.tables.layout import Layout
 from pipelines.warehouse.tables.name_collisions import collisions
 from pipelines.warehouse.tables.structure import Structure
@@ -31,10 +31,10 @@ class Guard:
     allow_deletions: bool
     allow_narrower: bool
 
-    def check_binding(self, structure: Structure, yesterday: Yesterday) -> None:
+    def check_binding(self, structure: Structure, previous: PreviousLoad) -> None:
         """Whether the token belongs to the project it belonged to, and its records are named as they were."""
         found = structure.project.project_id
-        wanted = self.project_id if self.project_id is not None else yesterday.project_id
+        wanted = self.project_id if self.project_id is not None else previous.project_id
         if found is not None and wanted is not None and found != wanted:
             raise LoadRefused(
                 project=self.project,
@@ -47,10 +47,10 @@ class Guard:
                 ),
             )
         field_name = structure.record_id_field
-        if yesterday.record_id_field not in (None, field_name):
+        if previous.record_id_field not in (None, field_name):
             raise LoadRefused(
                 project=self.project,
-                seen=f"the record-id field is now {field_name}, and was {yesterday.record_id_field}.",
+                seen=f"the record-id field is now {field_name}, and was {previous.record_id_field}.",
                 kept="Every row is named by it, so nothing was changed.",
                 if_meant=(
                     f"If it is right, run `redcap-warehouse sync {self.project} --start-over`: it reads everything "
@@ -72,10 +72,10 @@ class Guard:
             "in projects.yaml.",
         )
 
-    def check_visible(self, layout: Layout, yesterday: Yesterday) -> None:
+    def check_visible(self, layout: Layout, previous: PreviousLoad) -> None:
         """Whether the token sees the fields it saw."""
         hidden = set(layout.hidden_fields)
-        lost = [name for name in yesterday.visible_columns if name in hidden]
+        lost = [name for name in previous.visible_columns if name in hidden]
         if lost and not self.allow_narrower:
             raise LoadRefused(
                 project=self.project,
@@ -86,7 +86,7 @@ class Guard:
             )
 
     def check_group(
-        self, layout: Layout, structure: Structure, yesterday: Yesterday, unexplained: Collection[str] | None
+        self, layout: Layout, structure: Structure, previous: PreviousLoad, unexplained: Collection[str] | None
     ) -> None:
         """Whether records are out of sight that nobody deleted.
 
@@ -99,7 +99,7 @@ class Guard:
         if layout.data_access_groups or not structure.may_have_groups:
             self._check_silence(unexplained)
             return
-        if yesterday.in_group is False:
+        if previous.in_group is False:
             seen = "the token may have been put into a data access group: it saw them last time, and does no longer."
         elif unexplained and not self.allow_deletions:
             seen = (

@@ -66,7 +66,7 @@ from pipelines.warehouse.mirror.rows.hash_key import read_hash_key
 from pipelines.warehouse.mirror.rows.history import RunStamp
 from pipelines.warehouse.mirror.runs import ChunkEntry
 from pipelines.warehouse.mirror.schema.renames import Renames
-from pipelines.warehouse.mirror.state import Frontier, Yesterday
+from pipelines.warehouse.mirror.state import PlannedUntil, PreviousLoad
 from pipelines.warehouse.mirror.working_file import (
     damaged,
     published_projects,
@@ -76,8 +76,8 @@ from pipelines.warehouse.mirror.working_file import (
     what_was_lost,
 )
 from pipelines.warehouse.staging.census import counted_twice, forget_census
-from pipelines.warehouse.staging.column_groups import Staged
-from pipelines.warehouse.staging.verify import open_prover
+from pipelines.warehouse.staging.column_groups import StagedChunk
+from pipelines.warehouse.staging.verify import open_verifier
 from pipelines.warehouse.tables.layout import Layout, make_layout
 from pipelines.warehouse.tables.structure import Structure
 from redcap_source import Calls, RedcapClient
@@ -110,19 +110,19 @@ class Beginning:
             spans.append(header - self.now.header)
         return max(spans)
 
-    def frontier(self, evidence: Evidence | None) -> Frontier | None:
+    def planned_until(self, evidence: Evidence | None) -> PlannedUntil | None:
         """From when on the next load is to ask; None where nobody knows the time."""
         if self.now.upto is None:
             return None
         wall = self.now.wall or (evidence.wall if evidence is not None else None)
-        return Frontier(self.now.upto, wall, self.now.ahead)
+        return PlannedUntil(self.now.upto, wall, self.now.ahead)
 
-    def remarks(self, yesterday: Yesterday, evidence: Evidence | None) -> tuple[str, ...]:
+    def remarks(self, previous: PreviousLoad, evidence: Evidence | None) -> tuple[str, ...]:
         """What the ledger is to say of the clocks."""
-        reached = yesterday.reached
+        planned_until = previous.planned_until
         said = (
             self.now.remark(),
-            None if reached is None else why_everything(reached.ahead, reached.upto, self.now),
+            None if planned_until is None else why_everything(planned_until.ahead, planned_until.upto, self.now),
             None if evidence is None else evidence.remark,
         )
         return tuple(remark for remark in said if remark)
@@ -222,10 +222,10 @@ class Load:
         self.begin(mirror)
         client: RedcapClient | None = None
         try:
-            with self.client() as client, self._proving(None) as prover:
-                plan, _ = self.structure(client, mirror, prover)
+            with self.client() as client, self._verifying(None) as verifier:
+                plan, _ = self.structure(client, mirror, verifier)
                 self.progress.planned(plan.size, plan.requests)
-                tally = self.apply(mirror, plan, self.fetch(client, plan, plan.batch(0, 1), "chunk", prover))
+                tally = self.apply(mirror, plan, self.fetch(client, plan, plan.batch(0, 1), "chunk", verifier))
             report = self.finish(mirror, plan, tally)
         except BaseException as problem:
             calls = client.calls if client is not None else Calls()
@@ -237,7 +237,7 @@ class Load:
             self.folder.clear_staging(self.project.name)
         seconds = time.monotonic() - began
         self.end(mirror, report.outcome, report.message, seconds, client.calls)
-        self.folder.loaded(self.project.name, self.stamp.run_id)
+        self.folder.mark_loaded(self.project.name, self.stamp.run_id)
         return replace(report, requests=client.calls.requests, bytes=client.calls.bytes, seconds=seconds)
 
     def begin(self, mirror: Mirror) -> None:
@@ -262,52 +262,52 @@ class Load:
     # -- the steps -------------------------------------------------------------------------------------------
 
     def structure(
-        self, client: RedcapClient, mirror: Mirror, prover: Connection | None = None
+        self, client: RedcapClient, mirror: Mirror, verifier: Connection | None = None
     ) -> tuple[WorkPlan, StructureReport]:
         """Preflight and structure, then the plan: nothing of the mirror's records is touched."""
         self.progress.step("structure")
-        yesterday = mirror.yesterday()
+        previous = mirror.previous()
         version = client.version()
         # Taken before anything else is read: what changes from now on belongs to the next night.
-        began = self._look_at_clocks(client, yesterday)
-        self.stamp = replace(self.stamp, baseline=not yesterday.ended)
+        began = self._look_at_clocks(client, previous)
+        self.stamp = replace(self.stamp, baseline=not previous.ended)
         whole = read_structure(client, version)
         structure = narrow(whole, self.project)
         guard = self._guard()
-        guard.check_binding(structure, yesterday)
+        guard.check_binding(structure, previous)
         self.progress.step("census")
-        with self._proving(prover) as prover:
-            everything = self._reads_everything(yesterday, began.now)
+        with self._verifying(verifier) as verifier:
+            everything = self._reads_everything(previous, began.now)
             cover = () if everything else mirror.cover()
             events = {event.unique_event_name for event in structure.events}
-            planner = Planner(client, prover, self.staging, self.project, structure)
+            planner = Planner(client, verifier, self.staging, self.project, structure)
             census = planner.census(cover if events.issuperset(cover) else ())
             if everything:
                 census = counted_twice(census, planner.census(census.cover))
             columns = planner.answer_columns(census.records)
             layout = make_layout(structure, columns, hash_identifiers=self.project.identifiers == "hash")
             guard.check_names(layout)
-            guard.check_visible(layout, yesterday)
+            guard.check_visible(layout, previous)
             self.progress.step("changes")
             renames = mirror.find_renames(structure)
-            evidence = self._evidence(client, structure, layout, renames, yesterday, began, everything=everything)
+            evidence = self._evidence(client, structure, layout, renames, previous, began, everything=everything)
             changed = evidence.changed if evidence is not None else None
             known = mirror.known_records()
             census = planner.completed(census, known, changed, told_deleted(evidence))
             vanished = tuple(only_in(known, census.records))
-            guard.check_group(layout, structure, yesterday, unexplained(vanished, evidence))
+            guard.check_group(layout, structure, previous, unexplained(vanished, evidence))
             guard.check_deletions(len(vanished), len(known), len(census.records))
             if evidence is not None and not evidence.readable:
                 structure = replace(structure, not_readable=(*structure.not_readable, "log"))
             # From here to the end of the load the mirror is between two nights, and no publish may take it up.
-            self.folder.withdraw(self.project.name)
+            self.folder.unmark(self.project.name)
             drift = mirror.write_structure(structure, layout, self.stamp, renames)
             self._keep_log(mirror, evidence)
-            frontier = began.frontier(evidence) if self._moves_on(yesterday) else None
-            todo = mirror.plan(census, changed or (), everything=changed is None, upto=frontier)
-            stale = mirror.stale_instruments() if yesterday.frontier is not None else ()
+            planned_until = began.planned_until(evidence) if self._moves_on(previous) else None
+            todo = mirror.plan(census, changed or (), everything=changed is None, upto=planned_until)
+            stale = mirror.stale_instruments() if previous.planned_until is not None else ()
             errands = planner.errands(layout, census, todo, stale)
-            forget_census(prover)
+            forget_census(verifier)
         mode = "full" if changed is None else "incremental"
         mirror.name_mode(self.stamp.run_id, mode)
         plan = WorkPlan(
@@ -319,9 +319,9 @@ class Load:
             errands=errands,
             vanished=vanished,
             in_redcap=len(census.records),
-            upto=None if frontier is None else frontier.upto,
-            remarks=(*began.remarks(yesterday, evidence), *unknown_in_writeback(whole, self.project)),
-            chunk_records=yesterday.chunk_records,
+            upto=None if planned_until is None else planned_until.upto,
+            remarks=(*began.remarks(previous, evidence), *unknown_in_writeback(whole, self.project)),
+            chunk_records=previous.chunk_records,
             calls=client.calls,
         )
         return plan, structure_report(structure, layout, drift)
@@ -332,17 +332,17 @@ class Load:
         plan: WorkPlan,
         parts: Sequence[tuple[int, slice]],
         prefix: str,
-        prover: Connection | None = None,
+        verifier: Connection | None = None,
     ) -> Iterator[Fetched]:
         """Parts of errands into the staging folder, in proven chunks; progress is told as they come."""
-        with self._proving(prover) as prover, private_files():
+        with self._verifying(verifier) as verifier, private_files():
             for at, part in parts:
                 errand = plan.errands[at]
                 fetcher = Fetcher(
                     client,
                     errand.fetch,
                     staging=self.staging,
-                    prover=prover,
+                    verifier=verifier,
                     concurrency=self.project.server.concurrency,
                     size=ChunkSize(plan.chunk_records) if plan.chunk_records else None,
                     prefix=f"{prefix}-{at}",
@@ -356,14 +356,14 @@ class Load:
                         yield item
 
     @contextmanager
-    def _proving(self, shared: Connection | None) -> Iterator[Connection]:
+    def _verifying(self, shared: Connection | None) -> Iterator[Connection]:
         """The staging folder, and a connection that proves what comes there: one for all steps, or a new one."""
         private_folder(self.staging)
         if shared is not None:
             yield shared
             return
-        with open_prover(self.staging) as prover:
-            yield prover
+        with open_verifier(self.staging) as verifier:
+            yield verifier
 
     # -- between steps that do not share a process -----------------------------------------------------------
 
@@ -441,7 +441,7 @@ class Load:
         if not batch:
             return
         errand = plan.errands[batch[0].errand]
-        staged = [Staged(tuple(map(errand.fetch.answer, c.parts)), c.records, c.left) for c in batch]
+        staged = [StagedChunk(tuple(map(errand.fetch.answer, c.parts)), c.records, c.left) for c in batch]
         entries = [_entry(chunk, number) for number, chunk in enumerate(batch, tally.chunks + 1)]
         tally.touched += mirror.apply(plan.layout, staged, entries, self.stamp, instruments=errand.instruments)
         if errand.instruments is None:
@@ -517,10 +517,10 @@ class Load:
             allow_narrower=self.options.allow_narrower,
         )
 
-    def _look_at_clocks(self, client: RedcapClient, yesterday: Yesterday) -> Beginning:
-        wall = yesterday.reached.wall if yesterday.reached is not None else None
+    def _look_at_clocks(self, client: RedcapClient, previous: PreviousLoad) -> Beginning:
+        wall = previous.planned_until.wall if previous.planned_until is not None else None
         # This computer's clock is read right after the answer whose header it is held against.
-        now = look_at_clocks(client, self.now(), last_wall=wall, offset=yesterday.offset)
+        now = look_at_clocks(client, self.now(), last_wall=wall, offset=previous.offset)
         return Beginning(client, now, self.now, time.monotonic())
 
     def _evidence(
@@ -529,7 +529,7 @@ class Load:
         structure: Structure,
         layout: Layout,
         renames: Renames,
-        yesterday: Yesterday,
+        previous: PreviousLoad,
         began: Beginning,
         *,
         everything: bool,
@@ -545,39 +545,39 @@ class Load:
             client,
             terms=LogTerms(structure.record_id_field, told, whole, renames.columns),
             folder=self.staging,
-            since=self._since(yesterday, began),
+            since=self._since(previous, began),
             upto=began.now.upto,
             elapsed=began.elapsed,
             zone=self.project.server.time_zone,
             everything=everything,
         )
 
-    def _since(self, yesterday: Yesterday, began: Beginning) -> Since:
+    def _since(self, previous: PreviousLoad, began: Beginning) -> Since:
         """From when on changes are asked for: what a clock that was set back has stamped since lies earlier."""
-        reached, asked = yesterday.reached, self.options.since
-        if reached is None or (asked is not None and asked > reached.upto):
-            return Since(asked, None, yesterday.offset)
-        back = set_back(reached.ahead, began.now)
-        moment = (reached.upto if asked is None else asked) - back
-        wall = None if reached.wall is None else reached.wall - back
-        return Since(min(moment, began.now.upto or moment), wall, yesterday.offset)
+        planned_until, asked = previous.planned_until, self.options.since
+        if planned_until is None or (asked is not None and asked > planned_until.upto):
+            return Since(asked, None, previous.offset)
+        back = set_back(planned_until.ahead, began.now)
+        moment = (planned_until.upto if asked is None else asked) - back
+        wall = None if planned_until.wall is None else planned_until.wall - back
+        return Since(min(moment, began.now.upto or moment), wall, previous.offset)
 
-    def _reads_everything(self, yesterday: Yesterday, now: ServerTime) -> bool:
+    def _reads_everything(self, previous: PreviousLoad, now: ServerTime) -> bool:
         """Whether the night reads every record, whatever REDCap says changed."""
-        reached = yesterday.reached
-        if reached is None or now.upto is None or self.options.full:
+        planned_until = previous.planned_until
+        if planned_until is None or now.upto is None or self.options.full:
             return True
-        if why_everything(reached.ahead, reached.upto, now):
+        if why_everything(planned_until.ahead, planned_until.upto, now):
             # What happened since the last load may be stamped before it.
             return True
-        due = refresh_is_due(yesterday.refreshed, now.upto, self.project.full_refresh_every)
+        due = refresh_is_due(previous.refreshed, now.upto, self.project.full_refresh_every)
         # One that was begun goes on from the list of what is still to do.
-        return due and not yesterday.refreshing and self.options.since is None
+        return due and not previous.refreshing and self.options.since is None
 
-    def _moves_on(self, yesterday: Yesterday) -> bool:
+    def _moves_on(self, previous: PreviousLoad) -> bool:
         """Whether all that happened up to now is looked at, so that the next load can begin from here."""
         since = self.options.since
-        return since is None or (yesterday.frontier is not None and since <= yesterday.frontier)
+        return since is None or (previous.planned_until is not None and since <= previous.planned_until.upto)
 
     def _keep_log(self, mirror: Mirror, evidence: Evidence | None) -> None:
         if evidence is None or evidence.log is None:

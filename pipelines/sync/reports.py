@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipelines.extract.chunks import Chunk, Fetched, Quarantined
-from pipelines.warehouse.mirror.rows.merge_instrument import Touched
+from pipelines.warehouse.mirror.rows.merge_instrument import RowCounts
 from pipelines.warehouse.mirror.schema.drift import Drift
 from pipelines.warehouse.tables.layout import Layout
 from pipelines.warehouse.tables.structure import Structure
@@ -85,7 +85,7 @@ class LoadReport:
 class Tally:
     """What has been applied so far."""
 
-    touched: Touched = field(default_factory=Touched)
+    touched: RowCounts = field(default_factory=RowCounts)
     loaded: int = 0
     chunks: int = 0
     bytes: int = 0

@@ -81,21 +81,21 @@ class WarehouseFolder:
         except OSError as problem:
             raise unusable(self.path, problem) from None
 
-    def loaded(self, project: str, run: str) -> None:
+    def mark_loaded(self, project: str, run: str) -> None:
         """Mark the project as waiting to be published."""
         with private_files():
             self.mark(project).write_text(run)
 
-    def withdraw(self, project: str) -> None:
-        """The project is being changed and no longer fit to be published; its next good load marks it again."""
+    def unmark(self, project: str) -> None:
+        """Remove the mark: the project is being changed and cannot be published before its next good load."""
         self.mark(project).unlink(missing_ok=True)
 
-    def taken_up(self, project: str, run: str) -> None:
-        """This load of the project has been published; a later one goes on waiting."""
-        if self.waiting().get(project) == run:
+    def mark_published(self, project: str, run: str) -> None:
+        """Remove the mark of a load that has been published; the mark of a later load stays."""
+        if self.unpublished().get(project) == run:
             self.mark(project).unlink(missing_ok=True)
 
-    def waiting(self) -> dict[str, str]:
+    def unpublished(self) -> dict[str, str]:
         """Projects loaded since the last publish, with the run that loaded them."""
         return {mark.stem: mark.read_text(errors="replace") for mark in sorted(self.work.glob("*.loaded"))}
 

@@ -30,7 +30,7 @@ from pipelines.warehouse.database.quoting import identifier, qualified
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.locks import project_locked
 from pipelines.warehouse.published.project import SCHEMAS, define_changes
-from pipelines.warehouse.published.publish import sweep, write_afresh
+from pipelines.warehouse.published.publish import compact_published, sweep
 from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.sql import statements
 
@@ -77,7 +77,7 @@ def forget(folder: WarehouseFolder, project: str, *, memory_limit: str | None = 
         sweep(folder)
         found = find_traces(folder, project)
         # First of all, so that no publish brings it back.
-        folder.withdraw(project)
+        folder.unmark(project)
         if found.schemas or found.rows:
             try:
                 _publish_without(folder, project, memory_limit)
@@ -138,7 +138,7 @@ def _publish_without(folder: WarehouseFolder, project: str, memory_limit: str | 
             connection.execute("COMMIT")
             define_changes(connection)
             connection.execute("CHECKPOINT")
-        write_afresh(fresh, memory_limit)
+        compact_published(fresh, memory_limit)
         sync_to_disk(fresh)
         fresh.replace(folder.database)
         sync_to_disk(folder.path)

@@ -39,5 +39,5 @@ def show(config: Config, project: ProjectConfig, done: Done) -> bool:
     if not done.to_publish:
         return False
     folder = WarehouseFolder(config.warehouse)
-    folder.loaded(project.name, done.run_id)
+    folder.mark_loaded(project.name, done.run_id)
     return project.name in publish(folder, memory_limit=config.memory_limit, configured=config.projects).projects

@@ -14,7 +14,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import ChunkNotProven
+from pipelines.errors import VerificationFailed
 from pipelines.interrupts import workers
 from pipelines.warehouse.database.connection import private_files
 from pipelines.wording import counted
@@ -125,7 +125,7 @@ class _Reading:
             due = self._still_due(due, events)
             if not due:
                 return
-        raise ChunkNotProven(
+        raise VerificationFailed(
             reason=f"it lacks {counted(len(due), 'record')} that REDCap has, and did so {LOOKS} times. Nothing was "
             "decided by it. Try again later."
         )

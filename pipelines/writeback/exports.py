@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import ChunkNotProven
+from pipelines.errors import VerificationFailed
 from redcap_source import RedcapClient, errors
 
 REFUSALS = (errors.MissingRight, errors.RequestRefused, errors.Blocked)
@@ -26,7 +26,7 @@ def export_rows(client: RedcapClient, path: Path, **options: Any) -> list[dict[s
     finally:
         path.unlink(missing_ok=True)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ChunkNotProven(reason="it is not a list of rows")
+        raise VerificationFailed(reason="it is not a list of rows")
     return rows
 
 

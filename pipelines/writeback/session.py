@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from pipelines.config.settings import Config, ProjectConfig
-from pipelines.errors import ChunkNotProven, WarehouseError, describe
+from pipelines.errors import VerificationFailed, WarehouseError, describe
 from pipelines.extract.chunks import Chunk, FetchPlan
 from pipelines.extract.fetcher import Fetcher
 from pipelines.extract.scopes import whole_scope
@@ -33,8 +33,8 @@ from pipelines.warehouse.mirror.mirror import Mirror
 from pipelines.warehouse.mirror.rows.merge import apply_chunks
 from pipelines.warehouse.mirror.state import columns_in_step, hidden_fields
 from pipelines.warehouse.published.query import is_published
-from pipelines.warehouse.staging.column_groups import Staged
-from pipelines.warehouse.staging.verify import open_prover
+from pipelines.warehouse.staging.column_groups import StagedChunk
+from pipelines.warehouse.staging.verify import open_verifier
 from pipelines.warehouse.tables.layout import Layout, make_layout, unexpected_columns
 from pipelines.warehouse.tables.structure import Structure
 from pipelines.warehouse.tables.writeback import Decision, Entry, FormRow, Proposal, Status
@@ -325,10 +325,10 @@ class Desk:
         structure = read_structure(self.client, self.client.version())
         self._check_binding(structure.project.project_id)
         narrowed = narrow(structure, self.project)
-        yesterday = self.mirror.yesterday()
-        layout = make_layout(narrowed, yesterday.visible_columns, hash_identifiers=self.project.identifiers == "hash")
+        previous = self.mirror.previous()
+        layout = make_layout(narrowed, previous.visible_columns, hash_identifiers=self.project.identifiers == "hash")
         wanted = {table.name: [column.name for column in table.columns] for table in layout.instruments}
-        strange = unexpected_columns(narrowed, yesterday.visible_columns)
+        strange = unexpected_columns(narrowed, previous.visible_columns)
         hidden = make_layout(narrowed).instruments
         complete = {c.field for table in hidden for c in table.columns}
         seen = {c.field for table in layout.instruments for c in table.columns}
@@ -381,8 +381,8 @@ class Desk:
     # -- guards ------------------------------------------------------------------------------------------------
 
     def _check_binding(self, found: int | None) -> None:
-        yesterday = self.mirror.yesterday().project_id
-        for wanted in (self.project.project_id, yesterday):
+        previous = self.mirror.previous().project_id
+        for wanted in (self.project.project_id, previous):
             if found is not None and wanted is not None and found != wanted:
                 raise WritebackRefused(
                     project=self.project.name,
@@ -612,7 +612,7 @@ class Desk:
                 self._tally.overtaken(sum(one.number in overtaken for one in settled))
             self.journal.total()
 
-    def _fetched(self, known: _Known, records: Collection[str]) -> list[Staged]:
+    def _fetched(self, known: _Known, records: Collection[str]) -> list[StagedChunk]:
         """The records whole and proven, as a load would fetch them; those that cannot be had wait for the next load."""
         if not known.in_step:
             return []
@@ -624,21 +624,21 @@ class Desk:
         )
         staging = self.work.load.staging
         try:
-            with open_prover(staging) as prover:
+            with open_verifier(staging) as verifier:
                 fetcher = Fetcher(
                     self.client,
                     plan,
                     staging=staging,
-                    prover=prover,
+                    verifier=verifier,
                     concurrency=self.project.server.concurrency,
                     prefix=f"written-{self._request:05d}",
                 )
                 chunks = [item for item in fetcher.fetch(list(records)) if isinstance(item, Chunk)]
-        except (ChunkNotProven, errors.RedcapError) as problem:
+        except (VerificationFailed, errors.RedcapError) as problem:
             # The cells are known to have arrived; the next load brings their records.
             log.warning("%s: written records wait for the next load: %s", self.project.name, problem)
             return []
-        return [Staged(tuple(map(plan.answer, chunk.parts)), chunk.records, chunk.left) for chunk in chunks]
+        return [StagedChunk(tuple(map(plan.answer, chunk.parts)), chunk.records, chunk.left) for chunk in chunks]
 
     def _stopped(self, problem: Exception) -> WritebackStopped:
         return WritebackStopped(

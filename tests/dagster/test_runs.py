@@ -78,7 +78,7 @@ def test_a_failed_run_cannot_be_gone_on_with_after_a_newer_one(house):
 
 def test_what_its_checks_stopped_no_other_project_publishes(house, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(audit, "double_keys", lambda *_: {"intake": 1})
+        patched.setattr(audit, "duplicate_keys", lambda *_: {"intake": 1})
         stopped = house.run()
     assert not stopped.success
     assert house.run("other").success
@@ -87,7 +87,7 @@ def test_what_its_checks_stopped_no_other_project_publishes(house, monkeypatch):
 
 def test_a_load_that_died_over_an_unpublished_one_is_not_taken_along(house, monkeypatch):
     house.run()
-    house.folder.loaded("study", "an earlier run that was not published")
+    house.folder.mark_loaded("study", "an earlier run that was not published")
     with monkeypatch.context() as patched:
         patched.setattr(Load, "finish", lambda *_, **__: (_ for _ in ()).throw(OSError))
         house.run()

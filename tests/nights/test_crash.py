@@ -162,8 +162,8 @@ def check_tidy(place: Place) -> None:
     """Nothing that held participants' data lies about."""
     left = [path for path in (place.warehouse.work / "staging").rglob("*") if path.is_file()]
     left += list(place.warehouse.path.glob(".publishing-*"))
-    if left or place.warehouse.waiting():
-        raise Disagreement(f"left behind: {left}, waiting: {place.warehouse.waiting()}")
+    if left or place.warehouse.unpublished():
+        raise Disagreement(f"left behind: {left}, waiting: {place.warehouse.unpublished()}")
 
 
 def crash(folder: Path, kind: str, kills: int, seed: int) -> Counter:

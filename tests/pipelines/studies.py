@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipelines.warehouse.mirror.rows.history import RunStamp
 from pipelines.warehouse.staging.answers import Answer
-from pipelines.warehouse.staging.column_groups import Staged
+from pipelines.warehouse.staging.column_groups import StagedChunk
 from pipelines.warehouse.tables.layout import Layout
 from pipelines.warehouse.tables.structure import Structure
 from redcap_source import dictionary, model
@@ -64,13 +64,13 @@ def grid(text):
     return rows[0], [["" if cell == "." else cell for cell in row] for row in rows[1:]]
 
 
-def staged(folder: Path, text: str, name: str = "chunk") -> Staged:
+def staged(folder: Path, text: str, name: str = "chunk") -> StagedChunk:
     """The grid as a CSV answer in the staging folder."""
     columns, rows = grid(text)
     path = folder / f"{name}.csv"
     with path.open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([columns, *rows])
-    return Staged((Answer(path, "csv", tuple(columns)),), tuple(dict.fromkeys(row[0] for row in rows)))
+    return StagedChunk((Answer(path, "csv", tuple(columns)),), tuple(dict.fromkeys(row[0] for row in rows)))
 
 
 def columns_of(text: str) -> tuple[str, ...]:

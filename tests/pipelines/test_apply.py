@@ -3,7 +3,7 @@
 
 import pytest
 
-from pipelines.errors import ChunkNotProven
+from pipelines.errors import VerificationFailed
 from pipelines.warehouse.mirror.open import open_mirror
 from pipelines.warehouse.tables.layout import make_layout, rows_now, rows_past
 
@@ -307,7 +307,7 @@ def test_a_failing_batch_leaves_nothing_behind(mirror, tmp_path):
     broken = staged(tmp_path, FIRST, "broken")
     broken.answers[0].path.write_text(broken.answers[0].path.read_text().replace("\n2,", "\n9,9\n2,"))
     good = staged(tmp_path, FIRST.replace("40", "77"), "good")
-    with pytest.raises(ChunkNotProven):
+    with pytest.raises(VerificationFailed):
         mirror.apply(make_layout(described, columns_of(FIRST)), [good, broken], [], stamp(2))
     assert rows(mirror, f"SELECT age FROM {rows_now('study', 'base')}") == [("40",)]
 

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipelines.errors import ChunkNotProven
+from pipelines.errors import VerificationFailed
 from pipelines.warehouse.staging.census import Census, counted_twice, due_in, read_census, records_named
-from pipelines.warehouse.staging.verify import open_prover
+from pipelines.warehouse.staging.verify import open_verifier
 
 
 @pytest.fixture
-def prover(tmp_path) -> Iterator:
-    with open_prover(tmp_path) as connection:
+def verifier(tmp_path) -> Iterator:
+    with open_verifier(tmp_path) as connection:
         yield connection
 
 
@@ -31,30 +31,30 @@ ROWS = [
 ]
 
 
-def test_the_few_events_in_which_every_record_has_a_row_are_found(prover, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipelines.warehouse.census.MANY_ROWS", 1)
-    census = read_census(prover, answer(tmp_path, ROWS), "id", longitudinal=True)
+def test_the_few_events_in_which_every_record_has_a_row_are_found(verifier, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.warehouse.staging.census.MANY_ROWS", 1)
+    census = read_census(verifier, answer(tmp_path, ROWS), "id", longitudinal=True)
     assert census.cover == ("first", "second")
     assert census.rows == {"first": 3, "second": 2, "third": 7}
     assert census.records == ("1", "2", "3", "4")
     # In how many rows it stands in an event does not matter; of the sets of events, `1` is in both.
-    assert due_in(prover, [{"first"}, {"third"}]) == (3, 1, 1, 0)
+    assert due_in(verifier, [{"first"}, {"third"}]) == (3, 1, 1, 0)
 
 
-def test_where_no_few_events_hold_every_record_all_are_asked_for(prover, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipelines.warehouse.census.MANY_ROWS", 1)
-    monkeypatch.setattr("pipelines.warehouse.census.MOST_EVENTS", 2)
+def test_where_no_few_events_hold_every_record_all_are_asked_for(verifier, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.warehouse.staging.census.MANY_ROWS", 1)
+    monkeypatch.setattr("pipelines.warehouse.staging.census.MOST_EVENTS", 2)
     rows = [(str(record), f"event {record}") for record in range(5) for _ in range(3)]
-    assert read_census(prover, answer(tmp_path, rows), "id", longitudinal=True).cover == ()
+    assert read_census(verifier, answer(tmp_path, rows), "id", longitudinal=True).cover == ()
 
 
-def test_a_small_census_is_not_worth_narrowing(prover, tmp_path):
-    assert read_census(prover, answer(tmp_path, ROWS), "id", longitudinal=True).cover == ()
+def test_a_small_census_is_not_worth_narrowing(verifier, tmp_path):
+    assert read_census(verifier, answer(tmp_path, ROWS), "id", longitudinal=True).cover == ()
 
 
-def test_a_record_that_stands_elsewhere_is_otherwise_seen_whatever_the_order(prover, tmp_path):
+def test_a_record_that_stands_elsewhere_is_otherwise_seen_whatever_the_order(verifier, tmp_path):
     def seen(rows):
-        census = read_census(prover, answer(tmp_path, rows), "id", longitudinal=True)
+        census = read_census(verifier, answer(tmp_path, rows), "id", longitudinal=True)
         return dict(zip(census.records, census.seen, strict=True))
 
     before = seen([("1", "a"), ("1", "b"), ("2", "a")])
@@ -71,25 +71,25 @@ def test_records_of_either_of_two_counts_are_there_and_the_last_whole_one_tells_
 
 @pytest.mark.parametrize("text", ['[{"id":"1"', "", "PHP Warning: x", '{"error":"x"}'])
 @pytest.mark.parametrize("read", [lambda c, path: read_census(c, path, "id", longitudinal=False), records_named])
-def test_an_answer_that_is_no_whole_list_is_not_believed(prover, tmp_path, text, read):
+def test_an_answer_that_is_no_whole_list_is_not_believed(verifier, tmp_path, text, read):
     path = tmp_path / "census.json"
     path.write_text(text)
-    with pytest.raises(ChunkNotProven):
-        read(prover, path)
+    with pytest.raises(VerificationFailed):
+        read(verifier, path)
 
 
 @pytest.mark.parametrize("text", ['[{"id":"1"},{"id":""}]', '[{"id":"1"},{"other":"2"}]'])
-def test_a_row_without_its_record_is_not_believed(prover, tmp_path, text):
+def test_a_row_without_its_record_is_not_believed(verifier, tmp_path, text):
     path = tmp_path / "census.json"
     path.write_text(text)
-    with pytest.raises(ChunkNotProven, match="a row came without id"):
-        read_census(prover, path, "id", longitudinal=False)
+    with pytest.raises(VerificationFailed, match="a row came without id"):
+        read_census(verifier, path, "id", longitudinal=False)
 
 
-def test_values_name_their_records_or_are_not_believed(prover, tmp_path):
+def test_values_name_their_records_or_are_not_believed(verifier, tmp_path):
     path = tmp_path / "elsewhere.json"
     path.write_text('[{"record":"1","value":"x"},{"record":"1","value":"y"},{"record":"7","value":""}]')
-    assert records_named(prover, path) == {"1", "7"}
+    assert records_named(verifier, path) == {"1", "7"}
     path.write_text('[{"record":"1","value":"x"},{"value":"y"}]')
-    with pytest.raises(ChunkNotProven, match="without its record"):
-        records_named(prover, path)
+    with pytest.raises(VerificationFailed, match="without its record"):
+        records_named(verifier, path)

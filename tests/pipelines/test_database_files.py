@@ -12,13 +12,13 @@ import pytest
 
 from bench import contestants
 from pipelines.errors import UnexpectedDatabaseError, WarehouseDamaged, WarehouseUnreadable, describe
-from pipelines.warehouse.database.compaction import rewrite
+from pipelines.warehouse.database.compaction import compact
 from pipelines.warehouse.database.connection import SETTINGS, attach_to_write, connect, open_reader, open_writer
 from pipelines.warehouse.database.file_errors import doing, of_the_system, unusable
 from pipelines.warehouse.database.quoting import identifier
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.published.publish import publish
-from pipelines.warehouse.published.status import standings
+from pipelines.warehouse.published.status import statuses
 from pipelines.warehouse.published_file import open_published
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,7 +147,7 @@ def connections(path: Path) -> list[ast.Call]:
 
 
 def test_every_connection_of_the_product_is_made_where_extensions_are_off():
-    door = ROOT / "pipelines" / "warehouse" / "connection.py"
+    door = ROOT / "pipelines" / "warehouse" / "database" / "connection.py"
     files = [path for folder in ("pipelines", "redcap_source", "bench") for path in (ROOT / folder).rglob("*.py")]
     assert door in files
     for path in files:
@@ -216,12 +216,12 @@ def test_no_project_shares_a_file_with_another_or_with_the_warehouse(tmp_path):
     own = {folder.database, folder.publish_lock, folder.pace, folder.locks, folder.work / "staging"}
     own |= {folder.work / name for name in ("publish.spill", "hash.key")}
     for project in NEAR:
-        folder.loaded(project, "run")
+        folder.mark_loaded(project, "run")
         paths = {folder.mirror(project), folder.project_lock(project), folder.staging(project, "run")}
         paths |= {Path(f"{folder.mirror(project)}{ending}") for ending in (".wal", ".spill")}
         assert not own & paths, project
         own |= paths
-    assert set(folder.waiting()) == set(NEAR)
+    assert set(folder.unpublished()) == set(NEAR)
     assert not own & {path for path in folder.work.iterdir() if path.suffix == ".loaded"}
 
 
@@ -235,7 +235,7 @@ def test_a_file_with_schemas_of_any_name_can_be_written_afresh(tmp_path):
             connection.execute(f"CREATE SCHEMA {schema}; CREATE SCHEMA {now}")
             connection.execute(f"CREATE TABLE {now}.form AS SELECT 1 AS n")
             connection.execute(f"CREATE VIEW {schema}.form AS SELECT n FROM {now}.form")
-    rewrite(path, tmp_path / "fresh.duckdb", memory_limit="256MB")
+    compact(path, tmp_path / "fresh.duckdb", memory_limit="256MB")
     with open_reader(tmp_path / "fresh.duckdb", "warehouse") as connection:
         for name in NEAR:
             assert connection.execute(f"SELECT n FROM {identifier(name)}.form").fetchall() == [(1,)]
@@ -249,7 +249,7 @@ def test_projects_may_have_the_names_of_what_lies_beside_them(site):
     for name in ("memory", "publish"):
         assert site.rows(f"SELECT count(*) FROM {name}.enrolment") == [(3,)]
     # Whoever loads `publish` does not keep the others from being published.
-    assert {s.last_outcome for s in standings(site.warehouse, ["publish", "memory"])} == {"ok"}
+    assert {s.last_outcome for s in statuses(site.warehouse, ["publish", "memory"])} == {"ok"}
 
 
 # -- leftovers ------------------------------------------------------------------------------------------------------
@@ -260,18 +260,18 @@ def test_a_first_load_killed_before_there_was_a_ledger_is_one_that_never_loaded(
     folder.make()
     with open_writer(folder.mirror("study")) as connection:
         connection.execute("CREATE SCHEMA redcap")
-    [standing] = standings(folder, ["study"])
+    [standing] = statuses(folder, ["study"])
     assert standing.last_outcome is None
 
 
 def test_a_mark_of_a_project_that_is_configured_no_more_is_nobodys_trouble(site):
     site.study("classic", 3)
     site.load()
-    site.warehouse.loaded("gone", "run")
+    site.warehouse.mark_loaded("gone", "run")
     published = publish(site.warehouse, configured=site.config.projects)
     assert published.projects == ("study",)
     assert published.failed == {}
-    assert set(site.warehouse.waiting()) == {"gone"}
+    assert set(site.warehouse.unpublished()) == {"gone"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from pipelines.errors import WarehouseBusy
 from pipelines.warehouse.forget import find_traces, forget
-from pipelines.warehouse.published.status import standings
+from pipelines.warehouse.published.status import statuses
 from tests.test_cli import run
 
 CANARY = "Quorthwick"
@@ -33,7 +33,7 @@ def test_forgetting_a_project_leaves_no_byte_of_it_and_all_of_the_others(site):
     assert holding(site, CANARY)
     del site.handles["oldstudy"]
     # Taken out of projects.yaml it stays published, which is said and is no failure.
-    [kept, gone] = standings(site.warehouse, ["kept"], others=True)
+    [kept, gone] = statuses(site.warehouse, ["kept"], others=True)
     assert (kept.configured, gone.project, gone.configured, gone.lost) == (True, "oldstudy", False, False)
 
     with FileLock(site.warehouse.project_lock("oldstudy")), pytest.raises(WarehouseBusy):

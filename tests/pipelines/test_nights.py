@@ -238,8 +238,8 @@ def test_a_suddenly_smaller_project_is_refused(site):
 
 
 def test_a_working_file_that_has_grown_is_written_afresh(site, monkeypatch):
-    monkeypatch.setattr("pipelines.warehouse.compaction.EVERY_LOAD", 0)
-    monkeypatch.setattr("pipelines.warehouse.compaction.GROWN", 1.05)
+    monkeypatch.setattr("pipelines.warehouse.database.compaction.EVERY_LOAD", 0)
+    monkeypatch.setattr("pipelines.warehouse.database.compaction.GROWN", 1.05)
     handle = site.study("classic", 120)
     files = []
     for turn in range(4):
@@ -265,7 +265,7 @@ def test_quiet_nights_of_a_small_project_do_not_write_its_working_file_afresh(si
 
 
 def test_a_large_longitudinal_project_is_counted_by_a_few_events(site, monkeypatch):
-    monkeypatch.setattr("pipelines.warehouse.census.MANY_ROWS", 10)
+    monkeypatch.setattr("pipelines.warehouse.staging.census.MANY_ROWS", 10)
     handle = site.study("longitudinal", 12)
     site.night()
     assert handle.project.is_longitudinal
@@ -307,7 +307,7 @@ def test_a_census_that_lost_records_deletes_none(site):
 @pytest.mark.parametrize("study", ["classic", "longitudinal"])
 def test_one_of_the_first_two_censuses_that_lost_records_is_made_up_for(site, monkeypatch, study, lost):
     # From so many rows on the second is asked of a few events only.
-    monkeypatch.setattr("pipelines.warehouse.census.MANY_ROWS", 10)
+    monkeypatch.setattr("pipelines.warehouse.staging.census.MANY_ROWS", 10)
     site.study(study, 12)
     site.simulator.faults.add("drop_records", content="record", nth=lost, times=1, every=5)
     assert site.night().records_loaded == 12
@@ -342,7 +342,7 @@ def test_a_project_that_cannot_be_published_does_not_hold_the_others_back(site):
         publish(site.warehouse)
     assert whole(site, "good")
     assert site.rows("SELECT count(*) FROM bad_raw.enrolment") == before
-    assert site.warehouse.waiting().keys() == {"bad"}
+    assert site.warehouse.unpublished().keys() == {"bad"}
 
 
 def test_a_server_that_keeps_losing_records_deletes_none(site):

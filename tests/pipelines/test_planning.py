@@ -13,7 +13,7 @@ from pipelines.extract.selection import narrow
 from pipelines.extract.structure import read_structure
 from pipelines.run import open_client
 from pipelines.warehouse.staging.census import Census
-from pipelines.warehouse.staging.verify import open_prover
+from pipelines.warehouse.staging.verify import open_verifier
 from pipelines.warehouse.tables.layout import make_layout
 from redcap_source import errors
 from redcap_source.simulator import Behaviour
@@ -35,9 +35,9 @@ def planner_of(site):
     staging = site.warehouse.staging("study", "run")
     staging.mkdir(parents=True)
     project = site.config.project("study")
-    with open_client(project, site.warehouse, sleep=lambda _: None) as client, open_prover(staging) as prover:
+    with open_client(project, site.warehouse, sleep=lambda _: None) as client, open_verifier(staging) as verifier:
         structure = narrow(read_structure(client, client.version()), project)
-        yield Planner(client, prover, staging, project, structure)
+        yield Planner(client, verifier, staging, project, structure)
 
 
 def layout_of(planner, census):
@@ -141,7 +141,7 @@ def test_a_census_of_some_events_is_made_whole_where_only_reading_everything_can
 
 def test_where_a_census_of_some_events_lacks_many_it_is_asked_of_all_before_any_is_asked_for_by_name(site, monkeypatch):
     handle = site.study("longitudinal", 6)
-    monkeypatch.setattr("pipelines.planning.MOST_BY_NAME", 2)
+    monkeypatch.setattr("pipelines.extract.planner.MOST_BY_NAME", 2)
     with planner_of(site) as planner:
         brief = Census(tuple(handle.records()[:2]), ("", ""), {}, whole=False)
         found = planner.completed(brief, handle.records(), frozenset())
@@ -162,7 +162,7 @@ def test_a_record_that_the_census_lacks_and_redcap_has_is_added_and_one_that_is_
 
 
 def test_so_many_changed_records_that_it_pays_have_the_census_asked_of_all_events(site, monkeypatch):
-    monkeypatch.setattr("pipelines.scopes.REQUEST_CELLS", 10)
+    monkeypatch.setattr("pipelines.extract.scopes.REQUEST_CELLS", 10)
     handle = site.study("longitudinal", 8)
     with planner_of(site) as planner:
         brief = planner.census([planner.structure.events[0].unique_event_name])
@@ -174,7 +174,7 @@ def test_so_many_changed_records_that_it_pays_have_the_census_asked_of_all_event
 
 
 def test_where_stray_values_cannot_be_looked_for_every_record_is_asked_for_whole(site, caplog, monkeypatch):
-    monkeypatch.setattr("pipelines.scopes.REQUEST_CELLS", 10)
+    monkeypatch.setattr("pipelines.extract.scopes.REQUEST_CELLS", 10)
     site.study("longitudinal", 8)
     with planner_of(site) as planner:
         census = planner.census()

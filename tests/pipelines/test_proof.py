@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from pipelines.errors import ChunkNotProven
+from pipelines.errors import VerificationFailed
 from pipelines.warehouse.staging.answers import Answer, csv_source
-from pipelines.warehouse.staging.split_json import write_apart
-from pipelines.warehouse.staging.verify import open_prover, prove
+from pipelines.warehouse.staging.split_json import split_json
+from pipelines.warehouse.staging.verify import open_verifier, verify
 
 CLASSIC = ("record_id", "age", "notes")
 EVENTS = ("record_id", "redcap_event_name", "age")
@@ -17,19 +17,19 @@ CANARY = "canary-7731"
 def proof_of(tmp_path, body, asked, columns=CLASSIC, form="csv"):
     path = tmp_path / f"answer.{form}"
     path.write_bytes(body if isinstance(body, bytes) else body.encode())
-    with open_prover(tmp_path) as prover:
-        return prove(prover, Answer(path, form, columns), asked)
+    with open_verifier(tmp_path) as verifier:
+        return verify(verifier, Answer(path, form, columns), asked)
 
 
 def test_every_record_but_the_last_of_a_csv_is_proven(tmp_path):
     proof = proof_of(tmp_path, "record_id,age,notes\n1,40,x\n2,,\n10,7,y\n", ("1", "2", "10"))
-    assert (proof.records, proof.unproven, proof.rows) == (("1", "2"), "10", 2)
+    assert (proof.records, proof.unverified, proof.rows) == (("1", "2"), "10", 2)
 
 
 def test_a_json_list_proves_its_last_record_too(tmp_path):
     body = '[{"record_id":"1","age":"40","notes":""},{"record_id":"2","age":"","notes":"\\u00e9"}]'
     proof = proof_of(tmp_path, body, ("1", "2"), form="json")
-    assert (proof.records, proof.unproven, proof.rows) == (("1", "2"), None, 2)
+    assert (proof.records, proof.unverified, proof.rows) == (("1", "2"), None, 2)
 
 
 def test_a_very_wide_json_list_is_read_by_its_keys_alone(tmp_path):
@@ -42,7 +42,7 @@ def test_a_very_wide_json_list_is_read_by_its_keys_alone(tmp_path):
 @pytest.mark.parametrize(("form", "body"), [("csv", ""), ("csv", "\n"), ("json", "[]")])
 def test_an_answer_without_rows_proves_nothing(tmp_path, form, body):
     proof = proof_of(tmp_path, body, ("1",), form=form)
-    assert (proof.records, proof.unproven, proof.rows) == ((), None, 0)
+    assert (proof.records, proof.unverified, proof.rows) == ((), None, 0)
 
 
 WHOLE = f'record_id,redcap_event_name,age\n1,a,"{CANARY}\nsecond line"\n1,b,2\n2,a,3\n2,b,"4 ""x"""\n3,a,5\n3,b,6\n'
@@ -53,11 +53,11 @@ def test_a_csv_cut_anywhere_never_proves_a_record_it_lost_rows_of(tmp_path, cut)
     rows = {"1": 2, "2": 2, "3": 2}
     try:
         proof = proof_of(tmp_path, WHOLE[:cut], tuple(rows), EVENTS)
-    except ChunkNotProven as refused:
+    except VerificationFailed as refused:
         assert CANARY not in str(refused)
         return
     assert proof.rows == sum(rows[record] for record in proof.records)
-    assert proof.unproven not in proof.records
+    assert proof.unverified not in proof.records
 
 
 JSON = f'[{{"record_id":"1","age":"{CANARY}","notes":"a]"}},{{"record_id":"2","age":"[1]","notes":""}}]'
@@ -65,7 +65,7 @@ JSON = f'[{{"record_id":"1","age":"{CANARY}","notes":"a]"}},{{"record_id":"2","a
 
 @pytest.mark.parametrize("cut", range(1, len(JSON)))
 def test_a_json_answer_cut_anywhere_is_refused(tmp_path, cut):
-    with pytest.raises(ChunkNotProven) as refused:
+    with pytest.raises(VerificationFailed) as refused:
         proof_of(tmp_path, JSON[:cut], ("1", "2"), form="json")
     assert CANARY not in str(refused.value)
 
@@ -86,13 +86,13 @@ def test_a_json_answer_cut_anywhere_is_refused(tmp_path, cut):
     ],
 )
 def test_an_answer_that_does_not_add_up_is_refused(tmp_path, body, reason):
-    with pytest.raises(ChunkNotProven, match=reason):
+    with pytest.raises(VerificationFailed, match=reason):
         proof_of(tmp_path, body, ("1", "2"))
 
 
 def test_a_json_row_with_other_columns_is_refused(tmp_path):
     body = '[{"record_id":"1","age":"40","notes":""},{"record_id":"2","age":""}]'
-    with pytest.raises(ChunkNotProven, match="1 of its rows have other columns"):
+    with pytest.raises(VerificationFailed, match="1 of its rows have other columns"):
         proof_of(tmp_path, body, ("1", "2"), form="json")
 
 
@@ -102,8 +102,8 @@ def test_the_prover_reads_nothing_outside_the_staging_folder(tmp_path):
     outside.mkdir()
     staging.mkdir()
     (outside / "a.csv").write_text("record_id,age,notes\n1,1,1\n")
-    with open_prover(staging) as prover, pytest.raises(ChunkNotProven):
-        prove(prover, Answer(outside / "a.csv", "csv", CLASSIC), ("1",))
+    with open_verifier(staging) as verifier, pytest.raises(VerificationFailed):
+        verify(verifier, Answer(outside / "a.csv", "csv", CLASSIC), ("1",))
 
 
 AWKWARD = [
@@ -128,11 +128,11 @@ def test_a_proven_json_answer_written_as_csvs_holds_what_it_held(tmp_path):
     (tmp_path / "answer.json").write_text(body)
     answer = Answer(tmp_path / "answer.json", "json", columns)
     parts = [Answer(tmp_path / f"{at}.csv", "csv", columns[:1] + columns[at:]) for at in (1, 4)]
-    write_apart(answer, parts)
+    split_json(answer, parts)
     held = ["2", *(text or None for text in AWKWARD)]
-    with open_prover(tmp_path) as prover:
+    with open_verifier(tmp_path) as verifier:
         for part, cells in zip(parts, (held, held[3:]), strict=True):
-            found = prover.execute(f"FROM {csv_source(part)}").fetchall()
+            found = verifier.execute(f"FROM {csv_source(part)}").fetchall()
             assert [list(row) for row in found] == [[record, *cells] for record in ("1", "2")]
             assert part.path.stat().st_mode & 0o077 == 0
 
@@ -143,6 +143,6 @@ def test_a_proven_json_answer_written_as_csvs_holds_what_it_held(tmp_path):
 def test_a_value_of_no_one_spelling_is_refused_without_quoting_anything(tmp_path, value):
     (tmp_path / "answer.json").write_text(f'[{{"record_id":"{CANARY}","age":{value}}}]')
     answer = Answer(tmp_path / "answer.json", "json", ("record_id", "age"))
-    with pytest.raises(ChunkNotProven) as refused:
-        write_apart(answer, [Answer(tmp_path / "part.csv", "csv", answer.columns)])
+    with pytest.raises(VerificationFailed) as refused:
+        split_json(answer, [Answer(tmp_path / "part.csv", "csv", answer.columns)])
     assert CANARY not in str(refused.value)

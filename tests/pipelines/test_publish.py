@@ -71,7 +71,7 @@ def in_a_new_warehouse(site: Site, *projects: str) -> WarehouseFolder:
     """The same working files, of which nothing was published yet, some of them waiting for that."""
     site.warehouse.database.unlink(missing_ok=True)
     for project in ("study", "small", "other"):
-        site.warehouse.withdraw(project)
+        site.warehouse.unmark(project)
     for project in projects:
         release(site.warehouse, project)
     return site.warehouse
@@ -139,7 +139,7 @@ def test_a_working_file_that_is_broken_is_told_and_one_that_is_being_loaded_wait
             publish(folder)
         other_process.stdin.close()
     assert "small" not in str(raised.value)
-    assert folder.waiting().keys() == {"small", "other"}
+    assert folder.unpublished().keys() == {"small", "other"}
 
 
 def test_what_a_working_file_of_another_version_holds_is_not_taken_up(loaded):
@@ -147,4 +147,4 @@ def test_what_a_working_file_of_another_version_holds_is_not_taken_up(loaded):
         connection.execute("UPDATE state.identity SET format = 1")
     with pytest.raises(NotAllPublished, match="study: another version of redcap-warehouse made it"):
         publish(in_a_new_warehouse(loaded, "study", "other"))
-    assert loaded.warehouse.waiting().keys() == {"study"}
+    assert loaded.warehouse.unpublished().keys() == {"study"}

@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.errors import LoadRefused, WarehouseBusy
 from pipelines.warehouse.mirror.open import open_mirror
-from pipelines.warehouse.published.status import standings
+from pipelines.warehouse.published.status import statuses
 from redcap_source import errors
 
 from .oracle import expected, published
@@ -268,13 +268,13 @@ def test_status_shows_the_last_run_and_the_last_good_one(site):
     site.simulator.faults.add("502", content="metadata", times=None)
     with pytest.raises(errors.ServerOverloaded):
         site.load()
-    [standing] = standings(site.warehouse, ["study"])
+    [standing] = statuses(site.warehouse, ["study"])
     assert (standing.last_outcome, standing.records) == ("failed", 4)
     assert standing.last_run != good.run_id
     assert standing.last_good is not None
     site.simulator.faults.clear()
     latest = site.night()
-    [standing] = standings(site.warehouse, ["study"])
+    [standing] = statuses(site.warehouse, ["study"])
     assert (standing.last_run, standing.last_outcome) == (latest.run_id, "ok")
 
 

@@ -11,7 +11,7 @@ from pipelines.warehouse.database.long_statements import LONG, execute
 from pipelines.warehouse.database.memory import FEW, Width, allow, enough, in_bytes, limit_of, needed
 from pipelines.warehouse.mirror.open import open_mirror
 from pipelines.warehouse.staging.answers import Answer, csv_source
-from pipelines.warehouse.staging.column_groups import WIDEST, Staged
+from pipelines.warehouse.staging.column_groups import WIDEST, StagedChunk
 from pipelines.warehouse.staging.split_csv import split_csv
 from pipelines.warehouse.tables.layout import make_layout, rows_now
 from redcap_source.simulator import make_study
@@ -50,7 +50,7 @@ def load(mirror, folder, described, number, records, salt):
     rows = [{n: "2" if n.endswith("_complete") else v for n, v in row.items()} for row in rows]
     answer = write(folder / f"chunk{number}.csv", columns, rows)
     mirror.write_structure(described, layout, stamp(number))
-    staged = Staged((answer,), tuple(str(record) for record in records), ("99",))
+    staged = StagedChunk((answer,), tuple(str(record) for record in records), ("99",))
     return rows[:-1], mirror.apply(layout, [staged], [], stamp(number))
 
 
@@ -87,7 +87,7 @@ def test_one_instrument_wider_than_a_group_is_compared_cell_by_cell(tmp_path):
             rows = [{**plain, "record_id": str(r), f"f1_{WIDEST + 299}": last if r == 1 else "1"} for r in (1, 2)]
             answer = write(tmp_path / f"chunk{number}.csv", layout.answer_columns, rows)
             mirror.write_structure(described, layout, stamp(number))
-            touched = mirror.apply(layout, [Staged((answer,), ("1", "2"))], [], stamp(number))
+            touched = mirror.apply(layout, [StagedChunk((answer,), ("1", "2"))], [], stamp(number))
         assert (touched.updated, touched.unchanged) == (1, 1)
         assert mirror.connection.execute(
             "SELECT record, field, old_value, new_value, change FROM redcap.record_changes WHERE run_id = 'run2'"
@@ -132,7 +132,7 @@ def test_an_answer_that_cannot_be_split_is_read_as_a_whole(tmp_path):
     (tmp_path / "chunk.csv").write_text("\n".join(lines) + "\n")
     with open_mirror(tmp_path / "work" / "study.duckdb", "study", staging=tmp_path) as mirror:
         mirror.write_structure(described, layout, stamp(1))
-        mirror.apply(layout, [Staged((Answer(tmp_path / "chunk.csv", "csv", columns),), ("1",))], [], stamp(1))
+        mirror.apply(layout, [StagedChunk((Answer(tmp_path / "chunk.csv", "csv", columns),), ("1",))], [], stamp(1))
         assert rows_of(mirror, "form1", ["f1_0", "f1_1"]) == {"1": {"f1_0": "x", "f1_1": "y"}}
         assert rows_of(mirror, "form3", ["f3_1"]) == {"1": {"f3_1": "y"}}
 

@@ -14,7 +14,7 @@ from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.mirror.open import open_mirror
 from pipelines.warehouse.mirror.working_file import refusal
 from pipelines.warehouse.published.publish import publish
-from pipelines.warehouse.published.status import standings
+from pipelines.warehouse.published.status import statuses
 from redcap_source.simulator import Simulator
 
 from .conftest import Site
@@ -95,7 +95,7 @@ def test_a_lost_working_file_is_no_first_load(site, found, lose):
         assert "backup" in told
         assert "redcap-warehouse sync study --start-over" in told
     assert site.warehouse.database.read_bytes() == before
-    [study, other] = standings(site.warehouse, ["study", "other"])
+    [study, other] = statuses(site.warehouse, ["study", "other"])
     assert study.last_outcome == ("missing" if "damaged" not in found and "other" not in found else "damaged")
     assert study.lost
     assert study.last_good is not None
@@ -127,7 +127,7 @@ def test_a_working_file_that_vanishes_after_the_first_look_is_no_first_load(site
 
 def test_a_load_that_waits_to_be_published_is_known_too(site):
     site.warehouse.database.unlink()
-    site.warehouse.loaded("study", "run")
+    site.warehouse.mark_loaded("study", "run")
     removed(site)
     with pytest.raises(WorkingFileLost, match="a load of it waits to be published"):
         site.load()
@@ -236,7 +236,7 @@ def test_a_damaged_file_with_rows_in_it_is_not_removed_even_if_nothing_was_publi
 
 def test_a_file_that_no_project_can_be_named_after_is_not_listed_as_a_project(site):
     shutil.copyfile(site.warehouse.mirror("study"), site.warehouse.mirror("study copy"))
-    assert [standing.project for standing in standings(site.warehouse, ["study", "other"], others=True)] == [
+    assert [standing.project for standing in statuses(site.warehouse, ["study", "other"], others=True)] == [
         "study",
         "other",
     ]
@@ -244,13 +244,13 @@ def test_a_file_that_no_project_can_be_named_after_is_not_listed_as_a_project(si
 
 def test_a_garbled_mark_still_stands_for_a_project_that_waits(site):
     site.warehouse.mark("study").write_bytes(b"\xff\xfe")
-    assert list(site.warehouse.waiting()) == ["study"]
+    assert list(site.warehouse.unpublished()) == ["study"]
 
 
 def test_a_working_file_under_the_published_name_is_told_as_another_database(site):
     shutil.copyfile(site.warehouse.mirror("study"), site.warehouse.database)
     with pytest.raises(WarehouseDamaged, match="another database than the published one"):
-        standings(site.warehouse, ["study", "other"])
+        statuses(site.warehouse, ["study", "other"])
 
 
 def test_the_published_file_under_a_working_files_name_is_refused_as_no_load(site):

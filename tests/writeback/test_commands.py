@@ -103,7 +103,7 @@ def test_a_refusal_is_an_expected_error_with_what_to_do(site, study, command, tm
 
 def test_a_load_that_is_held_back_is_not_published_by_a_write_back(site, study, command, tmp_path):
     site.load()
-    site.warehouse.withdraw("study")
+    site.warehouse.unmark("study")
     command("propose", "study", write_csv(tmp_path / "c.csv", [row("1", "weight", "60.5")]))
     applied = command("writeback", "study", "--apply", "--json")
     assert (applied.exit_code, json.loads(applied.stdout)["published"]) == (0, False)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.errors import ChunkNotProven, WarehouseError
+from pipelines.errors import VerificationFailed, WarehouseError
 from pipelines.writeback import WritebackRefused
 
 from .conftest import row
@@ -32,7 +32,7 @@ def test_records_that_are_left_out_again_and_again_stop_the_run_before_anything_
     # that others strike.
     for nth in (1, 2, 3):
         site.simulator.faults.add("drop_records", content="record", action="export", nth=nth, every=2)
-    with pytest.raises(ChunkNotProven, match="lacks 1 record that REDCap has, and did so 3 times"):
+    with pytest.raises(VerificationFailed, match="lacks 1 record that REDCap has, and did so 3 times"):
         site.apply()
     assert site.imports() == 0
 

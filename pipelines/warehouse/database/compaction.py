@@ -28,12 +28,12 @@ GROWN = 1.35
 EVERY_LOAD = 6_000_000
 
 
-def has_grown(size: int, fresh: int | None) -> bool:
+def needs_compaction(size: int, fresh: int | None) -> bool:
     """Whether a file of this many bytes should be rewritten, having had so many when it was last fresh."""
     return fresh is not None and size > fresh * GROWN + EVERY_LOAD
 
 
-def rewrite(source: Path, target: Path, *, memory_limit: str | None) -> None:
+def compact(source: Path, target: Path, *, memory_limit: str | None) -> None:
     """Everything in one file, written into a new one; what is commented stays so."""
     target.unlink(missing_ok=True)
     spill = target.with_name(f"{target.name}.spill")
@@ -58,13 +58,13 @@ def _copy(source: Path, target: Path, spill: Path, memory_limit: str | None) -> 
             connection.execute('CHECKPOINT "fresh:"')
 
 
-def fresh_size(connection: Connection, table: str) -> int | None:
+def compacted_size(connection: Connection, table: str) -> int | None:
     """How many bytes the file had when it was last fresh, by the table that keeps it; None if it never was noted."""
     row = connection.execute(f"SELECT bytes FROM {table}").fetchone()
     return int(row[0]) if row else None
 
 
-def note_fresh(connection: Connection, table: str, size: int) -> None:
+def save_compacted_size(connection: Connection, table: str, size: int) -> None:
     """Remember how many bytes the file has now that it is fresh."""
     connection.execute(f"DELETE FROM {table}")
     connection.execute(f"INSERT INTO {table} VALUES ($bytes)", {"bytes": size})

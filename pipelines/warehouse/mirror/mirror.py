@@ -24,20 +24,27 @@ from pipelines.warehouse.database.quoting import identifier, literal
 from pipelines.warehouse.database.rows import insert_json
 from pipelines.warehouse.mirror.audit_log import keep_log
 from pipelines.warehouse.mirror.rows.batch import holds_data
-from pipelines.warehouse.mirror.rows.deletions import Departures, bury, find_renames, rename, unexplained_ids
-from pipelines.warehouse.mirror.rows.history import DELETE, Cell, RunStamp, attribute, close_versions, note_cells
+from pipelines.warehouse.mirror.rows.deletions import Removals, find_renames, rename, tombstone, unexplained_ids
+from pipelines.warehouse.mirror.rows.history import (
+    DELETE,
+    Cell,
+    RunStamp,
+    attribute,
+    close_versions,
+    record_cell_changes,
+)
 from pipelines.warehouse.mirror.rows.invalid_values import relist_values
 from pipelines.warehouse.mirror.rows.merge import apply_chunks
-from pipelines.warehouse.mirror.rows.merge_instrument import Touched
+from pipelines.warehouse.mirror.rows.merge_instrument import RowCounts
 from pipelines.warehouse.mirror.runs import ChunkEntry
 from pipelines.warehouse.mirror.schema import renames
 from pipelines.warehouse.mirror.schema.catalog import write_structure
-from pipelines.warehouse.mirror.schema.drift import Drift, keep_described
+from pipelines.warehouse.mirror.schema.drift import Drift, save_described
 from pipelines.warehouse.mirror.schema.renames import Renames
-from pipelines.warehouse.mirror.state import Frontier, Yesterday, frontier_of
+from pipelines.warehouse.mirror.state import PlannedUntil, PreviousLoad, planned_until_of
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.staging.census import Census
-from pipelines.warehouse.staging.column_groups import Staged
+from pipelines.warehouse.staging.column_groups import StagedChunk
 from pipelines.warehouse.tables.choice_checks import CONTRADICTED, disagreements
 from pipelines.warehouse.tables.layout import (
     CODES,
@@ -84,24 +91,24 @@ class Mirror:
         """Whether values were removed that may stand in no byte of the file."""
         self._state = statements("state")
 
-    def yesterday(self) -> Yesterday:
+    def previous(self) -> PreviousLoad:
         """What the last load left behind."""
         known = self._row("SELECT project_id, record_id_field FROM redcap.projects") or (None, None)
         columns = self.connection.execute(self._state["read_visible_columns"]).fetchall()
         watermark = self._row(self._state["read_watermark"])
         chunking = self._row(self._state["read_chunking"])
-        frontier = self._row(self._state["read_frontier"])
+        planned_until = self._row(self._state["read_frontier"])
         refreshed, refreshing = self._row(self._state["read_refresh"]) or (None, False)
         clock = self._row(self._state["read_clock"])
         names = tuple(name for (name,) in columns)
-        return Yesterday(
+        return PreviousLoad(
             project_id=known[0],
             record_id_field=known[1],
             visible_columns=names,
             in_group=DATA_ACCESS_GROUP not in names if names else None,
             watermark=watermark[0] if watermark else None,
             chunk_records=chunking[0] if chunking else None,
-            reached=frontier_of(*frontier) if frontier else None,
+            planned_until=planned_until_of(*planned_until) if planned_until else None,
             refreshed=refreshed,
             refreshing=refreshing,
             ended=self._row(self._state["any_ended"]) is not None,
@@ -133,7 +140,7 @@ class Mirror:
                     "run_id": run_id,
                     "mode": mode,
                     "started_at": now,
-                    "watermark_from": self.yesterday().watermark,
+                    "watermark_from": self.previous().watermark,
                 },
             )
         return now
@@ -200,7 +207,7 @@ class Mirror:
             self._define(layout, before, stamp, emptied)
             self._drop_tables_but([table.name for table in layout.instruments], layout, there, stamp)
             self._list_disagreements(structure, stamp)
-            keep_described(self.connection, structure)
+            save_described(self.connection, structure)
             self._keep_visible(layout)
             if renamed.events:
                 renames.rename_events(self.connection, self.project, renamed.events)
@@ -299,7 +306,7 @@ class Mirror:
         cells = [
             Cell(redcap_name(layout.record_id_field, instrument, name), identifier(name), "NULL") for name in columns
         ]
-        note_cells(self.connection, instrument, cells, f"{target} WHERE {filled}", stamp, change=DELETE)
+        record_cell_changes(self.connection, instrument, cells, f"{target} WHERE {filled}", stamp, change=DELETE)
         self.connection.execute(
             f"UPDATE {target} SET _valid_from = $now, _run_id = $run_id WHERE {filled}",
             {"now": stamp.now, "run_id": stamp.run_id},
@@ -383,7 +390,7 @@ class Mirror:
                 Cell(redcap_name(layout.record_id_field, name, column), identifier(column), "NULL")
                 for column in columns
             ]
-            note_cells(self.connection, name, cells, target, stamp, change=DELETE)
+            record_cell_changes(self.connection, name, cells, target, stamp, change=DELETE)
             self.connection.execute(f"DROP TABLE {target}")
             self.connection.execute("DELETE FROM state.instruments WHERE instrument = $name", {"name": name})
             self.connection.execute("DELETE FROM redcap.invalid_values WHERE instrument = $name", {"name": name})
@@ -399,7 +406,7 @@ class Mirror:
 
     @doing("noting what is to be read")
     def plan(
-        self, census: Census, changed: Collection[str], *, everything: bool, upto: Frontier | None
+        self, census: Census, changed: Collection[str], *, everything: bool, upto: PlannedUntil | None
     ) -> tuple[str, ...]:
         """Put what may have changed on the list of what is to do; returns the list, in REDCap's order.
 
@@ -465,19 +472,19 @@ class Mirror:
     def apply(
         self,
         layout: Layout,
-        chunks: Sequence[Staged],
+        chunks: Sequence[StagedChunk],
         entries: Sequence[ChunkEntry],
         stamp: RunStamp,
         *,
         instruments: Collection[str] | None = None,
-    ) -> Touched:
+    ) -> RowCounts:
         """Put proven chunks and their ledger rows into the mirror: all of it or, on any error, nothing.
 
         Records that came whole (`instruments` is None) are no longer to do.
         """
         with self.transaction():
             touched = (
-                apply_chunks(self.connection, layout, chunks, stamp, instruments=instruments) if chunks else Touched()
+                apply_chunks(self.connection, layout, chunks, stamp, instruments=instruments) if chunks else RowCounts()
             )
             if chunks and instruments is None:
                 landed = [record for chunk in chunks for record in chunk.records]
@@ -509,18 +516,18 @@ class Mirror:
             )
 
     @doing("noting deleted and renamed records")
-    def depart(self, gone: Collection[str], layout: Layout, stamp: RunStamp) -> Departures:
+    def depart(self, gone: Collection[str], layout: Layout, stamp: RunStamp) -> Removals:
         """Records that are gone from REDCap: those that live on under a new name are renamed, the others buried.
 
         A tombstone stays in redcap.records, and every cell is noted as deleted.
         """
         if not gone:
-            return Departures()
+            return Removals()
         with self.transaction():
             new_ids = find_renames(self.connection, self.project, layout, gone)
             rename(self.connection, layout, new_ids, stamp)
-            rows = bury(self.connection, layout, [record for record in gone if record not in new_ids], stamp)
-        return Departures(deleted=len(gone) - len(new_ids), renamed=len(new_ids), rows=rows)
+            rows = tombstone(self.connection, layout, [record for record in gone if record not in new_ids], stamp)
+        return Removals(deleted=len(gone) - len(new_ids), renamed=len(new_ids), rows=rows)
 
     # -- the end -------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.errors import WarehouseError
-from pipelines.warehouse.database.compaction import fresh_size, has_grown, note_fresh, rewrite
+from pipelines.warehouse.database.compaction import compact, compacted_size, needs_compaction, save_compacted_size
 from pipelines.warehouse.database.connection import open_writer, sync_to_disk
 from pipelines.warehouse.database.file_errors import reason_of
 from pipelines.warehouse.database.quoting import identifier
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 # Where it keeps how large it was when it was last written afresh.
-FRESH = "state.fresh"
+COMPACTED_SIZE = "state.fresh"
 
 
 @contextmanager
@@ -70,22 +70,22 @@ def open_mirror(
         for kind in (NOW, PAST):
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(project + kind)}")
         mirror = Mirror(connection, project, path, memory_limit)
-        if (known := fresh_size(connection, FRESH)) is None and mirror.yesterday().ended:
-            note_fresh(connection, FRESH, path.stat().st_size)
+        if (known := compacted_size(connection, COMPACTED_SIZE)) is None and mirror.previous().ended:
+            save_compacted_size(connection, COMPACTED_SIZE, path.stat().st_size)
         try:
             yield mirror
         except duckdb.Error as problem:
             raise mirror.explained(problem) from None
-    if mirror.removed_values or has_grown(path.stat().st_size, known):
-        _write_afresh(path, grown, project, memory_limit)
+    if mirror.removed_values or needs_compaction(path.stat().st_size, known):
+        _compact(path, grown, project, memory_limit)
 
 
-def _write_afresh(path: Path, grown: Path, project: str, memory_limit: str | None) -> None:
+def _compact(path: Path, grown: Path, project: str, memory_limit: str | None) -> None:
     """Put a smaller file with the same content in the place of this one; where that fails, this one serves as well."""
     try:
-        rewrite(path, grown, memory_limit=memory_limit)
+        compact(path, grown, memory_limit=memory_limit)
         with open_writer(grown) as connection:
-            note_fresh(connection, FRESH, grown.stat().st_size)
+            save_compacted_size(connection, COMPACTED_SIZE, grown.stat().st_size)
         grown.replace(path)
         sync_to_disk(path.parent)
     except (duckdb.Error, OSError, WarehouseError) as problem:

@@ -11,7 +11,7 @@ from pipelines.warehouse.tables.layout import NOW
 
 
 @dataclass(frozen=True, slots=True)
-class Frontier:
+class PlannedUntil:
     """A moment as of which, or of later, every record that is not still to do is in the mirror."""
 
     upto: datetime
@@ -23,7 +23,7 @@ class Frontier:
 
 
 @dataclass(frozen=True, slots=True)
-class Yesterday:
+class PreviousLoad:
     """What the mirror knew before this load; times are REDCap's clock, in UTC."""
 
     project_id: int | None
@@ -31,7 +31,7 @@ class Yesterday:
     visible_columns: tuple[str, ...]
     watermark: datetime | None
     chunk_records: int | None
-    reached: Frontier | None
+    planned_until: PlannedUntil | None
     """None where no load came so far that another can go on from it."""
     refreshed: datetime | None
     """When the last reading of everything that was completed began."""
@@ -44,14 +44,9 @@ class Yesterday:
     offset: timedelta | None
     """How far REDCap's wall clock was ahead of UTC."""
 
-    @property
-    def frontier(self) -> datetime | None:
-        """Every record that is not still to do is in the mirror as it was then or later."""
-        return None if self.reached is None else self.reached.upto
 
-
-def frontier_of(upto: datetime, wall: datetime | None, ahead_seconds: int) -> Frontier:
-    return Frontier(upto, wall, timedelta(seconds=ahead_seconds))
+def planned_until_of(upto: datetime, wall: datetime | None, ahead_seconds: int) -> PlannedUntil:
+    return PlannedUntil(upto, wall, timedelta(seconds=ahead_seconds))
 
 
 def hidden_fields(connection: Connection) -> frozenset[str]:

@@ -47,7 +47,7 @@ def refusal(
     """
     if published is None:
         published = published_projects(folder)
-    if project not in published and project not in folder.waiting():
+    if project not in published and project not in folder.unpublished():
         return None
     return what_was_lost(folder, project, found, published)
 
@@ -57,7 +57,7 @@ def what_was_lost(folder: WarehouseFolder, project: str, found: str, published: 
     known = "the project was loaded into it"
     if project in published:
         known = "the published database holds the project"
-    elif project in folder.waiting():
+    elif project in folder.unpublished():
         known = "a load of it waits to be published"
     return WorkingFileLost(project=project, path=folder.mirror(project), found=found, known=known)
 
@@ -155,6 +155,6 @@ def start_over(folder: WarehouseFolder, project: str) -> None:
 
     The mark goes too: a load of the file that waits to be published is not there any more.
     """
-    folder.withdraw(project)
+    folder.unmark(project)
     folder.clear_staging(project)
     remove_database(folder.mirror(project))

@@ -55,7 +55,7 @@ _BOOKKEEPING = (*VERSION, "_valid_to", "_closed_run")
 _PLACES = {NOW: rows_now, PAST: rows_past}
 
 
-class ProjectPart:
+class ProjectPublisher:
     """The part of one project, whose working file is attached as `source`."""
 
     def __init__(self, connection: Connection, project: str, source: str, *, copied: bool) -> None:

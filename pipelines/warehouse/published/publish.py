@@ -17,7 +17,7 @@ import duckdb
 from filelock import FileLock
 
 from pipelines.errors import ForeignWorkingFile, LoadUnfinished, NotAllPublished
-from pipelines.warehouse.database.compaction import fresh_size, has_grown, note_fresh, rewrite
+from pipelines.warehouse.database.compaction import compact, compacted_size, needs_compaction, save_compacted_size
 from pipelines.warehouse.database.connection import (
     Connection,
     attach_to_read,
@@ -33,13 +33,13 @@ from pipelines.warehouse.database.file_errors import is_locked, memory_remedy, r
 from pipelines.warehouse.database.memory import allow, enough
 from pipelines.warehouse.database.quoting import identifier, literal
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.published.project import ProjectPart, define_changes
+from pipelines.warehouse.published.project import ProjectPublisher, define_changes
 from pipelines.warehouse.published_file import has_ledger
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.layout import FORMAT, OTHER_FORMAT
 
 # Where the published file keeps how large it was when it was last written afresh.
-FRESH = "_publish.fresh"
+COMPACTED_SIZE = "_publish.fresh"
 
 # How a load ends that readers may see; an incomplete one lacks only records it names.
 ENDED_WELL = ("ok", "incomplete")
@@ -61,7 +61,7 @@ def release(folder: WarehouseFolder, project: str) -> None:
     run_id, outcome = _last_run(folder, project)
     if outcome not in ENDED_WELL:
         raise LoadUnfinished(project=project, outcome=outcome)
-    folder.loaded(project, run_id)
+    folder.mark_loaded(project, run_id)
 
 
 def _last_run(folder: WarehouseFolder, project: str) -> tuple[str, str]:
@@ -88,7 +88,7 @@ def publish(
     with FileLock(folder.publish_lock, mode=0o600):
         sweep(folder)
         waiting = {
-            project: run for project, run in folder.waiting().items() if configured is None or project in configured
+            project: run for project, run in folder.unpublished().items() if configured is None or project in configured
         }
         if not waiting:
             return Published((), 0, 0)
@@ -116,45 +116,45 @@ def _publish(
             failed |= opened.broken
             if failed and not set(opened.projects).difference(failed):
                 return Published((), 0, 0, failed)
-            if rewritten or fresh_size(opened.connection, FRESH) is None:
-                note_fresh(opened.connection, FRESH, fresh.stat().st_size)
+            if rewritten or compacted_size(opened.connection, COMPACTED_SIZE) is None:
+                save_compacted_size(opened.connection, COMPACTED_SIZE, fresh.stat().st_size)
         if opened.copied in failed:
             # What the others share cannot begin with a file that could not be made use of.
             fresh.unlink()
             return _publish(folder, waiting, memory_limit, may_copy=False)
         if opened.gave_up:
             # In the holes lies what was given up, perhaps identifiers from before they were hashed.
-            write_afresh(fresh, memory_limit)
+            compact_published(fresh, memory_limit)
         sync_to_disk(fresh)
         size = fresh.stat().st_size
         fresh.replace(folder.database)
         sync_to_disk(folder.path)
     done = tuple(project for project in opened.projects if project not in failed)
     for project in done:
-        folder.taken_up(project, waiting[project])
+        folder.mark_published(project, waiting[project])
     return Published(done, written, size, failed)
 
 
 def _copy(database: Path, fresh: Path, memory_limit: str | None) -> bool:
     """The published file under another name, as it is or, where it has grown, written afresh; says whether it was."""
     with open_reader(database) as connection:
-        known = fresh_size(connection, FRESH)
-    if not has_grown(database.stat().st_size, known):
+        known = compacted_size(connection, COMPACTED_SIZE)
+    if not needs_compaction(database.stat().st_size, known):
         shutil.copyfile(database, fresh)
         return False
-    rewrite(database, fresh, memory_limit=memory_limit)
+    compact(database, fresh, memory_limit=memory_limit)
     return True
 
 
-def write_afresh(fresh: Path, memory_limit: str | None) -> None:
+def compact_published(fresh: Path, memory_limit: str | None) -> None:
     """The new published file without holes."""
-    compact = fresh.with_name(f"{fresh.name}.compact")
-    rewrite(fresh, compact, memory_limit=memory_limit)
+    compacted = fresh.with_name(f"{fresh.name}.compact")
+    compact(fresh, compacted, memory_limit=memory_limit)
     with connect() as connection:
-        attach_to_write(connection, compact, "warehouse")
+        attach_to_write(connection, compacted, "warehouse")
         connection.execute("USE warehouse")
-        note_fresh(connection, FRESH, compact.stat().st_size)
-    compact.replace(fresh)
+        save_compacted_size(connection, COMPACTED_SIZE, compacted.stat().st_size)
+    compacted.replace(fresh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def _open(
         broken: dict[str, str] = {}
         projects = [project for project in waiting if _attach(connection, folder, project, broken)]
         # A load that began meanwhile has taken its mark away before it wrote anything.
-        still = folder.waiting()
+        still = folder.unpublished()
         projects = [project for project in projects if project in still]
         copied = _begin_as_copy(connection, fresh, folder, projects) if may_copy and not fresh.exists() else None
         attach_to_write(connection, fresh, "warehouse")
@@ -250,11 +250,11 @@ def _take_up(opened: _Opened) -> tuple[int, dict[str, str]]:
     connection.execute(statements("catalog")["create_catalog"])
     connection.execute(statements("publish")["create_bookkeeping"])
     connection.execute(statements("writeback")["create_writeback"])
-    if fresh_size(connection, FRESH) is None:
+    if compacted_size(connection, COMPACTED_SIZE) is None:
         connection.execute(statements("publish")["describe_times"])
     written, failed = 0, {}
     for project in opened.projects:
-        part = ProjectPart(connection, project, _catalog(project), copied=project == opened.copied)
+        part = ProjectPublisher(connection, project, _catalog(project), copied=project == opened.copied)
         connection.execute("BEGIN TRANSACTION")
         try:
             written += part.run()

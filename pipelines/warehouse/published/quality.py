@@ -38,7 +38,7 @@ def reconciliation(folder: WarehouseFolder, project: str) -> Reconciliation:
     return Reconciliation(*(int(value or 0) for value in row)) if row else Reconciliation(0, 0, 0)
 
 
-def double_keys(folder: WarehouseFolder, project: str) -> dict[str, int]:
+def duplicate_keys(folder: WarehouseFolder, project: str) -> dict[str, int]:
     """Instruments whose keys are not unique, with how many keys are double; none if all is well."""
     with open_reader(folder.mirror(project)) as connection:
         counts = {name: _doubles(connection, project, name) for name in _instruments(connection)}

@@ -23,7 +23,7 @@ def is_published(folder: WarehouseFolder, project: str, last_run: str) -> bool:
 
     A load that is held back by its checks is not published by the way.
     """
-    if project in folder.waiting():
+    if project in folder.unpublished():
         return True
     if not folder.database.exists():
         return False

@@ -45,14 +45,14 @@ class CellChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class RecordHistory:
     """What is known of one record: its names and every changed cell, the earliest first."""
 
     names: tuple[Name, ...]
     changes: tuple[CellChange, ...] = dataclasses.field(repr=False)
 
 
-def life(folder: WarehouseFolder, project: str, record: str) -> Life:
+def record_history(folder: WarehouseFolder, project: str, record: str) -> RecordHistory:
     """What happened to a record under all the names it had; raises UnknownRecord where the warehouse never had it."""
     sql = statements("reading")
     with open_published(folder) as connection:
@@ -62,4 +62,4 @@ def life(folder: WarehouseFolder, project: str, record: str) -> Life:
             raise UnknownRecord(project=project)
         values = {"project": project, "records": [name.record for name in names]}
         changes = connection.execute(sql["life"], values).fetchall()
-    return Life(names, tuple(CellChange(*row) for row in changes))
+    return RecordHistory(names, tuple(CellChange(*row) for row in changes))

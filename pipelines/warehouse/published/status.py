@@ -29,27 +29,27 @@ from pipelines.warehouse.published_file import has_ledger, open_published
 from pipelines.warehouse.sql import statements
 
 
-def standings(folder: WarehouseFolder, projects: Sequence[str], *, others: bool = False) -> list[Standing]:
+def statuses(folder: WarehouseFolder, projects: Sequence[str], *, others: bool = False) -> list[ProjectStatus]:
     """How each of these projects stands; with `others`, also those the folder knows and projects.yaml does not."""
     published = published_projects(folder)
     found = {project: _standing(folder, project, published) for project in projects}
     if others:
         found |= {
-            project: replace(_standing(folder, project, published) or Standing(project), configured=False)
+            project: replace(_standing(folder, project, published) or ProjectStatus(project), configured=False)
             for project in sorted(known_projects(folder, published).difference(projects))
         }
     if not any(found.values()) and not published:
         raise NotLoadedYet(path=folder.database)
-    return [standing or Standing(project) for project, standing in found.items()]
+    return [standing or ProjectStatus(project) for project, standing in found.items()]
 
 
 def known_projects(folder: WarehouseFolder, published: Collection[str]) -> frozenset[str]:
     """Every project of which anything is published, waits for that, or lies in a working file."""
     files = (path.stem for path in folder.work.glob("*.duckdb") if may_be_a_project(path.stem))
-    return frozenset({*published, *folder.waiting(), *files})
+    return frozenset({*published, *folder.unpublished(), *files})
 
 
-def _standing(folder: WarehouseFolder, project: str, published: Collection[str]) -> Standing | None:
+def _standing(folder: WarehouseFolder, project: str, published: Collection[str]) -> ProjectStatus | None:
     path = folder.mirror(project)
     if not path.exists():
         return _lost(folder, project, published, NOT_THERE, MISSING)
@@ -59,23 +59,23 @@ def _standing(folder: WarehouseFolder, project: str, published: Collection[str])
         with open_reader(path) as connection:
             # A first load that was killed may have come to its end before there was a ledger.
             if not has_ledger(connection) or not is_named(connection):
-                return _lost(folder, project, published, NO_LOAD, MISSING) or Standing(project)
+                return _lost(folder, project, published, NO_LOAD, MISSING) or ProjectStatus(project)
             if (owner := owner_of(connection)) not in (None, project):
                 return _without_file(folder, project, published, f"is that of the project {owner}", DAMAGED)
-            standing = standing_in(connection, project)
+            standing = status_in(connection, project)
         if standing is None and project in published:
             return _published(folder, project)
-        return standing or Standing(project)
+        return standing or ProjectStatus(project)
     except WarehouseDamaged as problem:
         return _without_file(folder, project, published, damaged(problem), DAMAGED)
     except WarehouseBusy:
         standing = _published(folder, project) if project in published else None
-        return replace(standing or Standing(project), loading=True)
+        return replace(standing or ProjectStatus(project), loading=True)
 
 
 def _lost(
     folder: WarehouseFolder, project: str, published: Collection[str], found: str, outcome: str
-) -> Standing | None:
+) -> ProjectStatus | None:
     """A project whose working file holds nothing; None where nothing else is known of it either."""
     if refusal(folder, project, found, published=published) is None:
         return None
@@ -84,19 +84,19 @@ def _lost(
 
 def _without_file(
     folder: WarehouseFolder, project: str, published: Collection[str], found: str, outcome: str
-) -> Standing:
+) -> ProjectStatus:
     """What readers still find of the project, and what its next load will be refused for."""
-    standing = (_published(folder, project) if project in published else None) or Standing(project)
+    standing = (_published(folder, project) if project in published else None) or ProjectStatus(project)
     return replace(standing, last_outcome=outcome, message=str(what_was_lost(folder, project, found, published)))
 
 
-def _published(folder: WarehouseFolder, project: str) -> Standing | None:
+def _published(folder: WarehouseFolder, project: str) -> ProjectStatus | None:
     with open_published(folder) as connection:
-        return standing_in(connection, project)
+        return status_in(connection, project)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ProjectStatus:
     """How one project stands: its last run, its last good one, and what the warehouse holds of it."""
 
     project: str
@@ -124,11 +124,11 @@ class Standing:
         return self.last_outcome in (DAMAGED, MISSING)
 
 
-def standing_in(connection: Connection, project: str, *, loading: bool = False) -> Standing | None:
+def status_in(connection: Connection, project: str, *, loading: bool = False) -> ProjectStatus | None:
     row = connection.execute(statements("reading")["standing"], {"project": project}).fetchone()
     if row is None:
         return None
     names = [column[0] for column in connection.description or ()]
     values = dict(zip(names, row, strict=True))
     values["not_readable"] = tuple(values["not_readable"] or ())
-    return Standing(project=project, loading=loading, **values)
+    return ProjectStatus(project=project, loading=loading, **values)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pipelines.errors import ChunkNotProven
+from pipelines.errors import VerificationFailed
 from pipelines.warehouse.database.quoting import identifier, literal
 from pipelines.warehouse.tables.layout import EVENT, REPEAT_INSTANCE, REPEAT_INSTRUMENT
 
@@ -44,11 +44,11 @@ def json_keys(path: Path) -> tuple[str, ...]:
     """The keys of the first object of a JSON answer."""
     text = path.read_text(encoding="utf-8", errors="replace").lstrip()
     if not text.startswith("["):
-        raise ChunkNotProven(reason="it is not a JSON list")
+        raise VerificationFailed(reason="it is not a JSON list")
     try:
         first, _ = json.JSONDecoder().raw_decode(text[1:].lstrip())
     except ValueError:
-        raise ChunkNotProven(reason="its JSON is cut or broken") from None
+        raise VerificationFailed(reason="its JSON is cut or broken") from None
     return tuple(first) if isinstance(first, dict) else ()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.errors import ChunkNotProven
+from pipelines.errors import VerificationFailed
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.database.quoting import identifier, literal
 from pipelines.warehouse.staging.verify import check_json_closed
@@ -63,7 +63,7 @@ def read_census(
         )
     except duckdb.Error:
         # DuckDB's own message quotes what it stumbled over.
-        raise ChunkNotProven(reason="it cannot be read as a list of record ids") from None
+        raise VerificationFailed(reason="it cannot be read as a list of record ids") from None
     found = connection.execute(
         # An ordered string_agg says the same and costs half as much again.
         "SELECT record, md5(array_to_string(list_sort(list(place)), ',')) "
@@ -71,7 +71,7 @@ def read_census(
     ).fetchall()
     rows = connection.execute(f"SELECT event, count(*) FROM {table} WHERE event IS NOT NULL GROUP BY event").fetchall()
     if any(not record for record, _ in found):
-        raise ChunkNotProven(reason=f"a row came without {record_id_field}")
+        raise VerificationFailed(reason=f"a row came without {record_id_field}")
     census = Census(tuple(record for record, _ in found), tuple(seen for _, seen in found), dict(rows), whole)
     many = sum(census.rows.values())
     if not whole or many < MANY_ROWS or many < len(census.records) * ROWS_A_RECORD:
@@ -135,7 +135,7 @@ def records_named(connection: Connection, path: Path) -> frozenset[str]:
             "format = 'array', records = true)"
         ).fetchall()
     except duckdb.Error:
-        raise ChunkNotProven(reason="it cannot be read as a list of values") from None
+        raise VerificationFailed(reason="it cannot be read as a list of values") from None
     if any(not record for (record,) in found):
-        raise ChunkNotProven(reason="a value came without its record")
+        raise VerificationFailed(reason="a value came without its record")
     return frozenset(record for (record,) in found)

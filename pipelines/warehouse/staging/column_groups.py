@@ -27,12 +27,12 @@ WIDEST = 1200
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StagedChunk:
     """A chunk as apply needs it: some records whole, in one CSV or spread over several."""
 
     answers: tuple[Answer, ...]
     records: tuple[str, ...] = field(repr=False)
-    left: tuple[str, ...] = field(repr=False, default=())
+    excluded: tuple[str, ...] = field(repr=False, default=())
     """Records in the answers that are not proven whole: what the mirror has of them stays."""
 
 
@@ -41,18 +41,18 @@ class Source:
     """One answer, and the records whose rows in it are not taken."""
 
     answer: Answer
-    left: tuple[str, ...] = field(repr=False)
+    excluded: tuple[str, ...] = field(repr=False)
 
 
 Group = tuple[list[Source], list[InstrumentTable]]
 
 
-def column_groups(layout: Layout, wanted: Sequence[InstrumentTable], chunks: Sequence[Staged]) -> Iterator[Group]:
+def column_groups(layout: Layout, wanted: Sequence[InstrumentTable], chunks: Sequence[StagedChunk]) -> Iterator[Group]:
     """The instruments in groups of a bearable width, each with the answers in which its cells stand.
 
     An instrument that is wider by itself is a group of its own. What was split is gone when the groups are used up.
     """
-    sources = [Source(answer, chunk.left) for chunk in chunks for answer in chunk.answers]
+    sources = [Source(answer, chunk.excluded) for chunk in chunks for answer in chunk.answers]
     columns = [frozenset(source.answer.columns) for source in sources]
     together: dict[tuple[int, ...], list[InstrumentTable]] = {}
     for table in wanted:
@@ -105,4 +105,4 @@ def _split(source: Source, columns: Sequence[Collection[str]], folder: Path, num
         Answer(folder / f"{number}-{part}.csv", "csv", tuple(name for name in answer.columns if name in some))
         for part, some in enumerate(columns)
     ]
-    return [Source(part, source.left) for part in parts] if split_csv(answer, parts) else [source] * len(parts)
+    return [Source(part, source.excluded) for part in parts] if split_csv(answer, parts) else [source] * len(parts)

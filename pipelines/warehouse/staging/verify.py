@@ -17,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.errors import ChunkNotProven
+from pipelines.errors import VerificationFailed
 from pipelines.warehouse.database.connection import Connection, connect, harden
 from pipelines.warehouse.database.quoting import literal
 from pipelines.warehouse.staging.answers import Answer, csv_header, is_blank, json_keys, key_columns, list_some, source
@@ -26,18 +26,18 @@ from pipelines.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class Verified:
     """What an answer holds, once it has been shown to be whole."""
 
     records: tuple[str, ...] = field(repr=False)
     """The records proven whole, in REDCap's order."""
-    unproven: str | None = field(repr=False)
+    unverified: str | None = field(repr=False)
     rows: int
     """Rows of the proven records."""
 
 
 @contextmanager
-def open_prover(staging: Path) -> Iterator[Connection]:
+def open_verifier(staging: Path) -> Iterator[Connection]:
     """A connection that can read the staging folder and nothing else, and writes nowhere."""
     connection = connect()
     try:
@@ -51,15 +51,15 @@ def open_prover(staging: Path) -> Iterator[Connection]:
         connection.close()
 
 
-def prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Proof:
-    """What the answer holds, or ChunkNotProven.
+def verify(connection: Connection, answer: Answer, asked: Sequence[str]) -> Verified:
+    """What the answer holds, or VerificationFailed.
 
     Checked: the columns are the expected ones, every row has all of them, no record was sent that was not
     asked for, a record's rows stand together, and no two rows have the same keys.
     Records that were asked for and are missing are the caller's to judge: they may have been deleted.
     """
     if is_blank(answer.path):
-        return Proof(records=(), unproven=None, rows=0)
+        return Verified(records=(), unverified=None, rows=0)
     check_columns(answer)
     _check_utf8(answer.path)
     try:
@@ -68,7 +68,9 @@ def prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Proof
         return _prove(connection, answer, asked)
     except duckdb.Error:
         # DuckDB's own message quotes the offending line, which is patients' data.
-        raise ChunkNotProven(reason=f"it cannot be read as rows of {counted(len(answer.columns), 'column')}") from None
+        raise VerificationFailed(
+            reason=f"it cannot be read as rows of {counted(len(answer.columns), 'column')}"
+        ) from None
 
 
 # Each row's place in the answer, then what stands under each key, then what each record has, then all of it in one row.
@@ -88,7 +90,7 @@ FROM (
 """
 
 
-def _prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Proof:
+def _prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Verified:
     keys = ", ".join(key_columns(answer.columns))
     rows_of = source(answer, (answer.columns[0], EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE))
     row = connection.execute(_SEEN.format(keys=keys, source=rows_of)).fetchone()
@@ -97,18 +99,18 @@ def _prove(connection: Connection, answer: Answer, asked: Sequence[str]) -> Proo
     found = sorted(zip(places, names, counts, strict=True), key=itemgetter(0))
     records = tuple(record for _, record, _ in found)
     if None in records:
-        raise ChunkNotProven(reason="a row has no record id")
+        raise VerificationFailed(reason="a row has no record id")
     if strangers := set(records).difference(asked):
-        raise ChunkNotProven(
+        raise VerificationFailed(
             reason=f"{counted(len(strangers), 'record that was', 'records that were')} not requested came back"
         )
     if answer.format == "csv" and scattered:
-        raise ChunkNotProven(reason="the rows of a record do not stand together")
+        raise VerificationFailed(reason="the rows of a record do not stand together")
     if doubles:
-        raise ChunkNotProven(reason=f"{counted(doubles, 'row')} came twice")
+        raise VerificationFailed(reason=f"{counted(doubles, 'row')} came twice")
     if not records or answer.format == "json":
-        return Proof(records, None, sum(counts))
-    return Proof(records[:-1], records[-1], sum(counts) - found[-1][2])
+        return Verified(records, None, sum(counts))
+    return Verified(records[:-1], records[-1], sum(counts) - found[-1][2])
 
 
 def _prove_json_whole(connection: Connection, answer: Answer) -> None:
@@ -121,7 +123,7 @@ def _prove_json_whole(connection: Connection, answer: Answer) -> None:
         {"columns": list(answer.columns)},
     ).fetchone()
     if other and other[0]:
-        raise ChunkNotProven(reason=f"{other[0]} of its rows have other columns than the first")
+        raise VerificationFailed(reason=f"{other[0]} of its rows have other columns than the first")
 
 
 def check_json_closed(path: Path) -> None:
@@ -129,7 +131,7 @@ def check_json_closed(path: Path) -> None:
     with path.open("rb") as body:
         body.seek(max(0, path.stat().st_size - 64))
         if not body.read().rstrip().endswith(b"]"):
-            raise ChunkNotProven(reason="its JSON is cut or broken")
+            raise VerificationFailed(reason="its JSON is cut or broken")
 
 
 def _check_utf8(path: Path) -> None:
@@ -143,7 +145,7 @@ def _check_utf8(path: Path) -> None:
                     decoder.decode(piece)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        raise ChunkNotProven(reason="it is not UTF-8 text") from None
+        raise VerificationFailed(reason="it is not UTF-8 text") from None
 
 
 def check_columns(answer: Answer) -> None:
@@ -155,4 +157,4 @@ def check_columns(answer: Answer) -> None:
     missing = [name for name in expected if name not in set(came)]
     added = [name for name in came if name not in set(expected)]
     parts = [f"lacks {list_some(missing)}"] * bool(missing) + [f"has {list_some(added)} more"] * bool(added)
-    raise ChunkNotProven(reason="its columns " + (" and ".join(parts) or "stand in another order"))
+    raise VerificationFailed(reason="its columns " + (" and ".join(parts) or "stand in another order"))

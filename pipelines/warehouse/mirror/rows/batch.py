@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import duckdb
 
-from pipelines.errors import ChunkNotProven
+from pipelines.errors import VerificationFailed
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.database.long_statements import execute
 from pipelines.warehouse.database.quoting import identifier
@@ -34,23 +34,23 @@ def stage(
         # One statement for all answers: inserting them one by one costs three times as much. Where they are wider than
         # what is usually read together it would take the memory of all of them at once.
         union = " UNION ALL ".join(query for query, _ in parts)
-        parts = [(union, {name: left for _, values in parts for name, left in values.items()})]
+        parts = [(union, {name: excluded for _, values in parts for name, excluded in values.items()})]
     flags = ", ".join(f"{holds_data(table, places.__getitem__)} AS {flag(table)}" for table in tables)
     try:
-        for number, (query, left) in enumerate(parts):
+        for number, (query, excluded) in enumerate(parts):
             into = "INSERT INTO batch" if number else "CREATE OR REPLACE TEMP TABLE batch AS"
-            execute(connection, f"{into} SELECT *, {flags} FROM ({query})", left)
+            execute(connection, f"{into} SELECT *, {flags} FROM ({query})", excluded)
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         # The message would quote the line, which is patients' data.
-        raise ChunkNotProven(reason="a staged answer can no longer be read as it was proven") from None
+        raise VerificationFailed(reason="a staged answer can no longer be read as it was proven") from None
 
 
 def _cells_of(source: Source, shown_as: Mapping[str, str], number: int) -> tuple[str, dict[str, list[str]]]:
     """A query of an answer's rows that are taken, its columns under the batch's names, and its parameters."""
     at = {name: i for i, name in enumerate(source.answer.columns)}
     shown = ", ".join(f"c{at[name]} AS {place}" for name, place in shown_as.items())
-    query = f"SELECT {shown} FROM {csv_source(source.answer)} WHERE NOT list_contains($left{number}::VARCHAR[], c0)"
-    return query, {f"left{number}": list(source.left)}
+    query = f"SELECT {shown} FROM {csv_source(source.answer)} WHERE NOT list_contains($excluded{number}::VARCHAR[], c0)"
+    return query, {f"excluded{number}": list(source.excluded)}
 
 
 def flag(table: InstrumentTable) -> str:

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.database.quoting import identifier, literal
-from pipelines.warehouse.mirror.rows.history import DELETE, RunStamp, cells_of, close_versions, mark_changed, note_cells
+from pipelines.warehouse.mirror.rows.history import (
+    DELETE,
+    RunStamp,
+    cells_of,
+    close_versions,
+    mark_changed,
+    record_cell_changes,
+)
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.layout import InstrumentTable, Layout, rows_now, work_columns
 
@@ -20,7 +27,7 @@ MOST_PAIRS = 250_000
 
 
 @dataclass(frozen=True, slots=True)
-class Departures:
+class Removals:
     """What became of records that are gone, in counts."""
 
     deleted: int = 0
@@ -99,7 +106,7 @@ def _rename_rows(connection: Connection, layout: Layout, table: InstrumentTable,
         f"LEFT JOIN {target} po ON po._record = d._p AND po._event = d._event AND po._instance = d._instance "
         f"LEFT JOIN {target} ne ON ne._record = d._n AND ne._event = d._event AND ne._instance = d._instance"
     )
-    note_cells(
+    record_cell_changes(
         connection,
         table.name,
         cells_of(work_columns(layout, table), "po", "ne"),
@@ -112,14 +119,14 @@ def _rename_rows(connection: Connection, layout: Layout, table: InstrumentTable,
     _remove(connection, table, "SELECT old FROM renamed", stamp)
 
 
-def bury(connection: Connection, layout: Layout, records: Sequence[str], stamp: RunStamp) -> int:
+def tombstone(connection: Connection, layout: Layout, records: Sequence[str], stamp: RunStamp) -> int:
     """Records that are gone for good leave the tables and become tombstones; returns how many rows went."""
     if not records:
         return 0
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE buried AS SELECT unnest($ids::VARCHAR[]) AS record", {"ids": list(records)}
     )
-    deleted = sum(_bury_rows(connection, layout, table, stamp) for table in layout.instruments)
+    deleted = sum(_tombstone_rows(connection, layout, table, stamp) for table in layout.instruments)
     connection.execute(
         "UPDATE redcap.records SET deleted_at = $now, last_changed = $now WHERE record IN (SELECT record FROM buried)",
         {"now": stamp.now},
@@ -129,10 +136,10 @@ def bury(connection: Connection, layout: Layout, records: Sequence[str], stamp: 
     return deleted
 
 
-def _bury_rows(connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp) -> int:
+def _tombstone_rows(connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp) -> int:
     rows = f"SELECT * FROM {rows_now(stamp.project, table.name)} WHERE _record IN (SELECT record FROM buried)"
     cells = cells_of(work_columns(layout, table), "b", None)
-    note_cells(connection, table.name, cells, f"({rows}) b", stamp, change=DELETE)
+    record_cell_changes(connection, table.name, cells, f"({rows}) b", stamp, change=DELETE)
     close_versions(connection, table.name, rows, stamp)
     return _remove(connection, table, "SELECT record FROM buried", stamp)
 

@@ -60,7 +60,7 @@ def close_versions(connection: Connection, instrument: str, rows: str, stamp: Ru
     )
 
 
-def note_cells(
+def record_cell_changes(
     connection: Connection,
     instrument: str,
     cells: Sequence[Cell],

@@ -30,7 +30,7 @@ STRAY = "on a row of the repeating instrument "
 ASKED_AT_ONCE = 200
 
 
-def note_misfits(
+def record_invalid_values(
     connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp, *, holds: str, known: bool
 ) -> int:
     """List every misfit of the instrument in the batch; how many.

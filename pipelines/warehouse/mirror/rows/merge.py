@@ -12,19 +12,19 @@ from pipelines.warehouse.database.rows import count
 from pipelines.warehouse.mirror.rows.batch import stage
 from pipelines.warehouse.mirror.rows.hash_key import note_fingerprint
 from pipelines.warehouse.mirror.rows.history import RunStamp, mark_changed
-from pipelines.warehouse.mirror.rows.merge_instrument import InstrumentApply, Touched
-from pipelines.warehouse.staging.column_groups import Staged, column_groups
+from pipelines.warehouse.mirror.rows.merge_instrument import InstrumentMerge, RowCounts
+from pipelines.warehouse.staging.column_groups import StagedChunk, column_groups
 from pipelines.warehouse.tables.layout import Layout
 
 
 def apply_chunks(
     connection: Connection,
     layout: Layout,
-    chunks: Sequence[Staged],
+    chunks: Sequence[StagedChunk],
     stamp: RunStamp,
     *,
     instruments: Collection[str] | None = None,
-) -> Touched:
+) -> RowCounts:
     """Replace the rows of the chunks' records, in all instruments or in those given, inside the caller's transaction.
 
     Rows that are as they were are not written; of others the old version is kept. Every cell that differs becomes a
@@ -35,14 +35,14 @@ def apply_chunks(
         {"records": [record for chunk in chunks for record in chunk.records]},
     )
     compare = _known_records(connection) > 0
-    touched = Touched()
+    touched = RowCounts()
     changed: list[str] = []
     wanted = [table for table in layout.instruments if instruments is None or table.name in instruments]
     places = {name: f"c{at}" for at, name in enumerate(layout.answer_columns)}
     for sources, tables in column_groups(layout, wanted, chunks):
         stage(connection, layout, places, sources, tables)
         for table in tables:
-            found = InstrumentApply(connection, layout, table, places, stamp).run(compare=compare)
+            found = InstrumentMerge(connection, layout, table, places, stamp).run(compare=compare)
             if found.inserted or found.updated or found.deleted:
                 changed.append(table.name)
             touched += found

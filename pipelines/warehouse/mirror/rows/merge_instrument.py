@@ -10,8 +10,8 @@ from pipelines.warehouse.database.long_statements import execute
 from pipelines.warehouse.database.quoting import identifier, literal
 from pipelines.warehouse.database.rows import count
 from pipelines.warehouse.mirror.rows.batch import flag
-from pipelines.warehouse.mirror.rows.history import INSERT, RunStamp, cells_of, close_versions, note_cells
-from pipelines.warehouse.mirror.rows.invalid_values import note_misfits
+from pipelines.warehouse.mirror.rows.history import INSERT, RunStamp, cells_of, close_versions, record_cell_changes
+from pipelines.warehouse.mirror.rows.invalid_values import record_invalid_values
 from pipelines.warehouse.staging.column_groups import WIDEST
 from pipelines.warehouse.tables.layout import (
     EVENT,
@@ -27,7 +27,7 @@ MATCH = "p._record = n._record AND p._event = n._event AND p._instance = n._inst
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
+class RowCounts:
     """Rows and cells counted while applying."""
 
     inserted: int = 0
@@ -37,11 +37,11 @@ class Touched:
     cells: int = 0
     invalid: int = 0
 
-    def __add__(self, other: Touched) -> Touched:
-        return Touched(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+    def __add__(self, other: RowCounts) -> RowCounts:
+        return RowCounts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
-class InstrumentApply:
+class InstrumentMerge:
     """One instrument's part of a batch."""
 
     def __init__(
@@ -62,15 +62,17 @@ class InstrumentApply:
         self.shown = work_columns(layout, table)
         self.holds = flag(table)
 
-    def run(self, *, compare: bool) -> Touched:
+    def run(self, *, compare: bool) -> RowCounts:
         """Bring the instrument's rows to what the batch says."""
         # Rows that need not be compared are read once or twice: keeping them apart would cost more than it saves.
         kind = "TABLE" if compare else "VIEW"
         execute(self.connection, f"CREATE OR REPLACE TEMP {kind} incoming AS {self._incoming()}")
         touched = self._replace() if compare else self._insert_all()
         arrived = touched.inserted + touched.updated + touched.unchanged
-        invalid = note_misfits(self.connection, self.layout, self.table, self.stamp, holds=self.holds, known=compare)
-        touched += Touched(invalid=invalid, cells=arrived * len(self.table.columns))
+        invalid = record_invalid_values(
+            self.connection, self.layout, self.table, self.stamp, holds=self.holds, known=compare
+        )
+        touched += RowCounts(invalid=invalid, cells=arrived * len(self.table.columns))
         return touched
 
     def _incoming(self) -> str:
@@ -100,10 +102,10 @@ class InstrumentApply:
         # A repeating instance is there because someone made it, whatever it holds.
         return f"({repeat} = {literal(self.table.name)} OR ({repeat} IS NULL AND {self.holds}))"
 
-    def _insert_all(self) -> Touched:
+    def _insert_all(self) -> RowCounts:
         inserted = self._insert("SELECT * FROM incoming")
         if inserted:
-            note_cells(
+            record_cell_changes(
                 self.connection,
                 self.table.name,
                 cells_of(self.shown, None, "incoming"),
@@ -111,7 +113,7 @@ class InstrumentApply:
                 self.stamp,
                 change=INSERT,
             )
-        return Touched(inserted=inserted)
+        return RowCounts(inserted=inserted)
 
     def _insert(self, rows: str) -> int:
         """Put rows into the instrument's table, as they are from now on; how many."""
@@ -121,7 +123,7 @@ class InstrumentApply:
             {"now": self.stamp.now, "run_id": self.stamp.run_id},
         )
 
-    def _replace(self) -> Touched:
+    def _replace(self) -> RowCounts:
         """Delete what vanished, rewrite what differs, leave the rest alone."""
         execute = self.connection.execute
         execute(
@@ -142,7 +144,7 @@ class InstrumentApply:
             self._insert(f"SELECT n.* FROM incoming n SEMI JOIN differing p ON {MATCH}")
         arrived = count(self.connection, "SELECT count(*) FROM incoming")
         execute("DROP TABLE present; DROP TABLE differing")
-        return Touched(inserted, updated, deleted, unchanged=arrived - inserted - updated)
+        return RowCounts(inserted, updated, deleted, unchanged=arrived - inserted - updated)
 
     def _find_differing(self) -> None:
         """The rows that came, went or have other cells, as the temporary table `differing`."""
@@ -174,7 +176,7 @@ class InstrumentApply:
             "LEFT JOIN present p ON p._record = d._record AND p._event = d._event AND p._instance = d._instance "
             "LEFT JOIN incoming n ON n._record = d._record AND n._event = d._event AND n._instance = d._instance"
         )
-        note_cells(
+        record_cell_changes(
             self.connection,
             self.table.name,
             cells_of(self.shown, "p", "n"),

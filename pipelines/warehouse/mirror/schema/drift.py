@@ -106,7 +106,7 @@ def read_described(connection: Connection) -> Described:
     return {(kind, name): properties for kind, name, properties in json.loads(row[0])}
 
 
-def keep_described(connection: Connection, structure: Structure) -> None:
+def save_described(connection: Connection, structure: Structure) -> None:
     """Remember the structure for the next night's comparison."""
     parts = [[kind, name, properties] for (kind, name), properties in described(structure).items()]
     connection.execute("DELETE FROM state.structure")
