@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-# As pipelines.warehouse.connection has them, which the other contestants do not import.
+# As pipelines.warehouse.database.connection has them, which the other contestants do not import.
 SETTINGS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 

@@ -189,7 +189,7 @@ def test_what_another_user_may_not_read_is_named_as_such(workplace):
     command = (
         "import os, sys\n"
         # What is imported later may lie where only root may read.
-        "import pipelines.console, pipelines.warehouse.reading, redcap_source.simulator\n"
+        "import pipelines.console.tables, pipelines.warehouse.published.query, redcap_source.simulator\n"
         "from pipelines.cli import main\n"
         "from pipelines.config import load_config\n"
         "load_config('projects.yaml')\n"

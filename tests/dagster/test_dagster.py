@@ -158,7 +158,7 @@ def test_of_an_unforeseen_error_only_the_kind_and_the_place_are_kept(house, monk
     # No input is known to make the load stumble, so it is made to.
     monkeypatch.setattr(Load, "apply", stumble)
     (told,) = failures(house.run())
-    assert "ValueError at pipelines/defs/assets.py" in told
+    assert "ValueError at pipelines/defs/records.py" in told
     assert house.keeping("Qanarienvogel") == []
 
 

@@ -100,7 +100,7 @@ def test_a_saved_state_is_the_same_server(tmp_path, kind):
 
 
 def test_a_large_state_is_taken_up_without_holding_every_record(tmp_path, monkeypatch):
-    monkeypatch.setattr("redcap_source.simulator.state.MANY", 5)
+    monkeypatch.setattr("redcap_source.simulator.state.save_load.MANY", 5)
     with Simulator() as simulator:
         ask = Asker(simulator.url, simulator.add_project(make_study("repeating", records=30), name="study"))
         before = ask.csv(content="record", exportDataAccessGroups="true")
