@@ -10,7 +10,7 @@ It imports nothing else of this package, so that it can disagree with the client
 """
 
 from redcap_source.simulator.behaviour import Behaviour
-from redcap_source.simulator.edits import ProjectHandle
+from redcap_source.simulator.edits.handle import ProjectHandle
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.faults import Fault, Faults, parse_fault
 from redcap_source.simulator.loaders.load import load_project

@@ -2,7 +2,7 @@
 
 It does from another process what a test does with the `Simulator` object. Each command is one POST with the header
 `Authorization: Bearer SECRET`, the secret being the simulator's `control_secret`, which `redcap-warehouse simulate`
-prints at start; requests of web pages are refused (control_access.py):
+prints at start. Requests of web pages are refused (control_access.py).
 
     faults/add      {"kind": "502", "content": "record", "times": 2 …}
     faults/clear    {}
@@ -20,144 +20,153 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import Message
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from redcap_source.simulator.control_access import state_path, why_refused
-from redcap_source.simulator.edits import ProjectHandle
+from redcap_source.simulator.edits.handle import ProjectHandle
+from redcap_source.simulator.engine import Engine, PendingEdit
 from redcap_source.simulator.errors import Refusal, SimulatorError
 
-if TYPE_CHECKING:
-    from redcap_source.simulator.simulator import Simulator
-
-Asked = dict[str, Any]
-Command = Callable[["Simulator", Asked], Any]
+Json = dict[str, Any]
+# The methods of a project's handle that the command `edit` may call.
 EDITS = frozenset(
     (
         "save", "delete", "rename", "wipe", "assign_dag", "add_field", "remove_field", "change_field", "add_dag",
         "add_user", "lock_record", "unlock_record", "respond", "open_page", "rename_event", "rename_instrument",
     )
 )  # fmt: skip
-
-
-# What a command with unusable arguments raises, besides the errors that are meant for people.
+# What a command with unusable arguments raises, besides SimulatorError and Refusal, which are meant to be read.
 UNUSABLE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, OSError)
 
 
-def control(simulator: Simulator, path: str, headers: Message, body: bytes) -> tuple[int, bytes]:
-    """Carry out one command for whoever may ask; a status and what to answer."""
-    if refused := why_refused(headers, simulator.control_secret):
-        return 403, _json({"error": refused})
-    command = COMMANDS.get(path.strip("/"))
-    if command is None:
-        return 404, _json({"error": f"There is no command '{path}'; known are {', '.join(COMMANDS)}."})
-    try:
-        asked = json.loads(body or b"{}")
-        if not isinstance(asked, dict):
-            raise SimulatorError("A command takes a JSON object.")
-        return 200, _json(command(simulator, asked))
-    except (SimulatorError, Refusal, *UNUSABLE) as error:
-        return 400, _json({"error": f"{path}: {error}"})
+@dataclass(frozen=True)
+class Control:
+    """The control endpoint of one engine: who may use it, and where it may save states."""
+
+    engine: Engine
+    secret: str = field(repr=False)
+    state_folder: Path | None = None
+
+    def answer(self, path: str, headers: Message, body: bytes) -> tuple[int, bytes]:
+        """Carry out the command at `path`, if the request may; return a status and the answer's JSON."""
+        if refused := why_refused(headers, self.secret):
+            return 403, _json({"error": refused})
+        command = COMMANDS.get(path.strip("/"))
+        if command is None:
+            return 404, _json({"error": f"There is no command '{path}'; known are {', '.join(COMMANDS)}."})
+        try:
+            arguments = json.loads(body or b"{}")
+            if not isinstance(arguments, dict):
+                raise SimulatorError("A command takes a JSON object.")
+            return 200, _json(command(self, arguments))
+        except (SimulatorError, Refusal, *UNUSABLE) as error:
+            return 400, _json({"error": f"{path}: {error}"})
+
+    def handle(self, name: str) -> ProjectHandle:
+        """The project of that name."""
+        if name not in self.engine.projects:
+            raise SimulatorError(f"There is no project '{name}'.")
+        return self.engine.projects[name]
 
 
 def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def _done() -> Asked:
+def _done() -> Json:
     return {"done": True}
 
 
-def _add_fault(simulator: Simulator, asked: Asked) -> Asked:
-    if isinstance(asked.get("body"), str):
-        asked["body"] = asked["body"].encode()
-    simulator.faults.add(asked.pop("kind"), **asked)
+def _add_fault(control: Control, arguments: Json) -> Json:
+    if isinstance(arguments.get("body"), str):
+        arguments["body"] = arguments["body"].encode()
+    control.engine.faults.add(arguments.pop("kind"), **arguments)
     return _done()
 
 
-def _clear_faults(simulator: Simulator, asked: Asked) -> Asked:
-    simulator.faults.clear()
+def _clear_faults(control: Control, arguments: Json) -> Json:
+    control.engine.faults.clear()
     return _done()
 
 
-def _set_clock(simulator: Simulator, asked: Asked) -> Asked:
-    simulator.clock.set(datetime.fromisoformat(asked["now"]))
-    return {"local": simulator.clock.local()}
+def _set_clock(control: Control, arguments: Json) -> Json:
+    clock = control.engine.site.clock
+    clock.set(datetime.fromisoformat(arguments["now"]))
+    return {"local": clock.local()}
 
 
-def _advance_clock(simulator: Simulator, asked: Asked) -> Asked:
-    simulator.clock.advance(**asked)
-    return {"local": simulator.clock.local()}
+def _advance_clock(control: Control, arguments: Json) -> Json:
+    clock = control.engine.site.clock
+    clock.advance(**arguments)
+    return {"local": clock.local()}
 
 
-def _edit(simulator: Simulator, asked: Asked) -> Asked:
-    handle = _handle(simulator, asked.pop("project"))
-    name, before, content = asked.pop("do"), asked.pop("before", None), asked.pop("content", None)
+def _edit(control: Control, arguments: Json) -> Json:
+    handle = control.handle(arguments.pop("project"))
+    name, before, content = arguments.pop("do"), arguments.pop("before", None), arguments.pop("content", None)
     if name not in EDITS:
         raise SimulatorError(f"There is no edit '{name}'; known are {', '.join(sorted(EDITS))}.")
-    edit = _call(handle, name, asked)
+    edit = _edit_of(handle, name, arguments)
     if before is not None:
-        simulator.before_request(edit, nth=int(before), content=content)
+        control.engine.pending_edits.add(PendingEdit(int(before), content, edit))
         return _done()
     return {"done": True, "answer": edit()}
 
 
-def _call(handle: ProjectHandle, name: str, asked: Mapping[str, Any]) -> Callable[[], object]:
+def _edit_of(handle: ProjectHandle, name: str, arguments: Mapping[str, Any]) -> Callable[[], object]:
     if name == "add_field":
-        return partial(handle.add_field, asked["row"])
-    return partial(getattr(handle, name), **asked)
+        return partial(handle.add_field, arguments["row"])
+    return partial(getattr(handle, name), **arguments)
 
 
-def _handle(simulator: Simulator, name: str) -> ProjectHandle:
-    if name not in simulator.projects:
-        raise SimulatorError(f"There is no project '{name}'.")
-    return simulator.projects[name]
-
-
-def _rights(simulator: Simulator, asked: Asked) -> Asked:
-    handle = _handle(simulator, asked.pop("project"))
-    handle.set_rights(asked.pop("user", None), **asked)
+def _set_rights(control: Control, arguments: Json) -> Json:
+    handle = control.handle(arguments.pop("project"))
+    handle.set_rights(arguments.pop("user", None), **arguments)
     return _done()
 
 
-def _latency(simulator: Simulator, asked: Asked) -> Asked:
-    simulator.latency = (float(asked.get("seconds", 0)), float(asked.get("microseconds_a_cell", 0)))
+def _set_latency(control: Control, arguments: Json) -> Json:
+    seconds, microseconds = arguments.get("seconds", 0), arguments.get("microseconds_a_cell", 0)
+    control.engine.latency = (float(seconds), float(microseconds))
     return _done()
 
 
-def _save(simulator: Simulator, asked: Asked) -> Asked:
-    simulator.save_state(state_path(simulator.state_folder, asked["path"]))
+def _save_state(control: Control, arguments: Json) -> Json:
+    control.engine.save_state(state_path(control.state_folder, arguments["path"]))
     return _done()
 
 
-def _load(simulator: Simulator, asked: Asked) -> Asked:
-    simulator.load_state(state_path(simulator.state_folder, asked["path"]))
-    return _projects(simulator, {})
+def _load_state(control: Control, arguments: Json) -> Json:
+    control.engine.load_state(state_path(control.state_folder, arguments["path"]))
+    return _projects(control, {})
 
 
-def _projects(simulator: Simulator, asked: Asked) -> Asked:
+def _projects(control: Control, arguments: Json) -> Json:
     return {
         name: {"token": handle.token, "project_id": handle.project_id, "records": len(handle.project.records)}
-        for name, handle in simulator.projects.items()
+        for name, handle in control.engine.projects.items()
     }
 
 
-def _requests(simulator: Simulator, asked: Asked) -> list[Asked]:
-    return [{**request._asdict(), "time": request.time.isoformat()} for request in simulator.requests]
+def _requests(control: Control, arguments: Json) -> list[Json]:
+    return [{**request._asdict(), "time": request.time.isoformat()} for request in control.engine.requests]
 
 
-COMMANDS: Mapping[str, Command] = {
+COMMANDS: Mapping[str, Callable[[Control, Json], Any]] = {
     "faults/add": _add_fault,
     "faults/clear": _clear_faults,
     "clock/set": _set_clock,
     "clock/advance": _advance_clock,
     "edit": _edit,
-    "rights": _rights,
-    "latency": _latency,
-    "state/save": _save,
-    "state/load": _load,
+    "rights": _set_rights,
+    "latency": _set_latency,
+    "state/save": _save_state,
+    "state/load": _load_state,
     "projects": _projects,
     "requests": _requests,
 }

@@ -1,10 +1,15 @@
-"""What can go wrong: for the person running the simulator, and for a client that asks it something.
+"""What can go wrong: for the person who runs the simulator, and for a client that asks it something.
 
-The texts REDCap answers with live beside the rule that refuses, not here.
+A text that REDCap answers with is kept beside the rule that refuses; only those that several rules share are here.
 """
 
 from __future__ import annotations
 
+NO_API_PERMISSION = "You do not have permissions to use the API"
+OUT_OF_MEMORY = (
+    "REDCap ran out of server memory. The request cannot be processed. Please try importing/exporting a smaller amount "
+    "of data."
+)
 # Not recorded of a real server.
 FOREIGN_RECORD = 'The record "%s" does not exist in your Data Access Group.'
 
@@ -14,12 +19,9 @@ class SimulatorError(Exception):
 
 
 class Refusal(Exception):
-    """REDCap's answer to a request it will not carry out: a status and a sentence."""
+    """REDCap's answer to a request it does not carry out: a status and a sentence."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
         self.text = text
         self.status = status
-
-
-NO_API_PERMISSION = "You do not have permissions to use the API"

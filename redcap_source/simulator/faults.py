@@ -1,16 +1,13 @@
 """Faults on demand: what a server, a proxy or a network does wrong, and to which requests.
 
-Deciding which fault strikes is here; doing it on the wire is server.py's part.
+Here it is decided which fault, if any, a request gets. Not here: doing it on the wire (server/fault_responses.py).
 """
 
 from __future__ import annotations
 
-import gzip
 import random
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import repeat
 from threading import Lock
 from typing import Literal, get_args
 
@@ -26,7 +23,7 @@ KINDS: tuple[str, ...] = get_args(FaultKind)
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of trouble, and the requests it strikes."""
+    """One kind of failure, and the requests that get it."""
 
     kind: FaultKind
     # Only requests of this content and action (export, import, delete …); None is any.
@@ -39,24 +36,24 @@ class Fault:
     probability: float | None = None
     # Whether the request is carried out although its answer is lost.
     after_work: bool = False
-    # truncate: the share of the body that arrives, and whether Content-Length still tells the whole.
+    # truncate: the share of the body that arrives, and whether Content-Length gives the whole length.
     share: float = 0.5
     wrong_length: bool = False
     # slow: seconds between pieces, and bytes a piece (0 is a tenth of the body); hang: seconds without an answer;
-    # busy: seconds until the date at which the client may come again.
+    # busy: seconds until the date in Retry-After.
     seconds: float = 0.05
     piece: int = 0
-    # redirect: where to.
+    # redirect: the address in Location.
     location: str = "https://redcap.example.org/api/"
     # bomb: how many bytes the body is when it is unpacked.
     size: int = 1 << 31
     # false_date: how far the Date header is ahead of the server's clock, in seconds; negative is behind.
     ahead: float = 0.0
-    # answer: whatever is to be sent instead.
+    # answer: what is sent in place of the answer.
     body: bytes = field(default=b"", repr=False)
     status: int = 200
     content_type: str = "text/html; charset=UTF-8"
-    # drop_records: every how manieth record is lost.
+    # drop_records: 3 leaves out every third record.
     every: int = 3
 
     def __post_init__(self) -> None:
@@ -65,9 +62,9 @@ class Fault:
 
 
 def parse_fault(text: str) -> Fault:
-    """A fault as one writes it on a command line: a kind, then options: `502,content=record,nth=3,times=2`.
+    """The fault that a command line's text describes: a kind, then options, as in `502,content=record,nth=3,times=2`.
 
-    `times=all` strikes again and again. SimulatorError names what cannot be read.
+    `times=all` is every request from then on. Raises SimulatorError, which names the option that cannot be read.
     """
     kind, *options = (part.strip() for part in text.split(","))
     given: dict[str, object] = {}
@@ -100,22 +97,23 @@ _READERS: Mapping[str, Callable[[str], object]] = {
 class _Armed:
     fault: Fault
     seen: int = 0
-    struck: int = 0
+    injected: int = 0
 
 
-@dataclass
 class Faults:
-    """The faults that are armed."""
+    """The faults that are armed; any thread may ask and change them."""
 
-    chance: Callable[[], float] = field(default_factory=lambda: random.Random(1).random)  # noqa: S311
-    _armed: list[_Armed] = field(default_factory=list)
-    _banned: bool = False
-    # How many coming requests are told to slow down.
-    _too_fast: int = 0
-    _lock: Lock = field(default_factory=Lock)
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._armed = [_Armed(fault) for fault in faults]
+        self._banned = False
+        # How many of the next requests get a 429.
+        self._too_fast = 0
+        # Repeatable, so that a run with probabilities can be run again.
+        self._chance = random.Random(1).random  # noqa: S311
+        self._lock = Lock()
 
     def add(self, fault: Fault | FaultKind, **options: object) -> Fault:
-        """Arm a fault, given whole or as a kind with options."""
+        """Arm a fault, given as a Fault or as a kind with the fields of one."""
         if not isinstance(fault, Fault):
             fault = Fault(fault, **options)  # type: ignore[arg-type]
         with self._lock:
@@ -123,7 +121,7 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Disarm everything and lift the ban."""
+        """Disarm all faults and lift the ban."""
         with self._lock:
             self._armed.clear()
             self._banned, self._too_fast = False, 0
@@ -134,7 +132,7 @@ class Faults:
             self._banned = False
 
     def ban(self) -> None:
-        """Shut the client out until the ban is lifted."""
+        """Ban the client until `reset_ban`."""
         with self._lock:
             self._banned = True
 
@@ -143,8 +141,8 @@ class Faults:
         with self._lock:
             self._too_fast += 1
 
-    def strike(self, project: str, content: str, action: str) -> Fault | None:
-        """The fault that strikes this request, if one does."""
+    def fault_for(self, project: str, content: str, action: str) -> Fault | None:
+        """The fault that this request gets, if any; a fault whose `times` are used up is passed over."""
         with self._lock:
             if self._banned:
                 return Fault("ban", times=None)
@@ -152,86 +150,23 @@ class Faults:
                 self._too_fast -= 1
                 return Fault("429")
             for armed in self._armed:
-                if _matches(armed.fault, project, content, action) and self._goes_off(armed):
+                if _matches(armed.fault, project, content, action) and self._is_due(armed):
                     self._banned = self._banned or armed.fault.kind == "ban"
                     return armed.fault
         return None
 
-    def _goes_off(self, armed: _Armed) -> bool:
+    def _is_due(self, armed: _Armed) -> bool:
         armed.seen += 1
         fault = armed.fault
         if fault.nth is not None and armed.seen < fault.nth:
             return False
-        if fault.times is not None and armed.struck >= fault.times:
+        if fault.times is not None and armed.injected >= fault.times:
             return False
-        if fault.probability is not None and self.chance() >= fault.probability:
+        if fault.probability is not None and self._chance() >= fault.probability:
             return False
-        armed.struck += 1
+        armed.injected += 1
         return True
 
 
 def _matches(fault: Fault, project: str, content: str, action: str) -> bool:
     return fault.content in (None, content) and fault.action in (None, action) and fault.project in (None, project)
-
-
-HTML_PAGES = {
-    "html": (
-        200,
-        "<!DOCTYPE html>\n<html><head><title>Access Manager</title></head>"
-        "<body><form>Please log in.</form></body></html>",
-    ),
-    "ban": (
-        200,
-        "<!DOCTYPE html>\n<html><body>Your IP address has been banned: too many requests. "
-        "You cannot use REDCap.</body></html>",
-    ),
-    "429": (429, "<html><head><title>429 Too Many Requests</title></head><body>Slow down</body></html>"),
-    "502": (502, "<html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>"),
-    "503": (503, "<html><head><title>503 Service Unavailable</title></head><body>Busy</body></html>"),
-    "504": (504, "<html><head><title>504 Gateway Time-out</title></head><body>Time-out</body></html>"),
-}
-OUT_OF_MEMORY = (
-    "REDCap ran out of server memory. The request cannot be processed. Please try importing/exporting a smaller amount "
-    "of data."
-)
-
-
-# What goes on and on once half of an answer has come.
-BLANKS = b" " * (1 << 16)
-MEMBER = 1 << 20
-
-
-def bomb(pieces: Iterator[bytes], share: float, size: int) -> Iterator[bytes]:
-    """The first part of a body as gzip, then blanks: a thousandth of what they unpack to."""
-    yield gzip.compress(cut_share(pieces, share))
-    member = gzip.compress(b" " * MEMBER)
-    for _ in range(size // MEMBER):
-        yield member
-
-
-def endless(pieces: Iterator[bytes], share: float) -> Iterator[bytes]:
-    """The first part of a body, then blanks for as long as they are read."""
-    yield cut_share(pieces, share)
-    yield from repeat(BLANKS)
-
-
-_LABEL = re.compile(rb'("(?:field_label|instrument_label|event_name|project_title|name)":")')
-
-
-def with_half_characters(body: bytes) -> bytes:
-    """A JSON body each of whose labels begins with the first half of an emoji."""
-    return _LABEL.sub(rb"\1\\ud83d", body)
-
-
-def cut_share(pieces: Iterator[bytes], share: float) -> bytes:
-    """The first part of a body."""
-    body = b"".join(pieces)
-    return body[: int(len(body) * share)]
-
-
-def cut_at_line(pieces: Iterator[bytes], share: float) -> bytes:
-    """The first part of a body, ending exactly where a line or a JSON row ends."""
-    body = b"".join(pieces)
-    at = int(len(body) * share)
-    line = body.rfind(b"\n", 0, at)
-    return body[: line + 1] if line >= 0 else body[:at]

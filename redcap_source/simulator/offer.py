@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from redcap_source.simulator.edits import ProjectHandle
+from redcap_source.simulator.edits.handle import ProjectHandle
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.loaders.load import load_project
 from redcap_source.simulator.loaders.tables import read_bytes, table_from

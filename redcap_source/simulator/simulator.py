@@ -1,46 +1,28 @@
-"""The simulator as its users meet it: a server to start, projects to add, faults to arm, a clock to move."""
+"""The simulator as its users see it: start a server, add projects, inject faults, set the clock."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
 
-from redcap_source.simulator.api import router as api
-from redcap_source.simulator.api.call import Answer, return_format_of
 from redcap_source.simulator.behaviour import Behaviour
-from redcap_source.simulator.control import control
+from redcap_source.simulator.control import Control
 from redcap_source.simulator.control_access import new_secret
-from redcap_source.simulator.edits import ProjectHandle
+from redcap_source.simulator.edits.handle import ProjectHandle
+from redcap_source.simulator.engine import Engine, PendingEdit
 from redcap_source.simulator.errors import SimulatorError
-from redcap_source.simulator.faults import Fault, Faults, with_half_characters
-from redcap_source.simulator.server import Back, Inquiry, listen
+from redcap_source.simulator.faults import Fault, Faults
+from redcap_source.simulator.server.handler import listen
+from redcap_source.simulator.server.listener import Listener
 from redcap_source.simulator.state.clock import Clock, utc_now
-from redcap_source.simulator.state.history import give_owner, write_history
 from redcap_source.simulator.state.project import Project
-from redcap_source.simulator.state.save_load import read_state, save_state
 from redcap_source.simulator.state.site import Site
 from redcap_source.simulator.versions import DEFAULT_VERSION, checked_version
-from redcap_source.simulator.wire.parameters import Parameters
 
 TIME_ZONE = "America/Chicago"
-
-
-class Request(NamedTuple):
-    """One request that was answered; never what it carried."""
-
-    time: datetime
-    project: str
-    content: str
-    action: str
-    status: int
-    bytes: int
 
 
 class Simulator:
@@ -60,39 +42,31 @@ class Simulator:
         faults: Iterable[Fault] = (),
         state_folder: Path | None = None,
     ) -> None:
-        """`version` decides what is answered, `latency` is seconds a request and microseconds a cell, as a real pace.
+        """Make a server that does not listen yet.
 
-        `faults` are armed from the first request on. `state_folder` is where the control endpoint may save and load
-        states; without one it may not.
+        `version` is the version of REDCap to play. `latency` is seconds a request and microseconds a cell of its
+        answer. `faults` are armed from the first request on. `state_folder` is the folder in which the control
+        endpoint may save and load states; without one it may not.
         """
         if super_token is not None and len(super_token) != 64:
             raise SimulatorError("A super token has 64 characters.")
-        self.clock = Clock(time_zone, clock)
-        self.faults = Faults()
-        for fault in faults:
-            self.faults.add(fault)
-        self.requests: list[Request] = []
-        # Mistakes of the simulator's own; leaving the `with` block raises them.
-        self.failures: list[Exception] = []
-        self.latency = latency
-        self.state_folder = state_folder
-        # What a request to the control endpoint must carry; control_access.py says how.
-        self.control_secret = new_secret()
-        self._port = port
-        self._gzip = gzip
-        self._site = Site(
-            clock=self.clock,
+        site = Site(
+            clock=Clock(time_zone, clock),
             behaviour=behaviour or Behaviour(),
             version=checked_version(version),
             super_token=super_token,
         )
-        self._site.new_project = self._created
-        self._handles: dict[str, ProjectHandle] = {}
-        self._listener: ThreadingHTTPServer | None = None
-        self._recent: deque[datetime] = deque()
-        # Edits to make before coming requests: (how many matching requests still go first, content, edit).
-        self._coming: list[tuple[int, str | None, Callable[[], object]]] = []
-        self._coming_lock = threading.Lock()
+        self._site = site
+        self._engine = Engine(site, Faults(faults), latency=latency, gzip=gzip)
+        self._control = Control(self._engine, new_secret(), state_folder)
+        self._port = port
+        self._listener: Listener | None = None
+        self.clock = site.clock
+        self.faults = self._engine.faults
+        # Every request that was answered, in order.
+        self.requests = self._engine.requests
+        # Exceptions of the simulator's own; leaving the `with` block raises the first.
+        self.failures = self._engine.failures
 
     @property
     def behaviour(self) -> Behaviour:
@@ -113,6 +87,15 @@ class Simulator:
         self._site.version = checked_version(version)
 
     @property
+    def latency(self) -> tuple[float, float]:
+        """The least time an answer takes: seconds a request, microseconds a cell."""
+        return self._engine.latency
+
+    @latency.setter
+    def latency(self, latency: tuple[float, float]) -> None:
+        self._engine.latency = latency
+
+    @property
     def url(self) -> str:
         """The API's address."""
         if self._listener is None:
@@ -125,71 +108,48 @@ class Simulator:
         return self._site.super_token
 
     @property
+    def control_secret(self) -> str:
+        """What a request to the control endpoint must carry (control_access.py)."""
+        return self._control.secret
+
+    @property
     def projects(self) -> dict[str, ProjectHandle]:
         """The projects by name."""
-        return self._handles
+        return self._engine.projects
 
     def add_project(
         self, project: Project, name: str | None = None, token: str | None = None, *, owner: str | None = None
     ) -> ProjectHandle:
-        """Put a project on the server and give a token to one of its users: `owner`, or one who may do everything."""
-        name = name or project.title or f"project_{len(self._handles) + 1}"
-        if name in self._handles:
-            raise SimulatorError(f"There is a project named '{name}' already; choose another name.")
-        project.name = name
-        if project.project_id in (0, *(known.project_id for known in self._site.projects.values())):
-            project.settings["project_id"] = self._site.next_project_id()
-        project.settings["project_title"] = project.title or name
-        project.api_user = give_owner(project, owner)
-        project.refresh()
-        if not project.log.rows:
-            write_history(project, self.clock)
-        self._site.projects[name] = project
-        handle = ProjectHandle(self._site, project, self._site.add_token(name, project.api_user, token))
-        self._handles[name] = handle
-        return handle
+        """Put a project on the server and return a handle on it, which holds a token for one of its users.
 
-    def _created(self, project: Project) -> str:
-        # Titles need not be unique on a server; names are.
-        name, number = project.title, 2
-        while name in self._handles:
-            name, number = f"{project.title} ({number})", number + 1
-        return self.add_project(project, name=name).token
+        `name` is the project's title unless given. The token's user is `owner`, or one who has every right. A project
+        without a log gets one in which each record was created. Raises SimulatorError for a name or token in use.
+        """
+        return self._engine.add_project(project, name, token, owner=owner)
 
     def before_request(self, edit: Callable[[], object], *, nth: int = 1, content: str | None = None) -> None:
-        """Do something just before the nth coming request, to rehearse a change in the middle of things."""
-        with self._coming_lock:
-            self._coming.append((nth, content, edit))
+        """Call `edit` just before the nth request from now (of that content), to rehearse a change during a load."""
+        self._engine.pending_edits.add(PendingEdit(nth, content, edit))
 
     def save_state(self, path: Path) -> None:
-        """Write projects, records, people, log and tokens to a file."""
-        save_state(self._site, path)
+        """Write projects, records, people, log and tokens to a file that only its owner may read."""
+        self._engine.save_state(path)
 
     def load_state(self, path: Path) -> None:
-        """Take up a saved state in place of the present one; faults, clock and address stay."""
-        state, projects = read_state(path)
-        self._site.projects.clear()
-        self._site.tokens.clear()
-        self._handles.clear()
-        self._site.version, self._site.super_token = state["version"], state["super_token"]
-        self._site.tokens.update({token: (name, user) for token, (name, user) in state["tokens"].items()})
-        for project in projects:
-            self._site.projects[project.name] = project
-            owner = (project.name, project.api_user)
-            token = next(token for token, known in self._site.tokens.items() if known == owner)
-            self._handles[project.name] = ProjectHandle(self._site, project, token)
+        """Replace the projects and tokens by those of a saved state; faults, clock and address are unchanged."""
+        self._engine.load_state(path)
 
     def start(self) -> Simulator:
-        """Begin to serve."""
+        """Listen on 127.0.0.1 and answer requests in a thread of its own."""
         if self._listener is not None:
             return self
-        self._listener = listen(self._port, self._back())
+        self._listener = listen(self._port, self._engine, self._control.answer)
         self._site.url = self.url
         threading.Thread(target=self._listener.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def stop(self) -> None:
-        """Stop serving; the projects stay as they are."""
+        """Stop listening; the projects are unchanged."""
         if self._listener is not None:
             self._listener.shutdown()
             self._listener.server_close()
@@ -203,87 +163,5 @@ class Simulator:
     ) -> None:
         self.stop()
         if self.failures and error is None:
-            raise SimulatorError("The simulator itself failed while answering; please report this.") from self.failures[
-                0
-            ]
-
-    # --- what the HTTP side calls ---
-
-    def _back(self) -> Back:
-        return Back(
-            inquire=self._inquire,
-            answer=self._answer,
-            control=lambda path, headers, body: control(self, path, headers, body),
-            http_date=self.clock.http_date,
-            done=self._done,
-            faults=self.faults,
-            failed=self.failures.append,
-            latency=lambda cells: self.latency[0] + cells * self.latency[1] / 1e6,
-            gzip=self._gzip,
-            max_body=lambda: self.behaviour.max_body_bytes,
-        )
-
-    def _inquire(self, parameters: Parameters) -> Inquiry:
-        self._count_for_ban()
-        owner = self._site.tokens.get(parameters.text("token"))
-        inquiry = Inquiry(
-            owner[0] if owner else "",
-            parameters.text("content"),
-            api.action_of(parameters),
-            parameters,
-            return_format_of(parameters),
-        )
-        self._do_coming_edits(inquiry)
-        return inquiry
-
-    def _answer(self, inquiry: Inquiry, fault: Fault | None) -> Answer:
-        answer = api.answer(self._site, inquiry.parameters)
-        if fault is not None and fault.kind == "php_warning":
-            return replace(answer, body=_prefixed(b"<br />\n<b>Warning</b>:  Undefined variable $x<br />\n", answer))
-        if fault is not None and fault.kind == "bom":
-            return replace(answer, body=_prefixed(b"\xef\xbb\xbf", answer))
-        if fault is not None and fault.kind == "half_character":
-            return replace(answer, body=with_half_characters(b"".join(_prefixed(b"", answer))))
-        if fault is not None and fault.kind == "drop_records":
-            return self._without_some(inquiry, fault)
-        return answer
-
-    def _without_some(self, inquiry: Inquiry, fault: Fault) -> Answer:
-        # As if the server had lost records on the way: the same request for fewer of them.
-        asked = inquiry.parameters.items("records") or self._handles[inquiry.project].records()
-        kept = [record for number, record in enumerate(asked, start=1) if number % fault.every]
-        return api.answer(self._site, inquiry.parameters.replaced("records", kept))
-
-    def _done(self, inquiry: Inquiry, status: int, size: int) -> None:
-        now = self.clock.now()
-        self.requests.append(Request(now, inquiry.project, inquiry.content, inquiry.action, status, size))
-
-    def _do_coming_edits(self, inquiry: Inquiry) -> None:
-        due: list[Callable[[], object]] = []
-        with self._coming_lock:
-            left: list[tuple[int, str | None, Callable[[], object]]] = []
-            for count, content, edit in self._coming:
-                matching = content in (None, inquiry.content)
-                if matching and count <= 1:
-                    due.append(edit)
-                else:
-                    left.append((count - matching, content, edit))
-            self._coming = left
-        for edit in due:
-            edit()
-
-    def _count_for_ban(self) -> None:
-        limit = self.behaviour.rate_limit
-        if not limit:
-            return
-        now = utc_now()
-        self._recent.append(now)
-        while (now - self._recent[0]).total_seconds() > 60:
-            self._recent.popleft()
-        if len(self._recent) > limit:
-            self.faults.ban() if self.behaviour.rate_limit_answer == "ban" else self.faults.slow_down()
-
-
-def _prefixed(prefix: bytes, answer: Answer) -> Iterator[bytes]:
-    yield prefix
-    yield from (answer.body,) if isinstance(answer.body, bytes) else answer.body
+            message = "The simulator itself failed while it answered a request; please report this."
+            raise SimulatorError(message) from self.failures[0]

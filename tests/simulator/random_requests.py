@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from html import escape
 
 from redcap_source.simulator import ProjectHandle
-from redcap_source.simulator.api import router as api
+from redcap_source.simulator.api import router
+from redcap_source.simulator.wire.parameters import Parameters
 
-METHODS = sorted(api.HANDLERS)
+METHODS = sorted(router.HANDLERS)
 FORMATS = ("json", "csv", "xml")
 # What a person or a program sends where something else belongs.
 BROKEN = (
@@ -152,7 +153,7 @@ class Requests:
         asked = {"token": self._handle.token, "content": known, "format": "json"}
         if known == "record":
             asked["records"] = ",".join(self._handle.records()[:3])
-        found = api.answer(self._handle.site, api.Parameters(asked.items()))
+        found = router.answer(self._handle.site, Parameters(asked.items()))
         body = found.body if isinstance(found.body, bytes) else b"".join(found.body)
         loaded = json.loads(body)
         rows = [loaded] if isinstance(loaded, dict) else loaded

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redcap_source.simulator import Behaviour, Simulator, SimulatorError
-from redcap_source.simulator.api import router as api
+from redcap_source.simulator.api import router
 from redcap_source.simulator.wire.parameters import Parameters, Upload
 from tests.simulator.grids import classic, repeating
 
@@ -54,7 +54,7 @@ class Story:
 
     def ask(self, *pairs: tuple[str, str], file: bytes | None = None) -> str:
         uploads = {"file": Upload("a.txt", file)} if file is not None else {}
-        answer = api.answer(self.simulator._site, Parameters([("token", self.handle.token), *pairs], uploads))
+        answer = router.answer(self.simulator._site, Parameters([("token", self.handle.token), *pairs], uploads))
         return (answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)).decode()
 
     def exported(self, *pairs: tuple[str, str]) -> dict[str, list[tuple[str, ...]]]:

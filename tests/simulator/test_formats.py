@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from redcap_source.simulator import STUDIES, Simulator, make_study
-from redcap_source.simulator.api import router as api
+from redcap_source.simulator.api import router
 from redcap_source.simulator.wire.parameters import Parameters
 
 TEXTS = {"version", "generateNextRecordName", "surveyLink", "surveyQueueLink", "surveyReturnCode", "surveyAccessCode"}
@@ -34,11 +34,11 @@ def test_answers_parse(kind, form):
     simulator = Simulator()
     handle = simulator.add_project(make_study(kind, records=8), name="study")
     handle.add_report(1, "All", [handle.project.dictionary.record_id])
-    exports = [content for content, action in api.HANDLERS if action == "export"]
+    exports = [content for content, action in router.HANDLERS if action == "export"]
     for content in exports:
         for options in OPTIONS if content in ("record", "report") else OPTIONS[:1]:
             pairs = {"token": handle.token, "content": content, "format": form, "report_id": "1", **options}
-            answer = api.answer(simulator._site, Parameters(pairs.items()))
+            answer = router.answer(simulator._site, Parameters(pairs.items()))
             body = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
             assert answer.status in (200, 400), (content, body)
             if content == "pdf":
@@ -57,7 +57,7 @@ def test_odd_characters_survive(value, form, kind):
     handle = simulator.add_project(make_study("classic", records=1), name="study")
     handle.save("1", {"remarks": f"a{value}b"})
     pairs = {"token": handle.token, "content": "record", "format": form, "fields": "remarks", "type": kind}
-    body = b"".join(api.answer(simulator._site, Parameters(pairs.items())).body).decode()
+    body = b"".join(router.answer(simulator._site, Parameters(pairs.items())).body).decode()
     if form == "json":
         found = json.loads(body)[0]
     elif form == "csv":

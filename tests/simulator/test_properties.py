@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from redcap_source.simulator import Simulator
-from redcap_source.simulator.api import router as api
+from redcap_source.simulator.api import router
 from redcap_source.simulator.state.dictionary import Dictionary, Field
 from redcap_source.simulator.state.project import Event, Group, Project
 from redcap_source.simulator.wire.parameters import Parameters
@@ -308,7 +308,7 @@ class Direct:
 
     def __call__(self, **asked: str) -> tuple[int, str]:
         pairs = [("token", self._token), ("content", "record"), *asked.items()]
-        answer = api.answer(self._simulator._site, Parameters(pairs))
+        answer = router.answer(self._simulator._site, Parameters(pairs))
         body = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
         return answer.status, body.decode()
 

@@ -16,7 +16,8 @@ from xml.etree import ElementTree
 import pytest
 
 from redcap_source.simulator import ProjectHandle, Simulator, make_study
-from redcap_source.simulator.api.router import HANDLERS, action_of
+from redcap_source.simulator.api.call import action_of
+from redcap_source.simulator.api.router import HANDLERS
 from redcap_source.simulator.state.project import Report, StoredFile
 from redcap_source.simulator.wire.parameters import Parameters
 from tests.simulator.grids import classic, repeating

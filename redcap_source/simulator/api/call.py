@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.errors import Refusal
@@ -12,11 +11,9 @@ from redcap_source.simulator.rules.saving import By, Way
 from redcap_source.simulator.state.clock import Clock
 from redcap_source.simulator.state.log import Kind
 from redcap_source.simulator.state.project import Project
+from redcap_source.simulator.state.site import Site
 from redcap_source.simulator.wire.formats import CONTENT_TYPES, Table, object_text, table_text
 from redcap_source.simulator.wire.parameters import Parameters
-
-if TYPE_CHECKING:
-    from redcap_source.simulator.state.site import Site
 
 
 @dataclass(frozen=True)
@@ -26,6 +23,24 @@ class Answer:
     body: bytes | Iterator[bytes] = field(repr=False)
     status: int = 200
     content_type: str = CONTENT_TYPES["xml"]
+
+
+@dataclass(frozen=True)
+class ApiRequest:
+    """A request as it was received: what is asked, and of which project; blank where the token is unknown."""
+
+    project: str
+    content: str
+    action: str
+    parameters: Parameters = field(repr=False)
+    # The format of results and errors.
+    return_format: str = "xml"
+
+    @staticmethod
+    def of(parameters: Parameters, project: str) -> ApiRequest:
+        """The request that these parameters make."""
+        content, action = parameters.text("content"), action_of(parameters)
+        return ApiRequest(project, content, action, parameters, return_format_of(parameters))
 
 
 @dataclass(frozen=True)
@@ -108,3 +123,12 @@ def return_format_of(parameters: Parameters) -> str:
     default = "json" if parameters.text("content") == "pdf" else "xml"
     asked = parameters.text("returnFormat", parameters.text("format", default)).lower()
     return asked if asked in ("json", "csv", "xml") else "xml"
+
+
+def action_of(parameters: Parameters) -> str:
+    """What a request wants done: its action, or else import where it holds data, or else export."""
+    action = parameters.text("action")
+    if action:
+        return action
+    # Presence of `data` means an import, also where the help asks for an action: public clients leave it out.
+    return "import" if "data" in parameters else "export"

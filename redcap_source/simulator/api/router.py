@@ -17,7 +17,7 @@ from redcap_source.simulator.api import setup_import as setup_writes
 from redcap_source.simulator.api import surveys as survey_answers
 from redcap_source.simulator.api import users_export as user_answers
 from redcap_source.simulator.api import users_import as user_writes
-from redcap_source.simulator.api.call import Answer, Call, return_format_of, text_answer
+from redcap_source.simulator.api.call import Answer, Call, action_of, return_format_of, text_answer
 from redcap_source.simulator.errors import NO_API_PERMISSION, Refusal
 from redcap_source.simulator.state.log import MINUTE, log_minute
 from redcap_source.simulator.state.site import Site
@@ -44,15 +44,6 @@ def answer(site: Site, parameters: Parameters) -> Answer:
             return handler(call)
     except Refusal as refusal:
         return text_answer(error_text(refusal.text, form), form, refusal.status)
-
-
-def action_of(parameters: Parameters) -> str:
-    """What a request wants done: its action, or import when it brings data, or export."""
-    action = parameters.text("action")
-    if action:
-        return action
-    # Presence of `data` means an import, also where the help asks for an action: public clients leave it out.
-    return "import" if "data" in parameters else "export"
 
 
 def _call_of(site: Site, parameters: Parameters) -> Call | Answer:

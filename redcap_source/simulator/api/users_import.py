@@ -12,7 +12,7 @@ from redcap_source.simulator.api.records_import import NO_IMPORT
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.rules.renaming import relabel_group
 from redcap_source.simulator.state.names import unique_group_name
-from redcap_source.simulator.state.project import Group, Project
+from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.state.users import OPTIONAL_RIGHTS, RIGHTS, Role, User
 from redcap_source.simulator.whole_numbers import whole_number
 from redcap_source.simulator.wire.import_data import Row, mapping_of, require_keys, rows_of, texts
@@ -200,8 +200,7 @@ def import_groups(call: Call) -> Answer:
             relabel_group(project, known, label)
         else:
             made = unique_group_name(label, project.groups)
-            number = max((group.group_id for group in project.groups.values()), default=0) + 1
-            project.groups[made] = Group(number, label, made)
+            project.add_group(made, label)
     call.note("manage", "Manage/Design ", "Import DAGs (API)")
     return call.text(len(rows))
 

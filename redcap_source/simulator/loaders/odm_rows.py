@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from redcap_source.simulator.errors import Refusal, SimulatorError
 from redcap_source.simulator.loaders.odm import records_from_xml
+from redcap_source.simulator.rules.imports import key_cells
 from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.wire.import_data import BAD_FORMAT
 
@@ -16,12 +17,8 @@ def rows_of_odm(project: Project, text: str) -> list[dict[str, str]]:
         raise Refusal(BAD_FORMAT) from error
     rows: list[dict[str, str]] = []
     for record in records:
-        for (event_id, instrument, instance), values in record.slots.items():
-            row = {project.dictionary.record_id: record.id, **values}
-            if project.is_longitudinal:
-                row["redcap_event_name"] = project.event(event_id).unique_name
-            if instance:
-                row |= {"redcap_repeat_instrument": instrument, "redcap_repeat_instance": str(instance)}
+        for slot, values in record.slots.items():
+            row = {project.dictionary.record_id: record.id, **values, **key_cells(project, slot)}
             if record.group:
                 row["redcap_data_access_group"] = record.group
             rows.append(row)

@@ -81,6 +81,15 @@ def _quoted(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"'
 
 
+def key_cells(project: Project, slot: Slot) -> dict[str, str]:
+    """The cells by which a row of an import names its slot; none in a classic project where nothing repeats."""
+    event_id, instrument, instance = slot
+    cells = {"redcap_event_name": project.event(event_id).unique_name} if project.is_longitudinal else {}
+    if instance:
+        cells |= {"redcap_repeat_instrument": instrument, "redcap_repeat_instance": str(instance)}
+    return cells
+
+
 def plan_import(project: Project, rows: Iterable[Row], username: str, options: ImportOptions) -> Plan:
     """Check every row; the plan holds what to store, its errors what REDCap would say."""
     rows = list(rows)

@@ -18,7 +18,7 @@ LAST = timedelta(days=1)
 _NEEDED = ("api_export", "api_import", "logging", "user_rights", "data_access_groups", "record_delete", "record_rename")
 
 
-def give_owner(project: Project, named: str | None = None) -> str:
+def choose_owner(project: Project, named: str | None = None) -> str:
     """The user whose token is handed out: the one named, a loaded one who may do everything, or one made for it."""
     if named is not None:
         if named not in project.users:

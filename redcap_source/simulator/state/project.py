@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import RLock
 
-from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.state.dictionary import Dictionary, parse_missing_codes
 from redcap_source.simulator.state.log import Log
 from redcap_source.simulator.state.records import RecordStore, Slot
@@ -291,8 +290,8 @@ class Project:
         """An unused document id."""
         return max(self.files, default=21) + 1
 
-    def group_labelled(self, name: str) -> Group:
-        """The data access group of that unique name."""
+    def add_group(self, name: str, label: str = "") -> None:
+        """Add a data access group under a unique name, if there is none of that name."""
         if name not in self.groups:
-            raise SimulatorError(f"There is no data access group '{name}' in project '{self.name}'.")
-        return self.groups[name]
+            number = max((group.group_id for group in self.groups.values()), default=0) + 1
+            self.groups[name] = Group(number, label or name, name)
