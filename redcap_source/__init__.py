@@ -5,7 +5,7 @@
     with RedcapClient("https://redcap.example.edu/api/", Token("..."), project="heart_study") as client:
         client.export_records_to(Path("records.csv"))
 
-The calls are in reads.py (what may be asked again) and writes.py (what is never sent twice).
+The methods are in methods/, one file for each area of the API.
 
 A simulated REDCap to try it against is in `redcap_source.simulator`, which shares no code with the rest.
 """
@@ -19,7 +19,7 @@ from redcap_source.http.session import Calls
 from redcap_source.http.sinks import Received
 from redcap_source.http.timeouts import Timeouts
 from redcap_source.methods.outline import Outline
-from redcap_source.methods.writes import Imported
+from redcap_source.methods.records import Imported
 from redcap_source.token import Token
 
 Pace = RateLimiter

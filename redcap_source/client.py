@@ -19,8 +19,14 @@ from redcap_source.http.retry import RetryPolicy
 from redcap_source.http.session import Attempts, Calls, HttpSession
 from redcap_source.http.sinks import FILE_LIMIT, MEMORY_LIMIT, Received, Sink
 from redcap_source.http.timeouts import Timeouts
-from redcap_source.methods.reads import Reads
-from redcap_source.methods.writes import Writes
+from redcap_source.methods.files import FileMethods
+from redcap_source.methods.log import LogMethods
+from redcap_source.methods.projects import ProjectMethods
+from redcap_source.methods.records import RecordMethods
+from redcap_source.methods.reports import ReportMethods
+from redcap_source.methods.setup import SetupMethods
+from redcap_source.methods.surveys import SurveyMethods
+from redcap_source.methods.users import UserMethods
 from redcap_source.protocol.request import Request
 from redcap_source.token import Token
 
@@ -30,7 +36,9 @@ _USUAL_TIMEOUTS = Timeouts()
 _USUAL_RETRY = RetryPolicy()
 
 
-class RedcapClient(Reads, Writes):
+class RedcapClient(
+    RecordMethods, ReportMethods, SetupMethods, ProjectMethods, UserMethods, LogMethods, FileMethods, SurveyMethods
+):
     """A client of one REDCap project; use it in a `with` block, from as many threads as you like."""
 
     def __init__(

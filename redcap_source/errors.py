@@ -320,6 +320,11 @@ class AnswerTooLong(Permanent):
         "or file_limit in Python; if it cannot, tell the REDCap administrators."
     )
 
+    @classmethod
+    def beyond(cls, context: RequestContext, limit: int) -> "AnswerTooLong":
+        """The error for a body of more than `limit` bytes."""
+        return cls(context, status=200, detail=f"The limit is {limit:,} bytes.")
+
 
 class UnexpectedAnswer(Permanent):
     """REDCap answered something this library cannot read."""

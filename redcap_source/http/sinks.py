@@ -74,7 +74,7 @@ class MemorySink:
     def write(self, data: bytes) -> None:
         """Take the next piece; AnswerTooLong beyond the limit."""
         if len(self._body) + len(data) > self._limit:
-            raise too_long(self._context, self._limit)
+            raise errors.AnswerTooLong.beyond(self._context, self._limit)
         self._body += data
 
     def finish(self) -> None:
@@ -83,11 +83,6 @@ class MemorySink:
     def discard(self) -> None:
         """Forget what came."""
         self._body.clear()
-
-
-def too_long(context: RequestContext, limit: int) -> errors.AnswerTooLong:
-    """The error for a body of more than so many bytes."""
-    return errors.AnswerTooLong(context, status=200, detail=f"The limit is {limit:,} bytes.")
 
 
 class FileSink:
@@ -120,7 +115,7 @@ class FileSink:
         """Write the next piece; AnswerTooLong beyond the limit, or where the disk runs short."""
         self._size += len(data)
         if self._size > self._limit:
-            raise too_long(self._context, self._limit)
+            raise errors.AnswerTooLong.beyond(self._context, self._limit)
         if self._size > self._look_at:
             self._look()
         self._hash.update(data)

@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypedDict
 
-from redcap_source.protocol.request import Parameter
+from redcap_source.protocol.request import Expect, Parameter
 
 Moment = datetime | str | None
 RecordType = Literal["flat", "eav"]
 RecordFormat = Literal["csv", "json", "xml", "odm"]
 ReportFormat = Literal["csv", "json", "xml"]
+
+SHAPES: Mapping[str, Expect] = {"json": Expect.ROWS, "xml": Expect.XML, "odm": Expect.XML}
+"""What an export in each format looks like; CSV is left to the caller, who knows whether its rows are flat."""
 
 
 class RecordOptions(TypedDict, total=False):

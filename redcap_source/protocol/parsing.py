@@ -56,6 +56,15 @@ def count_of(body: bytes, context: RequestContext) -> int:
     raise errors.UnexpectedAnswer(context, status=200, detail=problem, server_text=_sample(body))
 
 
+def only_object(body: bytes) -> Mapping[str, Any]:
+    """The one object in an answer, alone or in a list; ValueError, TypeError or IndexError where there is none."""
+    value = json.loads(body)
+    row = value[0] if isinstance(value, list) else value
+    if not isinstance(row, dict):
+        raise TypeError("expected an object")
+    return row
+
+
 def _sample(body: bytes, most: int = 200) -> str:
     return body[:most].decode("utf-8", "replace")
 

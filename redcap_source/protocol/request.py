@@ -1,7 +1,7 @@
 """A call to REDCap as a value, and the form fields it is sent as.
 
-REDCap selects everything by form parameters of one POST. Sending is client.py's business; the methods are listed in
-reads.py and writes.py.
+REDCap selects everything by form parameters of one POST. Not here: which methods there are (methods/), how a request
+travels (http/).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,6 +82,19 @@ class Request:
     def shown(self) -> dict[str, str]:
         """What would be sent, with the token masked, as REDCap's API Playground shows a call."""
         return {"token": MASK, **dict(self.form())}
+
+
+def change(
+    content: str,
+    action: str,
+    parameters: Mapping[str, Parameter],
+    *,
+    format: str = "json",
+    expect: Expect = Expect.JSON,
+    upload: Upload | None = None,
+) -> Request:
+    """A call that changes something in REDCap, so that it is never sent twice on the client's own account."""
+    return Request(content, action, parameters, format=format, expect=expect, repeatable=False, upload=upload)
 
 
 def encoded(request: Request, token: Token) -> list[tuple[str, str]]:

@@ -373,7 +373,7 @@ def test_a_full_disk_is_told_as_it_is(serve):
 
 
 def _to_full_disk(client):
-    from redcap_source.methods.reads import record_request
+    from redcap_source.methods.records import record_request
 
     class Full:
         def write(self, data):

@@ -21,9 +21,8 @@ from redcap_source.dictionary import ValueKind, checkbox_column, parse_choices
 from redcap_source.errors import RequestContext
 from redcap_source.frames.typed_values import value_of
 from redcap_source.http import downloads as files
-from redcap_source.http.json_stream import JsonRows
-from redcap_source.methods.reads import Reads
-from redcap_source.methods.writes import Writes
+from redcap_source.http.sinks import MEMORY_LIMIT
+from redcap_source.protocol.json_stream import JsonRows
 from redcap_source.protocol.parsing import rows_of
 from redcap_source.protocol.redaction import redact
 from redcap_source.protocol.request import Request
@@ -118,8 +117,8 @@ CALLS = {
 
 
 def test_every_method_is_among_the_calls():
-    methods = {name for half in (Reads, Writes) for name in dir(half) if not name.startswith("_")}
-    assert methods - {call.split()[0] for call in CALLS} == {"show"}
+    methods = {name for name in dir(RedcapClient) if not name.startswith("_")}
+    assert methods - {call.split()[0] for call in CALLS} == {"show", "close", "calls", "server_date"}
 
 
 class Pieces(httpx.SyncByteStream):
@@ -249,7 +248,7 @@ def _csv_line(row):
 def test_rows_read_in_pieces_are_the_rows_read_at_once(value, sizes, ascii_only):
     body = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "replace")
     read = []
-    sink = JsonRows(read.append, RequestContext())
+    sink = JsonRows(read.append, RequestContext(), MEMORY_LIMIT)
     at, turn = 0, 0
     while at < len(body):
         size = sizes[turn % len(sizes)]

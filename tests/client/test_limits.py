@@ -9,9 +9,9 @@ import pytest
 
 from redcap_source import Timeouts, errors
 from redcap_source.errors import RequestContext
-from redcap_source.http.json_stream import JsonRows
 from redcap_source.http.sinks import FileSink
 from redcap_source.http.timeouts import Lateness, Watch
+from redcap_source.protocol.json_stream import JsonRows
 
 from .canned import DATE, SECRET, answer, chunked, client_of
 

@@ -4,7 +4,8 @@ import pytest
 
 from redcap_source import errors
 from redcap_source.errors import RequestContext
-from redcap_source.http.json_stream import JsonRows
+from redcap_source.http.sinks import MEMORY_LIMIT
+from redcap_source.protocol.json_stream import JsonRows
 
 ROWS = [
     {"record_id": "1", "note": 'a "quoted"\n\\ü☃ {[,]}', "redcap_repeat_instance": 2},
@@ -15,7 +16,7 @@ ROWS = [
 
 def rows_of(body, size):
     rows = []
-    sink = JsonRows(rows.append, RequestContext("record"))
+    sink = JsonRows(rows.append, RequestContext("record"), MEMORY_LIMIT)
     for at in range(0, len(body), size):
         sink.write(body[at : at + size])
     sink.finish()

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from redcap_source import errors
-from redcap_source.methods.writes import Imported
+from redcap_source.methods.records import Imported
 
 from .canned import SECRET, answer, client_of
 

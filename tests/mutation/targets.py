@@ -25,7 +25,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "redcap_source/http/timeouts.py": ("tests/client/test_limits.py",),
     "redcap_source/http/connection.py": ("tests/client/test_limits.py", "tests/client/test_certificates.py"),
     "redcap_source/http/sinks.py": ("tests/client/test_limits.py", "tests/client/test_files.py"),
-    "redcap_source/http/json_stream.py": ("tests/client/test_rows.py",),
+    "redcap_source/protocol/json_stream.py": ("tests/client/test_rows.py",),
     "redcap_source/log/changes.py": ("tests/client/test_changes.py",),
     "redcap_source/log/clock.py": ("tests/client/test_clock.py",),
     "redcap_source/dictionary/columns.py": ("tests/client/test_dictionary.py",),

@@ -10,7 +10,6 @@ from typing import Any
 
 from redcap_source import errors
 from redcap_source.errors import RequestContext
-from redcap_source.http.sinks import MEMORY_LIMIT, too_long
 
 _BLANKS = " \t\r\n"
 # A cut inside a word (`-Infinity`, an escape) is reported at the word's start, so this far before the end.
@@ -24,7 +23,7 @@ class JsonRows:
         self,
         take: Callable[[Mapping[str, Any]], object],
         context: RequestContext,
-        limit: int = MEMORY_LIMIT,
+        limit: int,
         *,
         longest: int | None = None,
     ) -> None:
@@ -48,7 +47,7 @@ class JsonRows:
         """Take the next piece of the body; AnswerTooLong beyond the limit."""
         self._size += len(data)
         if self._size > self._limit:
-            raise too_long(self._context, self._limit)
+            raise errors.AnswerTooLong.beyond(self._context, self._limit)
         try:
             piece = self._utf8.decode(data)
         except UnicodeDecodeError:
@@ -59,7 +58,7 @@ class JsonRows:
             if self._waiting >= self._worth_trying or self._waiting > self._longest:
                 self._read()
                 if self._waiting > self._longest:
-                    raise too_long(self._context, self._longest)
+                    raise errors.AnswerTooLong.beyond(self._context, self._longest)
             return
         raise errors.UnexpectedAnswer(self._context, status=200, detail=problem)
 
