@@ -1,4 +1,4 @@
-"""Whether a text is a cron schedule."""
+"""The validator of cron schedules."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_MONTH = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 
 
 def cron(text: str) -> str:
-    """A cron line that Dagster accepts; checked here because importing Dagster takes a second."""
+    """The text, if Dagster accepts it as a schedule. Checked here because importing Dagster takes a second."""
     if text in CRON_WORDS:
         return text
     parts = text.split()
@@ -43,7 +43,7 @@ def cron(text: str) -> str:
 
 
 def _cron_field(text: str, allowed: range, words: list[str]) -> set[int]:
-    """The numbers a field stands for; none if it cannot be read."""
+    """The numbers that a field means; none if it cannot be read."""
     numbers = {word: str(allowed[i]) for i, word in enumerate(words)}
     values: set[int] = set()
     for item in text.split(","):
@@ -55,7 +55,7 @@ def _cron_field(text: str, allowed: range, words: list[str]) -> set[int]:
             last = first
         if not all(n.isascii() and n.isdigit() for n in (first, last, step if slash else "1")):
             return set()
-        # A step after a single number is read differently by different crons.
+        # Implementations of cron read a step after a single number differently.
         if (slash and span != "*" and not dash) or int(step or 1) not in range(1, allowed[-1] + 1):
             return set()
         chosen = range(int(first), int(last) + 1, int(step or 1))

@@ -1,11 +1,11 @@
 """Read projects.yaml: text becomes a Config, or one ConfigError that names every problem in it.
 
-Three steps: YAML becomes plain text values and the line of each key; the models below, which are also the JSON schema
-for editors, check them; what refers to something else (a project's server, relative paths) is resolved. Tokens are
-never in the file: a TokenSource says where one is and reads it when a client is opened. What a REDCap project really
-contains is not known here.
+Three steps: YAML becomes plain text values and the line of each key (yaml_reader.py); the models, which are also the
+JSON schema for editors, check them (schema.py, problems.py); here, what refers to something else (a project's server,
+relative paths) is resolved. Tokens are never in the file: a TokenSource says where one is and reads it when a client
+is opened. Not here: whether REDCap has the instruments and fields that the file names.
 
-No message quotes a value, because a misplaced value may be a token; in names, what is like a token is masked.
+No message quotes a value, because a misplaced value may be a token; in names, what looks like a token is masked.
 """
 
 from __future__ import annotations
@@ -16,16 +16,26 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipelines.config.problems import problem_lines, related, validated
-from pipelines.config.schema import ProjectsFile, ServerEntry, TokenEntry, WritebackEntry
-from pipelines.config.settings import Config, ProjectConfig, ServerConfig, WritebackConfig
+from pipelines.config.schema import (
+    Narrowing,
+    ProjectEntry,
+    ProjectsFile,
+    ServerEntry,
+    TokenEntry,
+    WritebackEntry,
+)
+from pipelines.config.settings import Config, InstrumentSelection, ProjectConfig, ServerConfig, WritebackConfig
 from pipelines.config.tokens import TokenSource
-from pipelines.config.values import VARIABLE, is_loopback
-from pipelines.config.yaml_reader import Document, parse, read_file_text
+from pipelines.config.values import is_loopback
+from pipelines.config.yaml_reader import VARIABLE, Document, parse, read_file_text
 from pipelines.errors import ConfigError
 
 
 def load_config(path: Path | str | None = None, environment: Mapping[str, str] = os.environ) -> Config:
-    """The configuration in `path`, else in $REDCAP_WAREHOUSE_CONFIG, else in ./projects.yaml."""
+    """The configuration in `path`, else in $REDCAP_WAREHOUSE_CONFIG, else in ./projects.yaml.
+
+    ConfigError names every problem of the file, one a line.
+    """
     shown = Path(path or environment.get(VARIABLE) or "projects.yaml")
     document = parse(read_file_text(shown), str(shown))
     file, problems = validated(document.content)
@@ -34,55 +44,26 @@ def load_config(path: Path | str | None = None, environment: Mapping[str, str] =
     problems = [*causes, *(p for p in problems if not any(related(p.key, cause.key) for cause in causes))]
     if file is None or problems:
         raise ConfigError("\n".join(problem_lines(problems, document, str(shown))))
-    return _resolved(file, shown, document)
+    return _config(file, shown, document)
 
 
-def _resolved(file: ProjectsFile, shown: Path, document: Document) -> Config:
+def _config(file: ProjectsFile, shown: Path, document: Document) -> Config:
     # Not resolve(): a mounted configuration is often a symbolic link into a folder that changes its name.
     path = shown.absolute()
-
-    def beside(text: str) -> Path:
-        return path.parent / Path(text).expanduser()
-
-    servers = {
-        name: ServerConfig(
-            name=name,
-            url=entry.url,
-            ca_bundle=beside(entry.ca_bundle) if entry.ca_bundle else None,
-            requests_per_minute=_pace(entry),
-            concurrency=entry.concurrency,
-            time_zone=entry.time_zone,
-        )
-        for name, entry in file.servers.items()
-    }
+    servers = {name: _server(name, entry, path.parent) for name, entry in file.servers.items()}
     only_server = next(iter(servers.values()))
-
-    def token(project: str, entry: TokenEntry) -> TokenSource:
-        where = f"{shown} line {document.line(('projects', project, 'token'))}"
-        if entry.env is not None:
-            return TokenSource("env", entry.env, project, where)
-        if entry.keyring is not None:
-            return TokenSource("keyring", entry.keyring, project, where)
-        return TokenSource("file", str(beside(entry.file or "")), project, where)
-
     projects = {
-        name: ProjectConfig(
-            name=name,
+        name: _project(
+            name,
+            entry,
             server=servers[entry.server] if entry.server else only_server,
-            token=token(name, entry.token),
-            project_id=entry.project_id,
-            identifiers=entry.identifiers,
-            full_refresh_every=entry.full_refresh_every,
-            include=entry.include,
-            exclude=entry.exclude,
-            files=entry.files,
-            writeback=_writeback(entry.writeback or WritebackEntry()),
+            token=_token(name, entry.token, path.parent, f"{shown} line {document.line(('projects', name, 'token'))}"),
         )
         for name, entry in file.projects.items()
     }
     return Config(
         path=path,
-        warehouse=beside(file.warehouse),
+        warehouse=_beside(path.parent, file.warehouse),
         schedule=file.schedule,
         time_zone=file.time_zone,
         deletion_limit=file.deletion_limit,
@@ -90,6 +71,47 @@ def _resolved(file: ProjectsFile, shown: Path, document: Document) -> Config:
         servers=servers,
         projects=projects,
     )
+
+
+def _beside(folder: Path, text: str) -> Path:
+    """A path of the file, relative to the file's folder."""
+    return folder / Path(text).expanduser()
+
+
+def _server(name: str, entry: ServerEntry, folder: Path) -> ServerConfig:
+    return ServerConfig(
+        name=name,
+        url=entry.url,
+        ca_bundle=_beside(folder, entry.ca_bundle) if entry.ca_bundle else None,
+        requests_per_minute=_requests_per_minute(entry),
+        concurrency=entry.concurrency,
+        time_zone=entry.time_zone,
+    )
+
+
+def _requests_per_minute(entry: ServerEntry) -> int | None:
+    """What the file says, else the default; no limit for a simulator on this machine."""
+    is_set = "requests_per_minute" in entry.model_fields_set
+    return None if not is_set and is_loopback(urlsplit(entry.url).hostname or "") else entry.requests_per_minute
+
+
+def _project(name: str, entry: ProjectEntry, *, server: ServerConfig, token: TokenSource) -> ProjectConfig:
+    return ProjectConfig(
+        name=name,
+        server=server,
+        token=token,
+        project_id=entry.project_id,
+        identifiers=entry.identifiers,
+        full_refresh_every=entry.full_refresh_every,
+        include=_selection(entry.include),
+        exclude=_selection(entry.exclude),
+        files=entry.files,
+        writeback=_writeback(entry.writeback or WritebackEntry()),
+    )
+
+
+def _selection(entry: Narrowing | None) -> InstrumentSelection | None:
+    return None if entry is None else InstrumentSelection(entry.instruments)
 
 
 def _writeback(entry: WritebackEntry) -> WritebackConfig:
@@ -103,7 +125,9 @@ def _writeback(entry: WritebackEntry) -> WritebackConfig:
     )
 
 
-def _pace(entry: ServerEntry) -> int | None:
-    """What the file says, else the default; a simulator on this machine has nobody to be polite to."""
-    chosen = "requests_per_minute" in entry.model_fields_set
-    return None if not chosen and is_loopback(urlsplit(entry.url).hostname or "") else entry.requests_per_minute
+def _token(project: str, entry: TokenEntry, folder: Path, where: str) -> TokenSource:
+    if entry.env is not None:
+        return TokenSource("env", entry.env, project, where)
+    if entry.keyring is not None:
+        return TokenSource("keyring", entry.keyring, project, where)
+    return TokenSource("file", str(_beside(folder, entry.file or "")), project, where)

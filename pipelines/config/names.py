@@ -1,4 +1,4 @@
-"""Names from projects.yaml that are safe to print: masked where they could be a token, and never endless."""
+"""Names from projects.yaml, safe to print: masked where they could be a token, and cut where they are long."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ TOKEN = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{64}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` Did you mean …?` with the nearest known name; blank if none is near."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]}?" if near else ""
 
 
 def list_names(names: Iterable[str]) -> str:
+    """The names, safe to print, with commas between them."""
     return ", ".join(show_name(name) for name in names)
 
 
 def show_name(text: str, *, longest: int = 300) -> str:
-    """A name fit for a message: on one line, not endless, and with nothing in it that may be a token."""
+    """A name for a message: on one line, of at most `longest` characters, with what may be a token masked."""
     masked = LIKE_A_TOKEN.sub("****", printable(" ".join(text.split())))
     return masked if len(masked) <= longest else f"{masked[:longest]}…"

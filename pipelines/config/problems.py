@@ -1,4 +1,7 @@
-"""Validation errors as sentences, each with its key and line."""
+"""Validation errors as sentences, each with its key and line.
+
+A sentence continues after the key: `projects.heart.server is missing.`
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from pipelines.errors import ConfigError
 
 
 def validated(content: object) -> tuple[ProjectsFile | None, list[Problem]]:
-    """The file as its model, and what is wrong with it."""
+    """The file as its model (None if it does not validate), and its problems."""
     errors: list[ErrorDetails] = []
     file = None
     try:
@@ -34,7 +37,10 @@ def validated(content: object) -> tuple[ProjectsFile | None, list[Problem]]:
 
 
 def _reference_problems(content: object) -> Iterator[Problem]:
-    """What no model of a single entry can see; on plain values, so that it is told together with the rest."""
+    """Problems between entries, which no model of a single entry can see.
+
+    They are found in the plain values, so that they are reported together with those of the models.
+    """
     servers, projects = (_section(content, name) for name in ("servers", "projects"))
     for name, project in projects.items():
         if not isinstance(project, dict):
@@ -45,9 +51,9 @@ def _reference_problems(content: object) -> Iterator[Problem]:
             yield Problem(key, f"is missing, and there are several servers. Name one of {list_names(servers)}.")
         elif isinstance(server, str) and servers and server not in servers:
             near = did_you_mean(server, servers)
-            yield Problem(key, f"names no server of this file.{near} The servers are {list_names(servers)}.")
+            yield Problem(key, f"is not a server of this file.{near} The servers are {list_names(servers)}.")
         token = project.get("token")
-        # An entry that is no mapping, or has unknown keys, is explained by the models.
+        # An entry that is not a mapping, or has unknown keys, is reported by the models.
         if isinstance(token, dict) and token.keys() <= TokenEntry.model_fields.keys() and _given(token) != 1:
             yield Problem(("projects", name, "token"), "needs exactly one of env, keyring and file.")
 
@@ -62,7 +68,7 @@ def _given(entry: Mapping[str, object]) -> int:
 
 
 def _explained(error: ErrorDetails) -> Problem:
-    """One of pydantic's errors as a sentence that goes on from the key's name."""
+    """One of pydantic's errors as a Problem."""
     key = tuple(str(part + 1) if isinstance(part, int) else part for part in error["loc"] if part != "[key]")
     limits: dict[str, Any] = error.get("ctx", {})
     match error["type"]:
@@ -75,27 +81,27 @@ def _explained(error: ErrorDetails) -> Problem:
         case "literal_error" if key[-1] == "files":
             return Problem(key, "may only be none: loading files is not supported by this version yet.")
         case "literal_error":
-            return Problem(key, f"has to be {limits['expected']}.".replace("'", ""))
+            return Problem(key, f"must be {limits['expected']}.".replace("'", ""))
         case "too_short" | "string_too_short":
             return Problem(key, f"is empty. {_EXAMPLES.get(key[-1] if key else '', 'Give it a value.')}")
         case "greater_than_equal":
-            return Problem(key, f"has to be at least {limits['ge']:g}.")
+            return Problem(key, f"must be at least {limits['ge']:g}.")
         case "less_than_equal":
-            return Problem(key, f"has to be at most {limits['le']:g}.{_WHY.get(key[-1], '')}")
+            return Problem(key, f"must be at most {limits['le']:g}.{_WHY.get(key[-1], '')}")
         case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size":
-            return Problem(key, "has to be a whole number.")
+            return Problem(key, "must be a whole number.")
         case "float_parsing" | "float_type" | "finite_number":
-            return Problem(key, "has to be a number, such as 0.2.")
+            return Problem(key, "must be a number, such as 0.2.")
         case "bool_parsing" | "bool_type":
-            return Problem(key, "has to be true or false.")
+            return Problem(key, "must be true or false.")
         case "string_type":
-            return Problem(key, "has to be one text value. Give it one, or remove the key.")
+            return Problem(key, "must be one text value. Give it one, or remove the key.")
         case "tuple_type":
-            return Problem(key, "has to be a list, such as [demographics, visits].")
+            return Problem(key, "must be a list, such as [demographics, visits].")
         case "model_type" | "dict_type" if key and key[-1] == "token":
             return Problem(key, f"does not say where the token is. {NEVER_HERE}")
         case "model_type" | "dict_type":
-            return Problem(key, f"has to hold keys with values. {_EXAMPLES.get(key[-1] if key else '', '')}".strip())
+            return Problem(key, f"must hold keys with values. {_EXAMPLES.get(key[-1] if key else '', '')}".strip())
         case other:
             return Problem(key, f"is not accepted ({other}).")
 
@@ -155,7 +161,7 @@ def _known_keys(around: Key) -> Iterable[str]:
 
 
 def problem_lines(problems: Iterable[Problem], document: Document, shown: str) -> list[str]:
-    """One line a problem, in the order of the file."""
+    """Each problem as one line, in the order of the file."""
     placed = sorted(((p.line or document.line(p.key), p) for p in problems), key=lambda pair: pair[0])
     sentences = (
         str(ConfigError(f"{_dotted(problem.key)} {problem.sentence}", where=f"{shown} line {line}"))
@@ -166,11 +172,12 @@ def problem_lines(problems: Iterable[Problem], document: Document, shown: str) -
 
 def _dotted(key: Key) -> str:
     if key[2:3] == ("token",) and not TokenEntry.model_fields.keys() >= set(key[3:]):
-        # What stands here in place of `env` may be the secret itself.
+        # The key in place of `env` may be the secret itself.
         key = key[:3]
     return ".".join(show_name(part) for part in key) or "the file"
 
 
 def related(one: Key, other: Key) -> bool:
+    """Whether one key is the other or contains it."""
     shorter = min(len(one), len(other))
     return one[:shorter] == other[:shorter]

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipelines.config.cron import cron
+from pipelines.config.settings import Identifiers
 from pipelines.config.values import (
     Duration,
-    Identifiers,
     Memory,
     Text,
     TimeZone,
@@ -30,6 +30,8 @@ SCHEMA_COMMAND = "python -m pipelines.config"
 
 
 class Section(BaseModel):
+    """A mapping of the file: unknown keys are errors, and no error quotes a value."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 

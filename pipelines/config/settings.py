@@ -1,4 +1,4 @@
-"""The configuration as the rest of the product sees it."""
+"""The configuration as all other packages see it: plain values, without what they were read from."""
 
 from __future__ import annotations
 
@@ -9,28 +9,39 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.config.names import did_you_mean, show_name
-from pipelines.config.schema import Narrowing
 from pipelines.config.tokens import TokenSource
-from pipelines.config.values import Identifiers
 from pipelines.errors import ConfigError
+
+Identifiers = Literal["keep", "drop", "hash"]
+"""What is done with fields that can identify a participant."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentSelection:
+    """Some of a project's instruments, by their names in the data dictionary."""
+
+    instruments: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """A REDCap server, and how fast it may be asked."""
+    """A REDCap server, and the limits of what it is asked."""
 
     name: str
     url: str
     ca_bundle: Path | None
     requests_per_minute: int | None
-    """None for no limit: a simulator on this machine, unless the file sets one."""
+    """None for no limit: a server on this machine, unless the file sets one."""
     concurrency: int
     time_zone: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class WritebackConfig:
-    """What may be written back to a project; nothing unless fields or instruments are named."""
+    """What may be written back to a project; nothing unless fields or instruments are named.
+
+    The limits are those of one run, and of the age of the last good load.
+    """
 
     fields: tuple[str, ...] = ()
     instruments: tuple[str, ...] = ()
@@ -42,7 +53,7 @@ class WritebackConfig:
 
 @dataclass(frozen=True, slots=True)
 class ProjectConfig:
-    """A REDCap project: where it is, who we are there, and which part of it is wanted."""
+    """A REDCap project: its server, its token, and which part of it is loaded."""
 
     name: str
     server: ServerConfig
@@ -50,15 +61,17 @@ class ProjectConfig:
     project_id: int | None
     identifiers: Identifiers
     full_refresh_every: timedelta
-    include: Narrowing | None
-    exclude: Narrowing | None
+    include: InstrumentSelection | None
+    """Load only these instruments."""
+    exclude: InstrumentSelection | None
+    """Load all but these instruments."""
     files: Literal["none"]
     writeback: WritebackConfig = WritebackConfig()
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A projects.yaml that can be used."""
+    """A valid projects.yaml."""
 
     path: Path
     warehouse: Path
@@ -66,12 +79,12 @@ class Config:
     time_zone: str
     deletion_limit: float
     memory_limit: str | None
-    """None where what a database needs is found out by itself."""
+    """None where each load sets the limit by the width of its tables."""
     servers: Mapping[str, ServerConfig]
     projects: Mapping[str, ProjectConfig]
 
     def project(self, name: str) -> ProjectConfig:
-        """The project of that name; ConfigError, which lists the names there are, if there is none."""
+        """The project of that name; ConfigError, which lists all names, if there is none."""
         if name in self.projects:
             return self.projects[name]
         raise ConfigError(

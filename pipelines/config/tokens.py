@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TokenSource:
-    """Where a project's token is; the token itself is read on demand and kept nowhere."""
+    """Where a project's token is; the token itself is read on demand and not kept.
+
+    `name` is the variable, the keyring entry or the path; `where` is the line of the file, for messages.
+    """
 
     kind: Literal["env", "keyring", "file"]
     name: str
@@ -26,7 +29,7 @@ class TokenSource:
     where: str
 
     def read(self, environment: Mapping[str, str] = os.environ) -> Token:
-        """The token; ConfigError, which never quotes it, if there is none or it cannot be one."""
+        """The token; ConfigError, which never quotes it, if there is none or if the text cannot be one."""
         from redcap_source import Token
 
         match self.kind:

@@ -1,4 +1,4 @@
-"""Validators of single values of projects.yaml."""
+"""Validators of single values of projects.yaml: each returns the value, or raises what is wrong and how to write it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 import re
 import zoneinfo
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -15,18 +15,15 @@ from pydantic_core import PydanticCustomError
 from pipelines.config.names import did_you_mean, show_name
 from pipelines.project_names import LONGEST, PATTERN, RESERVED, RESERVED_ENDINGS
 
-VARIABLE = "REDCAP_WAREHOUSE_CONFIG"
-
-
-Identifiers = Literal["keep", "drop", "hash"]
-
 
 def refused_value(problem: str, remedy: str = "") -> PydanticCustomError:
-    # Braces in a template are pydantic's; the sentence goes in as a value.
+    """The error of a validator; its sentence continues after the key's name."""
+    # Braces in a template are pydantic's, so the sentence is passed as a value.
     return PydanticCustomError("refused", "{sentence}", {"sentence": f"{problem} {remedy}".strip()})
 
 
 def check_url(text: str) -> str:
+    """The URL of an API: https (or http to this machine), without user, query or fragment, ending with /api/."""
     try:
         url = urlsplit(text)
         host, _ = url.hostname, url.port
@@ -39,9 +36,9 @@ def check_url(text: str) -> str:
     if url.query or url.fragment:
         raise refused_value("has a ? or # in it.", "End it with /api/.")
     if url.scheme == "http" and not is_loopback(host):
-        raise refused_value("is plain http, so tokens and data would travel in clear.", "Write https://.")
+        raise refused_value("is plain http, so tokens and data would be sent unencrypted.", "Write https://.")
     if not url.path.endswith("/api/"):
-        # People paste what the browser shows, which goes on with the version's folder or a page.
+        # What a browser shows, and people paste, continues with the version's folder or a page.
         base = re.sub(r"(/api)?(/(redcap_v\d.*|[^/]*\.php.*))?/*$", "", url.path, flags=re.IGNORECASE)
         raise refused_value(
             "does not end with /api/.", f"It should be {show_name(f'{url.scheme}://{url.netloc}{base}')}/api/."
@@ -50,6 +47,7 @@ def check_url(text: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
+    """Whether the host is this machine."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -76,6 +74,7 @@ def _duration(value: object) -> timedelta:
 
 
 def project_name(name: str) -> str:
+    """A name that can be an SQL schema beside those of the warehouse."""
     if not re.fullmatch(PATTERN, name):
         raise refused_value(
             "cannot be the name of an SQL schema.",
@@ -84,25 +83,28 @@ def project_name(name: str) -> str:
     if len(name) > LONGEST:
         raise refused_value(f"is a name of {len(name)} characters.", f"Use at most {LONGEST}.")
     if name in RESERVED:
-        raise refused_value("is the name of a schema that the warehouse itself has.", "Choose another name.")
+        raise refused_value("is the name of one of the warehouse's own schemas.", "Choose another name.")
     if ending := next((e for e in RESERVED_ENDINGS if name.endswith(e)), ""):
         raise refused_value(f"ends with {ending}, as the further schemas of a project do.", "Choose another name.")
     return name
 
 
 def server_name(name: str) -> str:
+    """A name of letters, digits, - and _."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
         raise refused_value("is not a usable name.", "Begin with a letter and use only letters, digits, - and _.")
     return name
 
 
 def variable(text: str) -> str:
+    """The name of an environment variable."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
         raise refused_value("is not the name of an environment variable.", "Write it like {env: REDCAP_TOKEN_HEART}.")
     return text
 
 
 def keyring_entry(text: str) -> str:
+    """service/user, both not blank."""
     service, _, user = text.rpartition("/")
     if not service.strip() or not user.strip():
         raise refused_value("does not name a service and a user.", "Write it like {keyring: redcap/heart_study}.")

@@ -1,4 +1,4 @@
-"""YAML as text, with the line of each key."""
+"""YAML as text values, with the line of each key."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 import yaml
 
 from pipelines.config.names import LIKE_A_TOKEN, show_name
-from pipelines.config.values import VARIABLE
 from pipelines.errors import ConfigError
 from pipelines.wording import counted, unseen
+
+VARIABLE = "REDCAP_WAREHOUSE_CONFIG"
+"""The environment variable that names the file."""
 
 EXAMPLE = """\
     servers: {campus: {url: https://redcap.example.edu/api/}}
@@ -24,6 +26,8 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
+    """What is wrong with a key: a sentence that continues after the key's name."""
+
     key: Key
     sentence: str
     line: int | None = None
@@ -31,12 +35,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Document:
+    """The values of a file, the line of each key, and the problems found while reading."""
+
     content: object
     lines: Mapping[Key, int]
     problems: tuple[Problem, ...]
 
     def line(self, key: Key) -> int:
-        """The line of the key, or of the nearest one around it that stands in the file."""
+        """The line of the key, or of the nearest key around it that is in the file."""
         return next((self.lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in self.lines), 1)
 
 
@@ -46,7 +52,7 @@ NEVER_HERE = "Tokens are never written here: use {env: NAME}, {keyring: service/
 _DEEPEST = 8
 
 
-# Many times what a thousand projects need, and reached in a second by aliases that repeat each other.
+# Many times what a thousand projects need; aliases that repeat each other reach it in a second.
 _MOST_VALUES = 100_000
 
 
@@ -54,6 +60,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 def read_file_text(path: Path) -> str:
+    """The text of the file; ConfigError, with three lines to begin with, where it cannot be read."""
     problem = ""
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -63,7 +70,7 @@ def read_file_text(path: Path) -> str:
         problem = "it is not UTF-8 text."
     except OSError as error:
         problem = f"it cannot be read ({error.strerror})."
-    # Raised out here so that no foreign exception, which may quote the file, travels with it.
+    # Raised outside the handlers, so that no exception that may quote the file is chained to it.
     raise ConfigError(problem, where=str(path), remedy=_how_to_begin())
 
 
@@ -75,15 +82,16 @@ def _how_to_begin() -> str:
 
 
 def parse(text: str, shown: str) -> Document:
+    """The document in the text; ConfigError where it is not YAML or empty. `shown` is the file's name in messages."""
     where, problem = shown, ""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{shown} line {mark.line + 1}, column {mark.column + 1}" if mark else shown
-        problem = show_name(error.problem or "").replace("start any token", "stand there")
+        problem = show_name(error.problem or "").replace("start any token", "be there")
     except (yaml.YAMLError, RecursionError):
-        problem = "it holds characters that do not belong in a text, or endless brackets"
+        problem = "it contains characters that are not text, or endless brackets"
     if problem:
         raise ConfigError(
             f"this is not YAML: {problem}.",
@@ -99,7 +107,7 @@ def parse(text: str, shown: str) -> Document:
 
 
 class _Reader:
-    """Every scalar as the text that stands there, so that a name such as `no` or 007 is what it looks like."""
+    """Reads every scalar as its text, so that a name such as `no` or 007 stays what it looks like."""
 
     def __init__(self) -> None:
         self.lines: dict[Key, int] = {}
@@ -130,7 +138,7 @@ class _Reader:
         elif hidden := unseen(node.value):
             self._problem(key, f"contains a non-printable character ({hidden}). Remove it.", node)
         elif LIKE_A_TOKEN.fullmatch(node.value.strip()):
-            self._problem(key, f"holds what looks like a token. {NEVER_HERE}", node)
+            self._problem(key, f"contains what looks like a token. {NEVER_HERE}", node)
         elif node.tag != "tag:yaml.org,2002:null":
             return str(node.value)
         return None
@@ -151,7 +159,7 @@ class _Reader:
                 self._problem(key, f"has a key that looks like a token. {NEVER_HERE}", name)
             elif name.value in read:
                 first = self.lines[(*key, name.value)]
-                self._problem((*key, name.value), f"stands twice, first on line {first}. Remove one of them.", name)
+                self._problem((*key, name.value), f"is given twice, first on line {first}. Remove one of them.", name)
             else:
                 self.lines[(*key, name.value)] = name.start_mark.line + 1
                 read[name.value] = self.read(value, (*key, name.value))
