@@ -1,34 +1,45 @@
-"""One run over one project: its id, its clock, and how its client is opened."""
+"""One run over one project: its id and its clock, and how its client, its mirror and its staging folder are opened.
+
+Not here: what a run does once these are open (sync, writeback).
+"""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
-from pipelines.config.settings import ProjectConfig
-from pipelines.errors import ConfigError
+from pipelines.config.settings import Config, ProjectConfig
+from pipelines.errors import ConfigError, WarehouseDamaged, WorkingFileLost
+from pipelines.warehouse.database.connection import Connection, private_folder
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.locks import project_locked
+from pipelines.warehouse.mirror.mirror import Mirror
+from pipelines.warehouse.mirror.open import open_mirror
+from pipelines.warehouse.mirror.rows.hash_key import read_hash_key
+from pipelines.warehouse.mirror.rows.history import RunStamp
+from pipelines.warehouse.mirror.working_file import (
+    damaged,
+    published_projects,
+    published_source,
+    refusal,
+    start_over,
+    what_was_lost,
+)
+from pipelines.warehouse.staging.verify import open_verifier
 from redcap_source import RateLimiter, RedcapClient
 
-# The longest answer that is taken: a chunk aims at 5 MB, and the list of ten million rows' records is some 700 MB.
+# The longest answer that is accepted: a chunk aims at 5 MB, and the list of ten million rows' records is some 700 MB.
 ANSWER_LIMIT = 2**30
-
 
 # What is read into memory: the dictionary of fifteen thousand fields is some 20 MB.
 STRUCTURE_LIMIT = 2**27
 
-
-HALF_CHARACTERS = (
-    "Some of REDCap's labels or values hold half a surrogate pair, which cannot be stored as a character. It is stored "
-    "as its escape sequence, for example \\ud83d."
-)
-
-
 Now = Callable[[], datetime]
-
-
 Sleep = Callable[[float], None]
 
 
@@ -42,6 +53,97 @@ def new_run_id(now: Now = utc_now) -> str:
     return f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
+class ProjectRun:
+    """One run over one project; it opens what the run works with, and stamps what the run writes."""
+
+    def __init__(
+        self,
+        config: Config,
+        project: ProjectConfig,
+        *,
+        run_id: str,
+        staging: str | None = None,
+        start_over: bool = False,
+        now: Now = utc_now,
+        sleep: Sleep = time.sleep,
+        answer_limit: int = ANSWER_LIMIT,
+    ) -> None:
+        """`staging` names the folder where steps find each other's work, if that is not the run's id.
+
+        `start_over` discards the project's mirror, history included, when the run first opens it. `answer_limit` is the
+        longest answer that is accepted from REDCap, in bytes.
+        """
+        self.config = config
+        self.project = project
+        self.folder = WarehouseFolder(config.warehouse)
+        self.staging = self.folder.staging(project.name, staging or run_id)
+        self.now = now
+        self.sleep = sleep
+        self.answer_limit = answer_limit
+        self.stamp = RunStamp(project.name, run_id, now())
+        """What marks the rows that this run writes."""
+        self._start_over = start_over
+
+    @contextmanager
+    def client(self) -> Iterator[RedcapClient]:
+        """A client of the project; all clients of a server share its rate limit."""
+        with open_client(self.project, self.folder, sleep=self.sleep, answer_limit=self.answer_limit) as client:
+            yield client
+
+    @contextmanager
+    def verifier(self) -> Iterator[Connection]:
+        """The staging folder, and a connection that verifies the answers in it."""
+        private_folder(self.staging)
+        with open_verifier(self.staging) as connection:
+            yield connection
+
+    @contextmanager
+    def mirror(self, *, published: Path | None = None, readable: Sequence[Path] = ()) -> Iterator[Mirror]:
+        """The project's mirror, locked: no other run opens it meanwhile.
+
+        The `published` database and the `readable` files can be read from SQL beside it.
+        Raises WorkingFileLost where a mirror that was there is lost, and HashKeyUnusable where identifiers could not be
+        hashed as they were.
+        """
+        self.folder.make()
+        with project_locked(self.folder, self.project.name):
+            # Once a run: the steps that follow continue with the new file.
+            discard, self._start_over = self._start_over, False
+            if discard:
+                start_over(self.folder, self.project.name)
+            with self._opened(published, readable, new=discard) as mirror:
+                if self.project.identifiers == "hash":
+                    hash_key = read_hash_key(self.folder, self.project.name, mirror.connection)
+                    self.stamp = replace(self.stamp, hash_key=hash_key)
+                yield mirror
+
+    @contextmanager
+    def _opened(self, published: Path | None, readable: Sequence[Path], *, new: bool) -> Iterator[Mirror]:
+        name, path = self.project.name, self.folder.mirror(self.project.name)
+
+        def refuse(found: str) -> WorkingFileLost | None:
+            return refusal(self.folder, name, found)
+
+        try:
+            with open_mirror(
+                path,
+                name,
+                staging=self.folder.work / "staging",
+                memory_limit=self.config.memory_limit,
+                refuse=refuse,
+                start_over=new,
+                replaces=published_source(self.folder, name) if new else None,
+                published=published,
+                readable=readable,
+            ) as mirror:
+                yield mirror
+        except WarehouseDamaged as problem:
+            if problem.path != path:
+                raise
+            lost = what_was_lost(self.folder, name, damaged(problem), published_projects(self.folder))
+            raise lost from None
+
+
 def open_client(
     project: ProjectConfig,
     folder: WarehouseFolder,
@@ -49,11 +151,11 @@ def open_client(
     sleep: Sleep = time.sleep,
     answer_limit: int = ANSWER_LIMIT,
 ) -> RedcapClient:
-    """A client for the project, its token read now and known to nobody else."""
+    """A client for the project; its token is read now, and only the client has it."""
     server = project.server
     if server.ca_bundle is not None and not server.ca_bundle.is_file():
         raise ConfigError(
-            f"the certificate file {server.ca_bundle} is not there.",
+            f"the certificate file {server.ca_bundle} does not exist.",
             where=f"projects.yaml, servers.{server.name}.ca_bundle",
             remedy="Give the path of the PEM file, or leave the key out if the usual authorities signed the server.",
         )

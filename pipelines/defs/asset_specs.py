@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from pipelines.defs.resources import WarehouseResource
-from pipelines.sync.load import Load
+from pipelines.run import ProjectRun
 from pipelines.sync.reports import LoadOptions
 from pipelines.warehouse.mirror.schema.catalog import table_columns
 
@@ -51,15 +51,10 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> d
     return dg.MetadataValue.md("\n".join(f"| {' | '.join(map(str, line))} |" for line in lines))
 
 
-def load_of_run(
-    context: dg.AssetExecutionContext | dg.OpExecutionContext,
-    warehouse: WarehouseResource,
-    allowances: Allowances | None = None,
-) -> Load:
-    """This run's load of its partition; a re-executed run finds what the run it repeats had fetched."""
-    return warehouse.load(
+def project_run(context: dg.AssetExecutionContext | dg.OpExecutionContext, warehouse: WarehouseResource) -> ProjectRun:
+    """This run over its partition's project; a re-executed run finds the files of the run that it repeats."""
+    return warehouse.run(
         context.partition_key,
         run_id=context.run.run_id,
         staging=context.run.root_run_id or context.run.run_id,
-        options=allowances.options() if allowances is not None else None,
     )

@@ -11,9 +11,9 @@ import dagster as dg
 from dagster._core.errors import DagsterExecutionInterruptedError
 
 from pipelines.errors import WarehouseBusy, WarehouseError
-from pipelines.sync.load import Load
+from pipelines.run import ProjectRun
+from pipelines.sync.recording import record_end
 from pipelines.warehouse.database.file_errors import of_the_system
-from redcap_source import Calls
 from redcap_source.errors import RedcapError, Transient
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,8 +21,8 @@ OURS = (ROOT / "pipelines", ROOT / "redcap_source")
 
 
 @contextmanager
-def failing_plainly(load: Load | None = None) -> Iterator[None]:
-    """Anything that goes wrong inside becomes a dg.Failure, entered in the project's ledger if a load is given.
+def failing_plainly(run: ProjectRun | None = None) -> Iterator[None]:
+    """Anything that goes wrong inside becomes a dg.Failure, entered in the project's ledger if its run is given.
 
     Dagster stores an exception's text and frames in clear; messages of other libraries may quote participants' data,
     so of those only the kind and the place are told.
@@ -43,7 +43,7 @@ def failing_plainly(load: Load | None = None) -> Iterator[None]:
         told, retry, outcome = "Interrupted. The published data is as it was.", False, "interrupted"
     else:
         return
-    _enter(load, outcome, told)
+    _enter(run, outcome, told)
     # A `with` block hands its error in from outside, so it would be stored as context here too, but for `from None`.
     raise dg.Failure(description=told, allow_retries=retry) from None
 
@@ -60,12 +60,12 @@ def _unexpected(problem: Exception) -> str:
     )
 
 
-def _enter(load: Load | None, outcome: str, told: str) -> None:
-    if load is None:
+def _enter(run: ProjectRun | None, outcome: str, told: str) -> None:
+    if run is None:
         return
     try:
-        with load.mirror() as mirror:
-            load.end(mirror, outcome, told, 0.0, Calls())
+        with run.mirror() as mirror:
+            record_end(run, mirror, outcome, told)
     except WarehouseError:
         # The ledger lies in the file that cannot be opened; the failure itself is told all the same.
         return

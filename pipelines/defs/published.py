@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, columns_of, key, load_of_run, markdown_table
+from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, columns_of, key, markdown_table, project_run
 from pipelines.defs.failures import failing_plainly
 from pipelines.defs.resources import WarehouseResource
 from pipelines.errors import NotAllPublished, WarehouseBusy
@@ -31,7 +31,7 @@ def make_record_changes(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinit
     def record_changes(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         """Count what the load of this run found changed."""
         with failing_plainly():
-            found = last_changes(load_of_run(context, warehouse).folder, context.partition_key)
+            found = last_changes(project_run(context, warehouse).folder, context.partition_key)
         return dg.MaterializeResult(
             metadata={
                 "cells_changed": sum(cells for *_, cells in found),
@@ -63,28 +63,28 @@ def make_published(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     def published(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         """Publish what is loaded."""
         with failing_plainly():
-            load = load_of_run(context, warehouse)
+            run = project_run(context, warehouse)
             # Only here: until its checks have passed, no other project's publish may take this one along.
-            release(load.folder, context.partition_key)
+            release(run.folder, context.partition_key)
             try:
                 taken = publish(
-                    load.folder, memory_limit=load.config.memory_limit, configured=load.config.projects
+                    run.folder, memory_limit=run.config.memory_limit, configured=run.config.projects
                 ).projects
             except NotAllPublished as problem:
                 if context.partition_key not in problem.published:
                     raise
                 # Another project's trouble is for its own run to tell.
                 taken = problem.published
-            if context.partition_key in load.folder.unpublished():
-                raise WarehouseBusy(path=load.folder.mirror(context.partition_key))
-            rows = published_rows(load.folder, context.partition_key)
+            if context.partition_key in run.folder.unpublished():
+                raise WarehouseBusy(path=run.folder.mirror(context.partition_key))
+            rows = published_rows(run.folder, context.partition_key)
         return dg.MaterializeResult(
             metadata={
                 "dagster/partition_row_count": sum(rows.values()),
-                "dagster/uri": str(load.folder.database),
+                "dagster/uri": str(run.folder.database),
                 "dagster/table_name": f"warehouse.{context.partition_key}",
                 "projects_taken_up": len(taken),
-                "database_bytes": load.folder.database.stat().st_size,
+                "database_bytes": run.folder.database.stat().st_size,
             }
         )
 

@@ -7,11 +7,16 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, Allowances, key, load_of_run, markdown_table
+from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, Allowances, key, markdown_table, project_run
 from pipelines.defs.failures import failing_plainly
 from pipelines.defs.resources import WarehouseResource
 from pipelines.defs.structure import STRUCTURE, read_structure
+from pipelines.sync.apply import apply as apply_fetched
+from pipelines.sync.fetch import fetch as fetch_parts
+from pipelines.sync.finish import finish
+from pipelines.sync.handoff import has_plan, read_fetched, resume, save_fetched
 from pipelines.sync.plan import WorkPlan
+from pipelines.sync.recording import record_end
 from pipelines.sync.reports import LoadReport
 from pipelines.warehouse.published.quality import rows_by_instrument
 from redcap_source import Calls
@@ -33,9 +38,9 @@ def plan_batches(
     context: dg.OpExecutionContext, config: Allowances, warehouse: WarehouseResource
 ) -> Iterator[dg.DynamicOutput[int]]:
     """The night's work in batches; structure is read here only if it is not part of this run."""
-    load = load_of_run(context, warehouse, config)
-    with failing_plainly(load):
-        plan = load.resume() if load.has_plan() else read_structure(load)[0]
+    run = project_run(context, warehouse)
+    with failing_plainly(run):
+        plan = resume(run) if has_plan(run) else read_structure(run, config.options())[0]
     batches = _batches(plan)
     context.log.info("%s: %s records in %s batches, about %s requests", plan.mode, plan.size, batches, plan.requests)
     for number in range(batches):
@@ -45,13 +50,14 @@ def plan_batches(
 @dg.op(description="One batch of records, in chunks proven whole, into the staging folder.", retry_policy=RETRY)
 def fetch(context: dg.OpExecutionContext, warehouse: WarehouseResource, batch: int) -> dict[str, Any]:
     """Fetch one batch; what is returned are counts."""
-    load = load_of_run(context, warehouse)
-    with failing_plainly(load):
-        plan = load.resume()
+    run = project_run(context, warehouse)
+    with failing_plainly(run):
+        plan = resume(run)
         batches = _batches(plan)
-        with load.client() as client:
-            fetched = load.fetch(client, plan, plan.batch(batch, batches), f"batch{batch:03d}")
-            report = load.keep_fetched(batch, fetched)
+        with run.client() as client, run.verifier() as verifier:
+            parts = plan.batch(batch, batches)
+            fetched = fetch_parts(run, client, verifier, plan, parts, prefix=f"batch{batch:03d}")
+            report = save_fetched(run, batch, fetched)
             calls = client.calls
     context.log.info("batch %s of %s: %s of %s records", batch + 1, batches, report.records, plan.size)
     return {**asdict(report), **asdict(calls)}
@@ -63,17 +69,17 @@ def apply(
     context: dg.OpExecutionContext, warehouse: WarehouseResource, batches: list[dict[str, Any]]
 ) -> dg.Output[None]:
     """Apply what was fetched, in bounded transactions."""
-    load = load_of_run(context, warehouse)
+    run = project_run(context, warehouse)
     began = time.monotonic()
-    with failing_plainly(load):
-        plan = load.resume()
+    with failing_plainly(run):
+        plan = resume(run)
         calls = _all_calls(plan, batches)
-        with load.mirror() as mirror:
-            tally = load.apply(mirror, plan, load.read_fetched(len(batches)), keep_answers=True)
-            report = load.finish(mirror, plan, tally)
+        with run.mirror() as mirror:
+            tally = apply_fetched(run, mirror, plan, read_fetched(run, len(batches)), keep_answers=True)
+            report = finish(run, mirror, plan, tally)
             seconds = time.monotonic() - began + calls.seconds
-            load.end(mirror, report.outcome, report.message, seconds, calls)
-        rows = rows_by_instrument(load.folder, context.partition_key)
+            record_end(run, mirror, report.outcome, report.message, seconds, calls)
+        rows = rows_by_instrument(run.folder, context.partition_key)
     if report.message:
         context.log.warning(report.message)
     return dg.Output(None, metadata=_records_metadata(report, rows, seconds, calls))

@@ -10,8 +10,7 @@ from pydantic import Field
 
 from pipelines.config.load import load_config
 from pipelines.config.settings import Config
-from pipelines.sync.load import Load
-from pipelines.sync.reports import LoadOptions
+from pipelines.run import ProjectRun
 
 
 class WarehouseResource(dg.ConfigurableResource[None]):
@@ -25,7 +24,7 @@ class WarehouseResource(dg.ConfigurableResource[None]):
         """projects.yaml as it is now."""
         return load_config(self.config_path or None)
 
-    def load(self, project: str, *, run_id: str, staging: str, options: LoadOptions | None = None) -> Load:
-        """A run's load of one project; steps find each other's work in the staging folder of that name."""
+    def run(self, project: str, *, run_id: str, staging: str) -> ProjectRun:
+        """A run over one project; its steps find each other's files in the staging folder of that name."""
         config = self.config()
-        return Load(config, config.project(project), run_id=run_id, staging=staging, options=options)
+        return ProjectRun(config, config.project(project), run_id=run_id, staging=staging)

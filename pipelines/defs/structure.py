@@ -5,12 +5,15 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, Allowances, columns_of, key, load_of_run, markdown_table
+from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, Allowances, columns_of, key, markdown_table, project_run
 from pipelines.defs.failures import failing_plainly
 from pipelines.defs.resources import WarehouseResource
-from pipelines.sync.load import Load
+from pipelines.run import ProjectRun
+from pipelines.sync.handoff import save_plan
 from pipelines.sync.plan import WorkPlan
-from pipelines.sync.reports import StructureReport
+from pipelines.sync.prepare import prepare
+from pipelines.sync.recording import record_end, record_start
+from pipelines.sync.reports import LoadOptions, StructureReport
 
 STRUCTURE = {
     "project_info": ("projects", "The project's settings, and what the token may see of it."),
@@ -42,10 +45,10 @@ def make_structure(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: Allowances, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Preflight, structure and the plan of the night; no record is touched."""
-        load = load_of_run(context, warehouse, config)
+        run = project_run(context, warehouse)
         records_follow = key("records") in context.job_def.asset_layer.executable_asset_keys
-        with failing_plainly(load):
-            _, report = read_structure(load, records_follow=records_follow)
+        with failing_plainly(run):
+            _, report = read_structure(run, config.options(), records_follow=records_follow)
         context.log.info("%s: %s fields in %s instruments", context.partition_key, report.fields, report.instruments)
         counts = {
             "project_info": 1,
@@ -60,15 +63,20 @@ def make_structure(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     return structure
 
 
-def read_structure(load: Load, *, records_follow: bool = True) -> tuple[WorkPlan, StructureReport]:
-    with load.mirror() as mirror, load.client() as client:
-        load.begin(mirror)
-        plan, report = load.structure(client, mirror)
+def read_structure(
+    run: ProjectRun, options: LoadOptions, *, records_follow: bool = True
+) -> tuple[WorkPlan, StructureReport]:
+    """The first step of the load; its plan is written down where `records_follow`."""
+    with run.mirror() as mirror, run.client() as client:
+        record_start(run, mirror)
+        with run.verifier() as verifier:
+            plan, report = prepare(run, client, mirror, verifier, options)
         if records_follow:
             # The plan names records, so it lies on disk no longer than somebody needs it.
-            load.keep_plan(plan)
+            save_plan(run, plan)
         else:
-            load.end(mirror, "structure only", "Load the records too; then it can be published.", 0.0, client.calls)
+            message = "Load the records too; then it can be published."
+            record_end(run, mirror, "structure only", message, calls=client.calls)
     return plan, report
 
 

@@ -25,8 +25,7 @@ from pipelines.extract.scopes import whole_scope
 from pipelines.extract.selection import narrow, select
 from pipelines.extract.structure import read_structure
 from pipelines.interrupts import was_interrupted
-from pipelines.run import Now, Sleep, utc_now
-from pipelines.sync.load import Load
+from pipelines.run import Now, ProjectRun, Sleep, utc_now
 from pipelines.warehouse.database.connection import private_folder
 from pipelines.warehouse.mirror.journal import Journal, Settlement
 from pipelines.warehouse.mirror.mirror import Mirror
@@ -117,22 +116,22 @@ class Writeback:
         self.now = now
         self.sleep = sleep
         self.step = step
-        self.load = Load(config, project, run_id=run_id, now=now, sleep=sleep)
+        self.run = ProjectRun(config, project, run_id=run_id, now=now, sleep=sleep)
 
     @contextmanager
     def opened(self) -> Iterator[Desk]:
         """The project's working file and a client, for one run; nobody else loads or writes the project meanwhile."""
-        with self.load.mirror() as mirror:
+        with self.run.mirror() as mirror:
             journal = Journal(mirror.connection, self.project.name)
             self._check_load(journal)
             # No load is under way, so what lies in the staging folder is of runs that died.
-            self.load.folder.clear_staging(self.project.name)
-            private_folder(self.load.staging)
+            self.run.folder.clear_staging(self.project.name)
+            private_folder(self.run.staging)
             try:
-                with self.load.client() as client:
+                with self.run.client() as client:
                     yield Desk(self, mirror, journal, client)
             finally:
-                shutil.rmtree(self.load.staging, ignore_errors=True)
+                shutil.rmtree(self.run.staging, ignore_errors=True)
 
     def _check_load(self, journal: Journal) -> None:
         name = self.project.name
@@ -179,8 +178,8 @@ class Desk:
         self.mirror = mirror
         self.journal = journal
         self.client = client
-        self.run_id = work.load.stamp.run_id
-        self._stamp = work.load.stamp
+        self.run_id = work.run.stamp.run_id
+        self._stamp = work.run.stamp
         self._began = time.monotonic()
         self._looked = float("-inf")
         self._read_at = float("inf")
@@ -316,7 +315,7 @@ class Desk:
 
     def _may_publish(self) -> bool:
         last = self.journal.last_load()
-        return last is not None and is_published(self.work.load.folder, self.project.name, last.run_id)
+        return last is not None and is_published(self.work.run.folder, self.project.name, last.run_id)
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -553,7 +552,7 @@ class Desk:
 
     def _read_back(self, known: _Known, cells: Sequence[Decided]) -> Live:
         concurrency = self.project.server.concurrency
-        return read_live(self.client, known.rulebook, cells, self.work.load.staging, concurrency=concurrency)
+        return read_live(self.client, known.rulebook, cells, self.work.run.staging, concurrency=concurrency)
 
     # -- looking and accounting --------------------------------------------------------------------------------
 
@@ -622,7 +621,7 @@ class Desk:
             record_id_field=known.structure.record_id_field,
             whole=whole_scope(select(known.structure, self.project), columns),
         )
-        staging = self.work.load.staging
+        staging = self.work.run.staging
         try:
             with open_verifier(staging) as verifier:
                 fetcher = Fetcher(

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.config.settings import Config, ProjectConfig
-from pipelines.run import Now, new_run_id, utc_now
-from pipelines.sync.load import Load
+from pipelines.run import Now, ProjectRun, new_run_id, utc_now
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.mirror.journal import Journal
@@ -57,8 +56,8 @@ def withdraw(
     name, run_id = project.name, new_run_id(now)
     if not WarehouseFolder(config.warehouse).mirror(name).exists():
         raise _refused(name, "the project has never been loaded, so there are no proposals.", "")
-    load = Load(config, project, run_id=run_id, now=now)
-    with load.mirror() as mirror:
+    run = ProjectRun(config, project, run_id=run_id, now=now)
+    with run.mirror() as mirror:
         journal = Journal(mirror.connection, name)
         _check_names(journal, mirror.connection, name, batch, records)
         with mirror.transaction():
@@ -67,7 +66,7 @@ def withdraw(
                 raise _nothing_left(name, batch, found)
             withdraw_open(mirror.connection, batch, records, author=author, now=now())
         last = journal.last_load()
-        published = last is not None and is_published(load.folder, name, last.run_id)
+        published = last is not None and is_published(run.folder, name, last.run_id)
     return Withdrawn(name, batch, found.open, found.sent, found.ended, run_id, published)
 
 

@@ -12,7 +12,7 @@ import yaml
 from pipelines.definitions import make_definitions
 from pipelines.defs.asset_specs import key
 from pipelines.defs.structure import STRUCTURE
-from pipelines.sync.load import Load, load_project
+from pipelines.sync.load import load_project
 
 from .conftest import failures
 
@@ -156,7 +156,7 @@ def test_of_an_unforeseen_error_only_the_kind_and_the_place_are_kept(house, monk
         raise ValueError("could not convert 'Qanarienvogel' to a date")
 
     # No input is known to make the load stumble, so it is made to.
-    monkeypatch.setattr(Load, "apply", stumble)
+    monkeypatch.setattr("pipelines.defs.records.apply_fetched", stumble)
     (told,) = failures(house.run())
     assert "ValueError at pipelines/defs/records.py" in told
     assert house.keeping("Qanarienvogel") == []
@@ -166,7 +166,7 @@ def test_a_run_that_is_terminated_is_in_the_ledger(house, monkeypatch):
     def terminated(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Load, "fetch", terminated)
+    monkeypatch.setattr("pipelines.defs.records.fetch_parts", terminated)
     assert failures(house.run()) == ["Interrupted. The published data is as it was."]
     assert house.ledger() == [("full", "interrupted")]
 

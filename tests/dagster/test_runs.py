@@ -3,7 +3,6 @@
 import pytest
 
 from pipelines.defs.structure import STRUCTURE
-from pipelines.sync.load import Load
 from pipelines.warehouse.published import quality as audit
 
 from .conftest import failures
@@ -43,7 +42,7 @@ def test_a_re_execution_from_failure_repeats_only_what_failed(house):
 
 def test_an_apply_that_failed_near_its_end_can_be_done_again(house, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(Load, "finish", lambda *_, **__: (_ for _ in ()).throw(OSError))
+        patched.setattr("pipelines.defs.records.finish", lambda *_, **__: (_ for _ in ()).throw(OSError))
         failed = house.run()
     assert not failed.success
     before = len(house.simulator.requests)
@@ -89,7 +88,7 @@ def test_a_load_that_died_over_an_unpublished_one_is_not_taken_along(house, monk
     house.run()
     house.folder.mark_loaded("study", "an earlier run that was not published")
     with monkeypatch.context() as patched:
-        patched.setattr(Load, "finish", lambda *_, **__: (_ for _ in ()).throw(OSError))
+        patched.setattr("pipelines.defs.records.finish", lambda *_, **__: (_ for _ in ()).throw(OSError))
         house.run()
     assert house.run("other").success
     assert house.rows("SELECT count(*) FROM redcap.sync_runs WHERE project = 'study'") == [(1,)]

@@ -5,7 +5,11 @@ import pytest
 from pipelines.extract.chunks import Chunk, Quarantined
 from pipelines.extract.scopes import MOST_SCOPES, Group, cheapest, narrow_scopes
 from pipelines.extract.selection import Selection
-from pipelines.sync.load import Load
+from pipelines.run import ProjectRun
+from pipelines.sync.apply import apply
+from pipelines.sync.fetch import fetch
+from pipelines.sync.prepare import prepare
+from pipelines.sync.reports import LoadOptions
 from pipelines.warehouse.tables.layout import make_layout
 
 from .oracle import ask, expected, published
@@ -81,10 +85,10 @@ RECORDS = 150
 def fetched(site):
     """What a load's plan and fetch make of the study, without touching the mirror's records."""
     config = site.config
-    load = Load(config, config.project("study"), run_id="run", sleep=lambda seconds: None)
-    with load.mirror() as mirror, load.client() as client:
-        plan, _ = load.structure(client, mirror)
-        return plan, list(load.fetch(client, plan, plan.batch(0, 1), "chunk"))
+    run = ProjectRun(config, config.project("study"), run_id="run", sleep=lambda seconds: None)
+    with run.mirror() as mirror, run.client() as client, run.verifier() as verifier:
+        plan, _ = prepare(run, client, mirror, verifier, LoadOptions())
+        return plan, list(fetch(run, client, verifier, plan))
 
 
 def narrowly(items):
@@ -151,11 +155,11 @@ def test_no_fault_of_a_narrow_answer_loses_a_record(site, kind, nth):
 def test_a_record_deleted_between_the_census_and_the_fetch_has_vanished(site):
     handle = site.study("longitudinal", RECORDS)
     config = site.config
-    load = Load(config, config.project("study"), run_id="run", sleep=lambda seconds: None)
+    run = ProjectRun(config, config.project("study"), run_id="run", sleep=lambda seconds: None)
     gone = handle.records()[5]
-    with load.mirror() as mirror, load.client() as client:
-        plan, _ = load.structure(client, mirror)
+    with run.mirror() as mirror, run.client() as client, run.verifier() as verifier:
+        plan, _ = prepare(run, client, mirror, verifier, LoadOptions())
         handle.delete(gone)
-        tally = load.apply(mirror, plan, load.fetch(client, plan, plan.batch(0, 1), "chunk"))
+        tally = apply(run, mirror, plan, fetch(run, client, verifier, plan))
     assert tally.vanished == [gone]
     assert tally.loaded == RECORDS - 1

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from pipelines.errors import LoadRefused, NotAllPublished, WarehouseDamaged, WarehouseError, WorkingFileLost
-from pipelines.sync.load import Load
+from pipelines.run import ProjectRun
 from pipelines.warehouse.database.connection import open_writer
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.mirror.open import open_mirror
@@ -105,8 +105,8 @@ def test_a_lost_working_file_is_no_first_load(site, found, lose):
 
 def test_no_other_door_opens_on_a_lost_working_file(site):
     removed(site)
-    load = Load(site.config, site.config.project("study"), run_id="propose")
-    with pytest.raises(LoadRefused), load.mirror():
+    run = ProjectRun(site.config, site.config.project("study"), run_id="propose")
+    with pytest.raises(LoadRefused), run.mirror():
         pass
     assert not site.warehouse.mirror("study").exists()
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.config.settings import Config, ProjectConfig
 from pipelines.errors import NotLoadedYet
-from pipelines.run import Now, new_run_id, utc_now
-from pipelines.sync.load import Load
+from pipelines.run import Now, ProjectRun, new_run_id, utc_now
 from pipelines.warehouse.comparison.cells import Comparison, Stamp
 from pipelines.warehouse.database.connection import Connection, reading_published
 from pipelines.warehouse.database.parquet import open_parquet
@@ -150,11 +149,11 @@ def _propose(
     # Where readers find the project and its working file is gone, opening that says what was lost.
     if not folder.mirror(project.name).exists() and project.name not in published_projects(folder):
         raise _unpublished(project.name)
-    load = Load(config, project, run_id=new_run_id(now), now=now)
+    run = ProjectRun(config, project, run_id=new_run_id(now), now=now)
     readable = [table.path] if isinstance(table, CsvFile) else []
     problem = ""
-    with load.mirror(published=folder.database, readable=readable) as mirror:
-        stamp = Stamp(project.name, wanted.batch or load.stamp.run_id, wanted.reason, wanted.author)
+    with run.mirror(published=folder.database, readable=readable) as mirror:
+        stamp = Stamp(project.name, wanted.batch or run.stamp.run_id, wanted.reason, wanted.author)
         try:
             with reading_published(mirror.connection):
                 intake = _Intake(mirror.connection, project, wanted, stamp)

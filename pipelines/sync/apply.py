@@ -1,0 +1,90 @@
+"""The third step: verified chunks into the mirror, a transaction a batch of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pipelines.extract.chunks import JSON_RECORDS, Chunk, ChunkSize, Fetched, Quarantined, Vanished
+from pipelines.run import ProjectRun
+from pipelines.sync.plan import WorkPlan
+from pipelines.sync.reports import Tally
+from pipelines.warehouse.mirror.mirror import Mirror
+from pipelines.warehouse.mirror.runs import ChunkEntry
+from pipelines.warehouse.staging.column_groups import StagedChunk
+
+# A transaction's rows stay in memory until it commits, so it is bounded by what was staged, not by the project.
+BATCH_BYTES = 32_000_000
+
+# Of wider projects less is staged: besides its text every column takes room of its own.
+BATCH_COLUMNS = 4_000
+
+
+def apply(
+    run: ProjectRun, mirror: Mirror, plan: WorkPlan, fetched: Iterable[Fetched], *, keep_answers: bool = False
+) -> Tally:
+    """Put what was fetched into the mirror, and return what was applied, in counts.
+
+    A failed apply can be repeated from the start if it was told to `keep_answers` until the load has finished.
+    """
+    mirror.forget_chunks(run.stamp.run_id)
+    tally = Tally()
+    batch: list[Chunk] = []
+    limit = BATCH_BYTES * BATCH_COLUMNS // max(BATCH_COLUMNS, len(plan.layout.answer_columns))
+    for item in fetched:
+        match item:
+            case Chunk():
+                if batch and batch[0].errand != item.errand:
+                    _apply_batch(run, mirror, plan, batch, tally, keep_answers)
+                    batch = []
+                batch.append(item)
+                if sum(chunk.bytes for chunk in batch) >= limit:
+                    _apply_batch(run, mirror, plan, batch, tally, keep_answers)
+                    batch = []
+            case Quarantined():
+                tally.quarantined.append(item)
+                entry = ChunkEntry(0, 1, 0, 0, 0, 0.0, 0, "quarantined", item.reason)
+                mirror.apply(plan.layout, [], [entry], run.stamp)
+            case Vanished():
+                tally.vanished.extend(item.records)
+    _apply_batch(run, mirror, plan, batch, tally, keep_answers)
+    return tally
+
+
+def _apply_batch(
+    run: ProjectRun, mirror: Mirror, plan: WorkPlan, batch: Sequence[Chunk], tally: Tally, keep_answers: bool
+) -> None:
+    if not batch:
+        return
+    errand = plan.errands[batch[0].errand]
+    staged = [StagedChunk(tuple(map(errand.fetch.answer, c.parts)), c.records, c.left) for c in batch]
+    entries = [_entry(chunk, number) for number, chunk in enumerate(batch, tally.chunks + 1)]
+    tally.touched += mirror.apply(plan.layout, staged, entries, run.stamp, instruments=errand.instruments)
+    if errand.instruments is None:
+        tally.loaded += sum(len(chunk.records) for chunk in batch)
+        tally.chunk_records = _chunk_records(batch) or tally.chunk_records
+    tally.chunks += len(batch)
+    tally.bytes += sum(chunk.bytes for chunk in batch)
+    if not keep_answers:
+        for part in (part for chunk in batch for part in chunk.parts):
+            part.path.unlink(missing_ok=True)
+
+
+def _entry(chunk: Chunk, number: int) -> ChunkEntry:
+    return ChunkEntry(
+        chunk=number,
+        asked=chunk.asked,
+        returned=len(chunk.records),
+        rows=chunk.rows,
+        bytes=chunk.bytes,
+        seconds=chunk.seconds,
+        attempts=chunk.attempts,
+        outcome="ok",
+    )
+
+
+def _chunk_records(batch: Sequence[Chunk]) -> int | None:
+    """How many records to ask for at a time, by the last answer with enough of them to tell; None if there is none."""
+    for chunk in reversed(batch):
+        if chunk.parts[0].scope is None and len(chunk.records) > JSON_RECORDS:
+            return ChunkSize(len(chunk.records)).after(len(chunk.records), chunk.seconds, chunk.bytes).records
+    return None

@@ -1,0 +1,55 @@
+"""What a load has read of a project before it judges it and writes anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pipelines.extract.change_detection import Evidence, unexplained
+from pipelines.sync.load_clock import LoadClock
+from pipelines.warehouse.mirror.schema.renames import Renames
+from pipelines.warehouse.mirror.state import PreviousLoad
+from pipelines.warehouse.staging.census import Census
+from pipelines.warehouse.tables.layout import Layout
+from pipelines.warehouse.tables.structure import Structure
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """The project's structure, when it was read, and what the previous load left."""
+
+    previous: PreviousLoad
+    clock: LoadClock
+    whole: Structure
+    """All of it, as REDCap has it."""
+    structure: Structure
+    """What projects.yaml wants of it."""
+    everything: bool
+    """Whether the load reads every record, whatever REDCap says changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What there is to load of the project, and what changed since the previous load."""
+
+    structure: Structure
+    layout: Layout
+    renames: Renames
+    """Events and instruments that have another name now."""
+    evidence: Evidence | None = field(repr=False)
+    """What REDCap says changed; None where nobody knows its time, so that nothing can be asked by time."""
+    known: tuple[str, ...] = field(repr=False)
+    """Records that the mirror has."""
+    census: Census
+    """Records that REDCap has."""
+    missing: tuple[str, ...] = field(repr=False)
+    """Records that the mirror has and REDCap does not."""
+
+    @property
+    def changed(self) -> frozenset[str] | None:
+        """Records that may hold other data than before; None where only reading every record can tell."""
+        return None if self.evidence is None else self.evidence.changed
+
+    @property
+    def unlogged_deletions(self) -> tuple[str, ...] | None:
+        """Missing records that REDCap's log does not show as deleted; None where the log cannot be read."""
+        return unexplained(self.missing, self.evidence)
