@@ -115,8 +115,9 @@ def served(shape: str) -> Iterator[tuple[str, str, str]]:
 def serve(shape: Shape) -> None:
     """Simulate REDCap with the study until terminated; the first line of output is its URL, token and secret."""
     from redcap_source.simulator import Simulator
+    from redcap_source.simulator.state.design import Event
     from redcap_source.simulator.state.dictionary import Dictionary, Field
-    from redcap_source.simulator.state.project import Event, Project
+    from redcap_source.simulator.state.project import Project
     from redcap_source.simulator.state.records import Record
 
     rows = [Field("record_id", "form_1", field_label="Record")]

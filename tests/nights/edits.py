@@ -16,8 +16,8 @@ from itertools import count
 from random import Random
 
 from redcap_source.simulator import Project, ProjectHandle, SimulatorError
+from redcap_source.simulator.state.design import Event
 from redcap_source.simulator.state.dictionary import Field
-from redcap_source.simulator.state.project import Event
 from redcap_source.simulator.studies.grid import dictionary_from
 from tests.nights.place import CANARY
 

@@ -1,6 +1,7 @@
 """Small projects written as grids, for tests that show their data."""
 
-from redcap_source.simulator.state.project import Event, Group, Project
+from redcap_source.simulator.state.design import Event
+from redcap_source.simulator.state.project import Group, Project
 from redcap_source.simulator.state.records import Record, RecordStore
 from redcap_source.simulator.studies.grid import dictionary_from
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from redcap_source.simulator.state.design import Event
 from redcap_source.simulator.state.dictionary import Dictionary, Field
-from redcap_source.simulator.state.project import Event, Project
+from redcap_source.simulator.state.project import Project
 
 
 def project_of(*calculations, longitudinal=False):

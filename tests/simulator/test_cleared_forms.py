@@ -2,7 +2,7 @@
 
 import pytest
 
-from redcap_source.simulator.state.project import Event
+from redcap_source.simulator.state.design import Event
 from redcap_source.simulator.state.records import Record, RecordStore
 from tests.simulator.grids import classic, repeating
 

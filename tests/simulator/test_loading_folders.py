@@ -93,5 +93,5 @@ def test_numbers_of_any_length_in_a_folder_are_no_numbers(tmp_path):
 
 def test_an_xml_with_a_text_for_a_number_is_refused_by_its_attribute(tmp_path, source):
     save(tmp_path, source(**XML).replace('redcap:ArmNum="1"', 'redcap:ArmNum="one"'), "project.xml")
-    with pytest.raises(SimulatorError, match='ArmNum="one" where only a whole number can stand'):
+    with pytest.raises(SimulatorError, match='ArmNum="one"; it must be a whole number'):
         load_project(tmp_path)

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from redcap_source.simulator.logic import parser as logic
 from redcap_source.simulator.logic.functions import number_text
+from redcap_source.simulator.logic.nodes import Reference
+from redcap_source.simulator.logic.parser import LogicError, parse
 from tests.simulator.grids import classic
 
 NOW = datetime(2024, 7, 1, 12, 30, tzinfo=UTC)
@@ -17,7 +18,7 @@ VALUES = {
 }  # fmt: skip
 
 
-def look(reference: logic.Reference) -> str:
+def look(reference: Reference) -> str:
     name = f"{reference.field}({reference.code})" if reference.code else reference.field
     return VALUES[f"{reference.event}/{name}" if reference.event else name]
 
@@ -52,7 +53,7 @@ def look(reference: logic.Reference) -> str:
     ],
 )
 def test_conditions(text, holds):
-    assert logic.parse(text).holds(look, NOW) is holds
+    assert parse(text).holds(look, NOW) is holds
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_conditions(text, holds):
     ],
 )
 def test_calculations(text, value):
-    assert number_text(logic.parse(text).value(look, NOW)) == value
+    assert number_text(parse(text).value(look, NOW)) == value
 
 
 @pytest.mark.parametrize(
@@ -149,8 +150,8 @@ def test_calculations(text, value):
     ],
 )
 def test_what_cannot_be_read_is_an_error(text):
-    with pytest.raises(logic.LogicError):
-        logic.parse(text).holds(look, NOW)
+    with pytest.raises(LogicError):
+        parse(text).holds(look, NOW)
 
 
 @pytest.mark.parametrize(
@@ -168,10 +169,10 @@ def test_what_cannot_be_read_is_an_error(text):
     ],
 )
 def test_missing_data_codes_are_those_of_the_project(text, holds):
-    def with_missing(reference: logic.Reference) -> str:
+    def with_missing(reference: Reference) -> str:
         return "UNK" if reference.field == "missing" else look(reference)
 
-    assert logic.parse(text, {"UNK", "NASK"}).holds(with_missing, NOW) is holds
+    assert parse(text, {"UNK", "NASK"}).holds(with_missing, NOW) is holds
 
 
 @pytest.mark.parametrize("asked", ["left([name])", "isnumber()", "[age] = nothing"])
@@ -221,8 +222,8 @@ def test_every_expression_of_public_dictionaries_is_read_and_can_be_computed(rec
     unread = set()
     for text in expressions:
         try:
-            expression = logic.parse(text)
-        except logic.LogicError:
+            expression = parse(text)
+        except LogicError:
             unread.add(text)
             continue
         for value in ("", "1", "-3.5", "text", "2024-02-29", "23:59"):

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from redcap_source.simulator import Simulator
 from redcap_source.simulator.api import router
+from redcap_source.simulator.state.design import Event
 from redcap_source.simulator.state.dictionary import Dictionary, Field
-from redcap_source.simulator.state.project import Event, Group, Project
+from redcap_source.simulator.state.project import Group, Project
 from redcap_source.simulator.wire.parameters import Parameters
 
 CODES = ("1", "-4", "Aa", "k>=9", "0", "5.5", "UNK_2", "b c", "é", "00")

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from redcap_source.simulator.api.call import Answer, Call
 from redcap_source.simulator.api.surveys import record_named
 from redcap_source.simulator.errors import Refusal
-from redcap_source.simulator.export.flat import hashed
-from redcap_source.simulator.rules.rights import exportable_columns
+from redcap_source.simulator.rules.rights import exportable_columns, hashed_id
 from redcap_source.simulator.state.dictionary import Column
 from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.state.records import Record
@@ -60,7 +59,7 @@ def _filled(call: Call, records: Iterable[Record], forms: Iterable[str]) -> Iter
     is_compact = call.parameters.flag("compactDisplay")
     hides_id = bool(dictionary.fields[0].identifier) and rights.export_level(dictionary.forms[0]) != FULL_EXPORT
     for record in records:
-        yield f"Record {hashed(record.id) if hides_id else record.id}"
+        yield f"Record {hashed_id(record.id) if hides_id else record.id}"
         yield from _lines(call.project, record, allowed, is_compact=is_compact)
 
 

@@ -12,8 +12,9 @@ from redcap_source.simulator.errors import Refusal, SimulatorError
 from redcap_source.simulator.export.odm import odm_text
 from redcap_source.simulator.export.selection import selection_of
 from redcap_source.simulator.loaders.odm import project_from_xml
+from redcap_source.simulator.state.design import NEW_SETTINGS
 from redcap_source.simulator.state.dictionary import Dictionary, Field
-from redcap_source.simulator.state.project import NEW_SETTINGS, Project
+from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.state.site import Site
 from redcap_source.simulator.versions import keys_known
 from redcap_source.simulator.whole_numbers import number_or

@@ -9,8 +9,9 @@ from redcap_source.simulator.api.numbering import next_name
 from redcap_source.simulator.api.projects import export_odm
 from redcap_source.simulator.errors import OUT_OF_MEMORY, Refusal
 from redcap_source.simulator.export.eav import eav_text
-from redcap_source.simulator.export.flat import Style, flat_text
+from redcap_source.simulator.export.flat import flat_text
 from redcap_source.simulator.export.selection import Found, Selection, in_order, selection_of
+from redcap_source.simulator.export.style import Style
 from redcap_source.simulator.state.names import NaturalKey, natural_key
 from redcap_source.simulator.state.project import Project, Report
 from redcap_source.simulator.whole_numbers import number_or

@@ -7,10 +7,11 @@ from dataclasses import replace
 from redcap_source.simulator.api.call import Answer, Call, text_answer
 from redcap_source.simulator.api.numbering import next_name
 from redcap_source.simulator.errors import Refusal
-from redcap_source.simulator.loaders.odm_rows import rows_of_odm
+from redcap_source.simulator.loaders.odm_records import rows_of_odm
 from redcap_source.simulator.rules.imports import ImportOptions, Plan, apply_plan, plan_import
 from redcap_source.simulator.rules.saving import By, delete, rename, save, wipe
-from redcap_source.simulator.state.project import Event, Randomization
+from redcap_source.simulator.state.design import Event
+from redcap_source.simulator.state.project import Randomization
 from redcap_source.simulator.state.records import Record, Slot
 from redcap_source.simulator.whole_numbers import number_or, whole_number
 from redcap_source.simulator.wire.formats import XML_HEAD, json_text, quoted, xml_escaped

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.export.selection import refuse_unknown
+from redcap_source.simulator.state.design import Event
 from redcap_source.simulator.state.dictionary import FIELD_KEYS, Dictionary
-from redcap_source.simulator.state.project import Event, Project
+from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.versions import keys_known
 from redcap_source.simulator.wire.formats import Row, Table
 

@@ -9,9 +9,10 @@ from redcap_source.simulator.api.records_import import NO_IMPORT
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.loaders.dictionary_file import dictionary_problems
 from redcap_source.simulator.rules.renaming import relabelled
+from redcap_source.simulator.state.design import Event
 from redcap_source.simulator.state.dictionary import FIELD_TYPES, Dictionary, fields_from_rows
 from redcap_source.simulator.state.names import unique_event_name
-from redcap_source.simulator.state.project import Event, Project
+from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.state.records import Slot
 from redcap_source.simulator.whole_numbers import number_or, whole_number
 from redcap_source.simulator.wire.import_data import require_keys, rows_of, texts

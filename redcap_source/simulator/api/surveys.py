@@ -7,7 +7,7 @@ import hashlib
 from redcap_source.simulator.api.call import Answer, Call
 from redcap_source.simulator.api.records_import import event_of
 from redcap_source.simulator.errors import Refusal
-from redcap_source.simulator.state.project import Event
+from redcap_source.simulator.state.design import Event
 from redcap_source.simulator.state.records import Record
 from redcap_source.simulator.wire.formats import Row, Table
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.rules.saving import By
+from redcap_source.simulator.state.design import Event
 from redcap_source.simulator.state.log import Kind
-from redcap_source.simulator.state.project import Event, Project
+from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.state.records import Record, Slot
 from redcap_source.simulator.state.site import Site
 

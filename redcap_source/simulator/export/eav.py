@@ -5,37 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from redcap_source.simulator.behaviour import Behaviour
-from redcap_source.simulator.export.flat import INSTANCE, PIECE, Style, hashed
+from redcap_source.simulator.export.pieces import JSON_FRAME, XML_FRAME, Frame, csv_frame, in_pieces
 from redcap_source.simulator.export.selection import Selection
+from redcap_source.simulator.export.sheet import INSTANCE
+from redcap_source.simulator.export.style import Style
+from redcap_source.simulator.rules.rights import hashed_id
 from redcap_source.simulator.state.dictionary import STATUS_LABELS, Column, Dictionary
 from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.state.records import Record, Slot, Values
-from redcap_source.simulator.wire.formats import NEEDS_ESCAPE, NEEDS_QUOTES, XML_HEAD, cdata, json_text, quoted
+from redcap_source.simulator.wire.formats import NEEDS_ESCAPE, NEEDS_QUOTES, cdata, json_text, quoted
 
 
 def eav_text(project: Project, selection: Selection, style: Style, behaviour: Behaviour) -> Iterator[bytes]:
     """The answer in pieces."""
     writer = _writer(_keys(project), style, raw=behaviour.json_unicode == "raw")
     rows = _Rows(project, selection, style, behaviour)
-    pieces: list[str] = []
-    size, opened = 0, False
-    for record, slots in selection.rows(project):
-        for slot, values in slots:
-            start = writer.start(rows.key_cells(record, slot))
-            lines = [writer.line(start, name, value) for name, value in rows.of(record, slot, values)]
-            pieces += lines
-            size += len(lines) * len(start)
-        if size > PIECE and pieces:
-            yield ((writer.joint if opened else writer.head) + writer.joint.join(pieces)).encode(
-                "utf-8", "surrogatepass"
-            )
-            pieces, size, opened = [], 0, True
-    if pieces:
-        yield ((writer.joint if opened else writer.head) + writer.joint.join(pieces) + writer.tail).encode(
-            "utf-8", "surrogatepass"
-        )
-    else:
-        yield (writer.tail if opened else writer.empty).encode("utf-8", "surrogatepass")
+
+    def lines(record: Record, slot: Slot, values: Values) -> Iterator[str]:
+        start = writer.start(rows.key_cells(record, slot))
+        return (writer.line(start, name, value) for name, value in rows.of(record, slot, values))
+
+    return in_pieces(
+        writer.frame,
+        (
+            [line for slot, values in slots for line in lines(record, slot, values)]
+            for record, slots in selection.rows(project)
+        ),
+    )
 
 
 def _keys(project: Project) -> list[str]:
@@ -91,7 +87,7 @@ class _Rows:
         return cells
 
     def _record_id(self, record: Record) -> str:
-        return hashed(record.id) if self._selection.hides_record_id else record.id
+        return hashed_id(record.id) if self._selection.hides_record_id else record.id
 
     def _name_and_value(self, column: Column, value: str) -> tuple[str, str]:
         if column.kind == "checkbox":
@@ -127,10 +123,7 @@ def _labels(dictionary: Dictionary, column: Column) -> dict[str, str]:
 class _Writer:
     """Rows as text: the keys of a slot once, then a line for each of its values."""
 
-    joint = ""
-    head = ""
-    tail = ""
-    empty = ""
+    frame = Frame()
 
     def start(self, cells: list[str]) -> str:
         """What every line of a slot begins with."""
@@ -142,11 +135,9 @@ class _Writer:
 
 
 class _Csv(_Writer):
-    empty = "\n"
-
     def __init__(self, keys: list[str], delimiter: str) -> None:
         self._delimiter = delimiter
-        self.head = delimiter.join([*keys, "field_name", "value"]) + "\n"
+        self.frame = csv_frame(delimiter.join([*keys, "field_name", "value"]))
 
     def start(self, cells: list[str]) -> str:
         return "".join(quoted(cell, self._delimiter) + self._delimiter for cell in cells)
@@ -158,7 +149,7 @@ class _Csv(_Writer):
 
 
 class _Json(_Writer):
-    joint, head, tail, empty = ",", "[", "]", "[]"
+    frame = JSON_FRAME
 
     def __init__(self, keys: list[str], raw: bool) -> None:
         self._keys = keys
@@ -176,8 +167,7 @@ class _Json(_Writer):
 
 
 class _Xml(_Writer):
-    head, tail = f"{XML_HEAD}\n<records>\n", "</records>"
-    empty = head + tail
+    frame = XML_FRAME
 
     def __init__(self, keys: list[str]) -> None:
         self._keys = keys

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.errors import FOREIGN_RECORD, Refusal
-from redcap_source.simulator.logic import parser as logic
 from redcap_source.simulator.logic.lookup import value_at
+from redcap_source.simulator.logic.parser import LogicError, parse
 from redcap_source.simulator.rules.rights import exportable_columns
 from redcap_source.simulator.state.dictionary import Column
 from redcap_source.simulator.state.log import Effect
@@ -198,8 +198,8 @@ def _row_test(project: Project, text: str, now: datetime) -> RowTest | None:
     if not text.strip():
         return None
     try:
-        condition = logic.parse(text, project.dictionary.missing_codes)
-    except logic.LogicError as error:
+        condition = parse(text, project.dictionary.missing_codes)
+    except LogicError as error:
         raise Refusal(f"The filterLogic is not valid: {error}") from error
     known = set(project.dictionary.by_name) | {f"{form}_complete" for form in project.dictionary.forms}
     unknown = [ref.field for ref in condition.references if ref.field not in known and "-" not in ref.field]

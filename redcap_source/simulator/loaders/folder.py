@@ -13,9 +13,10 @@ from redcap_source.simulator.loaders.dictionary_file import fields_from_table
 from redcap_source.simulator.loaders.folder_people import take_people
 from redcap_source.simulator.loaders.folder_records import take_records
 from redcap_source.simulator.loaders.tables import Rows, numbered_rows, read_bytes, table_from
+from redcap_source.simulator.state.design import NEW_SETTINGS, Event
 from redcap_source.simulator.state.dictionary import Dictionary, Field
 from redcap_source.simulator.state.names import unique_event_name
-from redcap_source.simulator.state.project import NEW_SETTINGS, Event, Project
+from redcap_source.simulator.state.project import Project
 
 # As the web page names its downloads: Heart_DATA_2024-05-01_0930.csv; labels are no values.
 DOWNLOADED = {"data_dictionary": "*_DataDictionary_*.csv", "records": "*_DATA_[0-9]*.csv"}

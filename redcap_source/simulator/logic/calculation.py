@@ -6,9 +6,9 @@ import re
 from datetime import datetime
 from functools import lru_cache
 
-from redcap_source.simulator.logic import parser as logic
 from redcap_source.simulator.logic.functions import number_text
 from redcap_source.simulator.logic.lookup import value_at
+from redcap_source.simulator.logic.parser import Logic, LogicError, parse
 from redcap_source.simulator.state.dictionary import Field
 from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.state.records import Record, Slot
@@ -65,7 +65,7 @@ def _result(project: Project, record: Record, slot: Slot, field: Field, now: dat
     return number_text(value)
 
 
-def expression_of(project: Project, field: Field) -> logic.Logic | None:
+def expression_of(project: Project, field: Field) -> Logic | None:
     """The parsed calculation of a field, if it is one that can be read."""
     tag = _TAG.search(field.field_annotation)
     if field.field_type != "calc" and tag is None:
@@ -75,8 +75,8 @@ def expression_of(project: Project, field: Field) -> logic.Logic | None:
 
 
 @lru_cache(maxsize=4096)
-def _parsed(text: str, missing_codes: tuple[str, ...]) -> logic.Logic | None:
+def _parsed(text: str, missing_codes: tuple[str, ...]) -> Logic | None:
     try:
-        return logic.parse(text, missing_codes)
-    except logic.LogicError:
+        return parse(text, missing_codes)
+    except LogicError:
         return None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from redcap_source.simulator.logic.functions import Function, Value, is_true
+from redcap_source.simulator.logic.functions import Signature, Value, is_true
 
 # Seconds of each unit as REDCap counts: a year has 365.2425 days, a month 30.44.
 _SECONDS = {"y": 31_556_952.0, "M": 2_630_016.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
@@ -97,8 +97,7 @@ def _day_of_the_week(values: Sequence[Value], now: datetime) -> Value:
     return "" if found is None else float(found.isoweekday())
 
 
-# As logic_functions.FUNCTIONS.
-DATE_FUNCTIONS: Mapping[str, tuple[Function, int, int | None]] = {
+DATE_FUNCTIONS: Mapping[str, Signature] = {
     "datediff": (_datediff, 3, 5),
     "age_at_date": (_age_at_date, 2, 3),
     "dayoftheweek": (_day_of_the_week, 1, 1),

@@ -1,21 +1,23 @@
-"""The functions that REDCap's logic and calculations may call, but for those on dates and on missing data codes."""
+"""The functions that REDCap's logic and calculations may call, except those on dates (dates.py)."""
 
 from __future__ import annotations
 
 import math
 import re
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 Value = str | float
 Function = Callable[[Sequence[Value], datetime], Value]
+# A function, and the fewest and the most arguments that it takes; None is any number.
+Signature = tuple[Function, int, int | None]
 
 _NUMBER = re.compile(r"^\s*[-+]?(\d+\.?\d*|\.\d+)([Ee][-+]?\d+)?\s*$")
 
 
 def as_number(value: Value) -> float | None:
-    """The number a value stands for, if it does."""
+    """The number that a value is or that its text writes, if any."""
     if isinstance(value, float):
         return value
     return float(value) if _NUMBER.match(value) else None
@@ -57,7 +59,7 @@ def _one(compute: Callable[[float], float]) -> Function:
 
 
 def _rounding(compute: Callable[[float], float]) -> Function:
-    """Rounding of what a number is without its sign: up is away from zero, down is towards it."""
+    """Round a number without its sign: up is away from zero, down is towards it."""
 
     def function(values: Sequence[Value], now: datetime) -> Value:
         numbers = [as_number(value) for value in values]
@@ -69,7 +71,7 @@ def _rounding(compute: Callable[[float], float]) -> Function:
     return function
 
 
-# The nudge undoes binary noise such as 2.675 * 100.
+# Undoes binary noise such as in 2.675 * 100.
 _NOISE = 1e-9
 
 
@@ -91,17 +93,16 @@ def _if(values: Sequence[Value], now: datetime) -> Value:
     return values[1] if is_true(values[0]) else (values[2] if len(values) > 2 else "")
 
 
-def said(yes: bool) -> float:
-    """A truth as a number."""
-    return 1.0 if yes else 0.0
+def truth(is_so: bool) -> float:
+    """1 for true, 0 for false."""
+    return 1.0 if is_so else 0.0
 
 
 def _text(compute: Callable[..., Value]) -> Function:
     return lambda values, now: compute(*(number_text(value) for value in values))
 
 
-# Functions by name, with the fewest and the most arguments they take; no most is any number.
-FUNCTIONS: Mapping[str, tuple[Function, int, int | None]] = {
+FUNCTIONS: Mapping[str, Signature] = {
     "if": (_if, 2, 3),
     "round": (_rounding(_half_up), 1, 2),
     "roundup": (_rounding(lambda number: math.ceil(number - _NOISE)), 1, 2),
@@ -117,12 +118,12 @@ FUNCTIONS: Mapping[str, tuple[Function, int, int | None]] = {
     "mean": (_many(statistics.fmean), 1, None),
     "median": (_many(statistics.median), 1, None),
     "stdev": (_many(lambda numbers: statistics.stdev(numbers) if len(numbers) > 1 else 0.0), 1, None),
-    "isnumber": (lambda values, now: said(as_number(values[0]) is not None), 1, 1),
-    "isinteger": (lambda values, now: said(re.fullmatch(r"[-+]?\d+", number_text(values[0])) is not None), 1, 1),
-    "contains": (_text(lambda text, part: said(part.lower() in text.lower())), 2, 2),
-    "not_contain": (_text(lambda text, part: said(part.lower() not in text.lower())), 2, 2),
-    "starts_with": (_text(lambda text, part: said(text.lower().startswith(part.lower()))), 2, 2),
-    "ends_with": (_text(lambda text, part: said(text.lower().endswith(part.lower()))), 2, 2),
+    "isnumber": (lambda values, now: truth(as_number(values[0]) is not None), 1, 1),
+    "isinteger": (lambda values, now: truth(re.fullmatch(r"[-+]?\d+", number_text(values[0])) is not None), 1, 1),
+    "contains": (_text(lambda text, part: truth(part.lower() in text.lower())), 2, 2),
+    "not_contain": (_text(lambda text, part: truth(part.lower() not in text.lower())), 2, 2),
+    "starts_with": (_text(lambda text, part: truth(text.lower().startswith(part.lower()))), 2, 2),
+    "ends_with": (_text(lambda text, part: truth(text.lower().endswith(part.lower()))), 2, 2),
     "find": (_text(lambda part, text: float(text.lower().find(part.lower()) + 1)), 2, 2),
     "left": (_text(lambda text, count: text[: int(count)]), 2, 2),
     "right": (_text(lambda text, count: text[-int(count) :] if int(count) else ""), 2, 2),
@@ -135,3 +136,18 @@ FUNCTIONS: Mapping[str, tuple[Function, int, int | None]] = {
     "lower": (_text(str.lower), 1, 1),
     "trim": (_text(str.strip), 1, 1),
 }
+
+
+def missing_code_functions(codes: Collection[str]) -> Mapping[str, Signature]:
+    """The functions that ask about a project's missing data codes."""
+
+    def has(values: Sequence[Value], now: datetime) -> Value:
+        wanted = {code.strip() for code in str(values[1]).split(",")}
+        return truth(values[0] in codes and values[0] in wanted)
+
+    return {
+        "isblankormissingcode": (lambda values, now: truth(values[0] == "" or values[0] in codes), 1, 1),
+        "isblanknotmissingcode": (lambda values, now: truth(values[0] == ""), 1, 1),
+        "ismissingcode": (lambda values, now: truth(values[0] in codes), 1, 1),
+        "hasmissingcode": (has, 2, 2),
+    }

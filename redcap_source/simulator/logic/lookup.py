@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from redcap_source.simulator.logic import parser as logic
+from redcap_source.simulator.logic.nodes import Reference
 from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.state.records import Record, Slot
 
 
-def value_at(project: Project, record: Record, slot: Slot, reference: logic.Reference) -> str:
+def value_at(project: Project, record: Record, slot: Slot, reference: Reference) -> str:
     """The value a reference has, seen from one row of a record."""
     if reference.field == project.dictionary.record_id or reference.field == "record-name":
         return record.id

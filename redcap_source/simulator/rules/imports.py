@@ -12,8 +12,9 @@ from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.errors import FOREIGN_RECORD, Refusal
 from redcap_source.simulator.rules.saving import By, assign_group, save
 from redcap_source.simulator.rules.validation import complaint, limit_complaint, stored_form
+from redcap_source.simulator.state.design import Event
 from redcap_source.simulator.state.dictionary import Column
-from redcap_source.simulator.state.project import Event, Project
+from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.state.records import Record, Slot
 from redcap_source.simulator.whole_numbers import number_or
 from redcap_source.simulator.wire.parameters import Parameters

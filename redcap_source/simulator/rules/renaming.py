@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from redcap_source.simulator.state.design import Event
 from redcap_source.simulator.state.dictionary import Dictionary
 from redcap_source.simulator.state.names import unique_event_name, unique_group_name
-from redcap_source.simulator.state.project import Event, Project
+from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.state.records import Record, Slot
 from redcap_source.simulator.state.users import User
 

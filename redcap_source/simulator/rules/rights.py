@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 
 from redcap_source.simulator.errors import Refusal
@@ -35,3 +36,8 @@ def _may_identify(field: Field) -> bool:
     if field.field_type in ("notes", "file"):
         return True
     return field.field_type == "text" and (not field.validation or field.validation.startswith("date"))
+
+
+def hashed_id(record: str) -> str:
+    """The id that users see who may not see a record's own."""
+    return hashlib.md5(record.encode(), usedforsecurity=False).hexdigest()

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from redcap_source.simulator.errors import SimulatorError
+from redcap_source.simulator.state.design import Event
 from redcap_source.simulator.state.dictionary import Dictionary, Field
 from redcap_source.simulator.state.log import LogRow
 from redcap_source.simulator.state.project import (
     Allocation,
-    Event,
     Folder,
     Group,
     Project,

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from redcap_source.simulator.state.design import Event
 from redcap_source.simulator.state.dictionary import Dictionary
-from redcap_source.simulator.state.project import Event, Group, Project
+from redcap_source.simulator.state.project import Group, Project
 from redcap_source.simulator.state.records import Record, RecordStore, Slot
 from redcap_source.simulator.studies.grid import dictionary_from
 from redcap_source.simulator.studies.values import FIRST_DAY, Chance, chance_of, filled
