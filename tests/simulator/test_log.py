@@ -164,3 +164,12 @@ def test_a_user_in_a_group_sees_the_log_of_its_records_only(frozen):
     ask = asker_for(frozen, repeating())
     ask.project.set_rights(dag="site_a")
     assert {row["record"] for row in ask.json(content="log")} == {"1"}
+
+
+def test_the_log_of_a_group_holds_the_rows_of_its_users_too(frozen):
+    ask = asker_for(frozen, repeating())
+    ask.project.add_user("kim", dag="site_a")
+    ask.project.change_field("age", user="kim", field_label="Age in years")
+    rows = ask.json(content="log", dag="site_a")
+    assert {row["username"] for row in rows if not row["record"]} == {"kim"} and "1" in {row["record"] for row in rows}
+    assert "kim" not in {row["username"] for row in ask.json(content="log", dag="site_b")}
