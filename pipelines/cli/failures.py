@@ -1,4 +1,4 @@
-"""Which errors a command may expect, and what is said of the others."""
+"""Which errors a command expects, and the messages for those it does not."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from pipelines.errors import REPORT, WarehouseError
 
 
 def file_problem(problem: OSError) -> str:
-    """What the system says of a file that cannot be used; of anything else only the kind of error."""
+    """The message for an OSError: the system's, about the file, or else only the kind of error."""
     from pipelines.warehouse.database.file_errors import of_the_system
 
     return str(of_the_system(problem) or unexpected(problem))
 
 
 def unexpected(problem: Exception) -> str:
-    """The message for an error that nobody foresaw: its kind alone, as the text of a library may quote data."""
+    """The message for an unexpected error: its kind alone, because a library's text may quote data."""
     return f"Unexpected error ({type(problem).__name__}). The published data is unchanged. {REPORT}"
 
 
 def expected(*also: type[Exception]) -> tuple[type[Exception], ...]:
-    """The errors that carry a message for the user."""
+    """The errors whose text is a message for the user, and the given ones."""
     from redcap_source.errors import RedcapError
     from redcap_source.simulator import SimulatorError
 

@@ -1,4 +1,4 @@
-"""The command forget; the work is done by pipelines.warehouse.forget."""
+"""The command forget: remove all data of a project."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.app import app
 from pipelines.cli.options import ConfigOption, JsonOption
 from pipelines.errors import ConfigError
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from pipelines.warehouse.forget import Traces
 
 
-@app.command()
 def forget(
     project: Annotated[str, typer.Argument(help="A project that is no longer in projects.yaml.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -38,7 +36,7 @@ def forget(
         raise ConfigError(
             f"{project} is still configured, so the next load would restore it.",
             where=str(configured.path),
-            remedy="Take it out of the file first. To read it again from nothing, use `sync PROJECT --start-over`.",
+            remedy="Remove it from the file first. To read it again from scratch, use `sync PROJECT --start-over`.",
         )
     folder = WarehouseFolder(configured.warehouse)
     found = find_traces(folder, project)
@@ -50,21 +48,21 @@ def forget(
     if as_json:
         typer.echo(json.dumps(asdict(removed), indent=2))
     else:
-        typer.echo(f"Removed {removed.project}: {_told(removed)}")
+        typer.echo(f"Removed {removed.project}: {_listed(removed)}")
         typer.echo("Backups, and Dagster's own record of its runs, are not part of the warehouse and still name it.")
 
 
 def _ask(found: Traces) -> None:
     if not sys.stdin.isatty():
         raise ConfigError(
-            "this is not a terminal, so nobody can confirm.",
+            "this is not a terminal, so the removal cannot be confirmed.",
             remedy="Nothing was removed. Use --yes to remove it without confirmation.",
         )
-    typer.echo(f"This removes {found.project}: {_told(found)}", err=True)
+    typer.echo(f"This removes {found.project}: {_listed(found)}", err=True)
     typer.confirm("This cannot be undone. Continue?", abort=True, err=True)
 
 
-def _told(traces: Traces) -> str:
+def _listed(traces: Traces) -> str:
     rows = ", ".join(f"{table} {count:,}" for table, count in traces.rows.items())
     return (
         f"schemas {', '.join(traces.schemas) or 'none'}; rows {rows or 'none'}; "

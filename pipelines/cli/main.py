@@ -1,4 +1,4 @@
-"""Run the command line: collect the commands, and turn every error into one message and an exit code."""
+"""Run the command line: turn every error into one message and an exit code."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import gc
 import os
 import sys
 
-# The order of the imports is the order of the commands in --help.
-from pipelines.cli import forget, queries, simulate, sync, writeback  # noqa: F401
 from pipelines.cli.app import app
 from pipelines.cli.failures import expected, file_problem, unexpected
 from pipelines.cli.options import complain
@@ -15,15 +13,15 @@ from pipelines.interrupts import Interrupted, listening
 
 
 def main() -> None:
-    """The command line; every expected failure is one message and exit code 1."""
-    # Nearly all that a command makes in Python stays till its end; looking for garbage as often as Python does by
-    # itself costs a short one a twentieth of its time.
+    """Run the command line; every failure is one message and exit code 1."""
+    # Nearly all objects of a command live until its end; with Python's default threshold, looking for garbage among
+    # them costs a short command a twentieth of its time.
     gc.set_threshold(50_000)
     try:
         with listening():
             app()
     except SystemExit:
-        # Every command ends with one; what may be expected need not be imported to be told from it.
+        # Every command ends with one; the types of expected errors need not be imported to tell them from it.
         raise
     except expected() as problem:
         complain(str(problem))
@@ -33,7 +31,7 @@ def main() -> None:
             "Interrupted. No partial load was published; what was loaded or sent so far is recorded. Run the same "
             "command again to continue."
         )
-        # A request may still be under way in a thread, and nobody is to wait for it.
+        # A request may still be running in a thread; this does not wait for it.
         sys.stdout.flush()
         os._exit(signal.exit_code)
     except OSError as problem:

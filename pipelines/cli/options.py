@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, and the small steps with which they begin and end."""
+"""Options and arguments that several commands share, and the steps with which they begin and end."""
 
 from __future__ import annotations
 
@@ -30,26 +30,31 @@ ProjectsArgument = Annotated[list[str] | None, typer.Argument(help="Project name
 
 
 def read_config(path: Path | None) -> Config:
+    """The configuration that --config, the environment or the current folder names."""
     from pipelines.config.load import load_config
 
     return load_config(path)
 
 
 def chosen(config: Config, names: list[str] | None) -> list[ProjectConfig]:
+    """The named projects, or all."""
     return [config.project(name) for name in names] if names else list(config.projects.values())
 
 
 def in_utc(moment: datetime | None, zone: str) -> datetime | None:
+    """A naive moment of the zone as a naive moment in UTC."""
     from zoneinfo import ZoneInfo
 
     return moment and moment.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)
 
 
 def complain(message: str) -> None:
+    """Print a message to standard error, with nothing in it that steers a terminal."""
     typer.echo(f"redcap-warehouse: {printable(message)}", err=True)
 
 
 def print_json(document: object) -> None:
+    """Print one JSON document to standard output."""
     import json
 
     typer.echo(json.dumps(document, indent=2, default=str))

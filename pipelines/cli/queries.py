@@ -7,18 +7,16 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.app import app
 from pipelines.cli.options import ConfigOption, JsonOption, ProjectsArgument, chosen, print_json, read_config
 
 
-@app.command()
 def status(projects: ProjectsArgument = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Say for each project when it was last loaded well, and what needs attention.
+    """Show each project's last good load, and what needs attention.
 
     Also lists projects that are no longer in projects.yaml. The exit code is 1 if a project's working file is damaged
     or missing, because its next load will be refused.
     """
-    from pipelines.console.tables import show_standings
+    from pipelines.console.tables import show_statuses
     from pipelines.warehouse.folder import WarehouseFolder
     from pipelines.warehouse.published.status import statuses
 
@@ -26,28 +24,27 @@ def status(projects: ProjectsArgument = None, config: ConfigOption = None, as_js
     names = [project.name for project in chosen(configured, projects)]
     found = statuses(WarehouseFolder(configured.warehouse), names, others=not projects)
     if as_json:
-        print_json([asdict(standing) for standing in found])
+        print_json([asdict(project_status) for project_status in found])
     else:
-        show_standings(found)
-    if any(standing.lost for standing in found if standing.configured):
+        show_statuses(found)
+    if any(one.lost for one in found if one.configured):
         raise typer.Exit(1)
 
 
-@app.command()
 def history(
     project: Annotated[str, typer.Argument(help="A project of projects.yaml.")],
-    record: Annotated[str, typer.Argument(help="A record id, of today or of earlier.")],
+    record: Annotated[str, typer.Argument(help="A record id, current or earlier.")],
     config: ConfigOption = None,
     cells: Annotated[
-        bool, typer.Option("--cells", help="Show every cell, also of rows that came or went whole.")
+        bool, typer.Option("--cells", help="Show every cell, also of rows that were added or deleted whole.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell a record's life: when it came, every change since with who made it, renames, and its end.
+    """Show a record's history: when it was first seen, every change and who made it, renames, and its deletion.
 
-    It shows participants' data.
+    The output contains participants' data.
     """
-    from pipelines.console.tables import show_life
+    from pipelines.console.tables import show_history
     from pipelines.warehouse.folder import WarehouseFolder
     from pipelines.warehouse.published.record_history import record_history
 
@@ -56,17 +53,16 @@ def history(
     if as_json:
         print_json(asdict(found))
     else:
-        show_life(found, cells=cells)
+        show_history(found, cells=cells)
 
 
-@app.command()
 def sql(
     statement: Annotated[str | None, typer.Argument(help="A query; without one, a shell is opened.")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
 ) -> None:
-    """Query the published warehouse, read-only; loads are never in the way."""
+    """Query the published warehouse, read-only; loads do not block it."""
     from pipelines.console.sql_shell import sql_shell
     from pipelines.console.tables import show_answer
     from pipelines.warehouse.folder import WarehouseFolder

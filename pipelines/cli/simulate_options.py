@@ -1,4 +1,4 @@
-"""The options of `simulate` that name things: NAME=VALUE and its like, as text that a person typed."""
+"""The options of `simulate` that name things, such as NAME=VALUE, from text to values."""
 
 from __future__ import annotations
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.app import app
 from pipelines.cli.failures import expected, file_problem
 from pipelines.cli.options import (
     ConfigOption,
@@ -24,50 +24,58 @@ from pipelines.errors import ConfigError, NotAllPublished, WarehouseError
 from pipelines.interrupts import was_interrupted
 
 if TYPE_CHECKING:
-    from pipelines.sync.reports import LoadReport
+    from pipelines.config.settings import Config, ProjectConfig
+    from pipelines.sync.reports import LoadOptions, LoadReport
+    from pipelines.warehouse.folder import WarehouseFolder
+
+FullOption = Annotated[bool, typer.Option("--full", help="Read every record again, not only what changed.")]
+SinceOption = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
+        help="Read what changed since then (in projects.yaml's time zone), not since the last load.",
+    ),
+]
+AllowDeletionsOption = Annotated[
+    bool, typer.Option("--allow-deletions", help="Accept that many records are gone from REDCap.")
+]
+AllowNarrowerOption = Annotated[
+    bool, typer.Option("--allow-narrower", help="Accept that the token sees fewer fields than last time.")
+]
+StartOverOption = Annotated[
+    bool,
+    typer.Option(
+        "--start-over",
+        help="Discard a project's working file, including its history and write-back journal, and read everything "
+        "again. Requires project names.",
+    ),
+]
 
 
-@app.command()
 def sync(
     projects: ProjectsArgument = None,
     config: ConfigOption = None,
-    full: Annotated[bool, typer.Option("--full", help="Read every record again, not only what changed.")] = False,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
-            help="Read what changed since then (in projects.yaml's time zone), not since the last load.",
-        ),
-    ] = None,
-    allow_deletions: Annotated[
-        bool, typer.Option("--allow-deletions", help="Accept that many records are gone from REDCap.")
-    ] = False,
-    allow_narrower: Annotated[
-        bool, typer.Option("--allow-narrower", help="Accept that the token sees fewer fields than last time.")
-    ] = False,
-    start_over: Annotated[
-        bool,
-        typer.Option(
-            "--start-over",
-            help="Discard a project's working file, including its history and write-back journal, and read everything "
-            "again. Requires project names.",
-        ),
-    ] = False,
+    full: FullOption = False,
+    since: SinceOption = None,
+    allow_deletions: AllowDeletionsOption = False,
+    allow_narrower: AllowNarrowerOption = False,
+    start_over: StartOverOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Load projects from REDCap into the warehouse and publish them.
 
-    A project that fails keeps yesterday's data, and the others are published all the same; the exit code is 0 only
-    if every project was loaded completely.
+    A project that fails keeps the data of its previous load, and the others are published all the same; the exit code
+    is 0 only if every project was loaded completely.
     """
-    from pipelines.console.progress import ProgressBars
-    from pipelines.console.tables import show_loads
-    from pipelines.sync.load import load_project
     from pipelines.sync.reports import LoadOptions
     from pipelines.warehouse.folder import WarehouseFolder
-    from pipelines.warehouse.published.publish import publish
 
     configured = read_config(config)
+    if start_over and not projects:
+        raise ConfigError(
+            "--start-over discards the history of every project it is used for.",
+            remedy="Name the projects to start over.",
+        )
     options = LoadOptions(
         full=full,
         since=in_utc(since, configured.time_zone),
@@ -75,49 +83,71 @@ def sync(
         allow_narrower=allow_narrower,
         start_over=start_over,
     )
-    if start_over and not projects:
-        raise ConfigError(
-            "--start-over gives up the history of every project it is used for.",
-            remedy="Name the projects it is meant for.",
-        )
-    reports: list[LoadReport] = []
-    failures: dict[str, str] = {}
-    with ProgressBars(quiet=as_json) as bars:
-        for project in chosen(configured, projects):
+    folder = WarehouseFolder(configured.warehouse)
+    result = _load(configured, chosen(configured, projects), options, quiet=as_json)
+    _publish(configured, folder, result)
+    _report(result, folder, as_json=as_json)
+    if not result.complete:
+        raise typer.Exit(1)
+
+
+@dataclass(slots=True)
+class _Result:
+    """What became of each project, and of the publish (under the name `publish`)."""
+
+    reports: list[LoadReport] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    published: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        return not self.failures and all(report.complete for report in self.reports)
+
+
+def _load(config: Config, projects: Iterable[ProjectConfig], options: LoadOptions, *, quiet: bool) -> _Result:
+    """Load one project after the other; one that fails does not stop the rest."""
+    from pipelines.console.progress import ProgressBars
+    from pipelines.sync.load import load_project
+
+    result = _Result()
+    with ProgressBars(quiet=quiet) as bars:
+        for project in projects:
             try:
-                reports.append(load_project(configured, project, options=options, progress=bars.of(project.name)))
+                result.reports.append(load_project(config, project, options=options, progress=bars.of(project.name)))
             except expected(OSError) as problem:
                 if was_interrupted(problem):
                     raise
-                failures[project.name] = file_problem(problem) if isinstance(problem, OSError) else str(problem)
+                text = file_problem(problem) if isinstance(problem, OSError) else str(problem)
+                result.failures[project.name] = text
                 bars.failed(project.name)
-    folder = WarehouseFolder(configured.warehouse)
-    published: tuple[str, ...] = ()
+    return result
+
+
+def _publish(config: Config, folder: WarehouseFolder, result: _Result) -> None:
+    """Publish what was loaded. Where every load failed, the published file is not touched."""
+    from pipelines.warehouse.published.publish import publish
+
+    if not result.reports:
+        return
     try:
-        # Where every load failed there is nothing to take up, and yesterday's file is left as it is.
-        published = (
-            publish(folder, memory_limit=configured.memory_limit, configured=configured.projects).projects
-            if reports
-            else ()
-        )
+        done = publish(folder, memory_limit=config.memory_limit, configured=config.projects)
+        result.published = done.projects
     except NotAllPublished as problem:
-        published, failures["publish"] = problem.published, str(problem)
+        result.published, result.failures["publish"] = problem.published, str(problem)
     except WarehouseError as problem:
-        failures["publish"] = str(problem)
+        result.failures["publish"] = str(problem)
+
+
+def _report(result: _Result, folder: WarehouseFolder, *, as_json: bool) -> None:
+    from pipelines.console.tables import show_loads
+
     if as_json:
-        print_json(
-            {
-                "loads": [asdict(report) for report in reports],
-                "failures": failures,
-                "published": published,
-            }
-        )
+        loads = [asdict(report) for report in result.reports]
+        print_json({"loads": loads, "failures": result.failures, "published": result.published})
     else:
-        show_loads(reports, folder.database if published else None)
-    for problem_text in failures.values():
-        complain(problem_text)
-    for report in reports:
+        show_loads(result.reports, folder.database if result.published else None)
+    for text in result.failures.values():
+        complain(text)
+    for report in result.reports:
         if report.message:
             complain(f"{report.project}: {report.message}")
-    if failures or not all(report.complete for report in reports):
-        raise typer.Exit(1)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.cli.app import app
 from pipelines.cli.options import ApplyOption, AuthorOption, ConfigOption, JsonOption, MaxCellsOption
 from pipelines.wording import counted, printable
 
@@ -31,7 +30,6 @@ ProjectArgument = Annotated[str, typer.Argument(help="The project's name in proj
 SHOWN_REFUSALS = 20
 
 
-@app.command()
 def propose(
     project: ProjectArgument,
     file: Annotated[
@@ -77,7 +75,6 @@ def propose(
         raise typer.Exit(1)
 
 
-@app.command()
 def writeback(
     project: ProjectArgument,
     apply: ApplyOption = False,
@@ -103,7 +100,6 @@ def writeback(
     _report(done, published=show(configured, chosen, done), as_json=as_json)
 
 
-@app.command()
 def revert(
     project: ProjectArgument,
     batch: Annotated[str, typer.Argument(help="The batch to undo.")],
@@ -131,7 +127,6 @@ def revert(
     _report(done, published=show(configured, chosen, done), as_json=as_json)
 
 
-@app.command()
 def withdraw(
     project: ProjectArgument,
     batch: Annotated[str, typer.Argument(help="The batch whose proposals are taken back.")],

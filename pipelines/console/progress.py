@@ -1,4 +1,4 @@
-"""Progress bars of loads."""
+"""Progress bars of loads, on standard error and on a terminal only, so that output can be piped."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class CellSpeed(ProgressColumn):
     """Cells a second."""
 
     def render(self, task: Task) -> Text:
-        """The speed over the whole task, which is steadier than over the last chunk."""
+        """The average over the whole task, which is steadier than that of the last chunk."""
         seconds = task.elapsed or 0.0
         cells = task.fields.get("cells", 0)
         return Text(f"{cells / seconds:,.0f} cells/s" if seconds > 0.2 and cells else "", style="cyan")
 
 
 class ProgressBars:
-    """One bar a project; none where nobody watches."""
+    """One bar a project; none with `quiet` or without a terminal."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         console = Console(stderr=True)
@@ -61,13 +61,13 @@ class ProgressBars:
         self._bars.stop()
 
     def of(self, project: str) -> Progress:
-        """What the project's load tells its progress to."""
+        """A new bar, as the Progress that the project's load reports to."""
         task = self._bars.add_task(project, total=None, step="", cells=0)
         self._tasks[project] = task
         return _Bar(self._bars, task)
 
     def failed(self, project: str) -> None:
-        """Leave the bar as it stands and say so."""
+        """Stop the project's bar and mark it as failed."""
         self._bars.update(self._tasks[project], step="[red]failed")
         self._bars.stop_task(self._tasks[project])
 

@@ -1,4 +1,4 @@
-"""A shell for SQL over the published warehouse."""
+"""An interactive shell for SQL over the published warehouse."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipelines.wording import printable
 
 
 def sql_shell(folder: WarehouseFolder) -> None:
-    """Read queries until the end of input; each ends with a semicolon."""
+    """Read queries, each ended by a semicolon, until the input ends or the user leaves."""
     from pipelines.warehouse.published.query import query
     from pipelines.warehouse.published_file import open_published
 

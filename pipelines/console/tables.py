@@ -1,7 +1,6 @@
-"""What the command line shows: progress bars, tables of loads, answers to queries.
+"""Tables on standard output: loads, statuses, a record's history, answers to queries.
 
-Bars appear on a terminal only, and on standard error, so that output can be piped. No table of loads shows a
-participant's value; answers to a person's own query do, that is what they asked for.
+Tables of loads and statuses never show a participant's value; histories and answers to queries do.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 200
 
 
-# What is piped into a file or a mail is not folded to a terminal's width.
+# Output that is piped into a file or a mail is not folded to a terminal's width.
 WIDTH_OF_NO_TERMINAL = 200
 
 
 def show_loads(reports: Sequence[LoadReport], database: Path | None) -> None:
-    """One line a load, and where the result is."""
+    """Print one line a load, and the path of the published file."""
     if not reports:
         return
     columns = (
@@ -61,8 +60,8 @@ def show_loads(reports: Sequence[LoadReport], database: Path | None) -> None:
         console.print(f"Published: {database}", soft_wrap=True)
 
 
-def show_standings(statuses: Sequence[ProjectStatus]) -> None:
-    """One line a project, and below it what needs attention."""
+def show_statuses(statuses: Sequence[ProjectStatus]) -> None:
+    """Print one line a project, and below it what needs attention."""
     columns = ("project", "last run", "last good load (UTC)", "age", "records", "rows", "changes", "invalid")
     table = _table("Warehouse", columns, right=columns[4:])
     for s in statuses:
@@ -112,17 +111,20 @@ def _remarks(s: ProjectStatus) -> Iterable[str]:
         yield f"the token may not read: {', '.join(s.not_readable)}."
 
 
-def show_life(record_history: RecordHistory, *, cells: bool) -> None:
-    """A record's names, then what happened to it, a line a changed cell; rows that came or went whole are one line."""
+def show_history(history: RecordHistory, *, cells: bool) -> None:
+    """Print a record's ids, then its changes, one line a cell; rows that were added or deleted whole are one line.
+
+    With `cells`, these too are shown cell by cell.
+    """
     console = stdout()
-    for name in record_history.names:
+    for name in history.names:
         end = f", renamed to {name.renamed_to}" if name.renamed_to else ", deleted" if name.deleted_at else ""
         at = f" {name.deleted_at:%Y-%m-%d %H:%M}" if name.deleted_at else ""
         console.print(f"{printable(name.record)}: first seen {name.first_seen:%Y-%m-%d %H:%M}{end}{at}", markup=False)
     columns = ("found (UTC)", "changed (UTC)", "by", "origin", "event", "instrument", "#", "field", "before", "after")
-    reasons = any(change.reason for change in record_history.changes)
+    reasons = any(change.reason for change in history.changes)
     table = _table(None, (*columns, "why") if reasons else columns)
-    for changes in _told_together(record_history.changes, cells=cells):
+    for changes in _grouped(history.changes, cells=cells):
         first = changes[0]
         whole = len(changes) > 1
         shown = (
@@ -143,8 +145,8 @@ def show_life(record_history: RecordHistory, *, cells: bool) -> None:
     console.print(table)
 
 
-def _told_together(changes: Sequence[CellChange], *, cells: bool) -> list[list[CellChange]]:
-    """Changes a line: cells of a row that came or went are told together."""
+def _grouped(changes: Sequence[CellChange], *, cells: bool) -> list[list[CellChange]]:
+    """The changes of each line: cells of a row that was added or deleted whole share one."""
 
     def row(change: CellChange) -> tuple[object, ...]:
         alone = cells or change.change not in ("insert", "delete")
@@ -155,7 +157,7 @@ def _told_together(changes: Sequence[CellChange], *, cells: bool) -> list[list[C
 
 
 def show_answer(answer: Answer, style: str) -> None:
-    """A query's answer as a table, as CSV or as JSON."""
+    """Print a query's answer as a table, as csv or as json."""
     if style == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(answer.columns)
@@ -168,7 +170,7 @@ def show_answer(answer: Answer, style: str) -> None:
 
 
 def answer_table(console: Console, answer: Answer, title: str | None = None) -> None:
-    """A query's answer as a table; a long one is cut, and says so."""
+    """Print a query's answer as a table; a long one is cut, which the last line says."""
     table = _table(title, answer.columns)
     for row in answer.rows[:SHOWN_ROWS]:
         table.add_row(*(Text("" if value is None else printable(str(value))) for value in row))
@@ -179,7 +181,7 @@ def answer_table(console: Console, answer: Answer, title: str | None = None) -> 
 
 
 def stdout() -> Console:
-    """The console for results: as wide as the terminal, or wide enough for most tables where there is none."""
+    """The console for results: as wide as the terminal, or WIDTH_OF_NO_TERMINAL where there is none."""
     console = Console()
     return console if console.is_terminal else Console(width=WIDTH_OF_NO_TERMINAL)
 

@@ -1,4 +1,4 @@
-"""Running jobs here and now, in this process and without a daemon, as the demo does."""
+"""Jobs run in this process, without a daemon."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ run_monitoring: {enabled: true, free_slots_after_run_end_seconds: 60}
 
 @contextmanager
 def nightly_instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance in a folder of its own, readable by its owner only."""
+    """A Dagster instance in the folder, which only its owner may read; sets DAGSTER_HOME."""
     home = home.absolute()
     with private_files():
         private_folder(home)
@@ -43,19 +43,19 @@ def nightly_instance(home: Path) -> Iterator[dg.DagsterInstance]:
 
 
 def _make_storage(instance: dg.DagsterInstance) -> None:
-    """Make Dagster's database files now: webserver and daemon, started together, would trip over each other."""
+    """Create Dagster's database files now: webserver and daemon, started together, would both try to."""
     instance.get_runs(limit=1)
     instance.all_instigator_state()
     instance.get_asset_keys(limit=1)
 
 
 def run_nightly(config: Config, project: str, instance: dg.DagsterInstance) -> list[str]:
-    """Run the nightly job for one project in this process; returns what failed, in words, or nothing."""
+    """Run the nightly job for one project in this process; returns the messages of what failed."""
     return _run(config, NIGHTLY, project, instance, {})
 
 
 def run_writeback(config: Config, project: str, instance: dg.DagsterInstance, *, apply: bool) -> list[str]:
-    """Run the write-back job for one project in this process; returns what failed, in words, or nothing."""
+    """Run the write-back job for one project in this process; returns the messages of what failed."""
     chosen = {"ops": {"redcap__writeback": {"config": {"apply": apply}}}}
     return _run(config, WRITEBACK, project, instance, chosen)
 
@@ -71,15 +71,15 @@ def _run(
         tags=run_tags(config, project),
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **chosen},
     )
-    return [] if result.success else _told(result)
+    return [] if result.success else _messages(result)
 
 
-def _told(result: dg.ExecuteInProcessResult) -> list[str]:
+def _messages(result: dg.ExecuteInProcessResult) -> list[str]:
     failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
-    told = [data.user_failure_data.description for data in failures if data.user_failure_data is not None]
-    told += [
+    messages = [data.user_failure_data.description for data in failures if data.user_failure_data is not None]
+    messages += [
         f"{check.check_name}: {check.description}"
         for check in result.get_asset_check_evaluations()
         if not check.passed and check.blocking
     ]
-    return [text for text in told if text] or ["The job failed; its log is in the Dagster UI."]
+    return [text for text in messages if text] or ["The job failed; its log is in the Dagster UI."]

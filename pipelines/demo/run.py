@@ -1,7 +1,7 @@
-"""The demo: three simulated studies, the nightly Dagster job over them, and a tour of what came of it.
+"""The demo: three simulated studies, the nightly Dagster job over them, and a tour of the resulting warehouse.
 
 `redcap-warehouse demo` runs it and ends; `python -m pipelines.demo` keeps the simulator running and opens the Dagster
-UI over the same projects. Everything the demo makes lies in its folder and in the warehouse beside it.
+UI over the same projects. Everything the demo makes is in its folder and in the warehouse beside it.
 """
 
 from __future__ import annotations
@@ -15,72 +15,82 @@ from pathlib import Path
 from rich.console import Console
 
 from pipelines.config.settings import Config
-from pipelines.console.tables import show_standings, stdout
+from pipelines.console.tables import show_statuses, stdout
 from pipelines.defs.example_cleaning import PROJECT
-from pipelines.demo.studies import Institution, studies, work_a_day
-from pipelines.demo.tour import NEXT_DAY, TOUR, WAY_BACK, tour
+from pipelines.demo.studies import DemoEnvironment, studies, work_a_day
+from pipelines.demo.tour import NEXT_DAY, TOUR, WRITEBACK, tour
 from pipelines.errors import WarehouseError
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.published.status import statuses
 
 
 def run_demo(folder: Path, records: int) -> None:
-    """Two nights of the studies through the nightly job, a working day between them, and a tour of what came of it.
+    """Load the studies on two nights with a working day between them, write values back, and show the results.
 
-    A second demo begins anew.
+    A second demo starts from scratch. `records` is the number of each study.
     """
     from pipelines.demo.in_process import nightly_instance, run_nightly, run_writeback
 
     console = stdout()
     began = time.monotonic()
-    with studies(folder, records) as institution, nightly_instance(folder / "dagster") as instance:
-        config = institution.config
-        console.print(
-            f"A simulated REDCap with {len(config.projects)} studies runs on this machine. "
-            "The nightly Dagster job loads them, one run a project:",
-            soft_wrap=True,
-        )
+    with studies(folder, records) as demo, nightly_instance(folder / "dagster") as instance:
+        config, warehouse = demo.config, WarehouseFolder(demo.config.warehouse)
 
-        def night(project: str) -> list[str]:
+        def load(project: str) -> list[str]:
             return run_nightly(config, project, instance)
 
-        _night(console, config, night)
-        console.print()
-        warehouse = WarehouseFolder(config.warehouse)
-        show_standings(statuses(warehouse, list(config.projects)))
+        _first_night(console, config, load)
+        show_statuses(statuses(warehouse, list(config.projects)))
         tour(console, warehouse, TOUR)
-        console.print()
-        console.print("The next day", style="bold underline")
-        console.print(f"People work in REDCap: {work_a_day(institution)}. The job runs again:", soft_wrap=True)
-        _night(console, config, night)
+        _second_night(console, demo, load)
         tour(console, warehouse, NEXT_DAY)
-        console.print()
-        console.print("The way back", style="bold underline")
-        console.print(
-            "An asset cleans the towns of the heart study with pandas and proposes them; meanwhile a nurse corrects "
-            "one herself. The job writes back:",
-            soft_wrap=True,
-        )
-        _write_back(console, institution, lambda: run_writeback(config, PROJECT, instance, apply=True))
-        tour(console, warehouse, WAY_BACK)
+        _write_back(console, demo, lambda: run_writeback(config, PROJECT, instance, apply=True))
+        tour(console, warehouse, WRITEBACK)
     _what_next(console, config, time.monotonic() - began)
 
 
-def _night(console: Console, config: Config, night: Callable[[str], list[str]]) -> None:
+def _first_night(console: Console, config: Config, load: Callable[[str], list[str]]) -> None:
+    console.print(
+        f"A simulated REDCap with {len(config.projects)} studies runs on this machine. "
+        "The nightly Dagster job loads them, one run a project:",
+        soft_wrap=True,
+    )
+    _load_all(console, config, load)
+    console.print()
+
+
+def _second_night(console: Console, demo: DemoEnvironment, load: Callable[[str], list[str]]) -> None:
+    _title(console, "The next day")
+    console.print(f"People work in REDCap: {work_a_day(demo)}. The job runs again:", soft_wrap=True)
+    _load_all(console, demo.config, load)
+
+
+def _load_all(console: Console, config: Config, load: Callable[[str], list[str]]) -> None:
     for project in config.projects:
         started = time.monotonic()
-        if failures := night(project):
+        if failures := load(project):
             raise WarehouseError(" ".join(failures))
         console.print(f"  {project}: loaded in {time.monotonic() - started:.1f} s")
 
 
-def _write_back(console: Console, institution: Institution, write_back: Callable[[], list[str]]) -> None:
-    heart = institution.handles[PROJECT]
-    institution.simulator.before_request(lambda: heart.save("6", {"town": "North Haverbrook"}))
+def _write_back(console: Console, demo: DemoEnvironment, write_back: Callable[[], list[str]]) -> None:
+    _title(console, "Write-back")
+    console.print(
+        "An asset cleans the towns of the heart study with pandas and proposes them; meanwhile a nurse corrects one "
+        "in REDCap. The job writes back:",
+        soft_wrap=True,
+    )
+    heart = demo.handles[PROJECT]
+    demo.simulator.before_request(lambda: heart.save("6", {"town": "North Haverbrook"}))
     started = time.monotonic()
     if failures := write_back():
         raise WarehouseError(" ".join(failures))
     console.print(f"  {PROJECT}: compared, written and read back in {time.monotonic() - started:.1f} s")
+
+
+def _title(console: Console, text: str) -> None:
+    console.print()
+    console.print(text, style="bold underline")
 
 
 def _what_next(console: Console, config: Config, seconds: float) -> None:

@@ -25,11 +25,11 @@ SEED = 1
 DEV_RECORDS = 150
 
 
-def work_a_day(institution: Institution) -> str:
-    """People enter, correct, delete and rename; told in a few words."""
-    heart = institution.handles[STUDIES["classic"].demo_name]
-    trial = institution.handles[STUDIES["longitudinal"].demo_name]
-    asthma = institution.handles[STUDIES["repeating"].demo_name]
+def work_a_day(demo: DemoEnvironment) -> str:
+    """Enter, correct, delete and rename records, as people would; returns a summary in words."""
+    heart = demo.handles[STUDIES["classic"].demo_name]
+    trial = demo.handles[STUDIES["longitudinal"].demo_name]
+    asthma = demo.handles[STUDIES["repeating"].demo_name]
     heart.save("3", {"town": "Springfield", "zip": "02139"})
     heart.save("4", {"town": " shelbyville"})
     heart.save("6", {"town": "ogdenville"})
@@ -55,8 +55,8 @@ def work_a_day(institution: Institution) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Institution:
-    """The demo's REDCap and the configuration that points at it."""
+class DemoEnvironment:
+    """The demo's REDCap, its projects by name, and the configuration that points at it."""
 
     config: Config
     simulator: Simulator
@@ -64,10 +64,13 @@ class Institution:
 
 
 @contextmanager
-def studies(folder: Path, records: int, *, fresh: bool = True) -> Iterator[Institution]:
-    """The simulator with the demo's studies, a projects.yaml that points at it, tokens in the environment."""
+def studies(folder: Path, records: int, *, fresh: bool = True) -> Iterator[DemoEnvironment]:
+    """Run the simulator with the demo's studies, with a projects.yaml that points at it and tokens in the environment.
+
+    With `fresh`, what an earlier demo made is removed first.
+    """
     if fresh:
-        _start_anew(folder)
+        _remove_earlier(folder)
     simulator = Simulator()
     handles = {
         STUDIES[kind].demo_name: simulator.add_project(
@@ -86,20 +89,21 @@ def studies(folder: Path, records: int, *, fresh: bool = True) -> Iterator[Insti
             lines.append(f"  {name}: {{server: simulator, token: {{env: {variable}}}{allowed}}}")
         path = folder / "projects.yaml"
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        yield Institution(load_config(path), simulator, handles)
+        yield DemoEnvironment(load_config(path), simulator, handles)
 
 
 def warehouse_of(folder: Path) -> Path:
+    """The warehouse's folder, beside the demo's."""
     return folder.absolute().parent / "warehouse"
 
 
-def _start_anew(folder: Path) -> None:
-    """Remove what an earlier demo made; a warehouse that no demo made is never touched."""
+def _remove_earlier(folder: Path) -> None:
+    """Remove what an earlier demo made; ConfigError where the warehouse is not a demo's."""
     warehouse = warehouse_of(folder)
     mark = demo_mark(warehouse)
     if warehouse.exists() and not mark.exists() and any(warehouse.iterdir()):
         raise ConfigError(
-            f"{warehouse} holds a warehouse that the demo did not make, so it is left alone.",
+            f"{warehouse} is a warehouse that the demo did not make, so nothing was changed.",
             remedy="Run the demo from another folder, or give it one: redcap-warehouse demo --folder /tmp/try/demo",
         )
     shutil.rmtree(warehouse, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Dagster's web pages over the demo's studies."""
+"""Dagster's web pages over the demo's studies, while their simulator runs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pipelines.defs.example_cleaning import demo_mark
 from pipelines.demo.studies import DEV_RECORDS, studies, warehouse_of
 from pipelines.interrupts import Interrupted, listening
 
-# How long Dagster may take to end by itself.
+# How long Dagster may take to end after SIGINT, before it is killed.
 SECONDS_TO_END = 20
 
 
 def serve_ui() -> None:
-    """The simulator and the Dagster UI over the demo's projects, until interrupted."""
+    """Run the simulator and the Dagster UI over the demo's projects until interrupted."""
     folder = Path("demo")
     from pipelines.demo.in_process import nightly_instance
 
-    with studies(folder, DEV_RECORDS, fresh=not demo_mark(warehouse_of(folder)).exists()) as institution:
+    with studies(folder, DEV_RECORDS, fresh=not demo_mark(warehouse_of(folder)).exists()) as demo:
         with nightly_instance(folder / "dagster"):
             pass  # makes the folder's dagster.yaml
         environment = os.environ | {
-            "REDCAP_WAREHOUSE_CONFIG": str(institution.config.path),
+            "REDCAP_WAREHOUSE_CONFIG": str(demo.config.path),
             "DAGSTER_HOME": str((folder / "dagster").absolute()),
         }
         command = [str(Path(sys.executable).parent / "dagster"), "dev", "--host", "127.0.0.1"]
@@ -39,11 +39,11 @@ def serve_ui() -> None:
 
 
 def _run_until_interrupted(command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Run Dagster; however this process is asked to end, Dagster's webserver, daemon and code servers end with it."""
+    """Run Dagster; however this process ends, Dagster's webserver, daemon and code servers end with it."""
     with (
         suppress(Interrupted),
         listening(),
-        # In a session of its own, so that all of it can be reached, and Ctrl-C reaches it through us alone.
+        # In a session of its own, so that one signal reaches all of it, and Ctrl-C does not reach it before us.
         subprocess.Popen(command, env=environment, start_new_session=True) as dagster,  # noqa: S603 - our own command
     ):
         try:
