@@ -26,7 +26,7 @@ def apply(
 
     A failed apply can be repeated from the start if it was told to `keep_answers` until the load has finished.
     """
-    mirror.forget_chunks(run.stamp.run_id)
+    mirror.runs.delete_chunk_entries(run.stamp.run_id)
     tally = Tally()
     batch: list[Chunk] = []
     limit = BATCH_BYTES * BATCH_COLUMNS // max(BATCH_COLUMNS, len(plan.layout.answer_columns))

@@ -16,17 +16,17 @@ def finish(run: ProjectRun, mirror: Mirror, plan: WorkPlan, tally: Tally) -> Loa
 
     The watermark moves only if no record is left to fetch; what is missing stays pending for the next load.
     """
-    known = set(mirror.known_records())
+    known = set(mirror.state.known_records())
     missing = dict.fromkeys(record for record in (*plan.vanished, *tally.vanished) if record in known)
-    removals = mirror.depart(list(missing), plan.layout, run.stamp)
-    mirror.settle(vanished=tally.vanished, quarantined=[item.record for item in tally.quarantined])
-    complete = mirror.to_do() == 0
+    removals = mirror.remove_missing(list(missing), plan.layout, run.stamp)
+    mirror.pending.requeue([item.record for item in tally.quarantined], deleted=tally.vanished)
+    complete = mirror.pending.count() == 0
     totals = _totals(run, mirror, plan, tally, removals)
     watermark = plan.upto if complete else None
     unexplained = mirror.finish(
         plan.layout,
         run.stamp,
-        totals={**totals, "watermark_to": watermark, "redcap_version": mirror.redcap_version()},
+        totals={**totals, "watermark_to": watermark, "redcap_version": mirror.state.redcap_version()},
         watermark=watermark,
         chunk_records=tally.chunk_records,
         sign=not plan.baseline,
@@ -37,8 +37,8 @@ def finish(run: ProjectRun, mirror: Mirror, plan: WorkPlan, tally: Tally) -> Loa
         run_id=run.stamp.run_id,
         mode=plan.mode,
         outcome="ok" if complete else "incomplete",
-        rows=mirror.rows(plan.layout),
-        invalid_values=mirror.invalid_values(),
+        rows=mirror.tables.count_rows(plan.layout),
+        invalid_values=mirror.state.count_invalid_values(),
         watermark=watermark,
         message=_message(plan, tally, complete=complete, unexplained=unexplained),
         **totals,
@@ -47,7 +47,7 @@ def finish(run: ProjectRun, mirror: Mirror, plan: WorkPlan, tally: Tally) -> Loa
 
 def _totals(run: ProjectRun, mirror: Mirror, plan: WorkPlan, tally: Tally, removals: Removals) -> dict[str, int]:
     """The counts of redcap.sync_runs that LoadReport has, too."""
-    added, changed = mirror.records_of(run.stamp)
+    added, changed = mirror.runs.count_records(run.stamp.now)
     return {
         "records_in_redcap": plan.in_redcap - len(tally.vanished),
         "records_loaded": tally.loaded,

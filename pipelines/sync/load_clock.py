@@ -38,10 +38,10 @@ class LoadClock:
 
     def reads_everything(self, options: LoadOptions, refresh_every: timedelta) -> bool:
         """Whether the load reads every record, whatever REDCap says changed."""
-        reached = self.previous.planned_until
-        if reached is None or self.now.upto is None or options.full:
+        planned_until = self.previous.planned_until
+        if planned_until is None or self.now.upto is None or options.full:
             return True
-        if why_everything(reached.ahead, reached.upto, self.now):
+        if why_everything(planned_until.ahead, planned_until.upto, self.now):
             # What happened since the last load may be stamped with an earlier time.
             return True
         due = refresh_is_due(self.previous.refreshed, self.now.upto, refresh_every)
@@ -53,12 +53,12 @@ class LoadClock:
 
         `asked` is a moment (UTC) that a person named.
         """
-        previous, reached = self.previous, self.previous.planned_until
-        if reached is None or (asked is not None and asked > reached.upto):
+        previous, planned_until = self.previous, self.previous.planned_until
+        if planned_until is None or (asked is not None and asked > planned_until.upto):
             return Since(asked, None, previous.offset)
-        back = set_back(reached.ahead, self.now)
-        moment = (reached.upto if asked is None else asked) - back
-        wall = None if reached.wall is None else reached.wall - back
+        back = set_back(planned_until.ahead, self.now)
+        moment = (planned_until.upto if asked is None else asked) - back
+        wall = None if planned_until.wall is None else planned_until.wall - back
         return Since(min(moment, self.now.upto or moment), wall, previous.offset)
 
     def reaches(self, evidence: Evidence | None, asked: datetime | None) -> PlannedUntil | None:
@@ -66,18 +66,18 @@ class LoadClock:
 
         None where nobody knows the time, and where `asked` left a gap after the previous load.
         """
-        reached = self.previous.planned_until
-        if self.now.upto is None or (asked is not None and (reached is None or asked > reached.upto)):
+        planned_until = self.previous.planned_until
+        if self.now.upto is None or (asked is not None and (planned_until is None or asked > planned_until.upto)):
             return None
         wall = self.now.wall or (evidence.wall if evidence is not None else None)
         return PlannedUntil(self.now.upto, wall, self.now.ahead)
 
     def remarks(self, evidence: Evidence | None) -> tuple[str, ...]:
         """What the ledger should say of the clocks."""
-        reached = self.previous.planned_until
+        planned_until = self.previous.planned_until
         found = (
             self.now.remark(),
-            None if reached is None else why_everything(reached.ahead, reached.upto, self.now),
+            None if planned_until is None else why_everything(planned_until.ahead, planned_until.upto, self.now),
             None if evidence is None else evidence.remark,
         )
         return tuple(remark for remark in found if remark)

@@ -51,17 +51,17 @@ def prepare(
     progress.step("changes")
     findings = _read_changes(run, planner, mirror, preflight, census, layout, options)
     guard.check(findings, preflight.previous)
-    reached = preflight.clock.reaches(findings.evidence, options.since)
-    drift, pending, stale = _adopt(run, mirror, preflight, findings, reached)
+    planned_until = preflight.clock.reaches(findings.evidence, options.since)
+    drift, pending, stale = _adopt(run, mirror, preflight, findings, planned_until)
     errands = planner.errands(layout, findings.census, pending, stale)
     forget_census(verifier)
-    plan = _work_plan(run, preflight, findings, errands, reached, client)
+    plan = _work_plan(run, preflight, findings, errands, planned_until, client)
     return plan, structure_report(findings.structure, layout, drift)
 
 
 def _preflight(run: ProjectRun, client: RedcapClient, mirror: Mirror, guard: Guard, options: LoadOptions) -> Preflight:
     """The project's structure; refuses a token of another project before anything else is asked with it."""
-    previous = mirror.previous()
+    previous = mirror.state.previous()
     run.stamp = replace(run.stamp, baseline=not previous.ended)
     version = client.version()
     # Read before anything else is: what changes from now on is for the next load.
@@ -76,7 +76,7 @@ def _preflight(run: ProjectRun, client: RedcapClient, mirror: Mirror, guard: Gua
 def _read_census(run: ProjectRun, planner: Planner, mirror: Mirror, preflight: Preflight) -> tuple[Census, Layout]:
     """Which records there are, and in which columns and tables their rows belong."""
     structure = preflight.structure
-    cover = () if preflight.everything else mirror.cover()
+    cover = () if preflight.everything else mirror.pending.covering_events()
     events = {event.unique_event_name for event in structure.events}
     census = planner.census(cover if events.issuperset(cover) else ())
     if preflight.everything:
@@ -96,11 +96,11 @@ def _read_changes(
 ) -> Findings:
     """What changed since the previous load, and whether what the census lacks is really gone."""
     structure = preflight.structure
-    renames = mirror.find_renames(structure)
+    renames = mirror.tables.find_renames(structure)
     evidence = _evidence(run, planner.client, preflight, layout, renames, options)
     if evidence is not None and not evidence.readable:
         structure = replace(structure, not_readable=(*structure.not_readable, "log"))
-    known = tuple(mirror.known_records())
+    known = tuple(mirror.state.known_records())
     changed = None if evidence is None else evidence.changed
     census = planner.completed(census, known, changed, told_deleted(evidence))
     missing = tuple(only_in(known, census.records))
@@ -136,7 +136,7 @@ def _evidence(
 
 
 def _adopt(
-    run: ProjectRun, mirror: Mirror, preflight: Preflight, findings: Findings, reached: PlannedUntil | None
+    run: ProjectRun, mirror: Mirror, preflight: Preflight, findings: Findings, planned_until: PlannedUntil | None
 ) -> tuple[tuple[Drift, ...], tuple[str, ...], tuple[str, ...]]:
     """Write what was found; returns what changed in the structure, the pending records and the stale instruments.
 
@@ -146,9 +146,9 @@ def _adopt(
     drift = mirror.write_structure(findings.structure, findings.layout, run.stamp, findings.renames)
     _save_log(run, mirror, findings.evidence)
     changed = findings.changed
-    pending = mirror.plan(findings.census, changed or (), everything=changed is None, upto=reached)
-    stale = mirror.stale_instruments() if preflight.previous.planned_until is not None else ()
-    mirror.name_mode(run.stamp.run_id, _mode(findings))
+    pending = mirror.pending.plan(findings.census, changed or (), everything=changed is None, upto=planned_until)
+    stale = mirror.tables.stale_instruments() if preflight.previous.planned_until is not None else ()
+    mirror.runs.set_mode(run.stamp.run_id, _mode(findings))
     return drift, pending, stale
 
 
@@ -156,9 +156,9 @@ def _save_log(run: ProjectRun, mirror: Mirror, evidence: Evidence | None) -> Non
     if evidence is None or evidence.log is None:
         return
     if evidence.clock.offset_now is not None:
-        mirror.keep_clock(evidence.clock.offset_now, run.stamp.now)
+        mirror.state.save_clock(evidence.clock.offset_now, run.stamp.now)
     read = evidence.log
-    mirror.keep_log(read.files, read.stamps, evidence.begin, evidence.clock, run.stamp.run_id)
+    mirror.audit_log.save(read.files, read.stamps, evidence.begin, evidence.clock, run.stamp.run_id)
     for path in read.files:
         path.unlink()
 
@@ -172,7 +172,7 @@ def _work_plan(
     preflight: Preflight,
     findings: Findings,
     errands: tuple[Errand, ...],
-    reached: PlannedUntil | None,
+    planned_until: PlannedUntil | None,
     client: RedcapClient,
 ) -> WorkPlan:
     remarks = preflight.clock.remarks(findings.evidence)
@@ -185,7 +185,7 @@ def _work_plan(
         errands=errands,
         vanished=findings.missing,
         in_redcap=len(findings.census.records),
-        upto=None if reached is None else reached.upto,
+        upto=None if planned_until is None else planned_until.upto,
         remarks=(*remarks, *unknown_in_writeback(preflight.whole, run.project)),
         chunk_records=preflight.previous.chunk_records,
         calls=client.calls,

@@ -61,7 +61,7 @@ def recorded(run: ProjectRun, mirror: Mirror) -> Iterator[Recording]:
 def record_start(run: ProjectRun, mirror: Mirror) -> None:
     """Add the run to the ledger, and remove the answers that earlier runs left when they failed."""
     run.folder.clear_staging(run.project.name)
-    run.stamp = replace(run.stamp, now=mirror.begin_run(run.stamp.run_id, "full", run.now()))
+    run.stamp = replace(run.stamp, now=mirror.runs.begin(run.stamp.run_id, "full", run.now()))
 
 
 def record_end(
@@ -71,7 +71,7 @@ def record_end(
     calls = calls or Calls()
     if calls.half_characters:
         message = f"{message} {HALF_CHARACTERS}" if message else HALF_CHARACTERS
-    mirror.end_run(
+    mirror.runs.end(
         run.stamp.run_id,
         outcome=outcome,
         message=message,

@@ -30,7 +30,6 @@ from pipelines.warehouse.database.connection import private_folder
 from pipelines.warehouse.mirror.journal import Journal, Settlement
 from pipelines.warehouse.mirror.mirror import Mirror
 from pipelines.warehouse.mirror.rows.merge import apply_chunks
-from pipelines.warehouse.mirror.state import columns_in_step, hidden_fields
 from pipelines.warehouse.published.query import is_published
 from pipelines.warehouse.staging.column_groups import StagedChunk
 from pipelines.warehouse.staging.verify import open_verifier
@@ -249,7 +248,7 @@ class Desk:
 
         `prepare` is called once it is known what became of the cells of earlier runs.
         """
-        self._stamp = replace(self._stamp, now=self.mirror.begin_run(self.run_id, MODE, self.work.now()))
+        self._stamp = replace(self._stamp, now=self.mirror.runs.begin(self.run_id, MODE, self.work.now()))
         try:
             outcome = self._apply(prepare)
         except BaseException as problem:
@@ -303,7 +302,7 @@ class Desk:
 
     def _end(self, outcome: str, message: str | None) -> None:
         calls: Calls = self.client.calls
-        self.mirror.end_run(
+        self.mirror.runs.end(
             self.run_id,
             outcome=outcome,
             message=message,
@@ -324,16 +323,16 @@ class Desk:
         structure = read_structure(self.client, self.client.version())
         self._check_binding(structure.project.project_id)
         narrowed = narrow(structure, self.project)
-        previous = self.mirror.previous()
+        previous = self.mirror.state.previous()
         layout = make_layout(narrowed, previous.visible_columns, hash_identifiers=self.project.identifiers == "hash")
         wanted = {table.name: [column.name for column in table.columns] for table in layout.instruments}
         strange = unexpected_columns(narrowed, previous.visible_columns)
         hidden = make_layout(narrowed).instruments
         complete = {c.field for table in hidden for c in table.columns}
         seen = {c.field for table in layout.instruments for c in table.columns}
-        in_step = columns_in_step(self.mirror.connection, self.mirror.project, wanted) and not strange
-        in_step = in_step and complete - seen <= hidden_fields(self.mirror.connection)
-        in_step = in_step and not self.mirror.find_renames(narrowed)
+        in_step = self.mirror.tables.have_columns(wanted) and not strange
+        in_step = in_step and complete - seen <= self.mirror.state.hidden_fields()
+        in_step = in_step and not self.mirror.tables.find_renames(narrowed)
         settings = self.project.writeback
         rulebook = make_rulebook(
             structure,
@@ -380,7 +379,7 @@ class Desk:
     # -- guards ------------------------------------------------------------------------------------------------
 
     def _check_binding(self, found: int | None) -> None:
-        previous = self.mirror.previous().project_id
+        previous = self.mirror.state.previous().project_id
         for wanted in (self.project.project_id, previous):
             if found is not None and wanted is not None and found != wanted:
                 raise WritebackRefused(
@@ -413,7 +412,7 @@ class Desk:
                 seen=f"{counted(cells, 'cell')} would be written, more than the {most:,} that are allowed at once.",
                 if_meant="If so many are right, use --max-cells, or raise writeback.max_cells in projects.yaml.",
             )
-        records, total = count_records(decided), len(self.mirror.known_records())
+        records, total = count_records(decided), len(self.mirror.state.known_records())
         if records > FEW_RECORDS and records > settings.max_record_share * total:
             return WritebackRefused(
                 project=name,

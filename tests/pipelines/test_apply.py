@@ -258,7 +258,7 @@ def test_deleted_records_leave_the_tables_and_keep_a_tombstone(mirror, tmp_path)
     described = structure(CLASSIC)
     load(mirror, tmp_path, described, 1, FIRST)
     layout = make_layout(described, columns_of(FIRST))
-    assert mirror.depart(["2"], layout, stamp(2)).rows == 1
+    assert mirror.remove_missing(["2"], layout, stamp(2)).rows == 1
     assert rows(mirror, f"SELECT count(*) FROM {rows_now('study', 'other')}") == [(0,)]
     assert rows(mirror, "SELECT record FROM redcap.records WHERE deleted_at IS NOT NULL") == [("2",)]
     assert rows(
@@ -273,7 +273,7 @@ def test_deleted_records_leave_the_tables_and_keep_a_tombstone(mirror, tmp_path)
 def test_a_deleted_record_that_comes_back_is_alive_again(mirror, tmp_path):
     described = structure(CLASSIC)
     load(mirror, tmp_path, described, 1, FIRST)
-    mirror.depart(["2"], make_layout(described, columns_of(FIRST)), stamp(2))
+    mirror.remove_missing(["2"], make_layout(described, columns_of(FIRST)), stamp(2))
     load(mirror, tmp_path, described, 3, FIRST)
     assert rows(mirror, "SELECT record FROM redcap.records WHERE deleted_at IS NOT NULL") == []
     assert rows(mirror, f"SELECT _record, note FROM {rows_now('study', 'other')}") == [("2", "hello")]

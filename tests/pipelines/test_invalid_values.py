@@ -139,7 +139,7 @@ def test_a_choice_that_came_or_went_lists_the_stored_values_anew(mirror, tmp_pat
     mirror.write_structure(described, make_layout(described, columns_of(text)), stamp(2))
     assert listed(mirror) == {(("2", "race", "2") if known else ("1", "race", "1.0")): "not among the choices"}
     # No record has to be read again for that.
-    assert mirror.stale_instruments() == ()
+    assert mirror.tables.stale_instruments() == ()
 
 
 def test_codes_for_missing_data_that_changed_list_the_stored_values_anew_and_nothing_else(mirror, tmp_path):
@@ -158,7 +158,7 @@ def test_codes_for_missing_data_that_changed_list_the_stored_values_anew_and_not
     described = structure(fields, missing="-99, Refused", **places)
     mirror.write_structure(described, make_layout(described, columns_of(text)), stamp(2))
     assert listed(mirror) == before | {("1", "age", "-99"): "missing data code"}
-    assert mirror.stale_instruments() == ()
+    assert mirror.tables.stale_instruments() == ()
 
 
 def test_choices_that_contradict_the_export_field_names_are_listed_once_and_only_while_they_do(mirror, tmp_path):

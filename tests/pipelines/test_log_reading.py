@@ -94,7 +94,7 @@ def test_of_a_warehouse_that_leaves_out_values_the_log_keeps_only_names_of_colum
 def test_any_text_comes_through_the_files_into_the_mirror(tmp_path, details):
     found = read(tmp_path, WHOLE, [row("11:00", "Update record 1", f"town = '{details}'", "1"), *ROWS[-1:]])
     with open_mirror(tmp_path / "study.duckdb", "study", staging=tmp_path) as mirror:
-        mirror.keep_log(
+        mirror.audit_log.save(
             found.files, found.stamps, NOON - timedelta(hours=2), ServerClock(zone="America/Chicago"), "run1"
         )
         kept = mirror.connection.execute("SELECT timestamp, details, record, run_id FROM redcap.audit_log").fetchall()
@@ -110,7 +110,7 @@ def test_what_is_read_again_takes_the_place_of_what_was_kept(tmp_path):
     with open_mirror(tmp_path / "study.duckdb", "study", staging=tmp_path) as mirror:
         for run, minutes, rows in (("run1", 120, ROWS[:4]), ("run2", 35, ROWS[:3])):
             found = read(tmp_path, WHOLE, rows)
-            mirror.keep_log(found.files, found.stamps, NOON - timedelta(minutes=minutes), ServerClock(), run)
+            mirror.audit_log.save(found.files, found.stamps, NOON - timedelta(minutes=minutes), ServerClock(), run)
         kept = mirror.connection.execute("SELECT strftime(timestamp, '%H:%M'), run_id FROM redcap.audit_log ORDER BY 1")
         assert kept.fetchall() == [("11:20", "run1"), ("11:30", "run2"), ("11:40", "run2"), ("11:59", "run2")]
         assert mirror.connection.execute("SELECT DISTINCT record FROM state.logged").fetchall() == [("3",)]

@@ -35,7 +35,7 @@ def logged(mirror, what, columns=(), *, record="1", user="ann", at=AT, instance=
 
 
 def signed(mirror):
-    mirror.connection.execute(statements("state")["sign_changes"], {"run_id": "run2"})
+    mirror.connection.execute(statements("audit_log")["sign_changes"], {"run_id": "run2"})
     return mirror.connection.execute("SELECT changed_by, changed_at FROM redcap.record_changes").fetchall()
 
 

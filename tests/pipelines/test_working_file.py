@@ -220,7 +220,7 @@ def test_a_first_load_that_died_while_it_made_its_file_begins_again(tmp_path, le
     folder.make()
     leave(folder.mirror("study"))
     with open_mirror(folder.mirror("study"), "study", refuse=lambda found: refusal(folder, "study", found)) as mirror:
-        assert mirror.known_records() == []
+        assert mirror.state.known_records() == []
     with duckdb.connect(str(folder.mirror("study")), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM state.identity").fetchall() == [(1,)]
 

@@ -63,6 +63,18 @@ def private_files() -> Iterator[None]:
         os.umask(before)
 
 
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """Commit what happens inside as a whole; on any error, undo all of it."""
+    connection.execute("BEGIN TRANSACTION")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
 def sync_to_disk(path: Path) -> None:
     """Have the system write a file or folder through to the disk."""
     handle = os.open(path, os.O_RDONLY)

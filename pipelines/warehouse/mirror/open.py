@@ -70,7 +70,7 @@ def open_mirror(
         for kind in (NOW, PAST):
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(project + kind)}")
         mirror = Mirror(connection, project, path, memory_limit)
-        if (known := compacted_size(connection, COMPACTED_SIZE)) is None and mirror.previous().ended:
+        if (known := compacted_size(connection, COMPACTED_SIZE)) is None and mirror.state.previous().ended:
             save_compacted_size(connection, COMPACTED_SIZE, path.stat().st_size)
         try:
             yield mirror

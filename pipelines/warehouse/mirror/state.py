@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipelines.warehouse.database.connection import Connection
-from pipelines.warehouse.tables.layout import NOW
+from pipelines.warehouse.database.rows import count, one
+from pipelines.warehouse.sql import statements
+from pipelines.warehouse.tables.layout import DATA_ACCESS_GROUP, Layout
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedUntil:
-    """A moment as of which, or of later, every record that is not still to do is in the mirror."""
+    """A time as of which, or of later, every record that is not pending is in the mirror."""
 
     upto: datetime
-    """REDCap's clock, in UTC."""
+    """By REDCap's clock, in UTC."""
     wall: datetime | None = None
-    """The same on the server's wall clock, where its log told."""
+    """The same time on the server's wall clock, where its log showed it."""
     ahead: timedelta = timedelta(0)
     """How far REDCap's clock was ahead of this computer's."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreviousLoad:
-    """What the mirror knew before this load; times are REDCap's clock, in UTC."""
+    """What the mirror knew before this load; times are by REDCap's clock, in UTC."""
 
     project_id: int | None
     record_id_field: str | None
@@ -32,36 +33,88 @@ class PreviousLoad:
     watermark: datetime | None
     chunk_records: int | None
     planned_until: PlannedUntil | None
-    """None where no load came so far that another can go on from it."""
+    """None where no load got far enough for another to continue from it."""
     refreshed: datetime | None
-    """When the last reading of everything that was completed began."""
+    """When the last full refresh that was completed began."""
     refreshing: bool
-    """Whether a reading of everything was begun and is not completed."""
+    """Whether a full refresh was begun and is not completed."""
     in_group: bool | None
-    """Whether the token was in a data access group, or there were none: it did not see whose record is whose."""
+    """Whether the token was in a data access group, or there were none: it did not see which group a record is in."""
     ended: bool
-    """Whether any load ever came to its end."""
+    """Whether any load ever ended well."""
     offset: timedelta | None
     """How far REDCap's wall clock was ahead of UTC."""
 
 
-def planned_until_of(upto: datetime, wall: datetime | None, ahead_seconds: int) -> PlannedUntil:
-    return PlannedUntil(upto, wall, timedelta(seconds=ahead_seconds))
+class State:
+    """What loads leave for the next one, in schema state of the mirror."""
 
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sql = statements("state")
+        self._pending = statements("pending")
 
-def hidden_fields(connection: Connection) -> frozenset[str]:
-    """Fields of the dictionary that the token's answers lacked when the project was last loaded."""
-    row = connection.execute("SELECT hidden_fields FROM redcap.projects").fetchone()
-    return frozenset(row[0] or ()) if row else frozenset()
+    def previous(self) -> PreviousLoad:
+        """What the last load left."""
+        project_id, record_id_field = one(self._connection, self._sql["read_project"]) or (None, None)
+        columns = self._connection.execute(self._sql["read_visible_columns"]).fetchall()
+        names = tuple(name for (name,) in columns)
+        watermark = one(self._connection, self._sql["read_watermark"])
+        chunking = one(self._connection, self._sql["read_chunking"])
+        refreshed, refreshing = one(self._connection, self._pending["read_refresh"]) or (None, False)
+        clock = one(self._connection, self._sql["read_clock"])
+        return PreviousLoad(
+            project_id=project_id,
+            record_id_field=record_id_field,
+            visible_columns=names,
+            in_group=DATA_ACCESS_GROUP not in names if names else None,
+            watermark=watermark[0] if watermark else None,
+            chunk_records=chunking[0] if chunking else None,
+            planned_until=self._planned_until(),
+            refreshed=refreshed,
+            refreshing=refreshing,
+            ended=one(self._connection, self._sql["any_ended"]) is not None,
+            offset=timedelta(seconds=clock[0]) if clock else None,
+        )
 
+    def _planned_until(self) -> PlannedUntil | None:
+        row = one(self._connection, self._pending["read_planned_until"])
+        if row is None:
+            return None
+        upto, wall, ahead_seconds = row
+        return PlannedUntil(upto, wall, timedelta(seconds=ahead_seconds))
 
-def columns_in_step(connection: Connection, project: str, wanted: Mapping[str, Sequence[str]]) -> bool:
-    """Whether the working file's tables have the columns of these instruments, and there are no other instruments."""
-    found: dict[str, set[str]] = {}
-    for table, column in connection.execute(
-        "SELECT table_name, column_name FROM duckdb_columns() "
-        "WHERE database_name = current_database() AND schema_name = $schema AND NOT starts_with(column_name, '_')",
-        {"schema": project + NOW},
-    ).fetchall():
-        found.setdefault(table, set()).add(column)
-    return found == {name: set(columns) for name, columns in wanted.items()}
+    def known_records(self) -> list[str]:
+        """Ids of the records the mirror holds, deleted ones left out."""
+        return [record for (record,) in self._connection.execute(self._sql["known_records"]).fetchall()]
+
+    def hidden_fields(self) -> frozenset[str]:
+        """Fields of the dictionary that the token's answers lacked when the project was last loaded."""
+        row = one(self._connection, self._sql["read_hidden_fields"])
+        return frozenset(row[0] or ()) if row else frozenset()
+
+    def redcap_version(self) -> str | None:
+        """The version REDCap had when the structure was last read."""
+        row = one(self._connection, self._sql["read_version"])
+        return row[0] if row else None
+
+    def count_invalid_values(self) -> int:
+        """How many values are listed because they do not fit their type or the setup."""
+        return count(self._connection, self._sql["count_invalid_values"])
+
+    def save_clock(self, offset: timedelta, now: datetime) -> None:
+        """Store how far REDCap's wall clock is ahead of UTC."""
+        values = {"offset_seconds": int(offset.total_seconds()), "now": now}
+        self._connection.execute(self._sql["write_clock"], values)
+
+    def save_visible_columns(self, layout: Layout) -> None:
+        """Store which columns the token's answers have."""
+        self._connection.execute(self._sql["write_visible_columns"], {"names": list(layout.answer_columns)})
+
+    def save_chunk_size(self, records: int, now: datetime) -> None:
+        """Store how many records the next load should request at a time."""
+        self._connection.execute(self._sql["write_chunking"], {"records": records, "now": now})
+
+    def move_watermark(self, upto: datetime, run_id: str) -> None:
+        """Store that everything up to this time is in the mirror."""
+        self._connection.execute(self._sql["write_watermark"], {"upto": upto, "run_id": run_id})

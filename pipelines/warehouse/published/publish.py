@@ -68,7 +68,7 @@ def _last_run(folder: WarehouseFolder, project: str) -> tuple[str, str]:
     if not folder.mirror(project).exists():
         return "", "never loaded"
     with open_reader(folder.mirror(project)) as connection:
-        row = connection.execute(statements("state")["last_run"]).fetchone() if has_ledger(connection) else None
+        row = connection.execute(statements("runs")["last_run"]).fetchone() if has_ledger(connection) else None
     return (row[0], row[1]) if row else ("", "never loaded")
 
 

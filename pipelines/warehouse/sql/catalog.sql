@@ -103,3 +103,36 @@ CREATE TABLE IF NOT EXISTS redcap.record_changes (
 );
 -- Files that were made before changes had a reason.
 ALTER TABLE redcap.record_changes ADD COLUMN IF NOT EXISTS reason VARCHAR;
+
+-- read_project_totals --
+-- The columns of redcap.projects that loads write when they end; the others are written with the structure.
+SELECT records, rows, last_run_id, last_loaded_at FROM redcap.projects;
+
+-- write_project --
+-- The project as its structure describes it.
+DELETE FROM redcap.projects;
+INSERT INTO redcap.projects (
+    project, project_id, project_title, record_id_field, is_longitudinal, has_repeating_instruments_or_events,
+    surveys_enabled, record_autonumbering_enabled, in_production, creation_time, production_time, missing_data_codes,
+    secondary_unique_field, project_notes, redcap_version, not_readable, hidden_fields, records, rows, last_run_id,
+    last_loaded_at
+) VALUES (
+    $project, $project_id, $project_title, $record_id_field, $is_longitudinal, $has_repeating_instruments_or_events,
+    $surveys_enabled, $record_autonumbering_enabled, $in_production, $creation_time, $production_time,
+    $missing_data_codes, $secondary_unique_field, $project_notes, $redcap_version, $not_readable, $hidden_fields,
+    $records, $rows, $last_run_id, $last_loaded_at
+);
+
+-- read_described --
+-- The structure as it was last written, in the form in which structures are compared.
+SELECT described FROM state.structure;
+
+-- write_described --
+-- The structure for the next load's comparison.
+DELETE FROM state.structure;
+INSERT INTO state.structure VALUES ($described);
+
+-- table_columns --
+-- The columns of one table of schema redcap.
+SELECT column_name, data_type FROM duckdb_columns()
+WHERE schema_name = 'redcap' AND table_name = $table ORDER BY column_index;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
@@ -13,7 +13,7 @@ from pipelines.warehouse.database.quoting import identifier
 from pipelines.warehouse.staging.answers import csv_source
 from pipelines.warehouse.staging.column_groups import WIDEST, Source, columns_read
 from pipelines.warehouse.tables.layout import InstrumentTable, Layout
-from redcap_source.dictionary import ValueKind
+from pipelines.warehouse.tables.row_sql import holds_data
 
 
 def stage(
@@ -56,15 +56,3 @@ def _cells_of(source: Source, shown_as: Mapping[str, str], number: int) -> tuple
 def flag(table: InstrumentTable) -> str:
     """The column of the batch that says whether a row holds data of an instrument."""
     return identifier(f"holds {table.name}")
-
-
-def holds_data(table: InstrumentTable, cell: Callable[[str], str]) -> str:
-    """The test for a row to hold data of an instrument: a value, a ticked option, or a status above Incomplete.
-
-    Incomplete alone is no data: older servers send it for forms that nobody opened. `cell` gives the SQL of a column.
-    """
-    plain = [c.name for c in table.columns if c.kind not in (ValueKind.CHECKBOX, ValueKind.STATUS)]
-    flags = [c.name for c in table.columns if c.kind in (ValueKind.CHECKBOX, ValueKind.STATUS)]
-    tests = [f"coalesce({cell(name)} <> '0', false)" for name in flags]
-    tests += [f"{cell(name)} IS NOT NULL" for name in plain]
-    return "(" + (" OR ".join(tests) or "false") + ")"

@@ -49,7 +49,7 @@ def fingerprint(key: str) -> str:
 def note_fingerprint(connection: Connection, layout: Layout, stamp: RunStamp) -> None:
     """Remember the key's fingerprint in the transaction that brings what is hashed with it."""
     if stamp.hash_key and any(column.hashed for table in layout.instruments for column in table.columns):
-        connection.execute(statements("state")["note_hash_key"], {"fingerprint": fingerprint(stamp.hash_key)})
+        connection.execute(statements("state")["save_hash_key"], {"fingerprint": fingerprint(stamp.hash_key)})
 
 
 def _read(path: Path) -> str | None:

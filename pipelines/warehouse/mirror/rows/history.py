@@ -119,8 +119,7 @@ def mark_changed(connection: Connection, instruments: Collection[str], stamp: Ru
     """The instruments' rows are not what they were; publishing looks at these."""
     if instruments:
         connection.execute(
-            "UPDATE state.instruments SET changed_run = $run_id, changed_at = $now "
-            "WHERE list_contains($instruments::VARCHAR[], instrument)",
+            statements("tables")["mark_changed"],
             {"run_id": stamp.run_id, "now": stamp.now, "instruments": list(instruments)},
         )
 

@@ -9,12 +9,13 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from pipelines.warehouse.database.builders import delete_all
 from pipelines.warehouse.database.connection import Connection, connect
-from pipelines.warehouse.database.quoting import qualified
-from pipelines.warehouse.database.rows import Row, described_columns, insert_json_into
-from pipelines.warehouse.mirror.schema.drift import Drift, compare, described, read_described
+from pipelines.warehouse.database.rows import Row, described_columns, insert_json, insert_json_into, one
+from pipelines.warehouse.mirror.schema.drift import Drift, compare, described, read_described, save_described
 from pipelines.warehouse.mirror.schema.renames import Renames
 from pipelines.warehouse.sql import statements
+from pipelines.warehouse.tables.choice_checks import CONTRADICTED, disagreements
 from pipelines.warehouse.tables.layout import Layout
 from pipelines.warehouse.tables.structure import Structure
 from pipelines.warehouse.tables.types import type_name
@@ -43,11 +44,7 @@ def table_columns(table: str) -> list[tuple[str, str]]:
     with connect() as connection:
         connection.execute(statements("catalog")["create_catalog"])
         connection.execute(statements("catalog")["create_record_changes"])
-        return connection.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() "
-            "WHERE schema_name = 'redcap' AND table_name = $table ORDER BY column_index",
-            {"table": table},
-        ).fetchall()
+        return connection.execute(statements("catalog")["table_columns"], {"table": table}).fetchall()
 
 
 def write_structure(
@@ -59,14 +56,68 @@ def write_structure(
     now: datetime,
     renames: Renames | None = None,
 ) -> tuple[Drift, ...]:
-    """Replace the project's rows in schema redcap; returns what is different from the last time."""
+    """Replace the project's rows in schema redcap; returns how the structure differs from the previous one."""
     rows = structure_rows(structure, layout)
     before = read_described(connection)
     drift = compare(before, described(structure), renames or Renames()) if before else ()
     for table in STRUCTURE_TABLES:
-        _replace(connection, project, table, rows[table])
-    _replace(connection, project, "dictionary_changes", _drift_rows(drift, run_id, now), keep=True)
+        connection.execute(delete_all("redcap", table))
+        _insert(connection, project, table, rows[table])
+    _insert(connection, project, "dictionary_changes", _drift_rows(drift, run_id, now))
+    _write_project(connection, project, structure, layout)
+    save_described(connection, structure)
     return drift
+
+
+def list_disagreements(connection: Connection, project: str, structure: Structure, run_id: str) -> None:
+    """List choices that contradict the export field names among the invalid values; they belong to no record."""
+    connection.execute(statements("tables")["delete_disagreements"])
+    rows = [
+        {
+            "project": project,
+            "instrument": found.instrument,
+            "field": found.field,
+            "value": found.code,
+            "expected": found.expected,
+            "reason": CONTRADICTED,
+            "run_id": run_id,
+        }
+        for found in disagreements(structure)
+    ]
+    insert_json(connection, "redcap", "invalid_values", rows)
+
+
+def _write_project(connection: Connection, project: str, structure: Structure, layout: Layout) -> None:
+    info = structure.project
+    records, rows, last_run_id, last_loaded_at = (
+        one(connection, statements("catalog")["read_project_totals"]) or (None,) * 4
+    )
+    connection.execute(
+        statements("catalog")["write_project"],
+        {
+            "project": project,
+            "project_id": info.project_id,
+            "project_title": info.project_title,
+            "record_id_field": structure.record_id_field,
+            "is_longitudinal": structure.longitudinal,
+            "has_repeating_instruments_or_events": bool(structure.repeating),
+            "surveys_enabled": info.surveys_enabled,
+            "record_autonumbering_enabled": info.record_autonumbering_enabled,
+            "in_production": info.in_production,
+            "creation_time": info.creation_time or None,
+            "production_time": info.production_time or None,
+            "missing_data_codes": info.missing_data_codes or None,
+            "secondary_unique_field": info.secondary_unique_field or None,
+            "project_notes": info.project_notes or None,
+            "redcap_version": structure.version,
+            "not_readable": list(structure.not_readable),
+            "hidden_fields": list(layout.hidden_fields),
+            "records": records,
+            "rows": rows,
+            "last_run_id": last_run_id,
+            "last_loaded_at": last_loaded_at,
+        },
+    )
 
 
 def structure_rows(structure: Structure, layout: Layout) -> Mapping[str, list[Row]]:
@@ -100,9 +151,7 @@ def structure_rows(structure: Structure, layout: Layout) -> Mapping[str, list[Ro
     }
 
 
-def _replace(connection: Connection, project: str, table: str, rows: Iterable[Row], *, keep: bool = False) -> None:
-    if not keep:
-        connection.execute(f"DELETE FROM {qualified('redcap', table)}")
+def _insert(connection: Connection, project: str, table: str, rows: Iterable[Row]) -> None:
     listed = [(project, *row) for row in rows]
     if listed:
         columns = described_columns(connection, "redcap", table)

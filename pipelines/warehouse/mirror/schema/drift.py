@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.warehouse.database.connection import Connection
+from pipelines.warehouse.database.rows import one
 from pipelines.warehouse.mirror.schema.renames import Renames
+from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.structure import Structure
 
 
@@ -100,7 +102,7 @@ def _matters(change: str, old: str, new: str) -> bool:
 
 def read_described(connection: Connection) -> Described:
     """The structure as it was last written, in the form it is compared in."""
-    row = connection.execute("SELECT described FROM state.structure").fetchone()
+    row = one(connection, statements("catalog")["read_described"])
     if row is None:
         return {}
     return {(kind, name): properties for kind, name, properties in json.loads(row[0])}
@@ -109,5 +111,4 @@ def read_described(connection: Connection) -> Described:
 def save_described(connection: Connection, structure: Structure) -> None:
     """Remember the structure for the next night's comparison."""
     parts = [[kind, name, properties] for (kind, name), properties in described(structure).items()]
-    connection.execute("DELETE FROM state.structure")
-    connection.execute("INSERT INTO state.structure VALUES ($described)", {"described": json.dumps(parts)})
+    connection.execute(statements("catalog")["write_described"], {"described": json.dumps(parts)})

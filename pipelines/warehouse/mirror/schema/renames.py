@@ -182,7 +182,7 @@ def rename_instruments(connection: Connection, project: str, renames: Renames) -
 def _redefine(connection: Connection, renames: Renames) -> None:
     """What decides the cells of instruments says the same as before, under the names of now."""
     sql = statements("renames")
-    found = connection.execute(statements("state")["read_instruments"]).fetchall()
+    found = connection.execute(statements("tables")["read_instruments"]).fetchall()
     for name, parts, _ in found:
         known = json.loads(parts)
         renamed = renames.definition(known)

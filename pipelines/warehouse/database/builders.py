@@ -1,0 +1,24 @@
+"""Statements over any table, as text. Nothing is executed here; every name passes through quoting.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from pipelines.warehouse.database.quoting import literal, qualified
+
+_JSON_SHAPES: Mapping[str, object] = {"VARCHAR[]": ["VARCHAR"], "JSON": "VARCHAR"}
+
+
+def insert_from_json(schema: str, table: str, columns: Iterable[tuple[str, str]]) -> str:
+    """Insert the objects of the JSON list $rows by the names of their keys; `columns` are the table's, with types."""
+    shape = json.dumps([{name: _JSON_SHAPES.get(kind, kind) for name, kind in columns}])
+    return (
+        f"INSERT INTO {qualified(schema, table)} BY NAME "
+        f"SELECT r.* FROM (SELECT unnest(from_json($rows::JSON, {literal(shape)})) AS r)"
+    )
+
+
+def delete_all(schema: str, table: str) -> str:
+    """Delete every row of a table."""
+    return f"DELETE FROM {qualified(schema, table)}"
