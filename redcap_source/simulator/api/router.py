@@ -161,7 +161,8 @@ def _log_table(call: Call) -> Table:
         end=log_minute(parameters.text("endTime"), is_end=True),
         inclusive=(call.behaviour.log_begin_inclusive, call.behaviour.log_end_inclusive),
     )
-    own_group = project.users[call.username].group
+    user = project.users[call.username]
+    own_group = "" if user.everything else user.group
     group = own_group or _group_asked(call)
     if group:
         members = {record.id for record in project.records if record.group == group}
