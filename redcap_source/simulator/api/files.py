@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from redcap_source.simulator.api.call import Answer, Call, text_answer
-from redcap_source.simulator.api.records_import import NO_IMPORT, event_of
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.rules.imports import LOCKED_FORM, LOCKED_RECORD
 from redcap_source.simulator.rules.rights import NO_EXPORT_RIGHT, exportable_columns
@@ -18,7 +17,6 @@ from redcap_source.simulator.whole_numbers import number_or, whole_number
 from redcap_source.simulator.wire.formats import Row, Table
 
 NO_FILE = "There is no file to download for this record"
-NO_REPOSITORY = "You do not have File Repository privileges"
 
 
 @dataclass(frozen=True)
@@ -33,19 +31,18 @@ class _Place:
 
 def export_file(call: Call) -> Answer:
     """content=file&action=export: the bytes, with the name inside the content type."""
-    call.require("api_export", "You do not have API Export privileges")
+    call.require("api_export")
     place = _place(call)
     _refuse_withheld(call, place)
-    number = place.stored()
-    stored = call.project.files.get(number_or(number, 0))
+    stored = call.project.files.get(number_or(place.stored(), 0))
     if stored is None:
         raise Refusal(NO_FILE)
-    call.note("export", "Download uploaded document (API) ", f"{place.field.field_name}", place.record.id)
+    call.note("export", "Download uploaded document (API) ", place.field.field_name, place.record.id)
     return _download(call, stored)
 
 
 def _refuse_withheld(call: Call, place: _Place) -> None:
-    # What an export of records would leave out is not handed out as a file either.
+    # A file that an export of records would leave out cannot be downloaded either.
     columns = call.project.dictionary.columns_by_field[place.field.field_name]
     if not exportable_columns(call.project.dictionary, call.project.rights_of(call.username), columns):
         raise Refusal(NO_EXPORT_RIGHT, 403)
@@ -59,7 +56,7 @@ def _refuse_locked(place: _Place) -> None:
 
 
 def _download(call: Call, stored: StoredFile) -> Answer:
-    # What would break out of the header is left out of the name.
+    # Characters that would end the header or the name are left out.
     name = "".join(letter for letter in stored.name if letter not in '"\r\n' and ord(letter) >= 32)
     charset = ";charset=UTF-8" if call.behaviour.file_charset else ""
     header = f'{stored.mime_type}; name="{name}"{charset}'
@@ -67,8 +64,8 @@ def _download(call: Call, stored: StoredFile) -> Answer:
 
 
 def import_file(call: Call) -> Answer:
-    """content=file&action=import: an empty answer, and a new document in the field."""
-    call.require("api_import", NO_IMPORT)
+    """content=file&action=import: store a document in the field; the answer is empty."""
+    call.require("api_import")
     place = _place(call)
     if place.field.validation == "signature":
         raise Refusal("Signature fields cannot be imported")
@@ -83,8 +80,8 @@ def import_file(call: Call) -> Answer:
 
 
 def delete_file(call: Call) -> Answer:
-    """content=file&action=delete: an empty answer, and a blank field."""
-    call.require("api_import", NO_IMPORT)
+    """content=file&action=delete: blank the field; the answer is empty."""
+    call.require("api_import")
     place = _place(call)
     if not place.stored():
         raise Refusal("There is no file to delete for this record")
@@ -94,15 +91,15 @@ def delete_file(call: Call) -> Answer:
 
 
 def _place(call: Call) -> _Place:
+    """The field of a record that a request names."""
     name, record_id = call.parameters.text("field"), call.parameters.text("record")
     field = call.project.dictionary.by_name.get(name)
     if field is None or field.field_type != "file":
         raise Refusal(f"The field '{name}' does not exist or is not a 'file' field")
-    record = call.project.records.get(record_id)
-    group = call.project.user(call.username).group
-    if record is None or (group and record.group != group):
+    record = call.record(record_id)
+    if record is None:
         raise Refusal(f'The record "{record_id}" does not exist')
-    event = event_of(call, call.parameters.text("event"))
+    event = call.event(call.parameters.text("event"))
     if field.form_name not in call.project.forms_at(event.event_id):
         raise Refusal(f"The field '{name}' is not on an instrument of the event '{event.unique_name}'")
     instance = call.parameters.text("repeat_instance")
@@ -111,8 +108,8 @@ def _place(call: Call) -> _Place:
 
 
 def list_repository(call: Call) -> Answer:
-    """content=fileRepository&action=list: folders first, then files."""
-    call.require("file_repository", NO_REPOSITORY)
+    """content=fileRepository&action=list: what a folder holds, its folders first."""
+    call.require("file_repository")
     folder = _folder(call)
     rows: list[Row] = [
         {"folder_id": number, "name": known.name, "role": known.role, "dag": known.group}
@@ -131,7 +128,7 @@ def list_repository(call: Call) -> Answer:
 
 
 def _folder(call: Call) -> int:
-    """The folder a request names; 0 is the top."""
+    """The folder that a request names; 0 is the top."""
     text = call.parameters.text("folder_id").strip()
     if not text:
         return 0
@@ -145,22 +142,21 @@ def _folder(call: Call) -> int:
 
 
 def _is_open(call: Call, number: int) -> bool:
-    """Whether a folder is there and the user may enter it and every folder above it; the top is open."""
+    """Whether a folder exists and the user may enter it and every folder above it; the top is open to all."""
     folder = call.project.folders.get(number)
     return number == 0 or (folder is not None and _may_enter(call, folder) and _is_open(call, folder.parent))
 
 
 def _may_enter(call: Call, folder: Folder) -> bool:
-    # Users outside all groups and roles are the people who manage the project.
+    # Users without a group and a role manage the project.
     user = call.project.user(call.username)
     group_fits = not folder.group or user.group in ("", folder.group)
     return group_fits and (not folder.role or user.role in ("", folder.role))
 
 
 def create_folder(call: Call) -> Answer:
-    """content=fileRepository&action=createFolder."""
-    call.require("api_import", NO_IMPORT)
-    call.require("file_repository", NO_REPOSITORY)
+    """content=fileRepository&action=createFolder: the id of the new folder."""
+    call.require("api_import", "file_repository")
     name = call.parameters.text("name").strip()
     if not name or len(name) > 150:
         raise Refusal("The folder name must have between 1 and 150 characters")
@@ -168,11 +164,11 @@ def create_folder(call: Call) -> Answer:
     if any(folder.name == name and folder.parent == parent for folder in call.project.folders.values()):
         raise Refusal(f"A folder named '{name}' already exists there")
     number = max(call.project.folders, default=100) + 1
-    call.project.folders[number] = Folder(name, parent, _group_meant(call), _role_meant(call))
+    call.project.folders[number] = Folder(name, parent, _group_named(call), _role_named(call))
     return call.table(Table(("folder_id",), [{"folder_id": number}], root="items"))
 
 
-def _group_meant(call: Call) -> str:
+def _group_named(call: Call) -> str:
     text, groups = call.parameters.text("dag_id").strip(), call.project.groups.values()
     found = next((group.unique_name for group in groups if text == str(group.group_id)), "")
     if text and not found:
@@ -180,8 +176,8 @@ def _group_meant(call: Call) -> str:
     return found
 
 
-def _role_meant(call: Call) -> str:
-    # Roles have no numbers in any export; they are counted as they were made.
+def _role_named(call: Call) -> str:
+    # No export shows ids of roles; they are numbered in the order in which they were added.
     text, names = call.parameters.text("role_id").strip(), list(call.project.roles)
     found = next((name for at, name in enumerate(names, start=1) if text in (str(at), name)), "")
     if text and not found:
@@ -190,15 +186,14 @@ def _role_meant(call: Call) -> str:
 
 
 def export_document(call: Call) -> Answer:
-    """content=fileRepository&action=export."""
-    call.require("file_repository", NO_REPOSITORY)
+    """content=fileRepository&action=export: the bytes, with the name inside the content type."""
+    call.require("file_repository")
     return _download(call, call.project.repository[_document(call)].file)
 
 
 def import_document(call: Call) -> Answer:
-    """content=fileRepository&action=import: an empty answer."""
-    call.require("api_import", NO_IMPORT)
-    call.require("file_repository", NO_REPOSITORY)
+    """content=fileRepository&action=import: store a document; the answer is empty."""
+    call.require("api_import", "file_repository")
     upload = call.parameters.uploads.get("file")
     if upload is None:
         raise Refusal("No file was uploaded")
@@ -209,9 +204,8 @@ def import_document(call: Call) -> Answer:
 
 
 def delete_document(call: Call) -> Answer:
-    """content=fileRepository&action=delete: an empty answer."""
-    call.require("api_import", NO_IMPORT)
-    call.require("file_repository", NO_REPOSITORY)
+    """content=fileRepository&action=delete: remove a document; the answer is empty."""
+    call.require("api_import", "file_repository")
     del call.project.repository[_document(call)]
     return text_answer("", call.return_format)
 

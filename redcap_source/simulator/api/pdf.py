@@ -1,4 +1,4 @@
-"""content=pdf: instruments on paper, blank or filled in; plain pages with a line for each field."""
+"""content=pdf: instruments as plain pages with a line for each field, blank or with data."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from redcap_source.simulator.state.records import Record
 from redcap_source.simulator.state.users import FULL_EXPORT
 
 LINES_A_PAGE = 50
-# A rehearsal needs no more paper than this.
+# Longer PDFs end here: a rehearsal needs no more.
 MOST_PAGES = 200
 
 
-def pdf(call: Call) -> Answer:
-    """The instruments asked for; compactDisplay leaves out what holds no value, on blank forms too.
+def export_pdf(call: Call) -> Answer:
+    """The instruments asked for; compactDisplay leaves out fields without a value, on blank forms too.
 
-    That a blank form is smaller when it is compact is what PHPCap's suite asserts of a live server.
+    PHPCap's suite asserts of a live server that a compact blank form is smaller.
     """
-    call.require("api_export", "You do not have API Export privileges")
+    call.require("api_export")
     instrument = call.parameters.text("instrument")
     if instrument and instrument not in call.project.dictionary.forms:
         raise Refusal(f'The instrument "{instrument}" does not exist')
@@ -36,10 +36,9 @@ def pdf(call: Call) -> Answer:
 
 
 def _records(call: Call) -> list[Record] | None:
-    """The records whose data are wanted; None for blank forms."""
+    """The records whose data are asked for; None for blank forms."""
     if "allRecords" in call.parameters or "allrecords" in call.parameters:
-        group = call.project.user(call.username).group
-        return [record for record in call.project.records if not group or record.group == group]
+        return call.records()
     return [record_named(call)] if call.parameters.text("record") else None
 
 
@@ -53,7 +52,7 @@ def _blank(project: Project, forms: Iterable[str], *, is_compact: bool) -> Itera
 def _filled(call: Call, records: Iterable[Record], forms: Iterable[str]) -> Iterator[str]:
     dictionary = call.project.dictionary
     columns = [column for column in dictionary.columns if column.form in forms]
-    # Raises for users who may export nothing.
+    # Refuses users who may export nothing.
     rights = call.project.rights_of(call.username)
     allowed = exportable_columns(dictionary, rights, columns)
     is_compact = call.parameters.flag("compactDisplay")

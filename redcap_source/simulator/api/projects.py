@@ -1,4 +1,4 @@
-"""Requests about projects as wholes: their settings, a new one, one as XML."""
+"""Requests about whole projects: change settings, create a project, export one as XML."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from redcap_source.simulator.api.call import Answer, Call, return_format_of, text_answer
-from redcap_source.simulator.api.records_import import NO_IMPORT
 from redcap_source.simulator.errors import Refusal, SimulatorError
 from redcap_source.simulator.export.odm import odm_text
 from redcap_source.simulator.export.selection import selection_of
@@ -34,22 +33,21 @@ SETTABLE = frozenset(
 
 
 def import_settings(call: Call) -> Answer:
-    """content=project_settings: how many values were taken; others are passed over, none at all is refused."""
-    call.require("api_import", NO_IMPORT)
-    call.require("design", "You do not have Project Design and Setup privileges")
+    """content=project_settings: how many values were changed; unknown ones are ignored, and none at all is refused."""
+    call.require("api_import", "design")
     given = [(name, value) for row in _settings_rows(call.parameters) for name, value in row.items()]
     settable = keys_known("project", SETTABLE, call.site.version)
-    taken = [(name, value) for name, value in given if name in settable]
-    if not taken:
+    known = [(name, value) for name, value in given if name in settable]
+    if not known:
         raise Refusal(BAD_FORMAT)
-    for name, value in taken:
+    for name, value in known:
         call.project.settings[name] = _setting(name, value)
     call.note("manage", "Manage/Design ", "Import project settings (API)")
-    return call.text(len(taken))
+    return call.text(len(known))
 
 
 def _settings_rows(parameters: Parameters) -> list[dict[str, str]]:
-    # Settings are one object; JSON brings it bare or in a list.
+    # Settings are one object; in JSON it may be bare or in a list.
     text = parameters.text("data")
     if parameters.text("format").lower() == "json":
         try:
@@ -71,7 +69,7 @@ def _setting(name: str, value: str) -> str | int:
 
 
 def create_project(site: Site, parameters: Parameters) -> Answer:
-    """content=project with a super token: a new project, and its token as plain text."""
+    """content=project with a super token: create a project; the answer is its token as plain text."""
     rows = _settings_rows(parameters)
     if not rows:
         raise Refusal(BAD_FORMAT)
@@ -103,13 +101,13 @@ def _new_project(odm: str) -> Project:
         project = project_from_xml(odm.encode(), "odm")
     except SimulatorError as error:
         raise Refusal(str(error)) from error
-    _forget_calculated(project)
+    _erase_calculated(project)
     return project
 
 
-def _forget_calculated(project: Project) -> None:
-    # A project that the API makes of an XML takes its records as any import: without the values of calculated fields.
-    # A live server was seen to have none of them in the new project, until something in their record changes.
+def _erase_calculated(project: Project) -> None:
+    # When the API creates a project from an XML, its records are imported without the values of calculated fields: a
+    # live server had none of them in the new project until something in their record changed.
     names = {field.field_name for field in project.dictionary.calculated}
     for record in list(project.records):
         slots = {
@@ -121,8 +119,8 @@ def _forget_calculated(project: Project) -> None:
 
 
 def export_xml(call: Call) -> Answer:
-    """content=project_xml: metadata, and records unless only metadata are wanted."""
-    call.require("api_export", "You do not have API Export privileges")
+    """content=project_xml: metadata, and records unless returnMetadataOnly is on."""
+    call.require("api_export")
     parameters = call.parameters
     call.note("export", "Data export (API) ", "export_format: CDISC ODM (project XML)")
     with_records = not parameters.flag("returnMetadataOnly")
@@ -135,7 +133,7 @@ def export_odm(call: Call) -> Answer:
 
 
 def _xml(call: Call, parameters: Parameters, *, files: bool, with_records: bool = True) -> Answer:
-    now = call.clock.now().astimezone(call.clock.zone)
+    now = call.clock.server_time()
     selection = selection_of(call.project, call.username, parameters, call.behaviour, now)
     pieces = odm_text(
         call.project,

@@ -1,17 +1,17 @@
-"""Answers with records: exports, reports, the next record name."""
+"""Requests that read records: exports, reports, the next record id."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from redcap_source.simulator.api.call import Answer, Call, text_answer
-from redcap_source.simulator.api.numbering import next_name
 from redcap_source.simulator.api.projects import export_odm
 from redcap_source.simulator.errors import OUT_OF_MEMORY, Refusal
 from redcap_source.simulator.export.eav import eav_text
 from redcap_source.simulator.export.flat import flat_text
-from redcap_source.simulator.export.selection import Found, Selection, in_order, selection_of
+from redcap_source.simulator.export.selection import SelectedRow, Selection, in_order, selection_of
 from redcap_source.simulator.export.style import Style
+from redcap_source.simulator.rules.numbering import next_record_id
 from redcap_source.simulator.state.names import NaturalKey, natural_key
 from redcap_source.simulator.state.project import Project, Report
 from redcap_source.simulator.whole_numbers import number_or
@@ -22,12 +22,12 @@ EXPORT = "Data export (API) "
 
 
 def export_records(call: Call) -> Answer:
-    """content=record without data."""
+    """content=record without data: the records asked for, flat or as EAV."""
     parameters, project = call.parameters, call.project
     kind = parameters.text("type", "flat").lower() or "flat"
     if kind not in ("flat", "eav"):
         raise Refusal('The value of the parameter "type" is not valid')
-    now = call.clock.now().astimezone(call.clock.zone)
+    now = call.clock.server_time()
     selection = selection_of(project, call.username, parameters, call.behaviour, now)
     style = replace(Style.of(parameters), format=call.format)
     shown = parameters.text("rawOrLabel") or "raw"
@@ -56,7 +56,7 @@ def export_report(call: Call) -> Answer:
     if report is None:
         raise Refusal(f'The value of the parameter "report_id" is not valid: {number}')
     known = call.project.dictionary.columns_by_field
-    # A report outlives the fields it names.
+    # A report may name fields that no longer exist.
     shown = tuple(name for name in report.fields if name in known)
     pairs = [(f"fields[{at}]", name) for at, name in enumerate(shown)]
     pairs += [(f"events[{at}]", name) for at, name in enumerate(report.events) if call.project.event_named(name)]
@@ -69,7 +69,7 @@ def export_report(call: Call) -> Answer:
     names = ("rawOrLabel", "rawOrLabelHeaders", "exportCheckboxLabel", "csvDelimiter", "decimalCharacter")
     pairs += [(name, call.parameters.text(name)) for name in names if name in call.parameters]
     asked = Parameters([*pairs, ("filterLogic", report.logic)])
-    now = call.clock.now().astimezone(call.clock.zone)
+    now = call.clock.server_time()
     selection = in_order(selection_of(call.project, call.username, asked, call.behaviour, now), shown)
     selection = _limited(call.project, selection, report)
     style = replace(Style.of(asked), format=call.format, folds_lines=report.folds_lines)
@@ -78,7 +78,7 @@ def export_report(call: Call) -> Answer:
 
 
 def _limited(project: Project, selection: Selection, report: Report) -> Selection:
-    """What a report says beyond an export: its groups, whole records, its order."""
+    """The selection with what a report has beyond an export: its groups, whole records, its order."""
     test = selection.row_test
     if test is not None and report.whole_records:
         selection = replace(selection, row_test=lambda record, _: any(test(record, slot) for slot in record.slots))
@@ -87,22 +87,22 @@ def _limited(project: Project, selection: Selection, report: Report) -> Selectio
         ids = tuple(record.id for record in records if record is not None and record.group in report.groups)
         selection = replace(selection, record_ids=ids)
     if report.order:
-        selection = replace(selection, arranged=lambda rows: _arranged(project, rows, report))
+        selection = replace(selection, sort=lambda rows: _sorted(project, rows, report))
     return selection
 
 
-def _arranged(project: Project, rows: list[Found], report: Report) -> list[Found]:
+def _sorted(project: Project, rows: list[SelectedRow], report: Report) -> list[SelectedRow]:
     # Sorting is stable, so the least important field goes first.
-    for name, falls in reversed(report.order):
-        rows = sorted(rows, key=lambda row: _rank(project, row, name), reverse=falls)
+    for name, is_descending in reversed(report.order):
+        rows = sorted(rows, key=lambda row: _rank(project, row, name), reverse=is_descending)
     return rows
 
 
-def _rank(project: Project, row: Found, name: str) -> NaturalKey:
+def _rank(project: Project, row: SelectedRow, name: str) -> NaturalKey:
     record, _, values = row
     return natural_key(record.id if name == project.dictionary.record_id else values.get(name, ""))
 
 
 def next_record_name(call: Call) -> Answer:
-    """content=generateNextRecordName: the largest whole number plus one."""
-    return text_answer(next_name(call), call.return_format)
+    """content=generateNextRecordName: the id that auto-numbering would give."""
+    return text_answer(next_record_id(call.project, call.username), call.return_format)

@@ -5,27 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from redcap_source.simulator.api.call import Answer, Call, text_answer
-from redcap_source.simulator.api.numbering import next_name
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.loaders.odm_records import rows_of_odm
 from redcap_source.simulator.rules.imports import ImportOptions, Plan, apply_plan, plan_import
+from redcap_source.simulator.rules.numbering import next_record_id
 from redcap_source.simulator.rules.saving import By, delete, rename, save, wipe
-from redcap_source.simulator.state.design import Event
-from redcap_source.simulator.state.project import Randomization
+from redcap_source.simulator.state.project import Project, Randomization
 from redcap_source.simulator.state.records import Record, Slot
 from redcap_source.simulator.whole_numbers import number_or, whole_number
 from redcap_source.simulator.wire.formats import XML_HEAD, json_text, quoted, xml_escaped
 from redcap_source.simulator.wire.import_data import flat_rows, rows_of, texts
 
-NO_IMPORT = "You do not have API Import/Update privileges"
-NO_DELETE = "You do not have Delete Record privileges"
-NO_RENAME = "You do not have Rename Record privileges"
-NO_RANDOMIZE = "You do not have Randomize privileges"
-
 
 def import_records(call: Call) -> Answer:
-    """content=record with data: all or nothing, unless it runs in the background."""
-    call.require("api_import", NO_IMPORT)
+    """content=record with data: all records are stored or none, unless it runs in the background."""
+    call.require("api_import")
     options = ImportOptions.of(call.parameters, call.behaviour)
     rows = _rows(call)
     rows, pairs = _numbered(call, rows, options)
@@ -47,18 +41,18 @@ def _rows(call: Call) -> list[dict[str, str]]:
 def _numbered(
     call: Call, rows: list[dict[str, str]], options: ImportOptions
 ) -> tuple[list[dict[str, str]], list[tuple[str, str]]]:
-    """Rows under new ids where these are to be assigned, and the pairs of new and given ids."""
+    """The rows under the ids that auto-numbering assigns, if it is on, and the pairs of new and given ids."""
     record_id = call.project.dictionary.record_id
     given = list(dict.fromkeys(row.get(record_id, "") for row in rows))
     if not (options.auto_number and call.project.settings["record_autonumbering_enabled"]):
         return rows, [(old, old) for old in given]
-    prefix, dash, number = next_name(call).rpartition("-")
+    prefix, dash, number = next_record_id(call.project, call.username).rpartition("-")
     new = {old: f"{prefix}{dash}{int(number) + at}" for at, old in enumerate(given)}
     return [{**row, record_id: new[row.get(record_id, "")]} for row in rows], [(new[old], old) for old in given]
 
 
 def _in_background(call: Call, plan: Plan) -> Answer:
-    # Records that fail are left out; the others are saved in the name of the system.
+    # Records with errors are left out; the others are saved under the name of the system.
     kept = Plan(
         {record: slots for record, slots in plan.records.items() if record not in plan.failed},
         {record: group for record, group in plan.groups.items() if record not in plan.failed},
@@ -97,8 +91,8 @@ def _listed(ids: list[str], form: str) -> str:
 
 
 def delete_records(call: Call) -> Answer:
-    """content=record&action=delete: records, or what they hold in an instrument or event."""
-    call.require("record_delete", NO_DELETE)
+    """content=record&action=delete: delete records, or their data in an instrument or event."""
+    call.require("record_delete")
     arm = _arm(call)
     records = call.named("records")
     _refuse_missing(call, records, arm)
@@ -133,9 +127,8 @@ def _refuse_missing(call: Call, records: list[str], arm: int | None) -> None:
 
 
 def _exists(call: Call, record_id: str, arm: int | None) -> bool:
-    record = call.project.records.get(record_id)
-    group = call.project.user(call.username).group
-    if record is None or (group and record.group != group):
+    record = call.record(record_id)
+    if record is None:
         return False
     return arm is None or any(_arm_of(call, slot) == arm for slot in record.slots)
 
@@ -146,7 +139,7 @@ def _arm_of(call: Call, slot: Slot) -> int:
 
 def _wipe(call: Call, record_id: str, instrument: str, event_name: str) -> None:
     project = call.project
-    event = event_of(call, event_name, required=bool(instrument))
+    event = call.event(event_name, required=bool(instrument))
     number = call.parameters.text("repeat_instance")
     instance = whole_number(number)
     record = project.records.get(record_id)
@@ -162,22 +155,9 @@ def _wipe(call: Call, record_id: str, instrument: str, event_name: str) -> None:
         wipe(project, record_id, slots, None, call.by())
 
 
-def event_of(call: Call, name: str, *, required: bool = True) -> Event:
-    """The event that a request names; a classic project has just one."""
-    project = call.project
-    if not project.is_longitudinal:
-        return project.first_event()
-    event = project.event_named(name)
-    if event is None:
-        if not name and not required:
-            return project.first_event()
-        raise Refusal(f'The value of the parameter "event" is not valid: {name}')
-    return event
-
-
 def rename_record(call: Call) -> Answer:
-    """content=record&action=rename."""
-    call.require("record_rename", NO_RENAME)
+    """content=record&action=rename: give a record another id, in one arm if one is named."""
+    call.require("record_rename")
     old, new = call.parameters.text("record"), call.parameters.text("new_record_name").strip()
     arm = _arm(call)
     if not _exists(call, old, arm):
@@ -195,7 +175,7 @@ def rename_record(call: Call) -> Answer:
 
 
 def _split(call: Call, record: Record, arm: int, new: str) -> None:
-    # Renaming in one arm leaves what the record holds in the others under its old id.
+    # Renaming in one arm leaves the record's data in the others under its old id.
     others = record.without_slots(lambda slot: _arm_of(call, slot) == arm)
     labels = frozenset(call.project.event_label(event) for event in call.project.events if event.arm == arm)
     rename(call.project, record.id, new, call.by(), labels if others.slots else None)
@@ -206,20 +186,14 @@ def _split(call: Call, record: Record, arm: int, new: str) -> None:
 
 
 def randomize(call: Call) -> Answer:
-    """content=record&action=randomize: the next allocation goes to the record."""
-    call.require("random_perform", NO_RANDOMIZE)
+    """content=record&action=randomize: assign the next allocation of its stratum to a record."""
+    call.require("random_perform")
     project, record_id = call.project, call.parameters.text("record")
-    number = call.parameters.text("randomization_id")
-    setup = project.randomizations.get(number_or(number, -1))
-    if setup is None:
-        raise Refusal(f'The value of the parameter "randomization_id" is not valid: {number}')
+    number, setup = _randomization(call)
     record = project.records.get(record_id)
     if record is None or not _exists(call, record_id, None):
         raise Refusal(f'The record "{record_id}" does not exist')
-    target = setup.target_event or project.first_event().event_id
-    if all(event.event_id != target for event in project.events):
-        raise Refusal("The event in which the randomization takes place does not exist any more")
-    slot = (target, "", 0)
+    slot = _target(project, setup)
     if record.slots.get(slot, {}).get(setup.target_field):
         raise Refusal(f'The record "{record_id}" has already been randomized')
     stratum = _stratum(record, slot, setup)
@@ -228,15 +202,31 @@ def randomize(call: Call) -> Answer:
         raise Refusal("There are no allocations left")
     left = list(setup.allocations)
     left.remove(line)
-    project.randomizations[int(number)] = replace(setup, allocations=tuple(left))
+    project.randomizations[number] = replace(setup, allocations=tuple(left))
     save(project, record_id, [(slot, {setup.target_field: line.group})], call.by(""))
     project.log.add(call.by().row("record_edit", f"Randomize Record {record_id}", "Randomize record", record_id))
     alternative = "*" if setup.is_concealed else line.alternative
     shown: dict[str, str | int] = {
-        "randomization_id": int(number), "record": record_id, "target_field": line.group,
+        "randomization_id": number, "record": record_id, "target_field": line.group,
         "target_field_alt": alternative if call.parameters.flag("returnAlt") else "",
     }  # fmt: skip
     return call.object(shown)
+
+
+def _randomization(call: Call) -> tuple[int, Randomization]:
+    text = call.parameters.text("randomization_id")
+    number = number_or(text, -1)
+    setup = call.project.randomizations.get(number)
+    if setup is None:
+        raise Refusal(f'The value of the parameter "randomization_id" is not valid: {text}')
+    return number, setup
+
+
+def _target(project: Project, setup: Randomization) -> Slot:
+    event_id = setup.target_event or project.first_event().event_id
+    if all(event.event_id != event_id for event in project.events):
+        raise Refusal("The event in which the randomization takes place does not exist any more")
+    return (event_id, "", 0)
 
 
 def _stratum(record: Record, slot: Slot, setup: Randomization) -> tuple[str, ...]:

@@ -1,15 +1,14 @@
-"""A project's setup as tables: dictionary, export names, instruments, arms, events, mapping, repeats, project info."""
+"""A project's design as tables: dictionary, export names, instruments, arms, events, mapping, repeats; its settings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from redcap_source.simulator.behaviour import Behaviour
+from redcap_source.simulator.api.call import Answer, Call, refuse_classic
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.export.selection import refuse_unknown
 from redcap_source.simulator.state.design import Event
-from redcap_source.simulator.state.dictionary import FIELD_KEYS, Dictionary
-from redcap_source.simulator.state.project import Project
+from redcap_source.simulator.state.dictionary import FIELD_KEYS
 from redcap_source.simulator.versions import keys_known
 from redcap_source.simulator.wire.formats import Row, Table
 
@@ -19,12 +18,13 @@ NO_REPEATS = (
 )
 
 
-def metadata(project: Project, fields: Sequence[str], forms: Sequence[str], *, refuse: bool) -> Table:
+def metadata(call: Call) -> Table:
     """The data dictionary, or the rows of some fields and forms."""
-    dictionary = project.dictionary
-    if refuse:
-        refuse_unknown("fields", list(fields), dictionary.by_name)
-        refuse_unknown("forms", list(forms), dictionary.forms)
+    dictionary = call.project.dictionary
+    fields, forms = call.parameters.items("fields"), call.parameters.items("forms")
+    if call.behaviour.unknown_names == "refuse":
+        refuse_unknown("fields", fields, dictionary.by_name)
+        refuse_unknown("forms", forms, dictionary.forms)
     wanted = [
         field
         for field in dictionary.fields
@@ -34,8 +34,9 @@ def metadata(project: Project, fields: Sequence[str], forms: Sequence[str], *, r
     return Table(FIELD_KEYS, rows, json_joint=",\n")
 
 
-def export_field_names(dictionary: Dictionary, field: str) -> Table:
-    """Each export column beside the field and the choice it comes from."""
+def export_field_names(call: Call) -> Table:
+    """Each export column with its field and, for checkboxes, its choice."""
+    dictionary, field = call.project.dictionary, call.parameters.text("field")
     keys = ("original_field_name", "choice_value", "export_field_name")
     if field and field not in dictionary.columns_by_field:
         raise Refusal(f"The following values in the parameter \"field\" are not valid: '{field}'")
@@ -47,17 +48,19 @@ def export_field_names(dictionary: Dictionary, field: str) -> Table:
     return Table(keys, rows, root="fields", item="field")
 
 
-def instruments(dictionary: Dictionary) -> Table:
+def instruments(call: Call) -> Table:
     """The instruments in order."""
+    dictionary = call.project.dictionary
     rows: list[Row] = [
         {"instrument_name": form, "instrument_label": dictionary.form_labels[form]} for form in dictionary.forms
     ]
     return Table(("instrument_name", "instrument_label"), rows, root="instruments")
 
 
-def arms(project: Project, chosen: Sequence[str]) -> Table:
+def arms(call: Call) -> Table:
     """The arms that have events."""
-    refuse_classic(project, "arms")
+    project, chosen = call.project, call.parameters.items("arms")
+    refuse_classic(project, "export arms")
     used = {event.arm for event in project.events}
     rows: list[Row] = [
         {"arm_num": number, "name": name}
@@ -67,11 +70,12 @@ def arms(project: Project, chosen: Sequence[str]) -> Table:
     return Table(("arm_num", "name"), rows, root="arms")
 
 
-def events(project: Project, chosen: Sequence[str], behaviour: Behaviour) -> Table:
+def events(call: Call) -> Table:
     """The events by arm."""
-    refuse_classic(project, "events")
+    project, chosen = call.project, call.parameters.items("arms")
+    refuse_classic(project, "export events")
     keys = ["event_name", "arm_num", "unique_event_name", "custom_event_label", "event_id"]
-    if behaviour.event_offsets or project.settings["scheduling_enabled"]:
+    if call.behaviour.event_offsets or project.settings["scheduling_enabled"]:
         keys[2:2] = ["day_offset", "offset_min", "offset_max"]
     rows = [_event_row(event) for event in project.events_in_order() if _chosen(event.arm, chosen)]
     return Table(keys, [{key: row[key] for key in keys} for row in rows], root="events")
@@ -90,9 +94,10 @@ def _event_row(event: Event) -> Row:
     }
 
 
-def form_event_mapping(project: Project, chosen: Sequence[str]) -> Table:
-    """Which instrument is designated to which event."""
-    refuse_classic(project, "form/event mappings")
+def form_event_mapping(call: Call) -> Table:
+    """The instruments that are designated to each event."""
+    project, chosen = call.project, call.parameters.items("arms")
+    refuse_classic(project, "export form/event mappings")
     rows: list[Row] = [
         {"arm_num": event.arm, "unique_event_name": event.unique_name, "form": form}
         for event in project.events_in_order()
@@ -102,8 +107,9 @@ def form_event_mapping(project: Project, chosen: Sequence[str]) -> Table:
     return Table(("arm_num", "unique_event_name", "form"), rows, root="items")
 
 
-def repeating_forms_events(project: Project) -> Table:
-    """What repeats: instruments, and in longitudinal projects events."""
+def repeating_forms_events(call: Call) -> Table:
+    """The repeating instruments and, in longitudinal projects, the repeating events."""
+    project = call.project
     if not project.has_repeats:
         raise Refusal(NO_REPEATS)
     keys = ["form_name", "custom_form_label"]
@@ -120,18 +126,15 @@ def repeating_forms_events(project: Project) -> Table:
     return Table(keys, [{key: row[key] for key in keys} for row in rows], root="items", quotes_blanks=False)
 
 
-def refuse_classic(project: Project, what: str) -> None:
-    """Refuse a question that only longitudinal projects have an answer to."""
-    if not project.is_longitudinal:
-        raise Refusal(f"You cannot export {what} for classic projects")
-
-
 def _chosen(arm: int, chosen: Sequence[str]) -> bool:
     return not chosen or str(arm) in chosen
 
 
-def project_info(project: Project, version: str) -> Row:
-    """The project's settings that a server of that version knows."""
+def export_project_info(call: Call) -> Answer:
+    """content=project: the settings that a server of the version played has."""
+    call.require("api_export")
+    call.note("manage", "Manage/Design ", "Export project information (API)")
+    project = call.project
     project.refresh()
     settings = dict(project.settings) | {"is_longitudinal": int(project.is_longitudinal)}
-    return {key: settings[key] for key in keys_known("project", settings, version)}
+    return call.object({key: settings[key] for key in keys_known("project", settings, call.site.version)})

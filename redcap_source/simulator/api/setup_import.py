@@ -1,11 +1,10 @@
-"""Requests that change a project's setup: dictionary, arms, events, mapping, what repeats."""
+"""Requests that change a project's design: dictionary, arms, events, mapping, what repeats."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from redcap_source.simulator.api.call import Answer, Call
-from redcap_source.simulator.api.records_import import NO_IMPORT
+from redcap_source.simulator.api.call import Answer, Call, refuse_classic
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.loaders.dictionary_file import dictionary_problems
 from redcap_source.simulator.rules.renaming import relabelled
@@ -21,8 +20,7 @@ Rows = list[dict[str, str]]
 
 
 def _rows(call: Call) -> Rows:
-    call.require("api_import", NO_IMPORT)
-    call.require("design", "You do not have Project Design and Setup privileges")
+    call.require("api_import", "design")
     return texts(rows_of(call.parameters))
 
 
@@ -32,7 +30,7 @@ def _require_development(call: Call) -> None:
 
 
 def import_metadata(call: Call) -> Answer:
-    """content=metadata with data: the dictionary is replaced as a whole."""
+    """content=metadata with data: replace the whole dictionary."""
     rows = _rows(call)
     _require_development(call)
     _refuse_bad_fields(rows)
@@ -64,7 +62,7 @@ def _refuse_bad_fields(rows: Rows) -> None:
     odd = [f"D{line}" for line, row in enumerate(rows, start=2) if row.get("field_type", "text") not in FIELD_TYPES]
     if odd:
         problems.append(f"The following cells have a field type that is not valid: {', '.join(odd)}.")
-    # The rules of a dictionary file, where no recorded sentence says more; their wording is the simulator's own.
+    # From here on the wording is the simulator's own: these rules have no recorded answer.
     digits = [f"B{line}" for line, row in enumerate(rows, start=2) if row.get("form_name", "").strip()[:1].isdigit()]
     if digits:
         problems.append(f"The following cells have a form name that begins with a digit: {', '.join(digits)}.")
@@ -74,7 +72,7 @@ def _refuse_bad_fields(rows: Rows) -> None:
 
 
 def import_arms(call: Call) -> Answer:
-    """content=arm&action=import: new arms, or new names for old ones; a classic project keeps them out of sight."""
+    """content=arm&action=import: add or rename arms; a classic project stores them but does not show them."""
     rows = _rows(call)
     require_keys(rows, "arm_num", "name")
     numbers = [_arm_number(row) for row in rows]
@@ -97,8 +95,8 @@ def _arm_number(row: dict[str, str]) -> int:
 
 
 def delete_arms(call: Call) -> Answer:
-    """content=arm&action=delete: arms go with their events and data."""
-    _rows_unneeded(call)
+    """content=arm&action=delete: delete arms with their events and data."""
+    _require_design_in_development(call)
     chosen = call.named("arms")
     unknown = [arm for arm in chosen if number_or(arm, -1) not in call.project.arms]
     if unknown:
@@ -109,9 +107,8 @@ def delete_arms(call: Call) -> Answer:
     return call.text(len(chosen))
 
 
-def _rows_unneeded(call: Call) -> None:
-    call.require("api_import", NO_IMPORT)
-    call.require("design", "You do not have Project Design and Setup privileges")
+def _require_design_in_development(call: Call) -> None:
+    call.require("api_import", "design")
     _require_development(call)
 
 
@@ -136,7 +133,7 @@ def _remove_event(project: Project, event: Event) -> None:
 
 
 def import_events(call: Call) -> Answer:
-    """content=event&action=import: events with a unique name that exists are changed, the others made."""
+    """content=event&action=import: change the events whose unique name exists, add the others."""
     rows, project = _rows(call), call.project
     _refuse_bad_events(project, rows)
     named = [project.event_named(row.get("unique_event_name", "").strip()) for row in rows]
@@ -146,7 +143,7 @@ def import_events(call: Call) -> Answer:
         for event in [event for event in project.events if event.event_id not in kept]:
             _remove_event(project, event)
     for row, known in zip(rows, named, strict=True):
-        _take_event(project, row, known.event_id if known is not None else 0)
+        _import_event(project, row, known.event_id if known is not None else 0)
     call.note("manage", "Manage/Design ", "Import events (API)")
     return call.text(len(rows))
 
@@ -159,10 +156,10 @@ def _refuse_bad_events(project: Project, rows: Rows) -> None:
             raise Refusal(f"The arm number '{_arm_number(row)}' does not exist")
 
 
-def _take_event(project: Project, row: dict[str, str], event_id: int) -> None:
+def _import_event(project: Project, row: dict[str, str], event_id: int) -> None:
     arm, name = _arm_number(row), row["event_name"].strip()
     if not event_id:
-        # The name is REDCap's own, from label and arm, whatever name the client sent along.
+        # REDCap makes the unique name of label and arm, whatever name the client sent.
         taken = {event.unique_name for event in project.events}
         made = unique_event_name(name, arm, taken)
         project.events.append(_changed(Event(project.next_event_id(), name, arm, made), row))
@@ -186,8 +183,8 @@ def _changed(event: Event, row: dict[str, str]) -> Event:
 
 
 def delete_events(call: Call) -> Answer:
-    """content=event&action=delete: events go with their data."""
-    _rows_unneeded(call)
+    """content=event&action=delete: delete events with their data."""
+    _require_design_in_development(call)
     names = call.named("events")
     events = [call.project.event_named(name) for name in names]
     unknown = [name for name, event in zip(names, events, strict=True) if event is None]
@@ -201,10 +198,10 @@ def delete_events(call: Call) -> Answer:
 
 
 def import_mapping(call: Call) -> Answer:
-    """content=formEventMapping&action=import: the mapping is replaced as a whole."""
+    """content=formEventMapping&action=import: replace the whole mapping."""
     rows = _rows(call)
     project = call.project
-    _refuse_classic(call, "form/event mappings")
+    refuse_classic(project, "import form/event mappings")
     mapping: dict[int, tuple[str, ...]] = {event.event_id: () for event in project.events}
     for row in rows:
         event, form = project.event_named(row.get("unique_event_name", "")), row.get("form", "")
@@ -219,7 +216,7 @@ def import_mapping(call: Call) -> Answer:
 
 
 def import_repeats(call: Call) -> Answer:
-    """content=repeatingFormsEvents with data: what repeats is replaced as a whole; data move along."""
+    """content=repeatingFormsEvents with data: replace all of what repeats; stored data are moved to fit."""
     rows = _rows(call)
     require_keys(rows, "event_name", "form_name")
     project = call.project
@@ -237,31 +234,26 @@ def import_repeats(call: Call) -> Answer:
         else:
             events.add(event.event_id)
     project.repeating_events, project.repeating_forms = events, forms
-    move_to_instances(project)
+    _move_to_instances(project)
     project.refresh()
     call.note("manage", "Manage/Design ", "Import repeating instruments and events (API)")
     return call.text(len(rows))
 
 
-def move_to_instances(project: Project) -> None:
-    """Let data of what has begun to repeat be its first instance, and the first instance plain data again."""
+def _move_to_instances(project: Project) -> None:
+    """Make data that now repeat the first instance, and the first instance of what no longer repeats plain data."""
     named = project.dictionary.column_named
     for record in list(project.records):
         slots: dict[Slot, dict[str, str]] = {}
         for slot, values in record.slots.items():
             if not slot[1]:
-                # The record id stays with its event, so the base row stays.
+                # The base row holds the record id, so it stays.
                 slots.setdefault((slot[0], "", max(slot[2], 1)) if slot[0] in project.repeating_events else slot, {})
             for name, value in values.items():
                 form = named[name].form if name in named else name.removesuffix("_timestamp")
                 place = project.slot_of(slot[0], form, max(slot[2], 1))
-                # Later instances of what no longer repeats stay where they are.
+                # Later instances of what no longer repeats are not moved.
                 place = slot if slot[2] > 1 and place[2] == 0 else place
                 slots.setdefault(place, {})[name] = value
         if slots != record.slots:
             project.records.put(replace(record, slots=slots))
-
-
-def _refuse_classic(call: Call, what: str) -> None:
-    if not call.project.is_longitudinal:
-        raise Refusal(f"You cannot import {what} for classic projects")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 
 from redcap_source.simulator.api.call import Answer, Call
-from redcap_source.simulator.api.records_import import event_of
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.state.design import Event
 from redcap_source.simulator.state.records import Record
@@ -15,12 +14,12 @@ _CODE = "ABCDEFGHJKLMNPRTWXY346789"
 
 
 def survey_link(call: Call) -> Answer:
-    """content=surveyLink."""
+    """content=surveyLink: the address of a record's survey."""
     return call.text(f"{_surveys(call)}?s={_code(10, 'link', *_response(call))}")
 
 
 def survey_queue_link(call: Call) -> Answer:
-    """content=surveyQueueLink."""
+    """content=surveyQueueLink: the address of a record's survey queue."""
     record = record_named(call)
     if not call.project.surveys:
         raise Refusal("The survey queue is not enabled in this project")
@@ -47,23 +46,22 @@ def _code(length: int, *parts: str) -> str:
 
 
 def record_named(call: Call, event: Event | None = None) -> Record:
-    """The record a request names, which must exist, and in the arm of the event if one is named."""
+    """The record that a request names; it must exist, and in the arm of the event if one is given."""
     name = call.parameters.text("record")
-    record = call.project.records.get(name)
-    group = call.project.user(call.username).group
-    if record is None or (group and record.group != group) or (event is not None and not _is_in(call, record, event)):
+    record = call.record(name)
+    if record is None or (event is not None and not _is_in(call, record, event)):
         raise Refusal(f'The record "{name}" does not exist')
     return record
 
 
 def _is_in(call: Call, record: Record, event: Event) -> bool:
-    """Whether a record exists in an event's arm; in a classic project there is just one."""
+    """Whether a record has data in an event's arm; a classic project has just one arm."""
     arm = {known.event_id for known in call.project.shown_events() if known.arm == event.arm}
     return any(slot[0] in arm for slot in record.slots)
 
 
 def _response(call: Call) -> tuple[str, ...]:
-    # The record first, as its absence is what a real server was seen to complain of.
+    # The record is checked first, as a real server was recorded to do.
     record_named(call)
     instrument, event = _survey(call)
     record = record_named(call, event)
@@ -76,23 +74,22 @@ def _survey(call: Call) -> tuple[str, Event]:
         raise Refusal(f'The instrument "{instrument}" does not exist')
     if instrument not in call.project.surveys:
         raise Refusal(f'The instrument "{instrument}" has not been enabled as a survey')
-    event = event_of(call, call.parameters.text("event"))
+    event = call.event(call.parameters.text("event"))
     if instrument not in call.project.forms_at(event.event_id):
         raise Refusal(f'The instrument "{instrument}" is not designated for the event "{event.unique_name}"')
     return instrument, event
 
 
 def participant_list(call: Call) -> Answer:
-    """content=participantList: those who were or can be invited, which are the records in the event's arm."""
-    call.require("manage_survey_participants", "You do not have Manage Survey Participants privileges")
+    """content=participantList: the records in the event's arm, which were or can be invited."""
+    call.require("manage_survey_participants")
     instrument, event = _survey(call)
     keys = (
         "email", "email_occurrence", "identifier", "record", "invitation_sent_status", "invitation_send_time",
         "response_status", "survey_access_code", "survey_link",
     )  # fmt: skip
-    group = call.project.user(call.username).group
-    seen = (record for record in call.project.records if not group or record.group == group)
-    rows = [_participant(call, record, instrument, event) for record in seen if _is_in(call, record, event)]
+    invited = (record for record in call.records() if _is_in(call, record, event))
+    rows = [_participant(call, record, instrument, event) for record in invited]
     return call.table(Table(keys, rows, root="items"))
 
 

@@ -1,24 +1,28 @@
-"""Users, roles and data access groups as tables, with the value types that were recorded."""
+"""Users, roles and data access groups as tables, with the types of values that were recorded."""
 
 from __future__ import annotations
 
+from redcap_source.simulator.api.call import Call
 from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.state.users import ORDER, RANDOMIZATION_RIGHTS, Rights, User
 from redcap_source.simulator.versions import EXPORT_RIGHTS_BY_INSTRUMENT, RIGHTS_SINCE, is_from, is_known, keys_known
 from redcap_source.simulator.wire.formats import Row, Table
 
+# Levels of the right to export, the narrowest first.
 _FROM_NARROW = (0, 2, 3, 1)
+# Rights to view an instrument as servers since 15.6 write them.
 _FORM_CODES = {0: 128, 1: 130, 2: 129, 3: 138}
 
 
-def users(project: Project, behaviour: Behaviour, version: str) -> Table:
+def users(call: Call) -> Table:
     """The users with their effective rights."""
+    project, version = call.project, call.site.version
     people = ["username", "email", "firstname", "lastname", "expiration"]
     groups = ["data_access_group", "data_access_group_id", "data_access_group_label"]
     names = [*people, *groups, *_right_names(project, version), *_instrument_keys(version)]
     keys = keys_known("user", names, version)
-    rows = [_user_row(project, user, behaviour, version) for user in project.users.values()]
+    rows = [_user_row(project, user, call.behaviour, version) for user in project.users.values()]
     return Table(keys, [{key: row[key] for key in keys} for row in rows], root="users", csv_end="")
 
 
@@ -27,7 +31,7 @@ def _instrument_keys(version: str) -> tuple[str, str]:
 
 
 def _right_names(project: Project, version: str) -> list[str]:
-    """The rights a server lists: those of its version, and some only where the project has what they are about."""
+    """The rights that a server lists: those of its version; some only where the project uses what they are about."""
     left_out: set[str] = set()
     if not project.mycap_enabled:
         left_out.add("mycap_participants")
@@ -51,7 +55,7 @@ def _user_row(project: Project, user: User, behaviour: Behaviour, version: str) 
         "data_access_group_id": group.group_id if group else "",
         "data_access_group_label": group.label if group else "",
         **{right: _value(rights, right) for right in _right_names(project, version)},
-        **form_rights(project, rights, behaviour),
+        **_form_rights(project, rights, behaviour),
     }
 
 
@@ -59,21 +63,22 @@ def _value(rights: Rights, right: str) -> int:
     return rights.rights.get(right, 1 if rights.everything else 0)
 
 
-def form_rights(project: Project, rights: Rights, behaviour: Behaviour) -> dict[str, dict[str, int] | int]:
-    """View and export rights by instrument, and the right to export that older servers have for all of them."""
-    # As they are stored: in the order in which they were given, also of instruments that are gone.
+def _form_rights(project: Project, rights: Rights, behaviour: Behaviour) -> dict[str, dict[str, int] | int]:
+    """Rights to view and to export by instrument, and the one right to export that older servers have."""
+    # In the order in which they were given, also of instruments that no longer exist.
     everywhere = dict.fromkeys(project.dictionary.forms, 1) if rights.everything else {}
     views = {**everywhere, **rights.forms}
     if behaviour.form_right_codes == "since_15_6":
         views = {form: _FORM_CODES.get(right, right) for form, right in views.items()}
     exports = {**everywhere, **rights.forms_export}
-    # Older servers have one right for all instruments; what is told is the narrowest.
+    # Older servers have one right for all instruments; this is the narrowest.
     narrowest = min(exports.values(), key=_FROM_NARROW.index, default=0)
     return {"forms": views, "forms_export": exports, "data_export": narrowest}
 
 
-def roles(project: Project, behaviour: Behaviour, version: str) -> Table:
+def roles(call: Call) -> Table:
     """The user roles and their rights."""
+    project, behaviour, version = call.project, call.behaviour, call.site.version
     names = _right_names(project, version)
     keys = ["unique_role_name", "role_label", *names, *_instrument_keys(version)]
     rows: list[Row] = []
@@ -82,37 +87,38 @@ def roles(project: Project, behaviour: Behaviour, version: str) -> Table:
         shown = str if behaviour.role_values == "text" else int
         values = {right: shown(role.rights.get(right, 0)) for right in names}
         row: dict[str, object] = {"unique_role_name": role.unique_name, "role_label": role.label, **values}
-        rows.append({**row, **form_rights(project, rights, behaviour)})  # type: ignore[dict-item]
+        rows.append({**row, **_form_rights(project, rights, behaviour)})  # type: ignore[dict-item]
     return Table(keys, [{key: row[key] for key in keys} for row in rows], root="userRoles", csv_end="")
 
 
-def role_mapping(project: Project, version: str) -> Table:
-    """Which role each user has."""
-    keys = keys_known("userRoleMapping", ("username", "unique_role_name", "data_access_group"), version)
+def role_mapping(call: Call) -> Table:
+    """The role of each user."""
+    keys = keys_known("userRoleMapping", ("username", "unique_role_name", "data_access_group"), call.site.version)
     rows: list[Row] = [
         {"username": user.username, "unique_role_name": user.role, "data_access_group": user.group}
-        for user in project.users.values()
+        for user in call.project.users.values()
     ]
     return Table(keys, [{key: row[key] for key in keys} for row in rows], root="items")
 
 
-def groups(project: Project, version: str) -> Table:
+def groups(call: Call) -> Table:
     """The data access groups."""
-    keys = keys_known("dag", ("data_access_group_name", "unique_group_name", "data_access_group_id"), version)
+    names = ("data_access_group_name", "unique_group_name", "data_access_group_id")
+    keys = keys_known("dag", names, call.site.version)
     rows: list[Row] = [
         {
             "data_access_group_name": group.label,
             "unique_group_name": group.unique_name,
             "data_access_group_id": group.group_id,
         }
-        for group in project.groups.values()
+        for group in call.project.groups.values()
     ]
     return Table(keys, [{key: row[key] for key in keys} for row in rows], root="dags")
 
 
-def group_mapping(project: Project) -> Table:
-    """Which data access group each user is in."""
+def group_mapping(call: Call) -> Table:
+    """The data access group of each user."""
     rows: list[Row] = [
-        {"username": user.username, "redcap_data_access_group": user.group} for user in project.users.values()
+        {"username": user.username, "redcap_data_access_group": user.group} for user in call.project.users.values()
     ]
     return Table(("username", "redcap_data_access_group"), rows, root="items")

@@ -1,14 +1,13 @@
-"""Requests that change people: users, roles, data access groups and who is in them."""
+"""Requests that change people: users, roles, data access groups and their members."""
 
 from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
-from redcap_source.simulator.api.call import Answer, Call
-from redcap_source.simulator.api.records_import import NO_IMPORT
+from redcap_source.simulator.api.call import WITHOUT_RIGHT, Answer, Call
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.rules.renaming import relabel_group
 from redcap_source.simulator.state.names import unique_group_name
@@ -17,34 +16,34 @@ from redcap_source.simulator.state.users import OPTIONAL_RIGHTS, RIGHTS, Role, U
 from redcap_source.simulator.whole_numbers import whole_number
 from redcap_source.simulator.wire.import_data import Row, mapping_of, require_keys, rows_of, texts
 
-NO_USER_RIGHTS = "You do not have User Rights privileges"
-NO_GROUPS = "You do not have permission to use Data Access Groups"
+NO_USERS = "The following users do not exist in the project"
+NO_ROLES = "Invalid Unique Role Names"
+NO_GROUPS = "The following data access groups do not exist"
 _ALL = (*RIGHTS, *OPTIONAL_RIGHTS)
 
 
 def _require_users(call: Call) -> None:
-    call.require("api_import", NO_IMPORT)
-    call.require("user_rights", NO_USER_RIGHTS)
+    call.require("api_import", "user_rights")
 
 
 def _require_groups(call: Call) -> None:
-    call.require("api_import", NO_IMPORT)
+    call.require("api_import")
     refuse_grouped(call)
-    call.require("data_access_groups", NO_GROUPS)
+    call.require("data_access_groups")
 
 
 def refuse_grouped(call: Call) -> None:
-    """Refuse users who are in a data access group, unless they are administrators, who may do everything.
+    """Refuse users in a data access group, unless they are administrators, who may do everything.
 
-    PHPCap's suite moves the first user listed, an administrator, into a group and goes on asking about groups.
+    PHPCap's suite moves the first user listed, an administrator, into a group and then asks about groups.
     """
     user = call.project.user(call.username)
     if user.group and not user.everything:
-        raise Refusal(NO_GROUPS, 403)
+        raise Refusal(WITHOUT_RIGHT["data_access_groups"], 403)
 
 
 def import_users(call: Call) -> Answer:
-    """content=user with data: rights that are not mentioned stay; new users begin with none."""
+    """content=user with data: change users or add them; rights not mentioned stay, and new users have none."""
     _require_users(call)
     rows = rows_of(call.parameters)
     for row in rows:
@@ -65,9 +64,7 @@ def _text(row: Row, key: str) -> str:
 
 
 def _user_with(project: Project, user: User, row: Row) -> User:
-    group = _text(row, "data_access_group")
-    if group and group not in project.groups:
-        raise Refusal(f"The data access group '{group}' does not exist")
+    group = _known_group(project, _text(row, "data_access_group"))
     return replace(
         user,
         everything=False,
@@ -95,18 +92,16 @@ def _form_rights(project: Project, old: Mapping[str, int], row: Row, key: str, w
                 f'The form named "{form}" is incorrect for the {whose} The form does not exist in this project.'
             )
     others = dict.fromkeys(project.dictionary.forms, 0)
-    # Rights that are sent are sent whole: an instrument that is left out, or blank, gets no access.
+    # A list of rights replaces the old one: an instrument that is left out, or blank, gets no access.
     kept = {} if key in row else old
     return {**others, **kept, **{form: int(right) for form, right in given.items() if whole_number(right) is not None}}
 
 
 def delete_users(call: Call) -> Answer:
-    """content=user&action=delete."""
+    """content=user&action=delete: remove users from the project."""
     _require_users(call)
     names = call.named("users")
-    unknown = [name for name in names if name not in call.project.users]
-    if unknown:
-        raise Refusal(f"The following users do not exist in the project: {', '.join(unknown)}")
+    _refuse_unknown(names, call.project.users, NO_USERS)
     for name in names:
         del call.project.users[name]
         call.note("user", f"Delete user {name}", f"user = '{name}'")
@@ -114,12 +109,10 @@ def delete_users(call: Call) -> Answer:
 
 
 def import_roles(call: Call) -> Answer:
-    """content=userRole with data: roles with a unique name are changed, the others made."""
+    """content=userRole with data: change the roles whose unique name is given, add the others."""
     _require_users(call)
     rows = rows_of(call.parameters)
-    unknown = [name for row in rows if (name := _text(row, "unique_role_name")) and name not in call.project.roles]
-    if unknown:
-        raise Refusal(f"Invalid Unique Role Names: {', '.join(unknown)}")
+    _refuse_unknown(filter(None, (_text(row, "unique_role_name") for row in rows)), call.project.roles, NO_ROLES)
     if any(not _text(row, "unique_role_name") and not _text(row, "role_label") for row in rows):
         raise Refusal("Each new user role must have a role_label")
     for row in rows:
@@ -142,12 +135,10 @@ def _new_role_name() -> str:
 
 
 def delete_roles(call: Call) -> Answer:
-    """content=userRole&action=delete; their users fall back on rights of their own."""
+    """content=userRole&action=delete; their users have the rights of their own again."""
     _require_users(call)
     names = call.named("roles")
-    unknown = [name for name in names if name not in call.project.roles]
-    if unknown:
-        raise Refusal(f"Invalid Unique Role Names: {', '.join(unknown)}")
+    _refuse_unknown(names, call.project.roles, NO_ROLES)
     for name in names:
         del call.project.roles[name]
         for user in [user for user in call.project.users.values() if user.role == name]:
@@ -157,18 +148,15 @@ def delete_roles(call: Call) -> Answer:
 
 
 def import_role_mapping(call: Call) -> Answer:
-    """content=userRoleMapping&action=import; a blank role takes the user out of theirs."""
+    """content=userRoleMapping&action=import: assign roles; a blank one removes the user from theirs."""
     _require_users(call)
     rows = texts(rows_of(call.parameters))
     require_keys(rows, "unique_role_name")
     for row in rows:
         user = _known_user(call.project, row)
         role = row.get("unique_role_name", "").strip()
-        if role and role not in call.project.roles:
-            raise Refusal(f"Invalid Unique Role Names: {role}")
-        group = row.get("data_access_group", "").strip()
-        if group and group not in call.project.groups:
-            raise Refusal(f"The data access group '{group}' does not exist")
+        _refuse_unknown(filter(None, (role,)), call.project.roles, NO_ROLES)
+        group = _known_group(call.project, row.get("data_access_group", "").strip())
         group = group if "data_access_group" in row else user.group
         call.project.users[user.username] = replace(user, role=role, group=group)
     call.note("manage", "Manage/Design ", "Import user role assignments (API)")
@@ -177,19 +165,30 @@ def import_role_mapping(call: Call) -> Answer:
 
 def _known_user(project: Project, row: Mapping[str, str]) -> User:
     name = row.get("username", "").strip()
-    if name not in project.users:
-        raise Refusal(f"The following users do not exist in the project: {name}")
+    _refuse_unknown((name,), project.users, NO_USERS)
     return project.users[name]
 
 
+def _known_group(project: Project, name: str) -> str:
+    """The unique name of a group, or a blank for none; an unknown name is refused."""
+    if name and name not in project.groups:
+        raise Refusal(f"The data access group '{name}' does not exist")
+    return name
+
+
+def _refuse_unknown(names: Iterable[str], known: Container[str], text: str) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise Refusal(f"{text}: {', '.join(unknown)}")
+
+
 def import_groups(call: Call) -> Answer:
-    """content=dag&action=import; a blank unique name makes a group, a new label gives a group another unique name."""
+    """content=dag&action=import: a blank unique name adds a group, a new label changes a group's unique name."""
     _require_groups(call)
     rows, project = texts(rows_of(call.parameters)), call.project
     pairs = [(row.get("data_access_group_name", "").strip(), row.get("unique_group_name", "").strip()) for row in rows]
-    unknown = [name for _, name in pairs if name and name not in project.groups]
-    if unknown:
-        raise Refusal(f"The data access group '{unknown[0]}' does not exist")
+    for _, name in pairs:
+        _known_group(project, name)
     if not all(label for label, _ in pairs):
         raise Refusal("Each data access group must have a data_access_group_name")
     ids = {name: group.group_id for name, group in project.groups.items()}
@@ -206,12 +205,10 @@ def import_groups(call: Call) -> Answer:
 
 
 def delete_groups(call: Call) -> Answer:
-    """content=dag&action=delete; users and records in them are left without."""
+    """content=dag&action=delete; their users and records are then in none."""
     _require_groups(call)
     names = call.named("dags")
-    unknown = [name for name in names if name not in call.project.groups]
-    if unknown:
-        raise Refusal(f"The following data access groups do not exist: {', '.join(unknown)}")
+    _refuse_unknown(names, call.project.groups, NO_GROUPS)
     for name in names:
         del call.project.groups[name]
     for user in [user for user in call.project.users.values() if user.group in names]:
@@ -223,10 +220,8 @@ def delete_groups(call: Call) -> Answer:
 
 
 def switch_group(call: Call) -> Answer:
-    """content=dag&action=switch: the token's user moves, and what they see from now on with them."""
-    name = call.parameters.text("dag").strip()
-    if name and name not in call.project.groups:
-        raise Refusal(f"The data access group '{name}' does not exist")
+    """content=dag&action=switch: move the token's user to another group, whose records they see from then on."""
+    name = _known_group(call.project, call.parameters.text("dag").strip())
     user = call.project.user(call.username)
     call.project.users[call.username] = replace(user, group=name)
     call.note("manage", "Manage/Design ", "Switch DAG (API)")
@@ -234,14 +229,13 @@ def switch_group(call: Call) -> Answer:
 
 
 def import_group_mapping(call: Call) -> Answer:
-    """content=userDagMapping&action=import; a blank group takes the user out of theirs."""
+    """content=userDagMapping&action=import: assign groups; a blank one removes the user from theirs."""
     _require_groups(call)
     rows = texts(rows_of(call.parameters))
     require_keys(rows, "redcap_data_access_group")
     for row in rows:
-        user, group = _known_user(call.project, row), row.get("redcap_data_access_group", "").strip()
-        if group and group not in call.project.groups:
-            raise Refusal(f"The data access group '{group}' does not exist")
+        user = _known_user(call.project, row)
+        group = _known_group(call.project, row.get("redcap_data_access_group", "").strip())
         call.project.users[user.username] = replace(user, group=group)
     call.note("manage", "Manage/Design ", "Import User-DAG assignments (API)")
     return call.text(len(rows))

@@ -1,6 +1,6 @@
-"""What a record export is asked for: which records, events, columns and rows.
+"""Which records, events, columns and rows a record export asks for.
 
-The same selection feeds the flat and the EAV answer; how cells are written is theirs.
+Flat and EAV exports and XML share it. Not here: how cells are written (flat.py, eav.py, odm.py).
 """
 
 from __future__ import annotations
@@ -22,12 +22,8 @@ from redcap_source.simulator.state.records import Record, Slot, Values
 from redcap_source.simulator.wire.parameters import Parameters
 
 NO_VALUES: Values = {}
-
-
 RowTest = Callable[[Record, Slot], bool]
-
-
-Found = tuple[Record, Slot, Values]
+SelectedRow = tuple[Record, Slot, Values]
 
 
 @dataclass(frozen=True)
@@ -41,19 +37,19 @@ class Selection:
     events: frozenset[int]
     group: str
     row_test: RowTest | None
-    # All columns of the project: then every stored row has something to say.
+    # Whether these are all columns of the project: then every stored row is exported.
     is_whole: bool
     id_only_instances: bool
     # Puts the rows of all records into another order, as reports may.
-    arranged: Callable[[list[Found]], list[Found]] | None = None
+    sort: Callable[[list[SelectedRow]], list[SelectedRow]] | None = None
 
     def rows(self, project: Project) -> Iterator[tuple[Record, list[tuple[Slot, Values]]]]:
         """The selected rows of each selected record that has any, in REDCap's order."""
-        if self.arranged is None:
+        if self.sort is None:
             yield from self._rows(project)
             return
         found = [(record, slot, values) for record, rows in self._rows(project) for slot, values in rows]
-        yield from ((record, [(slot, values)]) for record, slot, values in self.arranged(found))
+        yield from ((record, [(slot, values)]) for record, slot, values in self.sort(found))
 
     def _rows(self, project: Project) -> Iterator[tuple[Record, list[tuple[Slot, Values]]]]:
         wanted = frozenset(column.name for column in self.columns)
@@ -73,21 +69,21 @@ class Selection:
         found = [
             (slot, record.slots[slot])
             for slot in chosen
-            if not slot[1] or self.is_whole or self._says_something(record.slots[slot], wanted)
+            if not slot[1] or self.is_whole or self._has_any(record.slots[slot], wanted)
         ]
         if not found and chosen:
-            # A record that holds nothing but repeats still answers to its id.
+            # A record with repeats only is exported under its id alone.
             found = [((event_id, "", 0), NO_VALUES) for event_id in dict.fromkeys(slot[0] for slot in chosen)]
         if self.row_test is not None:
             found = [(slot, values) for slot, values in found if self.row_test(record, slot)]
         return found
 
-    def _says_something(self, values: Values, wanted: frozenset[str]) -> bool:
+    def _has_any(self, values: Values, wanted: frozenset[str]) -> bool:
         return self.id_only_instances or not wanted.isdisjoint(values)
 
 
 def in_order(selection: Selection, fields: tuple[str, ...]) -> Selection:
-    """The same selection with its columns in the order of these fields, as reports have them."""
+    """The selection with its columns in the order of these fields, as reports have them."""
     rank = {name: at for at, name in enumerate(fields)}
     return replace(selection, columns=tuple(sorted(selection.columns, key=lambda column: rank.get(column.field, 0))))
 
@@ -95,7 +91,7 @@ def in_order(selection: Selection, fields: tuple[str, ...]) -> Selection:
 def selection_of(
     project: Project, username: str, parameters: Parameters, behaviour: Behaviour, now: datetime
 ) -> Selection:
-    """Read an export request; refuses what a current server refuses."""
+    """The selection that an export request asks for; refuses what a current server refuses."""
     rights = project.rights_of(username)
     refuse = behaviour.unknown_names == "refuse"
     columns, with_id = _columns(project, parameters, refuse=refuse)
@@ -164,7 +160,7 @@ def _record_ids(project: Project, parameters: Parameters, behaviour: Behaviour) 
     asked = parameters.items("records")
     if behaviour.ids_ignore_case:
         asked = [project.records.found_as(record) for record in asked]
-    # Few of many are looked up, not searched for.
+    # Looked up one by one, because few of many may be asked for.
     known = sorted({record for record in asked if record in project.records}, key=natural_key)
     ids = known if asked else project.records.ids()
     begin, end = parameters.text("dateRangeBegin").strip(), parameters.text("dateRangeEnd").strip()
@@ -189,7 +185,7 @@ def _touched(project: Project, begin: str, end: str, behaviour: Behaviour) -> se
 
 
 def _with_seconds(text: str) -> str:
-    # Minutes alone are tolerated, and so is a bare date.
+    # A time without seconds is accepted, and so is a bare date.
     text = text.replace("T", " ")
     return text + {10: " 00:00:00", 16: ":00"}.get(len(text), "")
 

@@ -1,6 +1,6 @@
-"""The server's clock and the server's local time, which is all REDCap ever writes down.
+"""The server's clock, and its local time, which is the only time that REDCap stores.
 
-The log keeps wall-clock text, as REDCap's database does: in the hour that autumn repeats, two moments share a text.
+The log holds wall-clock text, as REDCap's database does: in the hour that autumn repeats, two moments have one text.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ class Clock:
         """The moment, in UTC."""
         return self._source() + self._offset
 
+    def server_time(self) -> datetime:
+        """The moment, in the server's time zone."""
+        return self.now().astimezone(self.zone)
+
     def local(self, moment: datetime | None = None) -> str:
         """Server-local time with seconds, as in a dateRange."""
         return f"{(moment or self.now()).astimezone(self.zone):%Y-%m-%d %H:%M:%S}"
@@ -40,11 +44,11 @@ class Clock:
         return format_datetime(moment.replace(microsecond=0), usegmt=True)
 
     def advance(self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0) -> None:
-        """Let time pass."""
+        """Move the clock forward."""
         self._offset += timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days)
 
     def set(self, moment: datetime) -> None:
-        """Make it this moment now."""
+        """Set the clock; it goes on running. Raises SimulatorError for a moment without a time zone."""
         if moment.tzinfo is None:
             raise SimulatorError("The clock needs a moment with a time zone, for example 2024-11-03T06:30:00+00:00.")
         self._offset = moment - self._source()

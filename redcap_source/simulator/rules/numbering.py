@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from redcap_source.simulator.api.call import Call
+from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.whole_numbers import number_or
 
 
-def next_name(call: Call) -> str:
-    """The id that auto-numbering would give."""
-    group = call.project.groups.get(call.project.users[call.username].group)
-    ids = call.project.records.ids()
+def next_record_id(project: Project, username: str) -> str:
+    """The largest whole number among the ids plus one; for users in a data access group, behind its number."""
+    group = project.groups.get(project.users[username].group)
+    ids = project.records.ids()
     if group is None:
         return str(1 + max((number_or(record, 0) for record in ids), default=0))
     prefix = f"{group.group_id}-"
