@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipelines.errors import ConfigError
-from redcap_source.simulator.offer import UserToken
+from redcap_source.simulator.contents import UserToken
 
 RECORDS = 100
 

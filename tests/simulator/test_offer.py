@@ -1,4 +1,4 @@
-"""What `simulate` can be told to serve: fleets, further users, reports, an empty server in any time zone."""
+"""What `simulate` can serve: fleets, further users, reports, an empty server in any time zone."""
 
 import io
 import json
@@ -12,7 +12,7 @@ import pytest
 from pipelines.cli.simulate_options import studies, users
 from pipelines.errors import ConfigError
 from redcap_source.simulator import Simulator, SimulatorError
-from redcap_source.simulator.offer import Offer, UserToken, add_reports, give_token, put_on
+from redcap_source.simulator.contents import Contents, UserToken, add_contents, add_reports, give_token
 from redcap_source.simulator.serve import serve
 from redcap_source.simulator.state.users import Role
 from tests.simulator.grids import classic, repeating
@@ -48,7 +48,7 @@ def asker_as(ask, token):
 def test_a_fleet_of_a_kind_has_names_sizes_and_data_of_its_own():
     asked = studies([f"site_{number:02}=repeating" for number in range(20)] + ["classic"], ["3", "site_07=5"])
     simulator = Simulator()
-    put_on(simulator, Offer(studies=asked))
+    add_contents(simulator, Contents(studies=asked))
     handles = simulator.projects
     sizes = [len(handle.records()) for handle in handles.values()]
     assert list(handles)[0::20] == ["site_00", "classic"] and sizes == [3] * 7 + [5] + [3] * 13
@@ -134,22 +134,22 @@ def test_a_projects_own_user_keeps_their_rights(ask):
 
 
 @pytest.mark.parametrize(
-    ("offer", "words"),
+    ("contents", "words"),
     [
-        (Offer(users=[UserToken("x", "kim")]), "A user was given for 'x'"),
-        (Offer(reports=[("x", "none.csv")]), "Reports were given for 'x'"),
-        (Offer(tokens={"x": "A" * 32}), "A token was given for 'x'"),
-        (Offer(studies=[("a", "classic", 1)], tokens={"a:kim": "A" * 32}), "A token was given for 'a:kim'"),
-        (Offer(studies=[("a", "classic", 1)], users=[UserToken("a", "kim"), UserToken("a", "kim")]), "given twice"),
+        (Contents(users=[UserToken("x", "kim")]), "A user was given for 'x'"),
+        (Contents(reports=[("x", "none.csv")]), "Reports were given for 'x'"),
+        (Contents(tokens={"x": "A" * 32}), "A token was given for 'x'"),
+        (Contents(studies=[("a", "classic", 1)], tokens={"a:kim": "A" * 32}), "A token was given for 'a:kim'"),
+        (Contents(studies=[("a", "classic", 1)], users=[UserToken("a", "kim"), UserToken("a", "kim")]), "given twice"),
         (
-            Offer(studies=[("a", "longitudinal", 1)], users=[UserToken("a", "kim", ("west",))]),
+            Contents(studies=[("a", "longitudinal", 1)], users=[UserToken("a", "kim", ("west",))]),
             "no role and no data access group 'west'; its roles: none; its groups: north, south, island",
         ),
     ],
 )
-def test_what_is_given_for_nobody_is_refused(offer, words):
+def test_what_is_given_for_nobody_is_refused(contents, words):
     with pytest.raises(SimulatorError, match=words):
-        put_on(Simulator(), offer)
+        add_contents(Simulator(), contents)
 
 
 REPORTS = """report_id;title;fields;logic;order;shows_groups;events

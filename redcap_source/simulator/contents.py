@@ -1,4 +1,4 @@
-"""What `simulate` serves: studies loaded and made up, further users' tokens, reports from a file."""
+"""What `simulate` puts on the server: projects from files, made-up studies, further users' tokens, reports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ON, OFF = ("1", "y", "yes", "true"), ("0", "n", "no", "false")
 
 @dataclass(frozen=True)
 class UserToken:
-    """A user who is to have a token, and the roles and data access groups to put them in first."""
+    """A user to give a token, and the roles and data access groups to put the user in first."""
 
     project: str
     username: str
@@ -32,8 +32,8 @@ class UserToken:
 
 
 @dataclass(frozen=True)
-class Offer:
-    """Everything that is to be served."""
+class Contents:
+    """Everything to put on a server."""
 
     # (name, path), (name, kind, records), (name, path)
     loads: Sequence[tuple[str, Path]] = ()
@@ -47,60 +47,67 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Served:
-    """What came of it: further users' tokens by project and name, and what was left out of each project."""
+class Added:
+    """The tokens of further users by project and name, and what was left out of each project."""
 
     users: dict[str, dict[str, str]]
     left_out: dict[str, list[str]]
 
 
-def put_on(simulator: Simulator, offer: Offer) -> Served:
-    """Add all that is offered to a simulator."""
-    _refuse_unknown_names(offer)
-    left_out: dict[str, list[str]] = {}
-    for name, path in offer.loads:
-        problems: list[str] = []
-        project = load_project(path, left_out=problems if offer.lenient else None)
-        if problems:
-            left_out[name] = problems
-        simulator.add_project(project, name=name, token=offer.tokens.get(name))
-    made: dict[str, int] = {}
-    for name, kind, records in offer.studies:
-        # Studies of one kind differ in their data.
-        made[kind] = made.get(kind, 0) + 1
-        project = make_study(kind, records=records, seed=made[kind])
-        simulator.add_project(project, name=name, token=offer.tokens.get(name))
-    for name, path in offer.reports:
+def add_contents(simulator: Simulator, contents: Contents) -> Added:
+    """Put projects, users and reports on a server.
+
+    Raises SimulatorError for a token, user or report of a project that is not among the contents.
+    """
+    _refuse_unknown_names(contents)
+    left_out = _add_projects(simulator, contents)
+    for name, path in contents.reports:
         add_reports(simulator.projects[name], path)
     users: dict[str, dict[str, str]] = {}
-    for user in offer.users:
-        token = offer.tokens.get(f"{user.project}:{user.username}")
+    for user in contents.users:
+        token = contents.tokens.get(f"{user.project}:{user.username}")
         users.setdefault(user.project, {})[user.username] = give_token(simulator.projects[user.project], user, token)
-    return Served(users, left_out)
+    return Added(users, left_out)
 
 
-def _refuse_unknown_names(offer: Offer) -> None:
-    names = {name for name, *_ in (*offer.loads, *offer.studies)}
-    users = {f"{user.project}:{user.username}" for user in offer.users}
-    for name in offer.tokens:
+def _add_projects(simulator: Simulator, contents: Contents) -> dict[str, list[str]]:
+    left_out: dict[str, list[str]] = {}
+    for name, path in contents.loads:
+        problems: list[str] = []
+        project = load_project(path, left_out=problems if contents.lenient else None)
+        if problems:
+            left_out[name] = problems
+        simulator.add_project(project, name=name, token=contents.tokens.get(name))
+    made: dict[str, int] = {}
+    for name, kind, records in contents.studies:
+        # Another seed for each, so that studies of one kind differ in their data.
+        made[kind] = made.get(kind, 0) + 1
+        project = make_study(kind, records=records, seed=made[kind])
+        simulator.add_project(project, name=name, token=contents.tokens.get(name))
+    return left_out
+
+
+def _refuse_unknown_names(contents: Contents) -> None:
+    names = {name for name, *_ in (*contents.loads, *contents.studies)}
+    users = {f"{user.project}:{user.username}" for user in contents.users}
+    for name in contents.tokens:
         if name not in names | users:
             raise SimulatorError(f"A token was given for '{name}', but no project of that name is loaded.")
-    for what, given in (("Reports were", [name for name, _ in offer.reports]), ("A user was", _projects(offer.users))):
+    for what, given in (
+        ("Reports were", [name for name, _ in contents.reports]),
+        ("A user was", [user.project for user in contents.users]),
+    ):
         for name in given:
             if name not in names:
                 raise SimulatorError(f"{what} given for '{name}', but no project of that name is loaded.")
-    if len(users) < len(offer.users):
-        raise SimulatorError("A user was given twice for one project; give them once, with role and group.")
-
-
-def _projects(users: Iterable[UserToken]) -> list[str]:
-    return [user.project for user in users]
+    if len(users) < len(contents.users):
+        raise SimulatorError("A user was given twice for one project; give the user once, with role and group.")
 
 
 def give_token(handle: ProjectHandle, wanted: UserToken, token: str | None) -> str:
-    """A token for a user of a project: one of the project's own, or a new one who may do everything.
+    """Give a user of a project a token and return it; an unknown user is added, with every right.
 
-    A role gives them its rights instead; a data access group lets them see its records only.
+    A role replaces the user's rights by its own; in a data access group the user sees its records only.
     """
     project, name = handle.project, wanted.username
     places = [_place(handle, place) for place in wanted.places]
@@ -132,7 +139,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def add_reports(handle: ProjectHandle, path: Path) -> None:
-    """Save the reports of a table of REPORT_COLUMNS; lists are separated by commas or blanks."""
+    """Save reports from a table with columns of REPORT_COLUMNS; lists are separated by commas or blanks."""
     rows = table_from(read_bytes(path), str(path))
     if not rows:
         raise SimulatorError(f"{path} holds no reports; its columns are {', '.join(REPORT_COLUMNS)}.")
@@ -146,7 +153,9 @@ def add_reports(handle: ProjectHandle, path: Path) -> None:
 def _add_report(handle: ProjectHandle, row: Mapping[str, str], source: str) -> None:
     number = row.get("report_id", "").strip()
     if whole_number(number) is None or int(number) in handle.project.reports:
-        raise SimulatorError(f"{source}: the report_id '{number}' is no number or is there already.")
+        raise SimulatorError(
+            f"{source}: the report_id '{number}' is not a number, or there is a report of that number already."
+        )
     where = f"{source}, report {number}"
     lists = {name: row.get(name, "").replace(",", " ").split() for name in LISTS}
     _require(where, "fields", lists["fields"], handle.project.dictionary.columns_by_field)
