@@ -15,7 +15,7 @@ MODULES = sorted(
 DOORS = {
     "httpx": ("redcap_source/http/",),
     "httpcore": ("redcap_source/http/connection.py",),
-    "duckdb": ("pipelines/warehouse/",),
+    "duckdb": ("pipelines/warehouse/database/",),
     "dagster": ("pipelines/definitions.py", "pipelines/defs/", "pipelines/demo/in_process.py"),
     "typer": ("pipelines/cli/",),
     "rich": ("pipelines/cli/", "pipelines/console/", "pipelines/demo/"),

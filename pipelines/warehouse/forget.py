@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import duckdb
 from filelock import FileLock
 
 from pipelines.project_names import may_be_a_project
 from pipelines.warehouse.database.connection import (
     Connection,
+    DatabaseError,
     attach_to_write,
     connect,
     private_files,
@@ -81,7 +81,7 @@ def forget(folder: WarehouseFolder, project: str, *, memory_limit: str | None = 
         if found.schemas or found.rows:
             try:
                 _publish_without(folder, project, memory_limit)
-            except (duckdb.Error, OSError) as problem:
+            except (DatabaseError, OSError) as problem:
                 raise unusable(folder.database, problem) from None
             finally:
                 sweep(folder)

@@ -42,6 +42,11 @@ HEADER_BYTES = 3 * 4096
 MIRROR, PUBLISHED = "mirror", ":published"
 
 Connection = duckdb.DuckDBPyConnection
+# For other packages, which do not import duckdb themselves.
+DatabaseError = duckdb.Error
+OutOfMemory = duckdb.OutOfMemoryException
+# What reading a file with rows that do not fit raises.
+UNREADABLE_ROWS = (duckdb.InvalidInputException, duckdb.ConversionException)
 
 
 def connect() -> Connection:

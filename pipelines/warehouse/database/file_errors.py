@@ -21,6 +21,18 @@ from pipelines.errors import (
     WarehouseUnreadable,
 )
 
+# Errors about a query's own text, or about the machine. DuckDB's others may quote what is in a row: a cast, a regular
+# expression, a time zone that a column names.
+_WITHOUT_VALUES = (
+    duckdb.ParserException,
+    duckdb.SyntaxException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.PermissionException,
+    duckdb.OutOfMemoryException,
+)
+# What DuckDB says of a statement that changes something.
+_NOT_A_QUERY = "Invalid Input Error: Cannot execute statement of type"
 # As DuckDB 1.5 and 2.0 put it.
 _DAMAGE = ("not a valid duckdb database file", "corrupt database file", "could not read enough bytes")
 _ROOM = "Make room on the disk, then try again."
@@ -43,6 +55,11 @@ def doing(what: str) -> Iterator[None]:
     except duckdb.Error as problem:
         problem.add_note(what)
         raise
+
+
+def quotes_no_values(problem: BaseException) -> bool:
+    """Whether DuckDB's own message about a query can be shown, because no value of a row can be in it."""
+    return isinstance(problem, _WITHOUT_VALUES) or str(problem).startswith(_NOT_A_QUERY)
 
 
 def is_locked(problem: BaseException) -> bool:

@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-import duckdb
-
-from pipelines.warehouse.database.connection import Connection, transaction
+from pipelines.warehouse.database.connection import Connection, DatabaseError, OutOfMemory, transaction
 from pipelines.warehouse.database.file_errors import doing, unusable
 from pipelines.warehouse.database.memory import Width, allow, enough, limit_of, needed
 from pipelines.warehouse.mirror.audit_log import AuditLog
@@ -60,9 +58,9 @@ class Mirror:
 
     def explained(self, problem: BaseException) -> BaseException:
         """A database error as one of ours, in words that quote no data; any other error as it is."""
-        if isinstance(problem, duckdb.OutOfMemoryException):
+        if isinstance(problem, OutOfMemory):
             return unusable(self.path, problem, enough=enough(self.connection, self.width))
-        return unusable(self.path, problem) if isinstance(problem, duckdb.Error) else problem
+        return unusable(self.path, problem) if isinstance(problem, DatabaseError) else problem
 
     @doing("bringing its tables to the structure of the project")
     def write_structure(

@@ -8,11 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import duckdb
-
 from pipelines.errors import WarehouseError
 from pipelines.warehouse.database.compaction import compact, compacted_size, needs_compaction, save_compacted_size
-from pipelines.warehouse.database.connection import open_writer, sync_to_disk
+from pipelines.warehouse.database.connection import DatabaseError, open_writer, sync_to_disk
 from pipelines.warehouse.database.file_errors import reason_of
 from pipelines.warehouse.database.quoting import identifier
 from pipelines.warehouse.mirror.mirror import Mirror
@@ -74,7 +72,7 @@ def open_mirror(
             save_compacted_size(connection, COMPACTED_SIZE, path.stat().st_size)
         try:
             yield mirror
-        except duckdb.Error as problem:
+        except DatabaseError as problem:
             raise mirror.explained(problem) from None
     if mirror.removed_values or needs_compaction(path.stat().st_size, known):
         _compact(path, grown, project, memory_limit)
@@ -88,6 +86,6 @@ def _compact(path: Path, grown: Path, project: str, memory_limit: str | None) ->
             save_compacted_size(connection, COMPACTED_SIZE, grown.stat().st_size)
         grown.replace(path)
         sync_to_disk(path.parent)
-    except (duckdb.Error, OSError, WarehouseError) as problem:
+    except (DatabaseError, OSError, WarehouseError) as problem:
         grown.unlink(missing_ok=True)
         log.warning("%s: the working file could not be written afresh: %s", project, reason_of(problem))

@@ -13,13 +13,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import duckdb
 from filelock import FileLock
 
 from pipelines.errors import ForeignWorkingFile, LoadUnfinished, NotAllPublished
 from pipelines.warehouse.database.compaction import compact, compacted_size, needs_compaction, save_compacted_size
 from pipelines.warehouse.database.connection import (
     Connection,
+    DatabaseError,
+    OutOfMemory,
     attach_to_read,
     attach_to_write,
     connect,
@@ -94,7 +95,7 @@ def publish(
             return Published((), 0, 0)
         try:
             published = _publish(folder, waiting, memory_limit)
-        except (OSError, duckdb.Error) as problem:
+        except (OSError, DatabaseError) as problem:
             raise unusable(folder.database, problem) from None
         finally:
             sweep(folder)
@@ -196,7 +197,7 @@ def _open(
         connection.execute("SET threads = 1")
         harden(connection, [])
         yield _Opened(connection, projects, broken, copied)
-    except duckdb.OutOfMemoryException as problem:
+    except OutOfMemory as problem:
         raise unusable(folder.database, problem, enough=enough(connection)) from None
     finally:
         connection.close()
@@ -208,7 +209,7 @@ def _attach(connection: Connection, folder: WarehouseFolder, project: str, broke
     try:
         attach_to_read(connection, folder.mirror(project), _catalog(project))
         row = connection.execute(f"SELECT format FROM {catalog}.state.identity").fetchone()
-    except (duckdb.Error, OSError) as problem:
+    except (DatabaseError, OSError) as problem:
         if not is_locked(problem):
             broken[project] = reason_of(problem)
         return False
@@ -262,11 +263,11 @@ def _take_up(opened: _Opened) -> tuple[int, dict[str, str]]:
             if part.gave_up:
                 opened.gave_up.append(project)
             part.comment()
-        except (duckdb.Error, ForeignWorkingFile) as problem:
-            with suppress(duckdb.Error):
+        except (DatabaseError, ForeignWorkingFile) as problem:
+            with suppress(DatabaseError):
                 connection.execute("ROLLBACK")
             failed[project] = reason_of(problem)
-            if isinstance(problem, duckdb.OutOfMemoryException):
+            if isinstance(problem, OutOfMemory):
                 failed[project] += f". {memory_remedy(enough(connection)).rstrip('.')}"
     define_changes(connection)
     connection.execute("CHECKPOINT")

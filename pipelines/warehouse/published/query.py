@@ -8,10 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
-
 from pipelines.errors import QueryRefused
-from pipelines.warehouse.database.connection import Connection
+from pipelines.warehouse.database.connection import Connection, DatabaseError
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.sql import statements
@@ -53,5 +51,5 @@ def query(connection: Connection, statement: str) -> Answer:
         connection.execute(statement)
         columns = tuple(column[0] for column in connection.description or ())
         return Answer(columns, connection.fetchall() if columns else [])
-    except duckdb.Error as problem:
+    except DatabaseError as problem:
         raise QueryRefused(str(problem)) from None

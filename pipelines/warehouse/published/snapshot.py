@@ -10,28 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import duckdb
-
 from pipelines.errors import QueryRefused
-from pipelines.warehouse.database.connection import Connection
+from pipelines.warehouse.database.connection import Connection, DatabaseError
+from pipelines.warehouse.database.file_errors import quotes_no_values
 from pipelines.warehouse.database.parquet import ROWS_AT_ONCE
 from pipelines.warehouse.database.quoting import identifier, literal, qualified
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.value_checks import A_CHOICE
 from redcap_source import model
-
-# Errors about the query's own text, or about the machine. DuckDB's others may quote what stands in a row: a cast, a
-# regular expression, a time zone that a column names.
-_WITHOUT_VALUES = (
-    duckdb.ParserException,
-    duckdb.SyntaxException,
-    duckdb.BinderException,
-    duckdb.CatalogException,
-    duckdb.PermissionException,
-    duckdb.OutOfMemoryException,
-)
-# What DuckDB says of a statement that changes something.
-_NOT_A_QUESTION = "Invalid Input Error: Cannot execute statement of type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +100,7 @@ def select(connection: Connection, query: str) -> tuple[list[str], Iterator[Sequ
     """The columns and rows of a person's query over the published warehouse; QueryRefused where DuckDB refuses it."""
     try:
         answer = connection.execute(query)
-    except duckdb.Error as problem:
+    except DatabaseError as problem:
         refused = _refused(problem)
     else:
         return [column[0] for column in answer.description or ()], _fetched(answer)
@@ -125,7 +111,7 @@ def select(connection: Connection, query: str) -> tuple[list[str], Iterator[Sequ
 def _fetched(answer: Connection) -> Iterator[Sequence[Any]]:
     try:
         yield from rows_of(answer)
-    except duckdb.Error as problem:
+    except DatabaseError as problem:
         refused = _refused(problem)
     else:
         return
@@ -151,9 +137,9 @@ def _shortened(row: Sequence[Any], narrow: Sequence[int]) -> Sequence[Any]:
     ]
 
 
-def _refused(problem: duckdb.Error) -> QueryRefused:
+def _refused(problem: DatabaseError) -> QueryRefused:
     """DuckDB's own words about a query where no value can stand in them."""
-    if isinstance(problem, _WITHOUT_VALUES) or str(problem).startswith(_NOT_A_QUESTION):
+    if quotes_no_values(problem):
         return QueryRefused(str(problem))
     return QueryRefused(
         f"DuckDB could not work out the query ({type(problem).__name__}). Its message may quote a participant's "

@@ -9,10 +9,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import duckdb
-
 from pipelines.errors import VerificationFailed
-from pipelines.warehouse.database.connection import Connection
+from pipelines.warehouse.database.connection import Connection, DatabaseError
 from pipelines.warehouse.database.quoting import identifier, literal
 from pipelines.warehouse.staging.verify import check_json_closed
 from pipelines.warehouse.tables.layout import DATA_ACCESS_GROUP, EVENT
@@ -61,7 +59,7 @@ def read_census(
             f"{identifier(record_id_field)} AS record, {event} AS event, {identifier(DATA_ACCESS_GROUP)} AS grouped "
             f"FROM read_json({literal(str(path))}, columns = {{{columns}}}, format = 'array', records = true)"
         )
-    except duckdb.Error:
+    except DatabaseError:
         # DuckDB's own message quotes what it stumbled over.
         raise VerificationFailed(reason="it cannot be read as a list of record ids") from None
     found = connection.execute(
@@ -134,7 +132,7 @@ def records_named(connection: Connection, path: Path) -> frozenset[str]:
             f"SELECT DISTINCT record FROM read_json({literal(str(path))}, columns = {{record: 'VARCHAR'}}, "
             "format = 'array', records = true)"
         ).fetchall()
-    except duckdb.Error:
+    except DatabaseError:
         raise VerificationFailed(reason="it cannot be read as a list of values") from None
     if any(not record for (record,) in found):
         raise VerificationFailed(reason="a value came without its record")

@@ -15,10 +15,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 
-import duckdb
-
 from pipelines.errors import VerificationFailed
-from pipelines.warehouse.database.connection import Connection, connect, harden
+from pipelines.warehouse.database.connection import Connection, DatabaseError, connect, harden
 from pipelines.warehouse.database.quoting import literal
 from pipelines.warehouse.staging.answers import Answer, csv_header, is_blank, json_keys, key_columns, list_some, source
 from pipelines.warehouse.tables.layout import EVENT, REPEAT_INSTANCE, REPEAT_INSTRUMENT
@@ -66,7 +64,7 @@ def verify(connection: Connection, answer: Answer, asked: Sequence[str]) -> Veri
         if answer.format == "json":
             _prove_json_whole(connection, answer)
         return _prove(connection, answer, asked)
-    except duckdb.Error:
+    except DatabaseError:
         # DuckDB's own message quotes the offending line, which is patients' data.
         raise VerificationFailed(
             reason=f"it cannot be read as rows of {counted(len(answer.columns), 'column')}"

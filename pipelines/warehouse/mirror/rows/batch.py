@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import duckdb
-
 from pipelines.errors import VerificationFailed
-from pipelines.warehouse.database.connection import Connection
+from pipelines.warehouse.database.connection import UNREADABLE_ROWS, Connection
 from pipelines.warehouse.database.long_statements import execute
 from pipelines.warehouse.database.quoting import identifier
 from pipelines.warehouse.staging.answers import csv_source
@@ -40,7 +38,7 @@ def stage(
         for number, (query, excluded) in enumerate(parts):
             into = "INSERT INTO batch" if number else "CREATE OR REPLACE TEMP TABLE batch AS"
             execute(connection, f"{into} SELECT *, {flags} FROM ({query})", excluded)
-    except (duckdb.InvalidInputException, duckdb.ConversionException):
+    except UNREADABLE_ROWS:
         # The message would quote the line, which is patients' data.
         raise VerificationFailed(reason="a staged answer can no longer be read as it was proven") from None
 
