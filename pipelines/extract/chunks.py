@@ -86,7 +86,7 @@ class Chunk:
     number: int
     asked: int
     records: tuple[str, ...] = field(repr=False)
-    left: tuple[str, ...] = field(repr=False)
+    excluded: tuple[str, ...] = field(repr=False)
     """Records that have rows in the answers and are not taken from them."""
     rows: int
     cells: int

@@ -1,72 +1,34 @@
-"""Fetching records in chunks that fit the server, each proven whole before it counts.
+"""Fetches records in chunks, a few requests at a time; yields only what was verified.
 
-Whole records by id; the size follows what the server manages. What "proven" means is warehouse.proof's
-business, putting the chunks into the mirror is warehouse.apply's.
+Not here: what to ask for next (request_queue.py), what an answer proves (chunk_verification.py), retries of a request
+(redcap_source), the mirror (sync/apply.py).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.errors import LoadRefused, VerificationFailed
-from pipelines.extract.chunks import (
-    ABOUT_THE_REQUEST,
-    JSON_RECORDS,
-    Chunk,
-    ChunkSize,
-    Fetched,
-    FetchPlan,
-    Part,
-    Quarantined,
-    Vanished,
-)
+from pipelines.extract.chunk_verification import remove_files, verify_chunk
+from pipelines.extract.chunks import ABOUT_THE_REQUEST, Chunk, ChunkSize, Fetched, FetchPlan, Quarantined, Vanished
 from pipelines.extract.missing_records import MOST_ALONE, found_by_name, lately_deleted
+from pipelines.extract.request_queue import ChunkRequest, RequestQueue
 from pipelines.interrupts import workers
 from pipelines.warehouse.database.connection import Connection
-from pipelines.warehouse.staging.answers import Format
-from pipelines.warehouse.staging.split_json import split_json
-from pipelines.warehouse.staging.verify import Verified, verify
 from pipelines.wording import counted
 from redcap_source import Received, RedcapClient, errors
 
-OUT_OF_SIGHT = "REDCap listed these records when the load began, no longer returns them, and has logged no deletion."
+OUT_OF_SIGHT = "Listed by REDCap when the load began, no longer returned, and not logged as deleted."
 
-
-# So many records in a row that cannot be had are not poison: the server is failing. So are so many answers beyond all
-# measure: each may have cost a disk's worth of bytes.
-PATIENCE = 5
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """One chunk's worth of records."""
-
-    records: tuple[str, ...] = field(repr=False)
-    number: int
-    parts: tuple[Part, ...]
-    shares: tuple[tuple[str, ...], ...] = field(repr=False)
-    """For each part the records it is asked for."""
-
-    @property
-    def narrow(self) -> bool:
-        return self.parts[0].scope is not None
-
-    def discard(self) -> None:
-        """Remove what came."""
-        for part in self.parts:
-            part.path.unlink(missing_ok=True)
+# After so many single records in a row that cannot be fetched, the server is failing, not the records. After so many
+# answers in a row beyond the size limit, too: each may have cost a disk's worth of bytes.
+FAILURES_IN_A_ROW = 5
 
 
 class Fetcher:
-    """Fetches records, a few requests in flight, and yields what is proven.
-
-    Where the plan has narrow scopes a record is asked for scope by scope, once. Whatever is not proven by that is
-    asked for whole, as it would be without them, so that narrowing saves cells and decides nothing.
-    """
+    """Fetches the records of a plan; counts what REDCap could not deliver, and gives up where it is the server."""
 
     def __init__(
         self,
@@ -79,73 +41,34 @@ class Fetcher:
         size: ChunkSize | None = None,
         prefix: str = "chunk",
     ) -> None:
+        """`size` is how many records to begin with; `prefix` begins the names of the files in the `staging` folder."""
         self.client = client
         self.plan = plan
         self.staging = staging
         self.verifier = verifier
         self.concurrency = concurrency
+        self.size = size
         self.prefix = prefix
-        whole = size or ChunkSize()
-        # By whether narrow: answers of the two kinds differ in size.
-        self._sizes = {False: whole, True: ChunkSize(plan.alike(whole.records))}
-        self._due: Mapping[str, int] = {}
-        self._narrowly = False
-        self._narrow: deque[str] = deque()
-        self._whole: deque[str] = deque()
-        self._again: deque[tuple[tuple[str, ...], bool]] = deque()
-        self._asked = 0
         self._lost_in_a_row = 0
         self._too_long_in_a_row = 0
         self._out_of_sight = 0
 
-    def fetch(self, records: Sequence[str], due: Mapping[str, int] | None = None) -> Iterator[Fetched]:
-        """Every record once, in proven chunks; those that cannot be had are named.
+    def fetch(self, records: Sequence[str], scope_masks: Mapping[str, int] | None = None) -> Iterator[Fetched]:
+        """Every record once, in verified chunks; those that cannot be fetched are named.
 
-        `due` has a bit for each narrow scope in which a record is known to have rows; a record without any is asked
-        for whole. An error that no smaller request can mend (token, rights, server gone) is raised and ends it.
+        `scope_masks` has a bit for each narrow scope in which a record is known to have rows; a record without any is
+        asked for whole. An error that no smaller request can mend (token, rights, server down) is raised.
         """
-        self._due = due or {}
-        self._narrowly = any(self._due.values())
-        for record in records:
-            (self._narrow if self._due.get(record) else self._whole).append(record)
-        flying: dict[Future[list[Received]], _Ask] = {}
+        queue = RequestQueue(self.plan, records, scope_masks, staging=self.staging, prefix=self.prefix, size=self.size)
+        running: dict[Future[list[Received]], ChunkRequest] = {}
         with workers(self.concurrency) as pool:
-            while self._narrow or self._whole or self._again or flying:
-                while len(flying) < self.concurrency and (ask := self._next(busy=bool(flying))) is not None:
-                    flying[pool.submit(self._send, ask)] = ask
-                for future in wait(flying, return_when=FIRST_COMPLETED).done:
-                    yield from self._settle(future, flying.pop(future))
+            while queue or running:
+                while len(running) < self.concurrency and (request := queue.next(busy=bool(running))) is not None:
+                    running[pool.submit(self._send, request)] = request
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield from self._result(queue, running.pop(future), future)
 
-    def _next(self, *, busy: bool) -> _Ask | None:
-        """What to ask next; None when there is nothing, or only a remainder worth waiting to fill."""
-        if self._again:
-            records, narrow = self._again.popleft()
-            return self._ask(records, narrow=narrow)
-        if self._narrow:
-            return self._ask(self._take(self._narrow, narrow=True), narrow=True)
-        few = self._sizes[False].records if self.plan.narrow else JSON_RECORDS
-        if not self._whole or (busy and len(self._whole) <= few):
-            # The answers in flight will bring their last records back; they are asked for together.
-            return None
-        return self._ask(self._take(self._whole, narrow=False), narrow=False)
-
-    def _ask(self, records: tuple[str, ...], *, narrow: bool) -> _Ask:
-        self._asked += 1
-        name = f"{self.prefix}-{self._asked:05d}"
-        few = len(records) <= JSON_RECORDS
-        if few or not narrow:
-            form: Format = "json" if few else "csv"
-            return _Ask(records, self._asked, (Part(self.staging / f"{name}.{form}", form),), (records,))
-        shares = {at: self._due_in(at, records) for at in range(len(self.plan.narrow))}
-        asked = [at for at, share in shares.items() if share]
-        parts = tuple(Part(self.staging / f"{name}-{at}.csv", "csv", at) for at in asked)
-        return _Ask(records, self._asked, parts, tuple(shares[at] for at in asked))
-
-    def _due_in(self, scope: int, records: Sequence[str]) -> tuple[str, ...]:
-        bit, due = 1 << scope, self._due
-        return tuple([record for record in records if due[record] & bit])
-
-    def _send(self, ask: _Ask) -> list[Received]:
+    def _send(self, request: ChunkRequest) -> list[Received]:
         return [
             self.client.export_records_to(
                 part.path,
@@ -153,78 +76,36 @@ class Fetcher:
                 records=share,
                 **self.plan.scope(part).options(),
             )
-            for part, share in zip(ask.parts, ask.shares, strict=True)
+            for part, share in zip(request.parts, request.shares, strict=True)
         ]
 
-    def _settle(self, future: Future[list[Received]], ask: _Ask) -> Iterator[Fetched]:
+    def _result(self, queue: RequestQueue, request: ChunkRequest, future: Future[list[Received]]) -> Iterator[Fetched]:
+        """What the request brought; what it did not bring goes back into the queue."""
         try:
             received = future.result()
-            chunk = self._prove(ask, received)
+            chunk = verify_chunk(self.verifier, self.plan, request, received, queue.scopes)
         except ABOUT_THE_REQUEST as problem:
-            ask.discard()
-            yield from self._ask_for_less(ask, problem)
+            remove_files(request.parts)
+            yield from self._failed(queue, request, request.records, problem)
             return
         self._too_long_in_a_row = 0
         if chunk.records:
             self._lost_in_a_row = 0
-            self._learn(ask, received)
+            queue.learn(request, max(a.seconds for a in received), max(a.bytes for a in received))
             yield chunk
         else:
-            ask.discard()
-        if ask.narrow:
-            proven = set(chunk.records)
-            self._whole.extend(record for record in ask.records if record not in proven)
+            remove_files(request.parts)
+        if request.narrow:
+            verified = set(chunk.records)
+            queue.ask_whole([record for record in request.records if record not in verified])
         else:
-            self._whole.extendleft(chunk.left)
-            yield from self._account_for_missing(ask, chunk)
+            queue.ask_first(chunk.excluded)
+            yield from self._account_for_missing(queue, request, chunk)
 
-    def _learn(self, ask: _Ask, received: Sequence[Received]) -> None:
-        seconds, size = max(answer.seconds for answer in received), max(answer.bytes for answer in received)
-        self._sizes[ask.narrow] = self._sizes[ask.narrow].after(len(ask.records), seconds, size)
-
-    def _prove(self, ask: _Ask, received: Sequence[Received]) -> Chunk:
-        answers = [self.plan.answer(part) for part in ask.parts]
-        proofs = [verify(self.verifier, answer, share) for answer, share in zip(answers, ask.shares, strict=True)]
-        proven, left = self._proven_by_all(ask, proofs)
-        return Chunk(
-            parts=self._written_apart(ask) if proven and ask.parts[0].format == "json" else ask.parts,
-            number=ask.number,
-            asked=len(ask.records),
-            records=proven,
-            left=left,
-            rows=sum(proof.rows for proof in proofs),
-            cells=sum(proof.rows * len(answer.columns) for answer, proof in zip(answers, proofs, strict=True)),
-            bytes=sum(answer.bytes for answer in received),
-            seconds=sum(answer.seconds for answer in received),
-            attempts=sum(answer.attempts for answer in received),
-        )
-
-    def _written_apart(self, ask: _Ask) -> tuple[Part, ...]:
-        """A JSON answer as CSVs with the columns of those beside which it will be read."""
-        (part,) = ask.parts
-        scopes = range(len(self.plan.narrow)) if self._narrowly else (None,)
-        parts = tuple(Part(part.path.with_name(f"{part.path.stem}-{at}.csv"), "csv", at) for at in scopes)
-        split_json(self.plan.answer(part), [self.plan.answer(part) for part in parts])
-        part.path.unlink()
-        return parts
-
-    def _proven_by_all(self, ask: _Ask, proofs: Sequence[Verified]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The records that no answer leaves in doubt, and those in the answers that one does."""
-        if not ask.narrow:
-            (proof,) = proofs
-            return proof.records, () if proof.unverified is None else (proof.unverified,)
-        doubtful = {proof.unverified for proof in proofs if proof.unverified is not None}
-        for share, proof in zip(ask.shares, proofs, strict=True):
-            doubtful.update(set(share).difference(proof.records))
-        return (
-            tuple(record for record in ask.records if record not in doubtful),
-            tuple(record for record in ask.records if record in doubtful),
-        )
-
-    def _account_for_missing(self, ask: _Ask, chunk: Chunk) -> Iterator[Fetched]:
-        """Records asked for that did not come: deleted meanwhile, or silently left out by the server."""
-        came = {*chunk.records, *chunk.left}
-        missing = tuple(record for record in ask.records if record not in came)
+    def _account_for_missing(self, queue: RequestQueue, request: ChunkRequest, chunk: Chunk) -> Iterator[Fetched]:
+        """Records that were asked for and not returned: deleted meanwhile, or left out by the server."""
+        returned = {*chunk.records, *chunk.excluded}
+        missing = tuple(record for record in request.records if record not in returned)
         if not missing:
             return
         there = set(found_by_name(self.client, self.plan.record_id_field, missing))
@@ -232,15 +113,14 @@ class Fetcher:
         if gone:
             yield from self._account_for_gone(gone)
         left_out = tuple(record for record in missing if record in there)
-        if left_out and len(left_out) < len(ask.records):
-            # The others came: asked for without them, they may come as well.
-            self._again.append((left_out, False))
+        if left_out and len(left_out) < len(request.records):
+            queue.ask_apart(left_out)
         elif left_out:
-            reason = f"{len(left_out):,} of {counted(len(ask.records), 'record')} were left out of it"
-            yield from self._ask_for_less(replace(ask, records=left_out), VerificationFailed(reason=reason))
+            reason = f"{len(left_out):,} of {counted(len(request.records), 'record')} were left out of it"
+            yield from self._failed(queue, request, left_out, VerificationFailed(reason=reason))
 
     def _account_for_gone(self, gone: tuple[str, ...]) -> Iterator[Fetched]:
-        """Records that REDCap no longer gives, however it is asked: no answer proves that somebody deleted them."""
+        """Records that REDCap no longer returns, however it is asked: only its log tells whether they were deleted."""
         self._out_of_sight += len(gone)
         if self._out_of_sight > MOST_ALONE:
             raise LoadRefused(
@@ -251,33 +131,28 @@ class Fetcher:
                 kept="No record was deleted here and the published data is as it was.",
                 if_meant="Load again: a load begins with a list of all records, and says how to let go of many.",
             )
-        told = lately_deleted(self.client, self.plan.record_id_field)
-        vanished = tuple(record for record in gone if record in told)
+        deleted = lately_deleted(self.client, self.plan.record_id_field)
+        vanished = tuple(record for record in gone if record in deleted)
         if vanished:
             yield Vanished(vanished)
         for record in gone:
-            if record not in told:
+            if record not in deleted:
                 yield Quarantined(record, OUT_OF_SIGHT)
 
-    def _ask_for_less(self, ask: _Ask, problem: Exception) -> Iterator[Fetched]:
-        if ask.narrow and isinstance(problem, VerificationFailed):
-            # Such a server answers narrow requests otherwise than we think: from here on everything is asked whole.
-            self._whole.extend((*ask.records, *self._narrow))
-            self._narrow.clear()
+    def _failed(
+        self, queue: RequestQueue, request: ChunkRequest, records: tuple[str, ...], problem: Exception
+    ) -> Iterator[Fetched]:
+        """Ask for less where the request asked for too much; a single record that still fails is quarantined."""
+        if request.narrow and isinstance(problem, VerificationFailed):
+            queue.abandon_narrow(request)
             return
         if isinstance(problem, errors.AnswerTooLong):
             self._too_long_in_a_row += 1
-            if self._too_long_in_a_row >= PATIENCE:
+            if self._too_long_in_a_row >= FAILURES_IN_A_ROW:
                 raise problem
-        self._sizes[ask.narrow] = self._sizes[ask.narrow].halved()
-        if len(ask.records) > 1:
-            half = len(ask.records) // 2
-            self._again.extend(((ask.records[:half], ask.narrow), (ask.records[half:], ask.narrow)))
+        if queue.ask_less(request, records):
             return
         self._lost_in_a_row += 1
-        if self._lost_in_a_row >= PATIENCE:
+        if self._lost_in_a_row >= FAILURES_IN_A_ROW:
             raise problem
-        yield Quarantined(ask.records[0], str(problem))
-
-    def _take(self, waiting: deque[str], *, narrow: bool) -> tuple[str, ...]:
-        return tuple(waiting.popleft() for _ in range(min(self._sizes[narrow].records, len(waiting))))
+        yield Quarantined(records[0], str(problem))

@@ -56,7 +56,7 @@ def _apply_batch(
     if not batch:
         return
     errand = plan.errands[batch[0].errand]
-    staged = [StagedChunk(tuple(map(errand.fetch.answer, c.parts)), c.records, c.left) for c in batch]
+    staged = [StagedChunk(tuple(map(errand.fetch.answer, c.parts)), c.records, c.excluded) for c in batch]
     entries = [_entry(chunk, number) for number, chunk in enumerate(batch, tally.chunks + 1)]
     tally.touched += mirror.apply(plan.layout, staged, entries, run.stamp, instruments=errand.instruments)
     if errand.instruments is None:

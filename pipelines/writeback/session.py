@@ -636,7 +636,7 @@ class Desk:
             # The cells are known to have arrived; the next load brings their records.
             log.warning("%s: written records wait for the next load: %s", self.project.name, problem)
             return []
-        return [StagedChunk(tuple(map(plan.answer, chunk.parts)), chunk.records, chunk.left) for chunk in chunks]
+        return [StagedChunk(tuple(map(plan.answer, chunk.parts)), chunk.records, chunk.excluded) for chunk in chunks]
 
     def _stopped(self, problem: Exception) -> WritebackStopped:
         return WritebackStopped(
