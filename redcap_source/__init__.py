@@ -7,7 +7,7 @@
 
 The methods are in methods/, one file for each area of the API.
 
-A simulated REDCap to try it against is in `redcap_source.simulator`, which shares no code with the rest.
+A simulated REDCap to try it on is in `redcap_source.simulator`, which shares no code with the rest.
 """
 
 from redcap_source import dictionary, errors, model

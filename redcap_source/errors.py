@@ -1,7 +1,7 @@
 """What can go wrong between this library and REDCap, as one tree of exceptions.
 
     RedcapError
-    ├── Transient               trying again may help
+    ├── Transient               a retry may help
     │   ├── Unreachable           no connection
     │   ├── TimedOut              connected, no answer in time
     │   ├── TooSlow               the answer arrived too slowly
@@ -11,10 +11,10 @@
     │   ├── EmptyAnswer           200 with nothing in it
     │   ├── NotRedcap             a web page instead of an answer: sign-on, maintenance, database down
     │   └── TooLarge              too much for the server's memory or a proxy: ask for less
-    └── Permanent               trying again will not help
-        ├── Banned                REDCap banned this address for asking too often
-        ├── Blocked               something before REDCap refuses (403 with a web page)
-        ├── Redirected            the URL is not the API's own; names the one that is, if it is on the same host
+    └── Permanent               a retry will not help
+        ├── Banned                REDCap banned this address for too many requests
+        ├── Blocked               something in front of REDCap rejects the request (403 with a web page)
+        ├── Redirected            the URL is not the API's own; names the right one, if it is on the same host
         ├── WrongUrl              404, 405, 411, 501
         ├── InsecureUrl           http:// to a remote host
         ├── BadCertificate        TLS verification failed
@@ -23,15 +23,15 @@
         ├── RequestRefused        400
         │   ├── NotForClassicProjects
         │   ├── NothingConfigured
-        │   ├── ImportRejected      with the cells that were refused
+        │   ├── ImportRejected      with the cells that were rejected
         │   └── NothingImported     rows were sent and none was understood
-        ├── OutcomeUnknown        an import was sent and never answered
+        ├── OutcomeUnknown        a change was sent and never answered
         ├── AnswerTooLong         longer than this client's memory_limit or file_limit
         └── UnexpectedAnswer      an answer this library cannot read
 
 The first line of a class's docstring is its message. No message, and no repr, holds a token or a participant's
-value: what REDCap said verbatim is in `server_text`, for callers who may look at data.
-Telling which class an answer deserves is verdict.py's business.
+value: REDCap's text, verbatim, is in `server_text`, for callers who may look at data.
+Not here: which answer becomes which error (protocol/response_errors.py).
 """
 
 import dataclasses
@@ -77,14 +77,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What was asked, of which project on which server: the facts every error carries."""
+    """The request that failed, its project and its server: the facts that every error carries."""
 
     content: str = ""
     action: str = ""
     project: str = ""
     server: str = ""
     smallest: bool = False
-    """Whether it could not have been asked for in smaller parts."""
+    """Whether the request cannot be split into smaller ones."""
 
     def __str__(self) -> str:
         """A few words for a message: `heart_study: record export`."""
@@ -97,11 +97,11 @@ Asked = RequestContext
 
 
 class RedcapError(Exception):
-    """The talk with REDCap failed."""
+    """A request to REDCap failed."""
 
     retry_hint: ClassVar[str] = ""
     remedy: ClassVar[str] = ""
-    # How often the same request is worth sending in all, whatever the policy allows; None for no opinion.
+    # How often the same request is sent at most, whatever the policy allows; None leaves that to the policy.
     max_attempts: ClassVar[int | None] = None
 
     def __init__(
@@ -117,6 +117,7 @@ class RedcapError(Exception):
     ) -> None:
         """`message` is REDCap's sentence without values, `server_text` the same with them.
 
+        `detail` is a sentence of this library, `retry_after` the seconds that the server asks to wait.
         `not_applied` says that the request certainly changed nothing on the server.
         """
         self.context = context or RequestContext()
@@ -143,7 +144,7 @@ class RedcapError(Exception):
         return " ".join(part for part in parts if part)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by state: worker processes send errors home, and the arguments are keyword-only."""
+        """Pickle by state: worker processes return errors, and the arguments are keyword-only."""
         return _remade, (type(self), dict(self.__dict__))
 
 
@@ -155,15 +156,15 @@ def _remade(cls: type[RedcapError], state: dict[str, Any]) -> RedcapError:
 
 
 class Transient(RedcapError):
-    """The request failed in a way that may pass."""
+    """The request failed, and a retry may help."""
 
-    retry_hint = "Trying again may help."
+    retry_hint = "A retry may help."
 
 
 class Permanent(RedcapError):
-    """The request failed in a way that will not pass by itself."""
+    """The request failed, and a retry will not help."""
 
-    retry_hint = "Trying again will not help."
+    retry_hint = "A retry will not help."
 
 
 class Unreachable(Transient):
@@ -176,26 +177,26 @@ class TimedOut(Transient):
     """The server did not answer in time."""
 
     remedy = "Ask for less at a time, or allow more time."
-    # Each attempt may already have cost minutes; a smaller request is worth more than a third try.
+    # Each attempt may take minutes; a smaller request is more likely to succeed than a third attempt.
     max_attempts = 2
 
 
 class TooSlow(Transient):
-    """The answer came so slowly that it was given up."""
+    """The answer arrived so slowly that the request was cancelled."""
 
-    remedy = "If it lasts, tell the REDCap administrators: the server or something before it is failing."
-    # Each attempt costs a minute, and what drips will drip again, however little is asked for.
+    remedy = "If it lasts, tell the REDCap administrators: the server or something in front of it is failing."
+    # Each attempt takes a minute, and a smaller request would be as slow.
     max_attempts = 2
 
 
 class ServerOverloaded(Transient):
-    """The server could not answer just now."""
+    """The server could not answer now."""
 
     remedy = "If it lasts, ask for less at a time or tell the REDCap administrators."
 
 
 class RateLimited(Transient):
-    """The server asked to slow down."""
+    """The server asked for fewer requests."""
 
     remedy = "Lower requests_per_minute for this server."
 
@@ -207,34 +208,34 @@ class Truncated(Transient):
 
 
 class EmptyAnswer(Transient):
-    """The answer was empty where rows or a list were due."""
+    """The answer is empty; rows or a list were expected."""
 
-    remedy = "A REDCap under load does this; if it lasts, ask for less at a time."
+    remedy = "An overloaded REDCap does this; if it lasts, ask for less at a time."
 
 
 class NotRedcap(Transient):
-    """A web page came instead of REDCap's answer."""
+    """The answer is a web page, not REDCap's."""
 
     remedy = (
-        "Check that the URL ends in /api/ and that no sign-on page stands before it; "
-        "during maintenance, wait for REDCap to come back."
+        "Check that the URL ends in /api/ and that no sign-on page is in front of it; "
+        "during maintenance, wait until REDCap is available again."
     )
-    # A maintenance page goes in minutes or hours, a sign-on page never: two more looks are enough.
+    # A maintenance page disappears within minutes or hours, a sign-on page never: two more attempts are enough.
     max_attempts = 3
 
 
 class TooLarge(Transient):
-    """The request is too large for the server as it stands."""
+    """The request is too large for the server."""
 
-    retry_hint = "A smaller request may succeed; the same one seldom does."
+    retry_hint = "A smaller request may succeed; the same one rarely does."
     remedy = "Ask for fewer records or fields, or send fewer rows."
     max_attempts = 1
-    # What cannot be smaller may have met the server in a bad moment.
+    # A request that cannot be smaller may have failed because the server was busy.
     max_attempts_smallest = 3
 
 
 class Banned(Permanent):
-    """REDCap has banned this address for asking too often."""
+    """REDCap has banned this address for too many requests."""
 
     remedy = (
         "Stop all requests from this address and ask the REDCap administrators to lift the ban; "
@@ -243,16 +244,16 @@ class Banned(Permanent):
 
 
 class Blocked(Permanent):
-    """Something in front of REDCap refused the request."""
+    """Something in front of REDCap rejected the request."""
 
-    remedy = "Ask the administrators whether a firewall or gateway must let this address through."
+    remedy = "Ask the administrators whether a firewall or gateway must allow this address."
 
 
 class Redirected(Permanent):
-    """The server points to another URL; redirects are not followed, because they would lose or leak the token."""
+    """The server redirects to another URL; redirects are not followed, because they would lose or leak the token."""
 
     def __init__(self, context: RequestContext | None = None, *, location: str = "", status: int | None = None) -> None:
-        """`location` is where the server pointed, if that may be recommended: the same host, over https."""
+        """`location` is the target, if it may be recommended: the same host, over https."""
         self.location = location
         elsewhere = (
             "The target is on another server or not https, and may be forged, so it is not shown. Ask the REDCap "
@@ -268,7 +269,7 @@ class WrongUrl(Permanent):
 
 
 class InsecureUrl(Permanent):
-    """The URL is not https, so the token and the data would travel in the open."""
+    """The URL is not https, so the token and the data would be sent unencrypted."""
 
     remedy = "Use https://; http:// is accepted for this machine only."
 
@@ -280,7 +281,7 @@ class BadCertificate(Permanent):
 
 
 class TokenRefused(Permanent):
-    """REDCap refused the token."""
+    """REDCap rejected the token."""
 
     remedy = (
         "Copy it again from the project's API page. It may have been regenerated or deleted, or the user's "
@@ -289,13 +290,13 @@ class TokenRefused(Permanent):
 
 
 class MissingRight(Permanent):
-    """The token's user lacks a right this call needs."""
+    """The token's user lacks a right that this call needs."""
 
-    remedy = "Ask the project's owner for the right under User Rights, or leave this call out."
+    remedy = "Ask the project's owner for the right under User Rights, or do without this call."
 
 
 class RequestRefused(Permanent):
-    """REDCap refused the request."""
+    """REDCap rejected the request."""
 
 
 class NotForClassicProjects(RequestRefused):
@@ -307,17 +308,17 @@ class NothingConfigured(RequestRefused):
 
 
 class NothingImported(RequestRefused):
-    """REDCap took the import without an error, but understood none of its rows."""
+    """REDCap accepted the import without an error, but understood none of its rows."""
 
     remedy = "Check that the data is a list of rows, in the format and with the columns of an export."
 
 
 class AnswerTooLong(Permanent):
-    """The answer is longer than this client may take."""
+    """The answer is longer than this client's limit."""
 
     remedy = (
-        "No part of it was kept. If so much can be right, ask for less at a time, or raise the client's memory_limit "
-        "or file_limit in Python; if it cannot, tell the REDCap administrators."
+        "No part of it was kept. If an answer can be that long, ask for less at a time, or raise the client's "
+        "memory_limit or file_limit in Python; if it cannot, tell the REDCap administrators."
     )
 
     @classmethod
@@ -327,16 +328,16 @@ class AnswerTooLong(Permanent):
 
 
 class UnexpectedAnswer(Permanent):
-    """REDCap answered something this library cannot read."""
+    """REDCap's answer is not what was expected."""
 
     remedy = "Its beginning is in the error's server_text (it may hold data: look at it in private)."
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedCell:
-    """One cell REDCap refused to import, as it reported it.
+    """One cell that REDCap rejected in an import, as it reported it.
 
-    `record` may read `ID` or `ID (unique_event_name)`; both are observed. Record and value stay out of the repr.
+    `record` may be `ID` or `ID (unique_event_name)`; servers send both. Record and value are not in the repr.
     """
 
     record: str = dataclasses.field(repr=False)
@@ -346,7 +347,7 @@ class RejectedCell:
 
 
 class ImportRejected(RequestRefused):
-    """REDCap refused the import; nothing of it was saved."""
+    """REDCap rejected the import; nothing of it was saved."""
 
     remedy = "Correct or leave out the cells in the error's `lines`, then import again."
 
@@ -359,19 +360,19 @@ class ImportRejected(RequestRefused):
         message: str = "",
         server_text: str = "",
     ) -> None:
-        """`lines` are empty when REDCap's message named no cells."""
+        """`lines` is empty when REDCap's message names no cells."""
         self.lines = tuple(lines)
         super().__init__(context, status=status, detail=_summary(self.lines), message=message, server_text=server_text)
 
 
 class OutcomeUnknown(Permanent):
-    """The change was sent, but no answer came: it may or may not have been saved."""
+    """The change was sent, but no answer arrived: it may or may not have been saved."""
 
-    retry_hint = "Do not send it again blindly."
+    retry_hint = "Do not simply send it again."
     remedy = "Read the affected records first, then send only what is missing."
 
     def __init__(self, context: RequestContext | None = None, *, reason: RedcapError | None = None) -> None:
-        """`reason` is the failure that left the outcome open."""
+        """`reason` is the failure after which the outcome is unknown."""
         self.reason = reason
         detail = f"({type(reason).__name__})" if reason is not None else ""
         super().__init__(context, status=reason.status if reason is not None else None, detail=detail)
@@ -385,5 +386,5 @@ def _summary(lines: Sequence[RejectedCell], most: int = 5) -> str:
     fields = Counter(line.field for line in lines)
     messages = list(dict.fromkeys(line.message for line in lines))
     named = ", ".join(name for name, _ in fields.most_common(most)) + (", …" if len(fields) > most else "")
-    told = " | ".join(messages[:most]) + (" | …" if len(messages) > most else "")
-    return f"{len(lines)} cells of {records} records were refused. Fields: {named}. Reasons: {told}"
+    reasons = " | ".join(messages[:most]) + (" | …" if len(messages) > most else "")
+    return f"{len(lines)} cells of {records} records were rejected. Fields: {named}. Reasons: {reasons}"

@@ -1,6 +1,6 @@
-"""A token, which opens a project as its user: kept out of every repr, log, copy and pickle.
+"""A token, which opens a project as its user: never in a repr, a log or a pickle.
 
-Where tokens come from (environment, keyring, file) is the caller's business.
+Not here: where a token is stored; the caller reads it from an environment variable, a keyring or a file.
 """
 
 import hmac
@@ -15,10 +15,13 @@ class Token:
     __slots__ = ("_secret",)
 
     def __init__(self, secret: str) -> None:
-        """Blanks around it are dropped: a pasted line end is the classic cause of a 403."""
+        """Blanks around the secret are dropped: a pasted line end is the classic cause of a 403.
+
+        ValueError where it is empty or holds anything but letters and digits.
+        """
         stripped = secret.strip()
         if not (stripped.isascii() and stripped.isalnum()):
-            raise ValueError("A REDCap token is letters and digits; this one is empty or holds something else.")
+            raise ValueError("A REDCap token is letters and digits; this one is empty or has other characters.")
         self._secret = stripped
 
     def reveal(self) -> str:
@@ -26,7 +29,7 @@ class Token:
         return self._secret
 
     def masked(self, text: bytes) -> bytes:
-        """The text with the secret hidden, should a server have echoed it."""
+        """The text with the secret hidden, in case a server has echoed it."""
         return text.replace(self._secret.encode("ascii"), MASK.encode("ascii"))
 
     def __repr__(self) -> str:
@@ -51,4 +54,4 @@ class Token:
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("A Token is not pickled: hand the new process its own way to the secret.")
+        raise TypeError("A Token cannot be pickled: give the new process its own way to read the secret.")

@@ -102,7 +102,7 @@ def test_a_project_that_fails_does_not_hold_the_others_back(workplace):
     assert result.returncode == 1
     told = json.loads(result.stdout)
     assert told["published"] == ["repeating"]
-    assert "refused the token" in told["failures"]["classic"]
+    assert "rejected the token" in told["failures"]["classic"]
 
 
 def test_a_folder_that_is_in_a_projects_way_does_not_hold_the_others_back(workplace):
@@ -132,7 +132,7 @@ def broken(text):
 
 
 PROBLEMS = [
-    ("wrong token", None, {"TOKEN_CLASSIC": "0" * 32}, "refused the token"),
+    ("wrong token", None, {"TOKEN_CLASSIC": "0" * 32}, "rejected the token"),
     ("missing variable", None, {"TOKEN_CLASSIC": ""}, "TOKEN_CLASSIC"),
     (
         "unknown key",

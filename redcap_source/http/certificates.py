@@ -1,6 +1,6 @@
-"""What it means that a server's certificate was not accepted, told apart by what OpenSSL says.
+"""Why a server's certificate was not accepted, by OpenSSL's message, and what to do about it.
 
-Each needs another person to act, and only some are mended by naming a certificate file.
+Most reasons need somebody else to act; only some are solved by a certificate file.
 """
 
 import re
@@ -9,11 +9,11 @@ _ADVICE = (
     (
         r"certificate has expired",
         "The server's certificate has expired. Tell the REDCap administrators: they must renew it, and no setting here "
-        "helps. If this computer's clock is wrong, set it right.",
+        "helps. If this computer's clock is wrong, correct it.",
     ),
     (
         r"not yet valid",
-        "The server's certificate is not valid yet. Look at this computer's clock; if it is right, tell the REDCap "
+        "The server's certificate is not valid yet. Check this computer's clock; if it is right, tell the REDCap "
         "administrators.",
     ),
     (
@@ -27,13 +27,13 @@ _ADVICE = (
     ),
     (
         r"self[- ]signed certificate in certificate chain",
-        "The server's certificate comes from an authority that this computer does not know; an institution's own is "
-        "such a one. Give the authority's certificate file as ca_bundle: from your IT department, not from the server "
+        "The server's certificate comes from an authority that this computer does not know, such as an institution's "
+        "own. Give the authority's certificate file as ca_bundle: from your IT department, not from the server "
         "itself.",
     ),
     (
         r"self[- ]signed",
-        "The server's certificate vouches for itself, so nothing proves whose it is. If the REDCap administrators "
+        "The server's certificate is self-signed, so nothing proves whose it is. If the REDCap administrators "
         "confirm that it is theirs, give the file they send you as ca_bundle.",
     ),
     (
@@ -46,7 +46,7 @@ _UNKNOWN = "Show this to the REDCap administrators."
 
 
 def advice(reason: str) -> str:
-    """What was wrong and what to do, for OpenSSL's own words; they are repeated where they are not known."""
+    """What is wrong and what to do, for an OpenSSL message; one that is not known is quoted."""
     for pattern, sentence in _ADVICE:
         if re.search(pattern, reason, re.I):
             return sentence

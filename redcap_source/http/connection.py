@@ -1,6 +1,6 @@
-"""The HTTP connection beneath the client: addresses, certificates, time limits, and what its failures mean.
+"""The HTTP connection: addresses, certificates, time limits, and which error each of its failures becomes.
 
-Beside client.py the only module that knows httpx, and the only one that knows httpcore beneath it.
+The only module that knows httpcore, on which httpx is built.
 """
 
 import ipaddress
@@ -21,10 +21,10 @@ from redcap_source.http import certificates
 from redcap_source.http.timeouts import Lateness, Timeouts, Watch
 
 Address = httpx.URL
-"""The address of an API, checked."""
+"""The address of an API, after checked_url."""
 
 Transport = httpx.BaseTransport
-"""What carries requests in place of the network, for tests."""
+"""Answers requests in place of the network, for tests."""
 
 _watch: ContextVar[Watch | None] = ContextVar("redcap_source_watch", default=None)
 
@@ -32,25 +32,25 @@ _watch: ContextVar[Watch | None] = ContextVar("redcap_source_watch", default=Non
 def http_client(
     transport: httpx.BaseTransport | None, verify: ssl.SSLContext | bool, timeouts: Timeouts, *, loopback: bool
 ) -> httpx.Client:
-    """An httpx client that follows no redirect and asks the `watched` answer's watch after every read."""
+    """An httpx client that follows no redirect and reports every read to the watch of `watched`."""
     client = httpx.Client(
         transport=transport,
         verify=verify,
         timeout=httpx.Timeout(None, connect=timeouts.connect, read=timeouts.read, write=timeouts.write),
         follow_redirects=False,
         event_hooks={"response": [_set_location_aside]},
-        # A proxy of the environment has no business between this machine and itself.
+        # A proxy from the environment must not be used for a server on this machine.
         trust_env=not loopback,
         headers={
             "User-Agent": "redcap_source",
             "Accept": "*/*",
-            # On loopback compressing costs more than it saves.
+            # On loopback, compression costs more than it saves.
             "Accept-Encoding": "identity" if loopback else "gzip",
         },
     )
     for used in (client._transport, *client._mounts.values()):
-        # httpx does not hand its network backend on, and times each read alone: headers that come byte by byte, or
-        # chunks of nothing, would never end. Transports made for tests have no pool.
+        # httpx has no option for its network backend, and its time limits are for single reads: headers sent byte by
+        # byte, or empty chunks, would never end. Transports made for tests have no pool.
         pool = getattr(used, "_pool", None)
         if pool is not None:
             pool._network_backend = _WatchedNetwork(pool._network_backend)
@@ -58,14 +58,14 @@ def http_client(
 
 
 def _set_location_aside(response: httpx.Response) -> None:
-    """Hide a redirect from httpx, which makes the next request of any Location, the token in it, or fails to."""
+    """Hide a Location from httpx, which would build the next request from it, with the token in it, or fail to."""
     if "location" in response.headers:
         response.extensions["location"] = response.headers.pop("location")
 
 
 @contextmanager
 def watched(watch: Watch) -> Iterator[None]:
-    """What the block reads from the network is told to this watch."""
+    """Every read from the network in the block is reported to this watch."""
     token = _watch.set(watch)
     try:
         yield
@@ -74,7 +74,7 @@ def watched(watch: Watch) -> Iterator[None]:
 
 
 class _WatchedNetwork(httpcore.NetworkBackend):
-    """A network backend whose connections ask the watch of whoever reads."""
+    """A network backend whose connections report their reads to the current watch."""
 
     def __init__(self, backend: httpcore.NetworkBackend) -> None:
         self._backend = backend
@@ -99,11 +99,11 @@ class _WatchedNetwork(httpcore.NetworkBackend):
 
 
 class _WatchedStream(httpcore.NetworkStream):
-    """One connection; it outlives the answer and its watch."""
+    """One connection; it lives longer than an answer and its watch."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
-        # What is not watched is handed on as it is.
+        # All else is the connection's own.
         self.write = stream.write  # type: ignore[method-assign]
         self.close = stream.close  # type: ignore[method-assign]
         self.get_extra_info = stream.get_extra_info  # type: ignore[method-assign]
@@ -125,16 +125,16 @@ class _WatchedStream(httpcore.NetworkStream):
 
 
 def checked_url(url: str, project: str) -> tuple[httpx.URL, bool]:
-    """The URL, and whether it is this machine's own; InsecureUrl for plain http to any other."""
+    """The URL, and whether its host is this machine; InsecureUrl for http:// to any other, WrongUrl for no URL."""
     context = RequestContext(project=project)
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
         parsed = httpx.URL("")
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise errors.WrongUrl(context, detail="A URL like https://redcap.example.edu/api/ is needed.")
+        raise errors.WrongUrl(context, detail="Expected a URL like https://redcap.example.edu/api/.")
     if parsed.userinfo:
-        raise errors.WrongUrl(context, detail="A URL with a user name or password in it is not used.")
+        raise errors.WrongUrl(context, detail="It has a user name or password in it, which is not supported.")
     loopback = _is_loopback(parsed.host)
     if parsed.scheme == "http" and not loopback:
         raise errors.InsecureUrl(context, detail=f"The host is {parsed.host}.")
@@ -151,10 +151,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def redirect_target(base: httpx.URL, response: httpx.Response) -> str:
-    """Where an answer points, as a URL to use instead; blank where it may not be recommended.
+    """The target of a redirect, as a URL to use instead; blank where it may not be recommended.
 
-    Whoever can write the header could otherwise have the token sent anywhere: only the same host is recommended, and
-    only over https or, on this machine, as before. Queries are left out: a sign-on page's can hold the whole request.
+    Only the same host is recommended, over https or, on this machine, as before: otherwise, a forged header could have
+    the token sent anywhere. Queries are left out: a sign-on page's can contain the whole request.
     """
     try:
         target = base.join(response.extensions.get("location", "")).copy_with(query=None, fragment=None)
@@ -174,9 +174,9 @@ _LONGEST_URL = 300
 
 
 def verification(scheme: str, ca_bundle: str | Path | None, project: str) -> ssl.SSLContext | bool:
-    """Whom to trust; BadCertificate where the file with the authorities cannot be used."""
+    """Which authorities to trust; BadCertificate where the `ca_bundle` cannot be used."""
     if scheme == "http":
-        # Loopback needs no authorities, and loading them costs more than a call; this context trusts nobody.
+        # Loopback needs no authorities, and loading them takes longer than a call; this context trusts none.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca_bundle is None:
         return True
@@ -193,19 +193,21 @@ def verification(scheme: str, ca_bundle: str | Path | None, project: str) -> ssl
 
 
 def failure(context: RequestContext, error: Exception, watch: Watch, *, answering: bool) -> RedcapError:
-    """Our error for one of httpx's; `answering` says that the status line had come."""
+    """The RedcapError for an error of httpx or zlib; `answering` says that the status line had arrived."""
     if watch.late is not None:
         return _given_up(context, watch.late)
     if isinstance(error, zlib.error):
-        return errors.Truncated(context, detail="Its compression is broken.")
+        return errors.Truncated(context, detail="Its compressed data is damaged.")
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         return _not_connected(context, error)
     if isinstance(error, httpx.TimeoutException):
         return errors.TimedOut(context)
     if answering:
         return errors.Truncated(context, detail="The connection ended in the middle of the answer.")
-    # The text of such errors can quote what was sent or received, so only their kind is told.
-    return errors.Unreachable(context, detail=f"The connection failed before an answer came ({type(error).__name__}).")
+    # The text of such errors can quote what was sent or received, so only their kind is repeated.
+    return errors.Unreachable(
+        context, detail=f"The connection failed before an answer arrived ({type(error).__name__})."
+    )
 
 
 def _given_up(context: RequestContext, late: Lateness) -> RedcapError:
@@ -222,5 +224,5 @@ def _not_connected(context: RequestContext, error: httpx.HTTPError) -> RedcapErr
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return errors.BadCertificate(context, detail=f"{where}. {certificates.advice(reason)}")
     if "WRONG_VERSION_NUMBER" in reason or "RECORD_LAYER_FAILURE" in reason:
-        reason = "at this port it does not speak https"
+        reason = "the port does not use https"
     return errors.Unreachable(context, detail=f"{where}: {reason}.", not_applied=True)

@@ -1,7 +1,7 @@
-"""Names of files that came from REDCap, made safe before anything is written under them.
+"""Names of files from REDCap, made safe before anything is written under them.
 
-The name in a header is whatever somebody once called a file: it may look like a path, hide control characters or be
-longer than a file system allows, and it may name a participant. Bytes are moved by sinks.py and client.py.
+The name in a header is what a user called the file: it may look like a path, contain control characters, be longer
+than a file system allows, or name a participant. Not here: writing the bytes (sinks.py).
 """
 
 import os
@@ -22,7 +22,7 @@ _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.I)
 
 @dataclass(frozen=True, slots=True)
 class SavedFile:
-    """A downloaded file: where it lies, and what REDCap calls it. Both stay out of the repr: names name people."""
+    """A downloaded file: its path, and its name in REDCap. Neither is in the repr: file names can name people."""
 
     path: Path = field(repr=False)
     name: str = field(repr=False)
@@ -30,7 +30,7 @@ class SavedFile:
 
 
 def announced_name(headers: Mapping[str, str]) -> str:
-    """The file's name: of the Content-Disposition, else of the Content-Type, where REDCap puts it; else blank."""
+    """The file's name from the Content-Disposition, else from the Content-Type, where REDCap puts it; else blank."""
     for header, parameter in (("content-disposition", "filename"), ("content-type", "name")):
         message = Message()
         message[header] = " ".join(headers.get(header, "").split())
@@ -44,7 +44,7 @@ def announced_name(headers: Mapping[str, str]) -> str:
 
 
 def safe_name(name: str) -> str:
-    """A name that is one visible name in one folder on any system, as close to the given one as that allows."""
+    """A visible name within one folder on any system, as close to the given one as possible."""
     last = re.split(r"[/\\]", name)[-1]
     visible = "".join(c for c in unicodedata.normalize("NFC", last) if unicodedata.category(c)[0] != "C")
     plain = re.sub(r'[<>:"|?*]', "_", visible).strip().strip(".").strip()
@@ -64,12 +64,12 @@ def _shortened(name: str) -> str:
 
 
 def partial_path(folder: Path) -> Path:
-    """Where a download lies until it is whole: a hidden name nobody else has."""
+    """The path of a download until it is complete: hidden, and random."""
     return folder / f".{secrets.token_hex(8)}.partial"
 
 
 def placed(partial: Path, folder: Path, name: str) -> Path:
-    """Move a whole download to its name; one that is taken gets a number, never another's file."""
+    """Move a complete download to its name, with a number if the name is taken; no file is ever replaced."""
     for candidate in _candidates(safe_name(name)):
         target = folder / candidate
         try:

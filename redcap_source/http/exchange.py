@@ -1,4 +1,4 @@
-"""One request and its answer on the wire: sent, judged, and passed on to where it is wanted."""
+"""One request and its answer: sent, checked, and written to a sink."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from redcap_source.protocol.request import JSON, Expect, Request, encoded, urlen
 from redcap_source.protocol.response_errors import OPENING_BYTES, Answer, error_for_status, error_in_opening
 from redcap_source.token import Token
 
-# An error is a sentence; a page that comes in its place is not needed whole.
+# An error is a sentence; of a web page in its place, the beginning is enough.
 _ERROR_BYTES = 1 << 20
 
 
-# Compression that makes a body this much longer is no compression, but a stream without end.
+# Compressed data that is this much longer than its content is an attack or a defect, and may never end.
 _EMPTY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """What every exchange of a client has in common: its connections, address, token, limits of time, and clocks."""
+    """What all exchanges of a client share: connections, address, token, time limits, and clocks."""
 
     http: httpx.Client
     url: httpx.URL
@@ -43,12 +43,12 @@ class Wire:
 
     @property
     def server(self) -> str:
-        """The server's name and port, as messages say it."""
+        """The server's name and port, for messages."""
         return self.url.netloc.decode("ascii")
 
 
 class Exchange:
-    """One request and its answer on the wire."""
+    """One attempt of a request."""
 
     def __init__(self, wire: Wire, request: Request, context: RequestContext, sink: Sink) -> None:
         self._wire = wire
@@ -62,10 +62,10 @@ class Exchange:
         self.halves = HalfCharacters() if request.expect in JSON else None
 
     def run(self) -> Received:
-        """Send, judge and pass on; raises our own errors alone.
+        """Send the request, check the answer and write it to the sink; raises RedcapError only.
 
-        Those of httpx become ours here, and are raised where they are no longer being handled: an httpx error, kept
-        as the context, would carry the request and with it the token.
+        Errors of httpx are converted here, and raised outside their handler: as the context of ours, an httpx error
+        would carry the request and with it the token.
         """
         problem: RedcapError | None = None
         try:
@@ -78,10 +78,10 @@ class Exchange:
         return received
 
     def _run(self) -> Received:
-        """Send, judge and pass on; raises what verdict.py finds wrong, and httpx's errors.
+        """Send, check and write; raises the answer's error, and httpx's errors.
 
-        Errors are raised here, where no local variable holds a token or a value: consoles print the locals of
-        every frame an exception passes through.
+        Errors are raised here, where no local variable holds a token or a value: some consoles print the local
+        variables of every frame of a traceback.
         """
         response = self._sent()
         try:
@@ -89,7 +89,7 @@ class Exchange:
             self.status = response.status_code
             self.server_date = server_date(response.headers)
             pieces = self._pieces(response)
-            problem = self._pass_on(pieces) if self.status == 200 else self._error_for_status(response, pieces)
+            problem = self._write_checked(pieces) if self.status == 200 else self._error_for_status(response, pieces)
             if problem is not None:
                 raise problem
             return self._received(_lower(response.headers))
@@ -103,7 +103,7 @@ class Exchange:
             seconds=self._wire.clock() - self.watch.started,
             attempts=1,
             server_date=self.server_date,
-            # Without its parameters: for a file, one is the name somebody gave it.
+            # Without its parameters: for a file, one of them is the file's name.
             content_type=headers.get("content-type", "").partition(";")[0].strip(),
             file_name=announced_name(headers),
         )
@@ -125,26 +125,26 @@ class Exchange:
         return urlencoded(list(self._form().items()))
 
     def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
-        """The decoded body; Truncated where its compression was not closed."""
+        """The decompressed body; Truncated where the compressed data is incomplete."""
         if response.is_stream_consumed:
-            # A transport made for tests hands over a body that is read and decoded already.
+            # The body from a transport made for tests is already read and decompressed.
             yield response.content
             return
         decoder = decoder_for(response.headers.get("content-encoding", ""))
         if decoder is None:
-            raise errors.UnexpectedAnswer(self._context, detail="It is compressed in a way nobody asked for.")
+            raise errors.UnexpectedAnswer(self._context, detail="It has a compression that was not asked for.")
         came = 0
         for data in response.iter_raw():
             came += len(data)
             if came > 2 * self.size + _EMPTY_BYTES:
                 raise errors.UnexpectedAnswer(
-                    self._context, status=self.status, detail="Its compression holds nothing."
+                    self._context, status=self.status, detail="Its compressed data has hardly any content."
                 )
             for piece in decoder.pieces(data):
                 self.size += len(piece)
                 yield piece
         if not decoder.is_whole():
-            raise errors.Truncated(self._context, status=self.status, detail=f"{self.size} bytes came.")
+            raise errors.Truncated(self._context, status=self.status, detail=f"{self.size} bytes arrived.")
 
     def _error_for_status(self, response: httpx.Response, pieces: Iterator[bytes]) -> RedcapError:
         body = bytearray()
@@ -159,8 +159,8 @@ class Exchange:
         answer = Answer(response.status_code, headers, body_text, at, location)
         return error_for_status(self._request, self._context, answer)
 
-    def _pass_on(self, pieces: Iterator[bytes]) -> RedcapError | None:
-        """Judge the opening before anything of it is written, pass the rest on, judge the ending."""
+    def _write_checked(self, pieces: Iterator[bytes]) -> RedcapError | None:
+        """Check the beginning before anything is written, write the rest, check that it is complete."""
         completeness = CompletenessCheck(self._request, self._context)
         opening, whole = bytearray(), True
         for piece in pieces:
@@ -168,7 +168,7 @@ class Exchange:
             if len(opening) >= OPENING_BYTES:
                 whole = False
                 break
-        # A stored file keeps its mark; before any other answer none belongs, and no reader after us expects one.
+        # A stored file keeps its byte order mark; in any other answer it is noise.
         head = bytes(opening) if self._request.expect is Expect.BYTES else without_bom(bytes(opening))
         masked = self._wire.token.masked(head)
         if problem := error_in_opening(self._request, self._context, masked, whole):

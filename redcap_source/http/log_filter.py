@@ -1,7 +1,7 @@
-"""Keep the HTTP libraries from logging what passes through them while this library talks.
+"""Suppress the logs of the HTTP libraries during this library's calls.
 
-At DEBUG, httpcore logs the headers of answers, and REDCap puts file names and, in redirects, whole requests there.
-Only records from inside our own calls are dropped: other users of httpx in the same process log as they please.
+At DEBUG, httpcore logs the headers of answers, which can contain file names and, in redirects, whole requests. Only
+log records of our own calls are dropped: other users of httpx in the same process are not affected.
 """
 
 import logging
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy", "httpcore.socks")
-_talking: ContextVar[bool] = ContextVar("redcap_source_talking", default=False)
+_calling: ContextVar[bool] = ContextVar("redcap_source_calling", default=False)
 
 
 def _is_not_ours(record: logging.LogRecord) -> bool:
-    return not _talking.get()
+    return not _calling.get()
 
 
 def install_log_filter() -> None:
@@ -25,9 +25,9 @@ def install_log_filter() -> None:
 
 @contextmanager
 def suppress_http_logs() -> Iterator[None]:
-    """The block's HTTP traffic is not logged by the libraries beneath."""
-    token = _talking.set(True)
+    """HTTP traffic in the block is not logged by the HTTP libraries."""
+    token = _calling.set(True)
     try:
         yield
     finally:
-        _talking.reset(token)
+        _calling.reset(token)

@@ -1,8 +1,8 @@
-"""How fast one server may be asked: a rate and a number of requests at once, kept by all who share a pace.
+"""How many requests a minute, and how many at once, one server receives from all clients that share a RateLimiter.
 
-REDCap bans an address that asks too often (600 a minute by default) until an administrator lifts it, and the whole
-site behind that address goes with it. So the pace is the server's, not the project's: shared by threads through the
-object, and by processes through small files in a private folder. What to do after a failure is retry.py's business.
+REDCap bans an address that sends too many requests (600 a minute by default) until an administrator lifts the ban,
+and with it every user behind that address. So the limit is the server's, not the project's: shared by threads through
+the object, and by processes through small files in a private folder. Not here: what happens after a failure (retry.py).
 """
 
 import hashlib
@@ -15,16 +15,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-# A stored schedule further ahead than this is not a queue but a clock that was set back.
+# A stored schedule further ahead than this is not a queue: the clock was set back.
 _LONGEST_QUEUE = 600.0
-_LOOK_AGAIN = 0.05
+_POLL_SECONDS = 0.05
 
 
 def reserve(next_free: float, now: float, interval: float, burst: int) -> tuple[float, float]:
-    """The rule: seconds this request waits, and the schedule's new end.
+    """The seconds that this request waits, and the new end of the schedule.
 
-    Requests are laid `interval` apart on the schedule; one may run ahead of it by `burst` intervals, so that an
-    idle client's first few calls do not wait.
+    Requests are scheduled `interval` seconds apart; one may run ahead of its schedule by `burst` intervals, so that the
+    first calls of an idle client do not wait.
     """
     if next_free - now > _LONGEST_QUEUE:
         next_free = now
@@ -36,8 +36,8 @@ def reserve(next_free: float, now: float, interval: float, burst: int) -> tuple[
 class RateLimiter:
     """At most `requests_per_minute`, and `concurrency` at a time; None for no limit.
 
-    With a `folder` the pace holds across processes: all that give the same folder and name share it, and the wall
-    clock is used because processes share no other. The folder is created for the owner only.
+    With a `folder` the limit holds across processes: all that use the same folder and name share it. They share the
+    wall clock, as processes have no other clock in common. The folder is created for its owner only.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class RateLimiter:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`name` tells servers apart in the folder: give the server's URL."""
+        """`name` distinguishes servers in the folder: use the server's URL."""
         if (requests_per_minute is not None and requests_per_minute <= 0) or (
             concurrency is not None and concurrency < 1
         ):
-            raise ValueError("A pace needs a positive number of requests per minute and at least one at a time.")
+            raise ValueError("A rate limit needs a positive number of requests per minute and at least one at a time.")
         self.requests_per_minute = requests_per_minute
         self.concurrency = concurrency
         self._burst = burst
@@ -103,7 +103,7 @@ class RateLimiter:
         try:
             yield
         finally:
-            # Leaving the process for any reason frees the slot too: the operating system drops its lock.
+            # If the process ends for any reason, the operating system releases the lock.
             slot.release()
 
     def _free_slot(self, slots: list[FileLock]) -> FileLock:
@@ -114,7 +114,7 @@ class RateLimiter:
                 except Timeout:
                     continue
                 return slot
-            self._sleep(_LOOK_AGAIN)
+            self._sleep(_POLL_SECONDS)
 
 
 _default_limiters: dict[str, RateLimiter] = {}
@@ -122,13 +122,13 @@ _default_lock = threading.Lock()
 
 
 def default_rate_limiter(server: str) -> RateLimiter:
-    """The pace all clients of this process share for a server when none was given."""
+    """The limit that all clients of this process share for a server when none is given."""
     with _default_lock:
         return _default_limiters.setdefault(server, RateLimiter())
 
 
 def unlimited_rate_limiter() -> RateLimiter:
-    """No limit at all: for a simulated REDCap on this machine."""
+    """No limit at all: for a server on this machine, such as the simulator."""
     return RateLimiter(requests_per_minute=None, concurrency=None)
 
 

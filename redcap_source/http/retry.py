@@ -1,6 +1,6 @@
-"""When to ask again, and how long to wait first: a pure rule, plugged into tenacity by the client.
+"""Whether to retry a request, and how long to wait first. Pure.
 
-Which failures are transient is errors.py's business; how many requests a server bears is pace.py's.
+Not here: which failures are transient (errors.py), how many requests a server receives (rate_limit.py).
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from redcap_source.errors import RedcapError, TooLarge, Transient
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patient to be: `attempts` in all, waits that grow by `factor` from `first_wait` to `longest_wait` seconds.
+    """At most `attempts` in all, with waits that grow by `factor` from `first_wait` to `longest_wait` seconds.
 
-    A wait is drawn between half of that and the whole, so that clients that failed together do not return together.
+    A wait is random, between half of that and all of it, so that clients that failed together do not retry together.
     """
 
     attempts: int = 5
@@ -22,11 +22,11 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or self.first_wait < 0 or self.factor < 1 or self.longest_wait < 0:
-            raise ValueError("A retry policy needs an attempt or more, waits of 0 or more, a factor of 1 or more.")
+            raise ValueError("A retry policy needs at least one attempt, waits of 0 or more, a factor of 1 or more.")
 
     def backoff(self, attempt: int, chance: float) -> float:
         """Seconds to wait after the attempt with this number (from 1); `chance` is in [0, 1)."""
-        # The exponent is capped because a float overflows near 2.0 ** 1024, long after any wait is capped.
+        # The exponent is limited because a float overflows near 2.0 ** 1024, long after any wait has its longest value.
         full = min(self.longest_wait, self.first_wait * self.factor ** min(attempt - 1, 60))
         return full * (0.5 + 0.5 * chance)
 
@@ -35,9 +35,9 @@ NO_RETRY = RetryPolicy(attempts=1)
 
 
 def wait_before_retry(error: BaseException, attempt: int, policy: RetryPolicy, chance: float) -> float | None:
-    """Seconds to wait before asking again after this many attempts; None to give up.
+    """Seconds to wait before the next attempt, after this many; None for no further attempt.
 
-    A server that names its own wait is obeyed up to the policy's longest; one that wants more is given up on.
+    A wait that the server asks for is used up to the policy's longest; if it asks for more, there is no retry.
     """
     if not isinstance(error, Transient) or attempt >= _attempts(error, policy):
         return None
@@ -47,7 +47,7 @@ def wait_before_retry(error: BaseException, attempt: int, policy: RetryPolicy, c
 
 
 def _attempts(error: RedcapError, policy: RetryPolicy) -> int:
-    worth = error.max_attempts
+    most = error.max_attempts
     if isinstance(error, TooLarge) and error.context.smallest:
-        worth = error.max_attempts_smallest
-    return policy.attempts if worth is None else min(policy.attempts, worth)
+        most = error.max_attempts_smallest
+    return policy.attempts if most is None else min(policy.attempts, most)

@@ -1,6 +1,6 @@
-"""Where the body of an answer goes, and what is known once it has gone there.
+"""Where the body of an answer is written: to memory or to a file, within limits.
 
-A sink takes one attempt's body and is thrown away with it: memory and files here, rows in rows.py.
+A sink takes the body of one attempt. Not here: bodies that are parsed while they arrive (protocol/json_stream.py).
 """
 
 import hashlib
@@ -15,11 +15,11 @@ from typing import Protocol
 from redcap_source import errors
 from redcap_source.errors import RequestContext
 
-# The longest body that is taken into memory, and the longest that is written to a file, unless told otherwise.
+# The default limits: the longest body that is read into memory, and the longest that is written to a file.
 MEMORY_LIMIT = 512 * 2**20
 FILE_LIMIT = 64 * 2**30
-# How many bytes are written between two looks at the free disk.
-_LOOK_EVERY = 1 << 25
+# How many bytes are written between two checks of the free disk space.
+_CHECK_EVERY = 1 << 25
 
 
 def _free(folder: Path) -> int:
@@ -28,10 +28,10 @@ def _free(folder: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What is known of a body that was passed on whole; `seconds` and `bytes` are of the attempt that succeeded.
+    """The facts about a complete answer; `seconds` and `bytes` are those of the attempt that succeeded.
 
     `server_date` is the server's own clock at that moment, to the second. `sha256` is of the bytes as written;
-    None where the body was not written to a file. `file_name` is what REDCap calls a downloaded file.
+    None where the body was not written to a file. `file_name` is a downloaded file's name in REDCap.
     """
 
     status: int
@@ -45,16 +45,16 @@ class Received:
 
 
 class Sink(Protocol):
-    """Takes a body in pieces."""
+    """Takes the body of one attempt, in pieces."""
 
     def write(self, data: bytes, /) -> object:
         """Take the next piece."""
 
     def finish(self) -> None:
-        """The body is whole: make it last."""
+        """The body is complete: keep it."""
 
     def discard(self) -> None:
-        """The attempt failed: leave nothing behind."""
+        """The attempt failed: remove what was written."""
 
 
 class MemorySink:
@@ -68,7 +68,7 @@ class MemorySink:
 
     @property
     def body(self) -> bytes:
-        """What came."""
+        """What was written."""
         return bytes(self._body)
 
     def write(self, data: bytes) -> None:
@@ -78,29 +78,29 @@ class MemorySink:
         self._body += data
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Nothing to do."""
 
     def discard(self) -> None:
-        """Forget what came."""
+        """Drop what was written."""
         self._body.clear()
 
 
 class FileSink:
     """Writes a body to a file that only its owner may read; a failed attempt leaves no file.
 
-    It takes no more than its limit, and leaves a tenth free of what the disk had free when it began: whatever else
-    lives there needs room as well.
+    It writes no more than its limit, and stops when less than a tenth remains of the disk space that was free at the
+    start, because others need space on that disk, too.
     """
 
     def __init__(self, path: Path, context: RequestContext, limit: int, *, free: Callable[[Path], int] = _free) -> None:
         """An existing file is replaced from the first byte on; a symbolic link is refused.
 
-        `limit` in bytes; `context` is what errors name; `free` tells how many bytes a folder's disk has left.
+        `limit` in bytes; `context` is what errors name; `free` returns the free bytes of a folder's disk.
         """
         self._path = path
         self._context, self._limit = context, limit
         self._free, self._floor = free, free(path.parent) // 10
-        self._size, self._look_at = 0, _LOOK_EVERY
+        self._size, self._check_at = 0, _CHECK_EVERY
         self._hash = hashlib.sha256()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
         os.fchmod(descriptor, 0o600)
@@ -116,20 +116,20 @@ class FileSink:
         self._size += len(data)
         if self._size > self._limit:
             raise errors.AnswerTooLong.beyond(self._context, self._limit)
-        if self._size > self._look_at:
-            self._look()
+        if self._size > self._check_at:
+            self._check_disk()
         self._hash.update(data)
         self._file.write(data)
 
-    def _look(self) -> None:
-        self._look_at = self._size + _LOOK_EVERY
+    def _check_disk(self) -> None:
+        self._check_at = self._size + _CHECK_EVERY
         left = self._free(self._path.parent)
         if left < self._floor:
-            came = f"{self._size:,} bytes were received, and the disk has {left:,} bytes left."
-            raise errors.AnswerTooLong(self._context, status=200, detail=came)
+            detail = f"{self._size:,} bytes were received, and the disk has {left:,} bytes left."
+            raise errors.AnswerTooLong(self._context, status=200, detail=detail)
 
     def finish(self) -> None:
-        """Close the file; it is whole."""
+        """Close the file; it is complete."""
         self._file.close()
 
     def discard(self) -> None:
@@ -137,5 +137,5 @@ class FileSink:
         try:
             self._file.close()
         finally:
-            # A full disk makes the last flush fail, too; the part that was written goes all the same.
+            # On a full disk the last flush fails, too; the part that was written is removed all the same.
             self._path.unlink(missing_ok=True)

@@ -1,16 +1,16 @@
-"""How long an answer may take: each wait, the whole, and how much must have come meanwhile.
+"""How long an answer may take: each wait, the whole, and how much must arrive meanwhile.
 
-Decided here; connection.py asks after every read from the network.
+The rule is here; connection.py applies it after every read from the network.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-# REDCap may stop to compute in the middle of an answer, for as long as the read time-out allows; of such a pause only
-# so many seconds count, so that what comes in bursts is not taken for what drips.
+# REDCap may pause to compute in the middle of an answer, for as long as the read timeout allows; of such a pause only
+# so many seconds count, so that an answer in bursts is not mistaken for a slow one.
 _LONGEST_PAUSE = 30.0
-# Status line and headers, and whatever stands before them, are a few hundred bytes.
+# Status line and headers, and whatever precedes them, are a few hundred bytes.
 _MOST_HEAD_BYTES = 1 << 18
 
 
@@ -18,8 +18,8 @@ _MOST_HEAD_BYTES = 1 << 18
 class Timeouts:
     """Seconds to wait: for a connection, for the next bytes, for a piece to be sent, and for an answer in all.
 
-    Once it has begun, an answer is given up if fewer than `least_bytes` of it come within `window` seconds. REDCap may
-    take minutes before it begins: that wait is `read`.
+    Once it has begun, an answer is cancelled if fewer than `least_bytes` of it arrive within `window` seconds. REDCap
+    may take minutes before it begins: that wait is `read`.
     """
 
     connect: float = 10
@@ -31,15 +31,15 @@ class Timeouts:
 
 
 class Lateness(Enum):
-    """What is wrong with how an answer comes."""
+    """Why an answer is cancelled."""
 
     TOTAL = "it took longer than an answer may take in all"
-    SLOW = "it came too slowly"
+    SLOW = "it arrived too slowly"
     HEAD = "its headers do not end"
 
 
 class Watch:
-    """Watches one answer come, from its first byte on."""
+    """Checks the speed of one answer, after every read."""
 
     def __init__(self, timeouts: Timeouts, clock: Callable[[], float]) -> None:
         """The time for the whole answer begins now."""
@@ -51,14 +51,14 @@ class Watch:
         self._size = 0
         self._head: int | None = 0
         self.late: Lateness | None = None
-        """What was found wrong, once something was."""
+        """Why the answer was cancelled; None while it is in time."""
 
     def answering(self) -> None:
-        """The headers have come."""
+        """The headers have arrived."""
         self._head = None
 
     def goes_on(self, size: int) -> bool:
-        """Take note of so many bytes read now; False where the answer is to be given up."""
+        """Count so many bytes read now; False where the answer must be cancelled."""
         now = self._clock()
         if self._last is not None:
             self._spent += min(now - self._last, _LONGEST_PAUSE)

@@ -16,10 +16,10 @@ SHAPES: Mapping[str, Expect] = {"json": Expect.ROWS, "xml": Expect.XML, "odm": E
 
 
 class RecordOptions(TypedDict, total=False):
-    """What a record export may be narrowed to and how it is written; all optional.
+    """Which records and fields an export has, and how it is written; all optional.
 
     No records, fields, forms or events means all of them. Times are the server's own: text or a naive datetime.
-    A union of `fields` and `forms` comes back, without the record id unless it is among them (REDCap 6 and later).
+    The export has the union of `fields` and `forms`; the record id only if it is among them (REDCap 6 and later).
     """
 
     records: Sequence[str]
@@ -61,7 +61,7 @@ _RECORD_PARAMETERS: Mapping[str, str] = {
 
 
 class ReportOptions(TypedDict, total=False):
-    """How a report is written; what it holds is saved with the report itself."""
+    """How a report is written; which records and fields it has is saved with the report itself."""
 
     raw_or_label: Literal["raw", "label"]
     raw_or_label_headers: Literal["raw", "label"]
@@ -71,21 +71,21 @@ class ReportOptions(TypedDict, total=False):
 
 
 def report_parameters(options: Mapping[str, Any]) -> dict[str, Parameter]:
-    """Report options under REDCap's parameter names; TypeError for an option there is not."""
+    """Report options under REDCap's parameter names; TypeError for an unknown option."""
     unknown = set(options) - set(ReportOptions.__annotations__)
     if unknown:
-        raise TypeError(f"No such option of a report: {', '.join(sorted(unknown))}.")
+        raise TypeError(f"A report has no option {', '.join(sorted(unknown))}.")
     return {_RECORD_PARAMETERS[name]: value for name, value in options.items()}
 
 
 def record_parameters(options: Mapping[str, Any]) -> dict[str, Parameter]:
-    """Record options under REDCap's parameter names; TypeError for an option there is not."""
+    """Record options under REDCap's parameter names; TypeError for an unknown option."""
     unknown = set(options) - set(_RECORD_PARAMETERS)
     if unknown:
-        raise TypeError(f"No such option of a record export: {', '.join(sorted(unknown))}.")
+        raise TypeError(f"A record export has no option {', '.join(sorted(unknown))}.")
     return {_RECORD_PARAMETERS[name]: as_list(name, value) for name, value in options.items()}
 
 
 def as_list(name: str, value: Any) -> Any:
-    """A name given alone becomes a list of one, instead of a list of its letters."""
+    """A single name as a list of one; a request would otherwise treat it as a list of letters."""
     return [value] if name in ("records", "fields", "forms", "events") and isinstance(value, str) else value

@@ -1,7 +1,4 @@
-"""A project's structure at one moment, with the short questions people ask of it.
-
-A plain value: `client.outline()` fetches what it is made of.
-"""
+"""A project's structure at one moment as a plain value; `client.outline()` fetches it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +9,7 @@ from redcap_source.model import Arm, Event, Field
 
 @dataclass(frozen=True)
 class Outline:
-    """The data dictionary, arms and events of a project; the names of its questions are PyCap's."""
+    """The data dictionary, arms and events of a project; its attributes have PyCap's names."""
 
     dictionary: tuple[Field, ...]
     arms: tuple[Arm, ...] = ()
@@ -55,7 +52,7 @@ class Outline:
         return {field.field_name: field.field_label for field in self.dictionary}
 
     def metadata_type(self, field_name: str) -> str:
-        """A field's type, as `text` or `checkbox`; KeyError where there is no such field."""
+        """A field's type, such as `text` or `checkbox`; KeyError where there is no such field."""
         return self.field(field_name).field_type
 
     def field(self, field_name: str) -> Field:

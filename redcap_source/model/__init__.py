@@ -1,9 +1,9 @@
 """REDCap's nouns as frozen values, each made from one row of an answer.
 
-Rows are bound by key name: unknown keys are kept in `extra`, and a key the server did not send is None, which means
-unknown, not false (the key lists grew with every REDCap version). Numbers come as numbers or as text, by version
-and format; both are accepted. Participants' values stay out of every repr.
-What a field means is dictionary.py's business.
+Values are assigned by key name: unknown keys are kept in `extra`, and a key the server did not send is None, which
+means unknown, not false (the lists of keys grew with every REDCap version). Numbers arrive as numbers or as text, by
+version and format; both are accepted. Participants' values are in no repr.
+Not here: what a field means (dictionary/).
 """
 
 from redcap_source.model.other import LogRow as LogRow

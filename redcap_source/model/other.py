@@ -9,7 +9,7 @@ from redcap_source.model.rows import ApiRow, Row, from_key, rest, whole
 class LogRow(ApiRow):
     """A row of the project's log. The time is the server's own, in whole minutes; there is no id.
 
-    `details` quotes values and `action` and `record` name the participant, so they stay out of the repr.
+    `details` quotes values, `action` and `record` name the participant, so they are not in the repr.
     `record` is None before REDCap 12 or so.
     """
 
@@ -23,7 +23,7 @@ class LogRow(ApiRow):
 
 @dataclass(frozen=True, slots=True)
 class Participant(ApiRow):
-    """A row of a survey's participant list; nothing of it is in the repr, and its link opens the survey.
+    """A row of a survey's participant list; none of it is in the repr. Its link opens the survey.
 
     `response_status` is 0 for none, 1 for partial, 2 for complete.
     """
@@ -54,7 +54,7 @@ class RepositoryItem(ApiRow):
 
 @dataclass(frozen=True, slots=True)
 class Randomization(ApiRow):
-    """What a record was randomized to; `target_field_alt` is `*` where it is concealed."""
+    """The group that a record was randomized to; `target_field_alt` is `*` where it is concealed."""
 
     randomization_id: int | None = from_key(whole)
     record: str | None = from_key(private=True)

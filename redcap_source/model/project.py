@@ -1,10 +1,4 @@
-"""REDCap's nouns as frozen values, each made from one row of an answer.
-
-Rows are bound by key name: unknown keys are kept in `extra`, and a key the server did not send is None, which means
-unknown, not false (the key lists grew with every REDCap version). Numbers come as numbers or as text, by version
-and format; both are accepted. Participants' values stay out of every repr.
-What a field means is dictionary.py's business.
-"""
+"""The project's settings and structure: dictionary, instruments, arms, events, repeating setup."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -74,7 +68,7 @@ class Field(ApiRow):
     def from_row(cls, row: Row) -> Self:
         """The value of one row; MissingKeyError where the row lacks the field's name, form or type.
 
-        Dictionaries of every version have carried the other columns, so an absent one reads as blank.
+        Dictionaries of every version have the other columns, so an absent one is blank.
         """
         missing = {"field_name", "form_name", "field_type"} - set(row)
         if missing:
@@ -125,7 +119,7 @@ class ExportFieldName(ApiRow):
 
 @dataclass(frozen=True, slots=True)
 class Instrument(ApiRow):
-    """An instrument (REDCap's API calls it form, too)."""
+    """An instrument (REDCap's API also calls it a form)."""
 
     instrument_name: str = from_key(required=True)
     instrument_label: str | None = from_key()
@@ -143,7 +137,7 @@ class Arm(ApiRow):
 
 @dataclass(frozen=True, slots=True)
 class Event(ApiRow):
-    """An event. Its unique name changes when its label is edited, so `event_id` tells an event through time."""
+    """An event. Its unique name changes when its label is edited; its `event_id` does not."""
 
     unique_event_name: str = from_key(required=True)
     event_name: str | None = from_key()

@@ -1,4 +1,4 @@
-"""How one row of an answer becomes a value."""
+"""ApiRow: how one row of an answer becomes a value of a dataclass."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ Row = Mapping[str, Any]
 
 
 class MissingKeyError(ValueError):
-    """A row lacks the key that names it."""
+    """A row lacks a required key."""
 
 
 def text(value: Any) -> str:
@@ -23,7 +23,7 @@ def text(value: Any) -> str:
 
 
 def whole(value: Any) -> int | None:
-    """A whole number; None where it is blank or no number."""
+    """A whole number; None where it is blank or not a number."""
     try:
         return int(str(value).strip())
     except ValueError:
@@ -31,7 +31,7 @@ def whole(value: Any) -> int | None:
 
 
 def flag(value: Any) -> bool | None:
-    """A yes or no, however spelt; None where it is blank or neither."""
+    """A yes or no in any of REDCap's spellings; None where it is blank or neither."""
     if isinstance(value, bool):
         return value
     return _FLAGS.get(str(value).strip().lower())
@@ -50,7 +50,7 @@ _FLAGS = {
 
 
 def number_or_text(value: Any) -> int | str:
-    """A right's level: a number as a rule, kept as text where it is a word."""
+    """A right's level: usually a number; a word stays text."""
     number = whole(value)
     return text(value) if number is None else number
 
@@ -70,7 +70,10 @@ def from_key(
     private: bool = False,
     also: tuple[str, ...] = (),
 ) -> Any:
-    """A cell of the row; `also` lists other keys that versions have used for it."""
+    """A field read from the key of its name, or from those in `also`, which other versions use.
+
+    `read` converts the cell, `private` keeps it out of the repr. Without `required`, a missing key is None.
+    """
     facts = {"read": read, "required": required, "keys": also}
     if required:
         return dataclasses.field(repr=not private, metadata=facts)
@@ -78,12 +81,13 @@ def from_key(
 
 
 def rest() -> Any:
+    """The field `extra`, which holds the keys that no other field is read from."""
     return dataclasses.field(default_factory=dict, repr=False, hash=False)
 
 
 @cache
 def _cells(row_class: Any) -> tuple[tuple[str, tuple[str, ...], Callable[[Any], Any], bool], ...]:
-    """The cells a row is bound by: name, keys, how it is read, whether it must be there. A dictionary has thousands."""
+    """The fields read from a row: name, keys, conversion, required or not. Cached, as a dictionary has many rows."""
     return tuple(
         (column.name, (column.name, *column.metadata["keys"]), column.metadata["read"], column.metadata["required"])
         for column in dataclasses.fields(row_class)
@@ -93,11 +97,11 @@ def _cells(row_class: Any) -> tuple[tuple[str, tuple[str, ...], Callable[[Any], 
 
 @dataclass(frozen=True, slots=True)
 class ApiRow:
-    """Binds a row to the fields of a dataclass by key name."""
+    """A row of an answer, whose cells become the fields of a dataclass by key name."""
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
-        """The value of one row; MissingKeyError where the row lacks what names it."""
+        """The value of one row; MissingKeyError where the row lacks a required key."""
         left = dict(row)
         values = {}
         for name, keys, read, required in _cells(cast("Hashable", cls)):
@@ -113,7 +117,7 @@ class ApiRow:
         return {"extra": left}
 
     def as_row(self) -> dict[str, Any]:
-        """The row as an import wants it: what is unknown is left out."""
+        """The row for an import: what is unknown is left out."""
         row: dict[str, Any] = {}
         for column in dataclasses.fields(self):
             value = getattr(self, column.name)

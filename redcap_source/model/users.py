@@ -7,7 +7,7 @@ from typing import Any
 
 from redcap_source.model.rows import ApiRow, Row, from_key, number_or_text, per_form, rest, whole
 
-# Keys of the user and role exports that are levels of rights, in every version on record (REDCap API, Users).
+# Keys of the user and role exports that are levels of rights, in all versions recorded so far (REDCap API, Users).
 RIGHTS = (
     "design",
     "alerts",
@@ -46,7 +46,7 @@ RIGHTS = (
 
 @dataclass(frozen=True, slots=True)
 class _WithRights(ApiRow):
-    """Whoever holds rights: they differ by version, so they are a mapping and not attributes."""
+    """A row with rights: these differ by version, so they are a mapping and not attributes."""
 
     @classmethod
     def _of_the_rest(cls, left: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class _WithRights(ApiRow):
 
 @dataclass(frozen=True, slots=True)
 class User(_WithRights):
-    """A user of the project. `rights` holds the levels the server sent, by REDCap's names.
+    """A user of the project. `rights` has the levels that the server sent, by REDCap's names.
 
     `forms` and `forms_export` are levels by instrument; before about 11 there is one `data_export` right instead.
     Levels of `forms` are 0 to 3, since 15.6 also 128 and above.

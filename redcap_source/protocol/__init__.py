@@ -1,1 +1,1 @@
-"""Requests and answers of REDCap's API as values and text. Pure."""
+"""REDCap's API as values and text: requests, answers, and which answer is an error. Pure: no network, file or clock."""

@@ -1,7 +1,7 @@
-"""Whether a body is whole, judged while it goes by: what its format can tell of its own end.
+"""Whether a body is complete, as far as its format shows, checked while the body arrives.
 
-The transport sees most cuts; these are the ones it cannot see, made by a PHP that died or a proxy that gave up. What
-a body begins with is verdict.py's business.
+The transport detects most truncated answers; these checks find those of a PHP process or a proxy that stopped early.
+Not here: what a body begins with (response_errors.py).
 """
 
 import json
@@ -13,7 +13,7 @@ from redcap_source.protocol.request import JSON, Expect, Request
 
 _TAIL_BYTES = 2048
 _JSON_END = {
-    # Rows are objects: a list that ends otherwise ended inside one.
+    # Rows are objects: a list that ends in any other way was cut inside one.
     Expect.ROWS: re.compile(rb"[\[}]\s*\]$"),
     Expect.OBJECT: re.compile(rb"\}$"),
     Expect.JSON: re.compile(rb'[\]}"0-9el]$'),
@@ -24,7 +24,7 @@ OUT_OF_MEMORY = re.compile(rb"REDCap ran out of server memory|Allowed memory siz
 
 
 class CompletenessCheck:
-    """Watches a body go by, and says at its end whether it is whole."""
+    """Is fed a body piece by piece, and returns at its end what is missing."""
 
     def __init__(self, request: Request, context: RequestContext) -> None:
         """`context` is what the error names."""
@@ -37,7 +37,7 @@ class CompletenessCheck:
         self._root = b""
 
     def feed(self, data: bytes) -> None:
-        """Take note of the next piece."""
+        """Check the next piece."""
         if not self.size and (root := _ROOT.match(data)):
             self._root = root[1]
         self.size += len(data)
@@ -45,7 +45,7 @@ class CompletenessCheck:
         self._tail = data[-_TAIL_BYTES:] if len(data) >= _TAIL_BYTES else (self._tail + data)[-_TAIL_BYTES:]
 
     def _json_quotes(self, data: bytes) -> int:
-        """How many quotes open or close a string: those after an odd number of backslashes do not."""
+        """The number of quotes that open or close a string: those after an odd number of backslashes do not."""
         data = self._backslash + data
         if b"\\" not in data:
             return data.count(b'"')
@@ -55,7 +55,7 @@ class CompletenessCheck:
         return plain.count(b'"') - plain.count(b'\\"')
 
     def error(self) -> RedcapError | None:
-        """What is wrong with the whole; None if it is complete as far as its format can tell."""
+        """The error of a body that is not complete; None if it is, as far as its format shows."""
         expect, end = self._request.expect, self._tail.rstrip()
         if self._request.content == "version":
             return self._error_in_version(end)
@@ -66,16 +66,16 @@ class CompletenessCheck:
         if self._is_whole(expect, end):
             return None
         if expect in JSON and self.size <= _TAIL_BYTES and _is_json(end):
-            # A list of anything but objects; what is JSON as it stands was not cut, and asking again will not help.
+            # A list of anything but objects: it is valid JSON, so it was not truncated, and a retry would not help.
             return errors.UnexpectedAnswer(self._context, status=200, detail="Expected a list of objects.")
-        return errors.Truncated(self._context, status=200, detail=f"{self.size} bytes came.")
+        return errors.Truncated(self._context, status=200, detail=f"{self.size} bytes arrived.")
 
     def _error_in_version(self, end: bytes) -> RedcapError | None:
-        # It says where it ends by having three numbers; what is no version at all is not judged here.
+        # A version is complete with three numbers; what is no version at all is an error elsewhere.
         if not end:
             return errors.EmptyAnswer(self._context, status=200)
         if end[:1].isdigit() and not _VERSION.match(end):
-            return errors.Truncated(self._context, status=200, detail="Only the beginning of a version came.")
+            return errors.Truncated(self._context, status=200, detail="Only the beginning of a version arrived.")
         return None
 
     def _is_whole(self, expect: Expect, end: bytes) -> bool:
@@ -88,8 +88,8 @@ class CompletenessCheck:
             return False
         if expect in JSON:
             return _JSON_END[expect].search(end) is not None
-        # CSV does not say where it ends; but REDCap ends every row of a flat record export with a line end (not so
-        # the rows of the users' export).
+        # CSV has no end mark; but REDCap ends every row of a flat record export with a line end (unlike those of the
+        # users' export).
         return expect is not Expect.RECORDS_CSV or self._tail.endswith(b"\n")
 
 

@@ -1,7 +1,7 @@
-"""Make of the bytes of an answer what readers can bear: unpacked, without a mark before it, of whole characters.
+"""Decode the bytes of an answer: decompress it, drop byte order marks, escape halves of characters.
 
-Piece by piece, with bounded memory.
-httpx decodes by itself but lets a gzip body end early without a word, and unpacks as much as a piece holds.
+It works piece by piece with bounded memory. httpx decodes by itself, but accepts a gzip body that ends early, and
+decompresses a piece of any size at once.
 """
 
 import re
@@ -13,7 +13,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def without_bom(body: bytes) -> bytes:
-    """The body without the byte order marks before it, one for each PHP file that was saved with one."""
+    """The body without its byte order marks: one for each PHP file of the server that was saved with one."""
     while body.startswith(_BOM):
         body = body[len(_BOM) :]
     return body
@@ -23,11 +23,11 @@ class Plain:
     """A body that is not compressed."""
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """The data as it is."""
+        """The data, unchanged."""
         yield data
 
     def is_whole(self) -> bool:
-        """Only the transport can tell."""
+        """Always True: only the transport can tell."""
         return True
 
 
@@ -39,7 +39,7 @@ class Gzip:
         self._begun = False
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """The data unpacked, in pieces of a quarter megabyte at most; zlib.error where it is no gzip."""
+        """The decompressed data, in pieces of at most a quarter of a megabyte; zlib.error where it is not gzip."""
         while data:
             self._begun = True
             if self._member.eof:
@@ -49,19 +49,19 @@ class Gzip:
             data = self._member.unconsumed_tail or self._member.unused_data
 
     def is_whole(self) -> bool:
-        """Whether the last member was closed; an empty body is whole."""
+        """Whether the last member is complete; an empty body is."""
         return self._member.eof or not self._begun
 
 
 def decoder_for(content_encoding: str) -> Plain | Gzip | None:
-    """The decoder of a Content-Encoding header; None for one that was not asked for."""
+    """The decoder for a Content-Encoding header; None for an encoding that was not asked for."""
     name = content_encoding.strip().lower()
     if name in ("", "identity"):
         return Plain()
     return Gzip() if name in ("gzip", "x-gzip") else None
 
 
-# A surrogate's escape, with as many backslashes before it as make it one, and its partner if it has one.
+# The escape of a surrogate, after an even number of backslashes, and its partner if it has one.
 _SURROGATE = re.compile(
     rb"(?<!\\)((?:\\\\)*)\\u(?:([dD][89abAB][0-9a-fA-F]{2})(\\u[dD][c-fC-F][0-9a-fA-F]{2})?|([dD][c-fC-F][0-9a-fA-F]{2}))"
 )
@@ -80,7 +80,7 @@ class HalfCharacters:
     def __init__(self) -> None:
         self._held = b""
         self.count = 0
-        """How many were found."""
+        """The number of halves found."""
 
     def piece(self, data: bytes) -> bytes:
         """The next piece of the body; what may be the beginning of an escape is held back."""
@@ -94,7 +94,7 @@ class HalfCharacters:
         return self._kept(data[:cut])
 
     def rest(self) -> bytes:
-        """What was held back last."""
+        """What is still held back, at the end of the body."""
         held, self._held = self._held, b""
         return self._kept(held)
 
@@ -111,7 +111,7 @@ class HalfCharacters:
 
 
 def _between_escapes(data: bytes) -> int:
-    """A place near the end of a text of nothing but escapes that parts neither an escape nor a pair of them."""
+    """A position near the end of a text of escapes only that splits neither an escape nor a pair of them."""
     cut = data.rfind(b"\\", 0, len(data) - _LONGEST_PAIR)
     if _SECOND_HALF.match(data, cut) and data[cut - 6 : cut - 4] == b"\\u":
         cut -= 6

@@ -1,7 +1,7 @@
-"""Rows on their way into REDCap: mappings, values of model.py or a DataFrame become the text of a `data` parameter.
+"""Rows for an import: mappings, values of model/ or a DataFrame become the text of a `data` parameter.
 
-Nothing is guessed from a cell: what has no plain spelling in REDCap is refused, and what is missing is left out of
-its row, because a blank would erase in an overwriting import.
+No cell is guessed: a value without a plain spelling in REDCap is a TypeError, and a missing one is left out of its
+row, because a blank would erase in an overwriting import.
 """
 
 import json
@@ -20,11 +20,14 @@ Rows: TypeAlias = "str | pd.DataFrame | Iterable[Mapping[str, Any] | ApiRow]"
 
 
 def data_text(rows: Any) -> str:
-    """The rows as JSON text; text is passed on as it is."""
+    """The rows as JSON text; text is returned unchanged.
+
+    TypeError for a single mapping or a cell without a plain spelling, ValueError for columns of the same name.
+    """
     if isinstance(rows, str):
         return rows
     if isinstance(rows, Mapping):
-        # REDCap answers a single object with a count of 0 and no error.
+        # REDCap's answer to a single object is a count of 0, without an error.
         raise TypeError("Rows are a list of mappings: put a single row in a list.")
     listed = _rows_of_frame(rows) if hasattr(rows, "to_dict") else rows
     return json.dumps([_row(row) for row in listed], ensure_ascii=False)
@@ -41,10 +44,10 @@ def _row(row: Mapping[str, Any] | ApiRow) -> dict[str, Any]:
 
 
 def cell_text(name: str, value: Any) -> Any:
-    """A cell as REDCap spells it: text as it is, truth as 1 or 0, numbers as Python writes them, dates Y-M-D.
+    """A cell in REDCap's spelling: text unchanged, booleans as 1 or 0, numbers as Python writes them, dates Y-M-D.
 
-    TypeError, naming the column but not the value, for anything else: of a datetime only its column knows whether
-    seconds belong. Mappings (rights by instrument) are left for JSON.
+    TypeError, naming the column but not the value, for anything else: whether a datetime has seconds depends on its
+    column. Mappings (rights by instrument) are left for JSON.
     """
     if isinstance(value, str | Mapping):
         return value
@@ -58,7 +61,7 @@ def cell_text(name: str, value: Any) -> Any:
         return repr(value)
     if isinstance(value, date) and not isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"Column {name} holds a {type(value).__name__}: spell it as text the way REDCap does.")
+    raise TypeError(f"Column {name} has a {type(value).__name__}: give it as text in REDCap's spelling.")
 
 
 def _is_missing(value: Any) -> bool:
@@ -73,6 +76,6 @@ def _rows_of_frame(frame: "pd.DataFrame") -> Iterable[Mapping[str, Any]]:
     named = [name for name in frame.index.names if name is not None]
     table = frame.reset_index() if named else frame
     if not table.columns.is_unique:
-        raise ValueError("Two columns have the same name, so it is not certain what should be imported.")
+        raise ValueError("Two columns have the same name, so it is unclear which to import.")
     columns = [str(name) for name in table.columns]
     return (dict(zip(columns, row, strict=True)) for row in table.itertuples(index=False, name=None))

@@ -1,6 +1,6 @@
-"""Read a JSON list of objects while it arrives, so that a long one is never wholly in memory.
+"""Parse a JSON list of objects while it arrives, so that a long one is never wholly in memory.
 
-For short answers reading.py's `rows_of` is simpler.
+For short answers `rows_of` of parsing.py is simpler.
 """
 
 import codecs
@@ -17,7 +17,7 @@ _LONGEST_WORD = 12
 
 
 class JsonRows:
-    """A sink for the body of a JSON list: each object goes to `take` as soon as it is complete."""
+    """A sink for the body of a JSON list: `take` is called with each object as soon as it is complete."""
 
     def __init__(
         self,
@@ -40,8 +40,8 @@ class JsonRows:
         self._pieces: list[str] = []
         self._waiting = 0
         self._opened = self._closed = False
-        # After an incomplete object nothing is tried until the text has doubled: a 50 MB cell stays linear.
-        self._worth_trying = 0
+        # After an incomplete object nothing is parsed until the text has doubled: a 50 MB cell takes linear time.
+        self._parse_from = 0
 
     def write(self, data: bytes) -> None:
         """Take the next piece of the body; AnswerTooLong beyond the limit."""
@@ -55,7 +55,7 @@ class JsonRows:
         else:
             self._pieces.append(piece)
             self._waiting += len(piece)
-            if self._waiting >= self._worth_trying or self._waiting > self._longest:
+            if self._waiting >= self._parse_from or self._waiting > self._longest:
                 self._read()
                 if self._waiting > self._longest:
                     raise errors.AnswerTooLong.beyond(self._context, self._longest)
@@ -63,17 +63,17 @@ class JsonRows:
         raise errors.UnexpectedAnswer(self._context, status=200, detail=problem)
 
     def finish(self) -> None:
-        """The body is over: Truncated unless the list was closed and nothing followed."""
+        """End of the body: Truncated unless the list is closed and nothing follows it."""
         left = self._read()
         if not self._closed or left.strip(_BLANKS):
             raise errors.Truncated(self._context, status=200, detail="The list was not closed.")
 
     def discard(self) -> None:
-        """Drop what is waiting; rows already taken are the taker's to forget."""
+        """Drop what is waiting; the owner of `take` drops the rows it already has."""
         self._pieces.clear()
 
     def _read(self) -> str:
-        """Hand on every complete object; answers with the text that is left."""
+        """Pass on every complete object and return the rest of the text."""
         text, at = "".join(self._pieces), 0
         while not self._closed:
             at = _past(text, at, _BLANKS + ("," if self._opened else "\ufeff"))
@@ -89,7 +89,7 @@ class JsonRows:
             self._take(row)
             at = end
         left = text[at:]
-        self._pieces, self._waiting, self._worth_trying = [left], len(left), 2 * len(left)
+        self._pieces, self._waiting, self._parse_from = [left], len(left), 2 * len(left)
         return left
 
     def _bracket(self, character: str) -> None:
@@ -107,8 +107,8 @@ class JsonRows:
             incomplete = _is_incomplete(error, text)
             problem = "It is not valid JSON."
         except ValueError:
-            # A number of thousands of digits is JSON, but nobody's.
-            incomplete, problem = False, "It holds a number that is too long."
+            # A number of thousands of digits is valid JSON, but Python refuses to parse it.
+            incomplete, problem = False, "It has a number that is too long."
         except RecursionError:
             incomplete, problem = False, "Its JSON is nested too deeply."
         if incomplete:
@@ -117,7 +117,7 @@ class JsonRows:
 
 
 def _is_incomplete(error: json.JSONDecodeError, text: str) -> bool:
-    """Cut text fails at its end or at the opening quote of a string; anything else is no JSON at all."""
+    """Whether the text is only cut: it fails at its end or at the opening quote of a string, not elsewhere."""
     return "Unterminated string" in error.msg or error.pos >= len(text.rstrip(_BLANKS)) - _LONGEST_WORD
 
 

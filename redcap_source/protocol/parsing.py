@@ -1,6 +1,6 @@
-"""Read the body of a good answer: text, JSON, rows, a number.
+"""Parse the body of a good answer: text, JSON, rows, a number.
 
-Whether an answer is good is verdict.py's business, what a row means model.py's. Long lists are read by rows.py.
+Not here: which answers are errors (response_errors.py), long lists (json_stream.py), what a row means (model/).
 """
 
 import json
@@ -24,7 +24,7 @@ def text_of(body: bytes, context: RequestContext) -> str:
 
 
 def json_of(body: bytes, context: RequestContext) -> Any:
-    """The body as JSON; UnexpectedAnswer where it is none, too deep, or holds a number no machine can read."""
+    """The body as JSON; UnexpectedAnswer where it is invalid, nested too deeply, or has a number of too many digits."""
     text = text_of(body, context)
     try:
         return json.loads(text)
@@ -32,7 +32,7 @@ def json_of(body: bytes, context: RequestContext) -> Any:
         problem = "It is not valid JSON."
     except RecursionError:
         problem = "Its JSON is nested too deeply."
-    # Raised out here so that the decoder's error, which holds the whole body, is not chained.
+    # Raised outside the handlers, so that the decoder's error, which holds the whole body, is not chained.
     raise errors.UnexpectedAnswer(context, status=200, detail=problem, server_text=_sample(body))
 
 
@@ -45,7 +45,7 @@ def rows_of(body: bytes, context: RequestContext) -> list[Mapping[str, Any]]:
 
 
 def count_of(body: bytes, context: RequestContext) -> int:
-    """The number a change answers with: bare, quoted, or as `{"count": n}`."""
+    """The number that a change is answered with: bare, quoted, or as `{"count": n}`."""
     value = json_of(body, context)
     if isinstance(value, dict) and set(value) == {"count"}:
         value = value["count"]
@@ -75,5 +75,5 @@ def server_date(headers: Mapping[str, str]) -> datetime | None:
         moment = parsedate_to_datetime(headers["date"])
     except (KeyError, ValueError):
         return None
-    # A zone of -0000 means that the sender does not say where it is; a Date header is UTC by rule.
+    # A zone of -0000 leaves the sender's zone open; a Date header is in UTC by definition.
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,7 +1,7 @@
-"""What may be repeated of REDCap's sentences: none that quotes a participant.
+"""Redact REDCap's error messages, so that they can be logged and mailed.
 
-REDCap's errors name records and quote values; messages end up in logs and mails. The whole sentence stays in the
-error's `server_text`, for callers who may look at data.
+REDCap's messages name records and quote values. The original stays in the error's `server_text`, for callers who may
+look at data.
 """
 
 import csv
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 from redcap_source.protocol.request import Parameter, Request, form_fields
 
-# Sentences about these name participants' records and values; about the others, only the project's design.
-_SPEAKS_OF_RECORDS = {"record", "report", "file", "log", "pdf", "participantList", "project_xml"}
-_SPEAKS_OF_RECORDS |= {"surveyLink", "surveyQueueLink", "surveyReturnCode", "surveyAccessCode"}
+# Messages about these name participants' records and values; about the others, only the project's design.
+_ABOUT_RECORDS = {"record", "report", "file", "log", "pdf", "participantList", "project_xml"}
+_ABOUT_RECORDS |= {"surveyLink", "surveyQueueLink", "surveyReturnCode", "surveyAccessCode"}
 _NAMING_PARAMETERS = ("fields", "forms", "events", "field", "instrument", "event", "report_id", "folder_id")
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _FIELDS_FOLLOW = re.compile(r"following fields", re.I)
@@ -22,10 +22,10 @@ _LIST_FOLLOWS = re.compile(r"(?:exist|exists|are|is|records?)\s*:\s*\S", re.I)
 
 
 def redact(text: str, request: Request, most: int = 400) -> str:
-    """REDCap's sentence with every quoted or listed word hidden that could be a participant's."""
+    """REDCap's message without quoted or listed words that could be a participant's, cut after `most` characters."""
     line = " ".join(text.split())
-    if request.content in _SPEAKS_OF_RECORDS:
-        known = _spoken_names(request)
+    if request.content in _ABOUT_RECORDS:
+        known = _design_names(request)
         for value in _participants_words(request, line):
             line = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "…", line)
         line = _QUOTED.sub(lambda m: m[0] if (m[1] or m[2] or "") in known else "'…'", line)
@@ -34,8 +34,8 @@ def redact(text: str, request: Request, most: int = 400) -> str:
     return line if len(line) <= most else line[:most] + "…"
 
 
-def _spoken_names(request: Request) -> set[str]:
-    """Names the caller used that are the project's, not a participant's."""
+def _design_names(request: Request) -> set[str]:
+    """Names in the request that are the project's, not a participant's."""
     names = {"content", "fields", "forms", "events", "records", "format", "type", "file", request.content}
     names |= {
         "redcap_data_access_group",
@@ -49,7 +49,7 @@ def _spoken_names(request: Request) -> set[str]:
 
 
 def _participants_words(request: Request, line: str) -> list[str]:
-    """Ids, logic and cells that were sent and stand in the sentence, the longest first; there they may be unquoted."""
+    """Ids, logic and cells of the request that the message contains, perhaps unquoted, the longest first."""
     sent = set(_cells(request.parameters.get("data")))
     for parameter in ("records", "record", "new_record_name", "filterLogic"):
         sent.update(value for _, value in form_fields(parameter, request.parameters.get(parameter)))
@@ -57,7 +57,7 @@ def _participants_words(request: Request, line: str) -> list[str]:
 
 
 def _cells(data: Parameter) -> Iterator[str]:
-    """The cells of an import, in JSON or else as CSV; other formats are as hard to read as they are rare."""
+    """The cells of an import, in JSON or else as CSV; XML is rare here and not parsed."""
     if not isinstance(data, str):
         return
     try:
@@ -71,7 +71,7 @@ def _cells(data: Parameter) -> Iterator[str]:
 
 def _csv_rows(data: str) -> list[list[str]]:
     try:
-        # The first row are the columns, which may be named.
+        # The first row has the names of the columns, which may be repeated.
         return list(csv.reader(io.StringIO(data, newline="")))[1:]
     except csv.Error:
         return []

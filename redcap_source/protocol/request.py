@@ -17,7 +17,7 @@ Parameter = str | int | bool | date | Sequence[str | int] | None
 
 
 class Expect(Enum):
-    """The shape a good body has."""
+    """The form of a good body."""
 
     ROWS = "a JSON list"
     OBJECT = "a JSON object"
@@ -37,7 +37,7 @@ JSON = frozenset({Expect.ROWS, Expect.OBJECT, Expect.JSON})
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file to be sent along, and the name REDCap shall know it by."""
+    """A file to upload, and its name in REDCap."""
 
     path: Path = field(repr=False)
     name: str = field(repr=False)
@@ -45,20 +45,20 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call: REDCap's `content` and `action`, its parameters by REDCap's own names, and what should come back."""
+    """One call: REDCap's `content` and `action`, the parameters by REDCap's own names, and what is expected back."""
 
     content: str
     action: str = ""
     parameters: Mapping[str, Parameter] = field(default_factory=dict, repr=False)
     format: str = "json"
     expect: Expect = Expect.ROWS
-    # False where a second sending could do harm: then a failure in mid-air is OutcomeUnknown.
+    # False for changes, which must not be applied twice: a failure after sending is then OutcomeUnknown.
     repeatable: bool = True
     upload: Upload | None = None
 
     @property
     def smallest(self) -> bool:
-        """Whether it cannot be asked for in smaller parts, as many records or fields can, and may be sent again."""
+        """Whether it may be sent again, but cannot be split, as a request for many records or fields can."""
         if not self.repeatable or "data" in self.parameters:
             return False
         if self.content != "record":
@@ -75,7 +75,7 @@ class Request:
         pairs = [("content", self.content), ("action", self.action), ("format", self.format)]
         for name, value in self.parameters.items():
             pairs.extend(form_fields(name, value))
-        # Errors always in JSON: the one shape that cannot be confused with the text inside it.
+        # Errors always in JSON, the one format whose text cannot be mistaken for markup.
         pairs.append(("returnFormat", str(self.parameters.get("returnFormat") or "json")))
         return [(name, value) for name, value in dict(pairs).items() if value != ""]
 
@@ -98,14 +98,14 @@ def change(
 
 
 def encoded(request: Request, token: Token) -> list[tuple[str, str]]:
-    """The form fields with the token in them: only for the request body."""
+    """The form fields with the token: only for the request body."""
     return [("token", token.reveal()), *request.form()]
 
 
 def urlencoded(fields: Sequence[tuple[str, str]]) -> bytes:
     """Form fields as the body of a request, as urllib's `urlencode` would give it.
 
-    They are quoted together: a call may name thousands of records, and quoting each costs more than sending it.
+    They are quoted together: a call may name thousands of records, and quoting each takes longer than sending them.
     """
     names, values = _quoted([name for name, _ in fields]), _quoted([value for _, value in fields])
     return "&".join(f"{name}={value}" for name, value in zip(names, values, strict=True)).encode("ascii")
@@ -113,7 +113,7 @@ def urlencoded(fields: Sequence[tuple[str, str]]) -> bytes:
 
 def _quoted(texts: Sequence[str]) -> list[str]:
     together = quote_plus("\n".join(texts), safe="\n[]").replace("[", "%5B").replace("]", "%5D").split("\n")
-    # A text with a line end in it has come apart.
+    # A text that contains a line end was split.
     return together if len(together) == len(texts) else [quote_plus(text) for text in texts]
 
 
@@ -126,8 +126,8 @@ def form_fields(name: str, value: Parameter) -> Iterator[tuple[str, str]]:
         return
     for index, item in enumerate(value):
         if item == "":
-            # Left out, it would widen the request: no records asked for means all of them.
-            raise ValueError(f"A blank name in {name}.")
+            # Leaving it out could widen the request: no records means all records.
+            raise ValueError(f"{name} has a blank name.")
         # Most lists name thousands of records, and these are text already.
         yield f"{name}[{index}]", item if isinstance(item, str) else _text(item)
 
@@ -137,7 +137,7 @@ def _text(value: str | int | date) -> str:
         return "true" if value else "false"
     if isinstance(value, datetime):
         if value.tzinfo is not None:
-            raise ValueError("REDCap's times are server-local and have no zone: pass a naive datetime.")
+            raise ValueError("REDCap's times are server-local, without a zone: give a naive datetime.")
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, date):
         return value.strftime("%Y-%m-%d 00:00:00")

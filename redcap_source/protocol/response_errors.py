@@ -1,7 +1,7 @@
-"""What is wrong with an answer: status, headers and body become an error, or pass.
+"""Which error an answer is, by its status, headers and body.
 
-REDCap answers 200 to much that failed, so a good status proves nothing: the opening of a body is judged before any
-of it is passed on. Whether it is whole is ending.py's business, reading what passed reading.py's.
+REDCap sends status 200 with many failures, so the beginning of a body is checked before any of it is passed on.
+Not here: whether a body is complete (completeness.py), what a good body says (parsing.py).
 """
 
 import csv
@@ -22,7 +22,7 @@ from redcap_source.protocol.content_encoding import without_bom
 from redcap_source.protocol.redaction import redact
 from redcap_source.protocol.request import Expect, Request
 
-# As much of a body is looked at before any of it is passed on.
+# How much of a body is checked before any of it is passed on.
 OPENING_BYTES = 2048
 
 
@@ -34,9 +34,9 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     at: datetime | None = None
-    """When it came: by the server's own clock if it tells, else by ours."""
+    """When it arrived, by the server's own clock if it has a Date header, else by ours."""
     location: str = ""
-    """Where a redirect points, if that may be recommended."""
+    """The target of a redirect, if it may be recommended."""
 
 
 _HTML = re.compile(rb"(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body|title|meta|script)\b", re.I | re.S)
@@ -50,13 +50,13 @@ _BAN = re.compile(
     rb"\b(?:has been|is|are|been) (?:temporarily )?banned|exceeded the (?:maximum|rate)|rate limit|cannot use REDCap",
     re.I,
 )
-# Only as the root: a value of an XML export may hold the same words.
+# Only as the root: a value of an XML export may contain the same words.
 _XML_ERROR = re.compile(rb"(?:<\?xml[^>]*\?>\s*)?<hash>\s*<error>", re.I)
 _TITLE = re.compile(rb"<title[^>]*>\s*(.{1,200}?)\s*</title>", re.I | re.S)
 
 
 def error_for_status(request: Request, context: RequestContext, answer: Answer) -> RedcapError:
-    """The error an answer with a status other than 200 stands for."""
+    """The error for an answer with a status other than 200."""
     status, body = answer.status, answer.body
     if OUT_OF_MEMORY.search(body):
         return errors.TooLarge(context, status=status)
@@ -91,7 +91,7 @@ def _refused_by_redcap(request: Request, context: RequestContext, answer: Answer
         if status == 401:
             return errors.TokenRefused(context, status=status)
         if "data" in request.parameters and not answer.body.strip():
-            # PHP drops what exceeds post_max_size, and REDCap then refuses an import it never saw, without a word.
+            # PHP drops a body over post_max_size; REDCap then rejects an import it never saw, with an empty answer.
             return errors.TooLarge(context, status=status, not_applied=True)
         kind = errors.Blocked if status == 403 else errors.UnexpectedAnswer
         return kind(context, status=status, detail=_page_title(answer.body))
@@ -119,7 +119,7 @@ def _error_of_text(request: Request, context: RequestContext, status: int, text:
         return errors.NothingConfigured(context, **about)
     if request.content == "record" and "data" in request.parameters:
         lines = rejected_cells(text)
-        # The lines quote the values; their summary in the error is all that may be said.
+        # The lines quote values; only their summary in the error may be repeated.
         return errors.ImportRejected(
             context, status=status, lines=lines, message="" if lines else message, server_text=text
         )
@@ -127,9 +127,9 @@ def _error_of_text(request: Request, context: RequestContext, status: int, text:
 
 
 def error_in_opening(request: Request, context: RequestContext, opening: bytes, whole: bool) -> RedcapError | None:
-    """What is wrong with an answer of status 200, judged by its first bytes; None if it may be read on.
+    """The error that the first bytes of an answer with status 200 are; None if the rest may be read.
 
-    `whole` says that the opening is all there is.
+    `whole` says that these bytes are the whole body.
     """
     expect = request.expect
     start = without_bom(opening).lstrip()
@@ -150,7 +150,7 @@ _STARTS[Expect.PDF] = b"%"
 
 
 def _foreign(request: Request, context: RequestContext, start: bytes) -> RedcapError | None:
-    """A web page, a PHP message or a database failure where data should begin."""
+    """The error for a web page, a PHP message or a database failure in place of data; else None."""
     expect = request.expect
     if OUT_OF_MEMORY.search(start) and not start.startswith((b"[", b'"')):
         return errors.TooLarge(context, status=200)
@@ -172,7 +172,7 @@ _NEVER_MARKUP = {Expect.ROWS, Expect.OBJECT, Expect.JSON, Expect.LINE, Expect.NO
 
 
 def _is_prose(start: bytes, request: Request) -> bool:
-    """Whether a sentence stands where data should begin: its first line has blanks, which raw headers never have."""
+    """Whether the body is a sentence, not data: its first line has blanks, which raw headers never have."""
     if request.expect in (Expect.XML, Expect.LINE):
         return request.expect is Expect.LINE
     if request.expect in _NEVER_MARKUP:
@@ -181,7 +181,7 @@ def _is_prose(start: bytes, request: Request) -> bool:
 
 
 def _page_in_place_of_bytes(context: RequestContext, start: bytes) -> RedcapError | None:
-    """A file may rightly be a web page, so only what no stored file can be is refused: a ban or a dead database."""
+    """The error for a ban or a database failure in place of a file; any other web page may be the stored file."""
     if _HTML.match(start) and _BAN.search(start):
         return errors.Banned(context, status=200)
     if _DATABASE_DOWN.search(start[:200]):
@@ -190,7 +190,7 @@ def _page_in_place_of_bytes(context: RequestContext, start: bytes) -> RedcapErro
 
 
 def _envelope_with_200(start: bytes, expect: Expect, whole: bool) -> str | None:
-    """The error text of an envelope that came with status 200; None where the body is data."""
+    """The text of an error sent with status 200; None where the body is data."""
     if _XML_ERROR.match(start):
         return envelope_text(start) or ""
     if expect in (Expect.CSV, Expect.RECORDS_CSV, Expect.LINE):
@@ -205,22 +205,22 @@ def _wrong_shape(request: Request, context: RequestContext, start: bytes) -> Red
     if good is None and not (expect is Expect.RECORDS_CSV and _is_prose(start, request)):
         return None
     if good is not None and start[0] in good:
-        if expect is not Expect.ROWS or start[1:].lstrip()[:1] in _ROWS_GO_ON:
+        if expect is not Expect.ROWS or start[1:].lstrip()[:1] in _AFTER_BRACKET:
             return None
-        # Seen here and not at the end, where a list of anything else looks like one that was cut inside a row.
+        # Checked here, because at its end a list of anything else looks like one that was cut inside a row.
         return errors.UnexpectedAnswer(
             context, status=200, detail="Expected a list of objects.", server_text=_sample(start)
         )
     return errors.UnexpectedAnswer(context, status=200, detail=f"Expected {expect.value}.", server_text=_sample(start))
 
 
-_ROWS_GO_ON = (b"{", b"]", b"")
+_AFTER_BRACKET = (b"{", b"]", b"")
 
 
 def envelope_text(body: bytes) -> str | None:
-    """The text of an error in any of REDCap's three envelopes, whatever format was asked for; None if it is none.
+    """The text of an error in JSON, XML or plain form, whatever format was asked for; None if the body is no error.
 
-    With `format=csv` and `returnFormat=json` servers still differ, so all shapes are tried (REDCap API, Errors).
+    With `format=csv` and `returnFormat=json` servers still differ, so all forms are tried (REDCap API, Errors).
     """
     text = without_bom(body).decode("utf-8", "replace").strip()
     if text.startswith("{"):
@@ -249,9 +249,9 @@ def _json_error(text: str) -> str | None:
 
 
 def rejected_cells(text: str) -> list[errors.RejectedCell]:
-    """The lines of an import rejection: CSV of record, field, value, message, one line for each offending cell."""
+    """The cells of a rejected import: CSV of record, field, value, message, one line for each cell."""
     try:
-        # REDCap's cells may hold line ends and doubled quotes, so this is for a CSV reader, never for split().
+        # Cells may contain line ends and doubled quotes, so only a CSV reader can parse this.
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error:
         return []
@@ -273,9 +273,9 @@ def _page_title(body: bytes) -> str:
 
 
 def retry_after(text: str, at: datetime | None) -> float | None:
-    """The seconds a Retry-After header asks to wait: given as such, or as a date, seen from the moment `at`.
+    """The seconds that a Retry-After header asks to wait: as a number, or from the moment `at` until a date.
 
-    None where it asks for nothing, cannot be read, or names a moment that is past (RFC 9110, 10.2.3).
+    None where there is none, it cannot be parsed, or the date is past (RFC 9110, 10.2.3).
     """
     if _SECONDS.fullmatch(text.strip()):
         return float(text)
@@ -285,7 +285,7 @@ def retry_after(text: str, at: datetime | None) -> float | None:
         return None
     if at is None:
         return None
-    # A date without a zone is in UTC by rule.
+    # A date without a zone is in UTC by definition.
     seconds = (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - at.timestamp()
     return seconds if seconds > 0 else None
 

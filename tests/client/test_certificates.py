@@ -165,7 +165,7 @@ def test_a_chain_that_ends_in_an_unknown_authority_advises_a_ca_bundle(listen, a
 
 
 def test_a_certificate_that_vouches_for_itself_is_told_as_such(listen, authority):
-    with pytest.raises(errors.BadCertificate, match=r"vouches for itself.*administrators"):
+    with pytest.raises(errors.BadCertificate, match=r"self-signed.*administrators"):
         call(listen(*authority.of_itself()))
 
 
@@ -178,7 +178,7 @@ def test_what_openssl_says_otherwise_is_repeated():
 def test_a_server_that_does_not_speak_tls_is_not_called_a_bad_certificate():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_refuse_plainly, args=(listener,), daemon=True).start()
-        with pytest.raises(errors.Unreachable, match="does not speak https"):
+        with pytest.raises(errors.Unreachable, match="does not use https"):
             call(f"https://127.0.0.1:{listener.getsockname()[1]}/api/")
 
 

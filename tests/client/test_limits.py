@@ -200,14 +200,17 @@ def test_compression_that_holds_nothing_is_given_up(serve):
         while True:
             connection.sendall(members)
 
-    with client_of(serve(send)) as client, pytest.raises(errors.UnexpectedAnswer, match="compression holds nothing"):
+    with client_of(serve(send)) as client, pytest.raises(errors.UnexpectedAnswer, match="hardly any content"):
         client.instruments()
 
 
 @pytest.mark.parametrize("layers", ["gzip, gzip", "gzip,identity", "br", "deflate, gzip"])
 def test_compression_in_layers_or_of_another_kind_is_refused(serve, layers):
     script = answer(gzip.compress(gzip.compress(INSTRUMENT)), headers=f"Content-Encoding: {layers}\r\n")
-    with client_of(serve(script)) as client, pytest.raises(errors.UnexpectedAnswer, match="compressed in a way"):
+    with (
+        client_of(serve(script)) as client,
+        pytest.raises(errors.UnexpectedAnswer, match="was not asked for"),
+    ):
         client.instruments()
 
 

@@ -41,7 +41,7 @@ def test_what_is_missing_is_left_out_because_a_blank_can_erase(missing):
 
 @pytest.mark.parametrize("value", [datetime(2024, 5, 1), pd.Timestamp("2024-05-01"), b"x", object(), [1]])
 def test_what_has_no_plain_spelling_is_refused_without_quoting_it(value):
-    with pytest.raises(TypeError, match="Column a holds a") as caught:
+    with pytest.raises(TypeError, match="Column a has a") as caught:
         data_text([{"a": value}])
     assert "2024" not in str(caught.value)
 

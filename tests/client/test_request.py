@@ -32,7 +32,7 @@ def test_parameters_become_form_fields(parameters, sent):
 
 
 def test_a_blank_name_in_a_list_is_refused_because_it_would_ask_for_everything():
-    with pytest.raises(ValueError, match="blank name in records"):
+    with pytest.raises(ValueError, match="records has a blank name"):
         form(records=["1", ""])
 
 

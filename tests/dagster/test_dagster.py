@@ -135,8 +135,8 @@ def test_every_night_there_is_one_run_a_project(night):
 def test_a_lasting_failure_is_one_message_that_says_what_to_do(house, monkeypatch):
     monkeypatch.setenv("TOKEN_STUDY", "0" * 32)
     (told,) = failures(house.run())
-    assert "refused the token" in told
-    assert "Trying again will not help" in told
+    assert "rejected the token" in told
+    assert "A retry will not help" in told
 
 
 def test_no_token_and_no_value_is_in_what_dagster_keeps(house, monkeypatch):

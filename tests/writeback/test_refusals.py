@@ -74,7 +74,7 @@ def test_a_right_to_import_that_is_gone_stops_everything_and_leaves_the_proposal
     # The import, and the question whether the right is gone.
     assert site.imports() == 2
     assert site.work("SELECT DISTINCT status FROM writeback.proposals") == [("open",)]
-    why = "not sent: The token's user lacks a right this call needs."
+    why = "not sent: The token's user lacks a right that this call needs."
     assert site.work("SELECT DISTINCT status, message FROM writeback.journal") == [("failed", why)]
 
 
