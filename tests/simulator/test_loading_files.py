@@ -60,7 +60,7 @@ def test_a_line_that_names_the_delimiter_is_no_header(tmp_path):
     ("name", "content", "words"),
     [
         ("a.csv", b"name,age\nx,1\n", ["'name', 'age'", "'Variable / Field Name', 'Form Name'", "'field_name'"]),
-        ("a.csv", b"", ["no data dictionary", "no rows"]),
+        ("a.csv", b"", ["not a data dictionary", "no rows"]),
         ("a.csv", b"field_name,form_name,field_type\n", ["no rows"]),
         ("a.json", b'[{"record_id": "1"}]', ["'record_id'", "'field_name'"]),
         ("a.xlsx", b"PK\x03\x04\x14\x00", ["spreadsheet", "save the table as CSV"]),

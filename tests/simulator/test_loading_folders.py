@@ -63,7 +63,7 @@ def test_of_two_files_for_one_thing_none_is_chosen(tmp_path):
 
 @pytest.mark.parametrize(
     ("column", "wrong", "words"),
-    [("redcap_event_name", "nowhere_arm_1", "event 'nowhere_arm_1'"), ("redcap_repeat_instance", "x", "no number")],
+    [("redcap_event_name", "nowhere_arm_1", "event 'nowhere_arm_1'"), ("redcap_repeat_instance", "x", "not a number")],
 )
 def test_records_that_have_no_place_are_refused(tmp_path, source, column, wrong, words):
     rows = source.csv(content="record")

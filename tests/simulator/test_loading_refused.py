@@ -17,23 +17,23 @@ GOOD = ["id,a,,text,Id,,", 'sex,a,,radio,Sex,"1, F | 2, M",', "age,a,,text,Age,,
 CHOICES = "Choices, Calculations, OR Slider Labels"
 NAME, TYPE, FORM = "Variable / Field Name", "Field Type", "Form Name"
 BAD = [
-    ("age,a,,text,Again,,", NAME, "'age' is there twice, first in row 4"),
-    ("age ,b,,text,Again,,", NAME, "'age' is there twice, first in row 4"),
+    ("age,a,,text,Again,,", NAME, "'age' is used twice, first in row 4"),
+    ("age ,b,,text,Again,,", NAME, "'age' is used twice, first in row 4"),
     (",a,,text,Nameless,,", NAME, "no field name"),
-    ("2nd,a,,text,x,,", NAME, "'2nd' is no field name"),
-    ("_x,a,,text,x,,", NAME, "'_x' is no field name"),
-    ("two words,a,,text,x,,", NAME, "'two words' is no field name"),
-    ("größe,a,,text,x,,", NAME, "'größe' is no field name"),
+    ("2nd,a,,text,x,,", NAME, "'2nd' is not a field name"),
+    ("_x,a,,text,x,,", NAME, "'_x' is not a field name"),
+    ("two words,a,,text,x,,", NAME, "'two words' is not a field name"),
+    ("größe,a,,text,x,,", NAME, "'größe' is not a field name"),
     ("redcap_event_name,a,,text,x,,", NAME, "uses itself"),
     ("a_complete,a,,text,x,,", NAME, "uses itself"),
     ("x,,,text,x,,", FORM, "no instrument"),
-    ("x,a,,texty,x,,", TYPE, "'texty' is no field type; there are calc, checkbox"),
-    ("x,a,,,x,,", TYPE, "'' is no field type"),
+    ("x,a,,texty,x,,", TYPE, "'texty' is not a field type; there are calc, checkbox"),
+    ("x,a,,,x,,", TYPE, "'' is not a field type"),
     ("x,a,,radio,x,,", CHOICES, "no choices; a radio field"),
     ("x,a,,dropdown,x, | ,", CHOICES, "no choices; a dropdown field"),
     ("x,a,,checkbox,x,,", CHOICES, "no choices; a checkbox field"),
-    ('x,a,,radio,x,"1, A | 2, B | 1, C",', CHOICES, "the code '1' is there twice"),
-    ('x,a,,checkbox,x,"1, A |1, C",', CHOICES, "the code '1' is there twice"),
+    ('x,a,,radio,x,"1, A | 2, B | 1, C",', CHOICES, "the code '1' is used twice"),
+    ('x,a,,checkbox,x,"1, A |1, C",', CHOICES, "the code '1' is used twice"),
 ]
 OTHERS_RIGHT = [
     'x,a,,radio,x,"a, A | A, B | 01, C | 1, D",', "x,a,,sql,x,,", "x,a,,slider,x,,", "x,a,,yesno,x,,", "x,a,,calc,x,,",
@@ -82,7 +82,7 @@ def test_blank_lines_and_line_breaks_in_cells_do_not_shift_the_row_numbers(tmp_p
 
 def test_the_record_id_field_cannot_be_left_out(tmp_path):
     (tmp_path / "a.csv").write_text("field_name,form_name,field_type\n1d,a,text\nage,a,text\n")
-    with pytest.raises(SimulatorError, match="record id field, which no project can do without"):
+    with pytest.raises(SimulatorError, match="record id field, which every project needs"):
         load_project(tmp_path / "a.csv", left_out=[])
 
 
@@ -101,5 +101,5 @@ def test_lenient_serves_what_can_be_loaded_and_lists_the_rest(tmp_path):
     for as_json in (True, False):
         out = Interrupting()
         serve([("study", path)], [("other", "classic", 1)], {}, None, 0, as_json, out, lenient=True)
-        assert out.getvalue().count("'2nd' is no field name") == 1
+        assert out.getvalue().count("'2nd' is not a field name") == 1
     assert f"Left out of study: {path}, row 5, column" in out.getvalue()

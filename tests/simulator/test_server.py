@@ -125,7 +125,7 @@ def test_the_trial_has_the_shape_of_the_benchmark(asker):
     [
         ("a.xml", b"<a>", "not well-formed"),
         ("a.xml", b"<a/>", "not CDISC ODM"),
-        ("a.csv", b"x,y\n1,2\n", "no data dictionary"),
+        ("a.csv", b"x,y\n1,2\n", "not a data dictionary"),
         ("a.xml", b"\x1f\x8bxx", "damaged gzip"),
     ],
 )

@@ -66,14 +66,14 @@ def test_eav_rows_without_a_record_are_refused(asker):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"field_name": "1st"}, "'1st' is no field name"),
-        ({"field_name": "a b"}, "'a b' is no field name"),
+        ({"field_name": "1st"}, "'1st' is not a field name"),
+        ({"field_name": "a b"}, "'a b' is not a field name"),
         ({"field_name": "redcap_event_name"}, "REDCap uses itself"),
         ({"field_name": "basics_complete"}, "REDCap uses itself"),
         ({"form_name": ""}, "no instrument"),
-        ({"form_name": '"'}, "is no instrument"),
+        ({"form_name": '"'}, "is not an instrument"),
         ({"field_type": "radio", "select_choices_or_calculations": ""}, "no choices"),
-        ({"field_type": "checkbox", "select_choices_or_calculations": "1, A | 1, B"}, "the code '1' is there twice"),
+        ({"field_type": "checkbox", "select_choices_or_calculations": "1, A | 1, B"}, "the code '1' is used twice"),
     ],
 )
 def test_the_api_refuses_the_dictionaries_that_loading_refuses(asker, change, words):

@@ -159,7 +159,7 @@ def _events(project: Project, parameters: Parameters, *, refuse: bool) -> frozen
 def _record_ids(project: Project, parameters: Parameters, behaviour: Behaviour) -> tuple[str, ...]:
     asked = parameters.items("records")
     if behaviour.ids_ignore_case:
-        asked = [project.records.found_as(record) for record in asked]
+        asked = [project.records.matching_id(record) for record in asked]
     # Looked up one by one, because few of many may be asked for.
     known = sorted({record for record in asked if record in project.records}, key=natural_key)
     ids = known if asked else project.records.ids()

@@ -1,1 +1,1 @@
-"""A project from a project XML, a folder, or a data dictionary."""
+"""Makes a project from a project XML, a folder of tables, or a data dictionary."""

@@ -1,4 +1,4 @@
-"""A data dictionary as people have it in a file: whether it is one, and the fields it makes."""
+"""The fields of a data dictionary in a file, checked by the rules of REDCap's upload page."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from redcap_source.simulator.state.dictionary import (
 )
 from redcap_source.simulator.state.names import form_name, is_form_name
 
-# Every dictionary has a column of field names, under the web page's header or the API's.
+# A dictionary has a column of field names, under the web page's header or the API's.
 NAME_HEADERS = (UI_HEADERS[0], FIELD_KEYS[0])
 SHOWN_HEADERS = 8
 SHOWN_PROBLEMS = 20
 UI_NAME = dict(zip(FIELD_KEYS, UI_HEADERS, strict=True))
-# Capitals are let through: some projects have them.
+# Capitals are accepted, because some projects have them.
 FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 RESERVED = frozenset(
     (
@@ -34,7 +34,7 @@ RESERVED = frozenset(
 
 
 class Problem(NamedTuple):
-    """A row that REDCap refuses, and why."""
+    """A dictionary row that REDCap refuses, and the rule that it breaks."""
 
     row: int
     column: str
@@ -47,9 +47,10 @@ class Problem(NamedTuple):
 def fields_from_table(
     rows: Mapping[int, Mapping[str, str]], *, source: str, left_out: list[str] | None = None
 ) -> list[Field]:
-    """The fields of a dictionary's numbered rows.
+    """The fields of a dictionary's rows, which are numbered as a spreadsheet shows them; `source` names the file.
 
-    What REDCap refuses is refused; with a list, such rows are left out and told of there.
+    Raises SimulatorError for rows that REDCap refuses. With a list as `left_out` such rows are left out, and the list
+    gets a sentence for each; only the first row, the record id field, must be right.
     """
     _require_dictionary(rows, source)
     problems = list(dictionary_problems(rows))
@@ -67,14 +68,14 @@ def _refusal(problems: list[Problem], source: str, *, is_first: bool) -> str:
     if len(problems) > SHOWN_PROBLEMS:
         lines.append(f"  and {len(problems) - SHOWN_PROBLEMS} more")
     if is_first:
-        advice = "The first row is the record id field, which no project can do without; correct it."
+        advice = "The first row is the record id field, which every project needs; correct it."
     else:
         advice = "Correct the file, or load what can be loaded with --lenient."
     return "\n".join([f"REDCap refuses {source} as a data dictionary:", *lines, advice])
 
 
 def dictionary_problems(rows: Mapping[int, Mapping[str, str]]) -> Iterator[Problem]:
-    """What REDCap refuses, row by row; of a row the first rule it breaks."""
+    """The rows that REDCap refuses, each with the first rule that it breaks."""
     seen: dict[str, int] = {}
     status_names = {f"{_cell(row, 'form_name')}_complete" for row in rows.values()}
     for number, row in rows.items():
@@ -90,11 +91,11 @@ def _name_problem(name: str, seen: Mapping[str, int], status_names: Container[st
     if not name:
         return "field_name", "no field name; every row needs one"
     if name in seen:
-        return "field_name", f"'{name}' is there twice, first in row {seen[name]}; field names must be unique"
+        return "field_name", f"'{name}' is used twice, first in row {seen[name]}; field names must be unique"
     if not FIELD_NAME.fullmatch(name):
         return (
             "field_name",
-            f"'{name}' is no field name; it must begin with a letter and hold letters, digits and _ only",
+            f"'{name}' is not a field name; it must begin with a letter and hold only letters, digits and _",
         )
     if name in RESERVED or name in status_names:
         return "field_name", f"'{name}' is a name that REDCap uses itself"
@@ -106,23 +107,23 @@ def _form_problem(row: Mapping[str, str]) -> tuple[str, str] | None:
     if _header(row, "form_name") in row and not name:
         return "form_name", "no instrument; every field belongs to one"
     if name and not (is_form_name(name) or form_name(name)):
-        return "form_name", f"'{name}' is no instrument; its name needs letters or digits"
+        return "form_name", f"'{name}' is not an instrument; its name needs letters or digits"
     return None
 
 
 def _type_problem(row: Mapping[str, str]) -> tuple[str, str] | None:
     kind = _cell(row, "field_type", default="text")
     if kind not in FIELD_TYPES:
-        return "field_type", f"'{kind}' is no field type; there are {', '.join(sorted(FIELD_TYPES))}"
+        return "field_type", f"'{kind}' is not a field type; there are {', '.join(sorted(FIELD_TYPES))}"
     if kind not in CHOICE_TYPES or kind == "sql":
-        # The query of an sql field is shown to administrators only.
+        # Only administrators see the query of an sql field, so it may be missing.
         return None
     codes = [code for code, _ in choice_pairs(_cell(row, "select_choices_or_calculations"))]
     if not codes:
         return "select_choices_or_calculations", f"no choices; a {kind} field needs them"
     twice = next((code for number, code in enumerate(codes) if code in codes[:number]), None)
     if twice is not None:
-        return "select_choices_or_calculations", f"the code '{twice}' is there twice; each must be unique"
+        return "select_choices_or_calculations", f"the code '{twice}' is used twice; codes must be unique"
     return None
 
 
@@ -141,7 +142,7 @@ def _require_dictionary(rows: Mapping[int, Mapping[str, str]], source: str) -> N
         return
     found = f"Its headers are {_listed(headers)}" if headers else "It has no rows"
     raise SimulatorError(
-        f"{source} is no data dictionary. {found}; REDCap's dictionary has {_listed(UI_HEADERS[:4])}, its API "
+        f"{source} is not a data dictionary. {found}; REDCap's dictionary has {_listed(UI_HEADERS[:4])}, its API "
         f"{_listed(FIELD_KEYS[:4])}. Download it from the project's Data Dictionary page."
     )
 

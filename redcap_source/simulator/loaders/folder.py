@@ -1,7 +1,7 @@
-"""Read a project from a folder of API answers or downloads: dictionary, events, mapping, people, records.
+"""A project from a folder of API answers or downloads: dictionary, events, mapping, people, records.
 
-Only the dictionary must be there. A file may be .json or .csv; JSON wins where both exist, because spreadsheets and
-statistics packages retype CSV.
+Only the dictionary is required. A file may be .json or .csv; where both exist JSON is read, because spreadsheets and
+statistics packages change the values of CSV.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from pathlib import Path
 
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.loaders.dictionary_file import fields_from_table
-from redcap_source.simulator.loaders.folder_people import take_people
-from redcap_source.simulator.loaders.folder_records import take_records
+from redcap_source.simulator.loaders.folder_people import read_people
+from redcap_source.simulator.loaders.folder_records import records_from_rows
 from redcap_source.simulator.loaders.tables import Rows, numbered_rows, read_bytes, table_from
 from redcap_source.simulator.state.design import NEW_SETTINGS, Event
 from redcap_source.simulator.state.dictionary import Dictionary, Field
 from redcap_source.simulator.state.names import unique_event_name
 from redcap_source.simulator.state.project import Project
 
-# As the web page names its downloads: Heart_DATA_2024-05-01_0930.csv; labels are no values.
+# How the web page names its downloads, such as Heart_DATA_2024-05-01_0930.csv; those with labels do not match.
 DOWNLOADED = {"data_dictionary": "*_DataDictionary_*.csv", "records": "*_DATA_[0-9]*.csv"}
 
 
@@ -29,12 +29,12 @@ class Folder:
         self.path = path
 
     def rows(self, *names: str) -> Rows | None:
-        """The rows of the first table that exists under one of these names."""
+        """The rows of the first table that exists under one of these names; None where there is none."""
         found = self.file(*names)
         return table_from(read_bytes(found), str(found)) if found is not None else None
 
     def rows_with(self, name: str, *columns: str) -> Rows:
-        """The rows of a table that says nothing without some columns; no rows where there is no such table."""
+        """The rows of a table that must have these columns; no rows where there is no such table."""
         rows = self.rows(name) or []
         missing = [column for column in columns if any(column not in row for row in rows)]
         if missing:
@@ -43,28 +43,28 @@ class Folder:
         return rows
 
     def has_retyped_records(self) -> bool:
-        """Whether the records went through R, which writes NA for blank and TRUE for 1."""
+        """Whether R wrote the records, with NA for blank and TRUE for 1."""
         return (self.path / "records_flat.types.json").exists()
 
     def file(self, *names: str) -> Path | None:
-        """The first file that exists under one of these names, else the one that REDCap's web page named so."""
+        """The first file under one of these names, or else the one with a name that REDCap's web page gives."""
         candidates = (self.path / f"{name}{ending}" for name in names for ending in (".json", ".csv"))
         found = next((path for path in candidates if path.is_file()), None)
         downloads = (DOWNLOADED[name] for name in names if name in DOWNLOADED)
-        return found or next((path for pattern in downloads if (path := only(self.path, pattern))), None)
+        return found or next((path for pattern in downloads if (path := single_file(self.path, pattern))), None)
 
 
-def only(folder: Path, pattern: str) -> Path | None:
-    """The one file of a folder that a pattern fits, if there is any."""
+def single_file(folder: Path, pattern: str) -> Path | None:
+    """The file of a folder that matches a pattern, if there is one; raises SimulatorError where there are several."""
     found = sorted(path for path in folder.glob(pattern) if path.is_file())
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
-        raise SimulatorError(f"{folder} holds {names}, and only one can be loaded; take the others away.")
+        raise SimulatorError(f"{folder} holds {names}, and only one can be loaded; remove the others.")
     return found[0] if found else None
 
 
 def project_from_folder(path: Path, left_out: list[str] | None = None) -> Project:
-    """The project whose files lie in a folder."""
+    """The project of a folder; for `left_out` see fields_from_table."""
     folder = Folder(path)
     found = folder.file("metadata", "data_dictionary")
     if found is None:
@@ -76,23 +76,23 @@ def project_from_folder(path: Path, left_out: list[str] | None = None) -> Projec
     fields = _dictionary_fields(read_bytes(found), found, left_out)
     project = Project(dictionary=Dictionary(fields, form_labels=labels), settings=_settings(folder, path))
     project.set_missing_codes(str(project.settings["missing_data_codes"]))
-    _take_events(project, folder)
-    _take_repeats(project, folder)
-    take_beside(project, folder)
+    _read_events(project, folder)
+    _read_repeats(project, folder)
+    read_beside(project, folder)
     return project
 
 
-def take_beside(project: Project, folder: Folder) -> None:
-    """Take what may lie beside a dictionary or a project XML: people and records.
+def read_beside(project: Project, folder: Folder) -> None:
+    """Read the people and records in the folder of a dictionary or a project XML.
 
-    Records that an XML holds itself stay; `records.csv` adds to them as an import without clearing would. An answer of
-    the API (`records_flat`) beside such an XML is of the same records, perhaps at another time, and is left alone.
+    Records in the XML itself are kept, and `records.csv` adds to them as an import that clears nothing. An answer of
+    the API (`records_flat`) beside such an XML holds the same records, perhaps at another time, and is not read.
     """
-    take_people(project, folder.rows)
+    read_people(project, folder.rows)
     names = ("records",) if len(project.records) else ("records", "records_flat")
     rows = folder.rows(*names) or []
-    for record in take_records(project, rows, retyped=folder.has_retyped_records()):
-        project.records.take(record)
+    for record in records_from_rows(project, rows, retyped=folder.has_retyped_records()):
+        project.records.merge(record)
     project.refresh()
 
 
@@ -112,8 +112,8 @@ def _spreadsheets(path: Path) -> str:
     return f" {found[0]} is a spreadsheet: save it as CSV (UTF-8) under one of these names." if found else ""
 
 
-def take_settings(project: Project, folder: Folder) -> None:
-    """Take the project's settings from the answer that lies beside its XML."""
+def read_settings(project: Project, folder: Folder) -> None:
+    """Read the project's settings from the answer beside its XML."""
     project.settings |= _given_settings(folder)
     project.set_missing_codes(str(project.settings["missing_data_codes"]))
 
@@ -121,7 +121,8 @@ def take_settings(project: Project, folder: Folder) -> None:
 def _form_labels(folder: Folder) -> dict[str, str]:
     rows = folder.rows("instruments") or []
     if len(rows) == 1 and "instrument_name" not in rows[0]:
-        return dict(rows[0])  # a plain name-to-label object
+        # A plain object of names and labels.
+        return dict(rows[0])
     return {row["instrument_name"]: row.get("instrument_label", "") for row in rows if row.get("instrument_name")}
 
 
@@ -143,7 +144,7 @@ def _given_settings(folder: Folder) -> dict[str, str | int]:
 
 
 def number_of(text: str) -> int:
-    """A whole number or a switch, also as R or a person writes it."""
+    """A whole number or a switch, also as R or a person writes it; 0 for anything else."""
     if text.strip().upper() in ("TRUE", "T", "YES"):
         return 1
     try:
@@ -152,16 +153,16 @@ def number_of(text: str) -> int:
         return 0
 
 
-def _take_events(project: Project, folder: Folder) -> None:
+def _read_events(project: Project, folder: Folder) -> None:
     events, mapping = folder.rows("events") or [], folder.rows_with("form_event_mapping", "unique_event_name", "form")
     seen = [row.get("redcap_event_name", "") for row in folder.rows("records", "records_flat") or []]
     if not events:
         # Without an event list the events are those that the mapping or the records name.
         names = dict.fromkeys(name for name in [*(row["unique_event_name"] for row in mapping), *seen] if name)
         events = [_event_row(name) for name in names]
-    said = (folder.rows("project_info") or [{}])[0].get("is_longitudinal", "")
-    # R packages write the one event of a classic project into their tables; the project's own word counts.
-    if not events or (said and not number_of(said) and not any(seen)):
+    given_setting = (folder.rows("project_info") or [{}])[0].get("is_longitudinal", "")
+    # R packages write the one event of a classic project into their tables; the project's own setting counts.
+    if not events or (given_setting and not number_of(given_setting) and not any(seen)):
         project.settings["is_longitudinal"] = 0
         return
     project.settings["is_longitudinal"] = 1
@@ -197,7 +198,7 @@ def _event(row: dict[str, str], number: int) -> Event:
     )
 
 
-def _take_repeats(project: Project, folder: Folder) -> None:
+def _read_repeats(project: Project, folder: Folder) -> None:
     rows = folder.rows("repeating_forms_events")
     ids = {event.unique_name: event.event_id for event in project.events}
     if rows is None:
@@ -212,7 +213,7 @@ def _take_repeats(project: Project, folder: Folder) -> None:
 
 
 def _repeats_in_records(folder: Folder) -> Rows:
-    # Nothing says what repeats, so what the records show repeats.
+    # No table lists what repeats, so it is read from the records.
     found: dict[tuple[str, str], None] = {}
     for row in folder.rows("records", "records_flat") or []:
         if row.get("redcap_repeat_instance", "NA") not in ("", "NA"):

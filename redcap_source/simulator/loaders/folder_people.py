@@ -1,4 +1,4 @@
-"""Read users, roles and data access groups that lie in a project's folder."""
+"""Users, roles and data access groups from the tables in a project's folder."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ from redcap_source.simulator.state.names import unique_group_name
 from redcap_source.simulator.state.project import Group, Project
 from redcap_source.simulator.state.users import OPTIONAL_RIGHTS, RIGHTS, Role, User
 from redcap_source.simulator.whole_numbers import number_or, whole_number
+from redcap_source.simulator.wire.import_data import mapping_of
 
 Rows = list[dict[str, str]]
 Tables = Callable[[str], Rows | None]
 _ALL_RIGHTS = (*RIGHTS, *OPTIONAL_RIGHTS)
 
 
-def take_people(project: Project, table: Tables) -> None:
-    """Put the people of a folder into a project."""
+def read_people(project: Project, table: Tables) -> None:
+    """Add the people of a folder's tables to a project; `table` returns the rows of a name."""
     for row in table("dags") or []:
-        _take_group(project, row)
+        _read_group(project, row)
     for row in table("user_roles") or []:
         role = Role(
             unique_name=row.get("unique_role_name", ""),
             label=row.get("role_label", ""),
             rights=_rights(row),
-            forms=form_rights(row.get("forms", "")),
-            forms_export=form_rights(row.get("forms_export", "")),
+            forms=_form_rights(row.get("forms", "")),
+            forms_export=_form_rights(row.get("forms_export", "")),
         )
         project.roles[role.unique_name] = role
     for row in table("users") or []:
         user = _user(row)
         project.users[user.username] = user
-    _take_settings_of_rights(project, table("users") or table("user_roles") or [])
+    _read_enabled_features(project, table("users") or table("user_roles") or [])
     _assign(project, table("user_role_assignments") or [], table("user_dag_mapping") or [])
 
 
-def _take_settings_of_rights(project: Project, rows: Rows) -> None:
-    # A server lists these rights where the project has what they are about.
+def _read_enabled_features(project: Project, rows: Rows) -> None:
+    # A server lists these rights only where the project uses the feature.
     project.mycap_enabled |= any("mycap_participants" in row for row in rows)
     project.data_resolution_enabled |= any("data_quality_resolution" in row for row in rows)
 
 
-def _take_group(project: Project, row: dict[str, str]) -> None:
+def _read_group(project: Project, row: dict[str, str]) -> None:
     label = row.get("data_access_group_name", "")
     name = row.get("unique_group_name") or unique_group_name(label, project.groups)
     number = row.get("data_access_group_id", "")
@@ -57,8 +58,8 @@ def _user(row: dict[str, str]) -> User:
         expiration=row.get("expiration", ""),
         group=row.get("data_access_group", ""),
         rights=_rights(row),
-        forms=form_rights(row.get("forms", "")),
-        forms_export=form_rights(row.get("forms_export", "")),
+        forms=_form_rights(row.get("forms", "")),
+        forms_export=_form_rights(row.get("forms_export", "")),
     )
 
 
@@ -74,10 +75,8 @@ def _right(text: str) -> int:
     return 0 if text.strip().lower() in ("", "no access", "none", "false", "na") else 1
 
 
-def form_rights(text: str) -> dict[str, int]:
-    """Rights by instrument from `form1:1,form2:0`."""
-    pairs = (part.split(":", 1) for part in text.split(",") if ":" in part)
-    numbers = {form.strip(): whole_number(right.strip()) for form, right in pairs}
+def _form_rights(text: str) -> dict[str, int]:
+    numbers = {form: whole_number(right) for form, right in mapping_of(text).items()}
     return {form: right for form, right in numbers.items() if right is not None}
 
 

@@ -1,4 +1,4 @@
-"""Read the flat records that lie in a project's folder into slots of stored values."""
+"""Records from the rows of a flat export in a project's folder."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Row = dict[str, str]
 _LOGICAL = {"TRUE": "1", "FALSE": "0", "True": "1", "False": "0", "Checked": "1", "Unchecked": "0"}
 
 
-def take_records(project: Project, rows: list[Row], *, retyped: bool = False) -> Iterator[Record]:
-    """The records that the rows of a flat export make."""
+def records_from_rows(project: Project, rows: list[Row], *, retyped: bool = False) -> Iterator[Record]:
+    """The records in the rows of a flat export; `retyped` rows were written by R. Groups and files are added."""
     reader = _Reader(project, retyped=retyped)
     records: dict[str, dict[Slot, dict[str, str]]] = {}
     groups: dict[str, str] = {}
     for row in rows:
-        # As an import takes it: with blanks around it, nobody could ask for the record.
+        # As an import takes it: no client could ask for an id with blanks around it.
         record = (row.get(project.dictionary.record_id) or next(iter(row.values()), "")).strip()
         if not record:
             raise SimulatorError("The records hold a row without a record id; every row needs one.")
@@ -35,7 +35,7 @@ def _instance(text: str) -> int:
         # Packages that read numbers write 1.0.
         return int(float(text))
     except (ValueError, OverflowError) as error:
-        raise SimulatorError("The records hold a redcap_repeat_instance that is no number.") from error
+        raise SimulatorError("The records hold a redcap_repeat_instance that is not a number.") from error
 
 
 class _Reader:
@@ -49,7 +49,7 @@ class _Reader:
         self._form_of_label = {label: form for form, label in project.dictionary.form_labels.items()}
 
     def slot(self, row: Row) -> Slot:
-        """Where a row belongs."""
+        """Where the values of a row are stored."""
         name = self._clean(row.get("redcap_event_name", ""))
         if name and self._project.is_longitudinal and name not in self._events:
             raise SimulatorError(f"The records name the event '{name}', which the project does not have.")
@@ -62,21 +62,21 @@ class _Reader:
         return (event_id, instrument, _instance(number) if number else 0)
 
     def group(self, row: Row) -> str:
-        """The data access group a row names."""
+        """The data access group that a row names, which is added if it is new."""
         name = self._clean(row.get("redcap_data_access_group", ""))
         if name and name not in self._project.groups:
             self._project.groups[name] = Group(len(self._project.groups) + 1, name, name)
         return name
 
     def values(self, row: Row) -> dict[str, str]:
-        """What a row stores: neither blanks nor the defaults of instruments nobody touched."""
+        """The values that a row stores: neither blanks nor the defaults of instruments that were never opened."""
         named = self._project.dictionary.column_named
         stored: dict[str, str] = {}
         for name, text in row.items():
             column = named.get(name)
             text = self._clean(text)
             if name == "redcap_survey_identifier" or (name.endswith("_timestamp") and column is None):
-                self._take_survey(stored, name, text)
+                self._read_survey(stored, name, text)
             elif text and column is not None and name != self._project.dictionary.record_id:
                 value = self._stored(column, text)
                 if value and not (column.kind == "checkbox" and value == "0"):
@@ -86,7 +86,7 @@ class _Reader:
     def _clean(self, text: str) -> str:
         return "" if self._retyped and text == "NA" else text
 
-    def _take_survey(self, stored: dict[str, str], name: str, text: str) -> None:
+    def _read_survey(self, stored: dict[str, str], name: str, text: str) -> None:
         form = name.removesuffix("_timestamp")
         if form in self._project.dictionary.forms:
             self._project.surveys.add(form)
@@ -112,7 +112,7 @@ class _Reader:
         return str(number)
 
     def _without_gray(self, stored: dict[str, str]) -> dict[str, str]:
-        # A flat export shows 0 for an instrument that was never opened; only with data beside it is it a status.
+        # A flat export shows status 0 for an instrument that was never opened; it is stored only beside its data.
         named = self._project.dictionary.column_named
         touched = {named[name].form for name in stored if name in named and named[name].kind != "status"}
         return {

@@ -1,4 +1,4 @@
-"""Load a project from whatever a path holds: a project XML, a folder of tables, or a lone data dictionary."""
+"""A project from whatever a path holds: a project XML, a folder of tables, or a data dictionary alone."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from pathlib import Path
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.loaders.folder import (
     Folder,
-    only,
     project_from_dictionary,
     project_from_folder,
-    take_beside,
-    take_settings,
+    read_beside,
+    read_settings,
+    single_file,
 )
 from redcap_source.simulator.loaders.odm import project_from_xml
 from redcap_source.simulator.loaders.tables import is_gzipped, read_bytes
 from redcap_source.simulator.state.project import Project
 
-# Byte order marks, and blanks.
+# Bytes of byte order marks, and blanks.
 _BEFORE_XML = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"
 
 
 def load_project(path: str | Path, *, left_out: list[str] | None = None) -> Project:
-    """The project that lies at a path, not yet on any server.
+    """The project in a file or folder; it is on no server yet.
 
-    A data dictionary that REDCap would refuse is refused. With a list as `left_out` what can be loaded is loaded, and
-    the list is filled with what was left out and why: a sentence a dictionary row.
+    Raises SimulatorError for what cannot be read, and for a data dictionary that REDCap would refuse. With a list as
+    `left_out` the rows that it would refuse are left out, and the list gets a sentence for each.
     """
     path = Path(path)
     if not path.exists():
@@ -35,7 +35,7 @@ def load_project(path: str | Path, *, left_out: list[str] | None = None) -> Proj
     if path.is_dir():
         return _from_folder(path, left_out)
     content = _unpacked(path)
-    # What a file holds counts, not how it is called: people save dictionaries as .txt and .tsv, too.
+    # The content counts, not the name: people save dictionaries as .txt and .tsv, too.
     if path.suffix.lower() == ".xml" or content.lstrip(_BEFORE_XML).startswith(b"<"):
         return project_from_xml(content, str(path))
     return project_from_dictionary(content, path, left_out)
@@ -45,13 +45,13 @@ def _from_folder(path: Path, left_out: list[str] | None) -> Project:
     named = (path / "project.xml", path / "project.xml.gz")
     found = next((p for p in named if p.exists()), None)
     if found is None and Folder(path).file("metadata", "data_dictionary") is None:
-        found = only(path, "*.xml")
+        found = single_file(path, "*.xml")
     if found is None:
         return project_from_folder(path, left_out)
     project = project_from_xml(_unpacked(found), str(found))
-    take_settings(project, Folder(path))
-    # An XML has no people who are not roles, and records only if they were exported with it.
-    take_beside(project, Folder(path))
+    read_settings(project, Folder(path))
+    # An XML has roles but no users, and records only if they were exported with it.
+    read_beside(project, Folder(path))
     return project
 
 

@@ -65,7 +65,7 @@ def project_from_xml(content: bytes, source: str) -> Project:
     project.reports = _reports(variables)
     project.records = RecordStore()
     for record in ClinicalData(project).records(root):
-        project.records.take(record)
+        project.records.merge(record)
     project.refresh()
     return project
 
@@ -154,10 +154,7 @@ def _role(name: str, role: Element) -> Role:
 
 
 def _reports(variables: Element) -> dict[int, Report]:
-    found = {}
-    for number, report in enumerate(variables.iter(f"{REDCAP}Reports"), start=1):
-        found[number] = _report(report)
-    return found
+    return {number: _report(report) for number, report in enumerate(variables.iter(f"{REDCAP}Reports"), start=1)}
 
 
 def _report(report: Element) -> Report:
@@ -175,7 +172,7 @@ def _report(report: Element) -> Report:
         whole_records=report.get("filter_type") == "RECORD",
         events=names("redcap_reports_filter_events"),
         groups=names("redcap_reports_filter_dags"),
-        order=tuple((name, falls) for name, falls in order if name),
+        order=tuple((name, is_descending) for name, is_descending in order if name),
         shows_groups=is_on("output_dags"),
         shows_survey_fields=is_on("output_survey_fields"),
         combines_checkboxes=is_on("combine_checkbox_values"),

@@ -1,7 +1,6 @@
-"""Read a table from a file as people have it: JSON or CSV, in the encodings and with the delimiters that REDCap,
-spreadsheets and statistics packages write.
+"""A table from a file of JSON or CSV, in the encodings and with the delimiters that people's programs write.
 
-Nothing is replaced and nothing is dropped: what cannot be read is refused, with what to do about it.
+No character is replaced and no row is dropped: what cannot be read is refused, with what to do about it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from redcap_source.simulator.errors import SimulatorError
 
 Rows = list[dict[str, str]]
 DELIMITERS = (",", ";", "\t")
-# How a ZIP file begins, which .xlsx is, and the older .xls.
+# The first bytes of a ZIP file, which .xlsx is, and of the older .xls.
 SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
@@ -27,7 +26,7 @@ def is_gzipped(content: bytes) -> bool:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's content, or a clear error."""
+    """A file's content; raises SimulatorError where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -37,8 +36,8 @@ def read_bytes(path: Path) -> bytes:
 def decoded(content: bytes, source: str) -> str:
     """A file's text: UTF-16 by its byte order mark, else UTF-8 with or without one, else Windows-1252.
 
-    Spreadsheets write the last where REDCap writes UTF-8; its letters beyond ASCII are no UTF-8, so the two are not
-    mistaken for each other.
+    Spreadsheets write Windows-1252 where REDCap writes UTF-8. Its letters beyond ASCII are not valid UTF-8, so that
+    the two are not confused.
     """
     if content.startswith(SPREADSHEETS):
         raise SimulatorError(f"{source} is a spreadsheet or a ZIP file; save the table as CSV (UTF-8) and load that.")
@@ -60,7 +59,7 @@ def table_from(content: bytes, source: str) -> Rows:
 
 
 def numbered_rows(content: bytes, source: str) -> dict[int, dict[str, str]]:
-    """The rows that are not blank, by the number a spreadsheet shows beside them; objects of JSON count from 1."""
+    """The rows that are not blank, by the number that a spreadsheet shows for them; objects of JSON count from 1."""
     text = decoded(content, source)
     if source.lower().endswith(".json"):
         return dict(enumerate(_json_rows(text, source), start=1))
@@ -83,7 +82,7 @@ def _row(header: list[str], line: list[str], number: int, source: str) -> dict[s
 
 
 def delimiter_of(text: str) -> str:
-    """The delimiter that a table's first row has most of; a spreadsheet may name it in a line `sep=;` before that."""
+    """The delimiter that splits a table's first row most often, unless a line `sep=;` before that row names it."""
     if text.lower().startswith("sep="):
         return text[4:5] if text[4:5] in DELIMITERS else ","
     first = {mark: _first_row(text, mark) for mark in DELIMITERS}
@@ -101,7 +100,7 @@ def _cells(text: str, delimiter: str, source: str) -> list[list[str]]:
     except csv.Error as error:
         if "unexpected end" in str(error):
             raise SimulatorError(f"{source} opens a quote that is never closed, so its rows run together.") from error
-    # Text after a closing quote is odd, yet everybody reads it the same way.
+    # Text after a closing quote is not valid CSV, but all programs read it the same way.
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
 
 

@@ -1,1 +1,1 @@
-"""REDCap's logic and calculations: parsed and evaluated."""
+"""REDCap's logic and calculations: parses and evaluates them."""

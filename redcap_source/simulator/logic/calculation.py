@@ -1,4 +1,4 @@
-"""Recompute calculated fields after a change, where the expression is simple enough to be understood."""
+"""Recomputes calculated fields after a change, where the expression can be parsed."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ _TAG = re.compile(r"@CALC(TEXT|DATE)\s*\((.*)\)\s*$", re.IGNORECASE | re.DOTALL)
 
 
 def recalculated(project: Project, record: Record, touched: list[Slot], now: datetime) -> dict[Slot, dict[str, str]]:
-    """New values of calculated fields in the slots that a change may have moved, also where one calls for another."""
+    """The new values of calculated fields, by slot, after changes in the slots `touched`; chains are followed."""
     fields = project.dictionary.calculated
     found: dict[Slot, dict[str, str]] = {}
-    # Each round reaches at least one field further along any chain; a circle never settles, so it is left.
+    # Each round computes at least one more field of any chain; a circle never ends, so the rounds are limited.
     for _ in range(len(fields)):
-        moved = _round(project, record, touched, now)
-        if not moved:
+        changed = _round(project, record, touched, now)
+        if not changed:
             break
-        for slot, values in moved.items():
+        for slot, values in changed.items():
             found.setdefault(slot, {}).update(values)
             record = record.with_slot(slot, {**record.slots[slot], **values})
-        touched = [*touched, *moved]
+        touched = [*touched, *changed]
     return found
 
 
 def _round(project: Project, record: Record, touched: list[Slot], now: datetime) -> dict[Slot, dict[str, str]]:
     """What one pass over all calculations changes."""
-    moved: dict[Slot, dict[str, str]] = {}
+    changed: dict[Slot, dict[str, str]] = {}
     for slot in record.slots:
         forms = frozenset(project.forms_in(slot))
         for field in project.dictionary.calculated:
-            if field.form_name not in forms or not _concerned(project, field, slot, touched):
+            if field.form_name not in forms or not _is_affected(project, field, slot, touched):
                 continue
-            seen = record.with_slot(slot, {**record.slots[slot], **moved.get(slot, {})})
+            seen = record.with_slot(slot, {**record.slots[slot], **changed.get(slot, {})})
             result = _result(project, seen, slot, field, now)
             if result is not None and result != seen.slots[slot].get(field.field_name, ""):
-                moved.setdefault(slot, {})[field.field_name] = result
-    return moved
+                changed.setdefault(slot, {})[field.field_name] = result
+    return changed
 
 
-def _concerned(project: Project, field: Field, slot: Slot, touched: list[Slot]) -> bool:
-    # Another slot's calculation moves only if it looks beyond its own row.
+def _is_affected(project: Project, field: Field, slot: Slot, touched: list[Slot]) -> bool:
+    # A calculation in another slot is affected only if it uses fields of other rows.
     expression = expression_of(project, field)
     if expression is None:
         return False
@@ -66,7 +66,7 @@ def _result(project: Project, record: Record, slot: Slot, field: Field, now: dat
 
 
 def expression_of(project: Project, field: Field) -> Logic | None:
-    """The parsed calculation of a field, if it is one that can be read."""
+    """The parsed calculation of a field; None for other fields, and for calculations that cannot be parsed."""
     tag = _TAG.search(field.field_annotation)
     if field.field_type != "calc" and tag is None:
         return None

@@ -8,17 +8,17 @@ from datetime import datetime
 
 from redcap_source.simulator.logic.functions import Signature, Value, is_true
 
-# Seconds of each unit as REDCap counts: a year has 365.2425 days, a month 30.44.
+# Seconds of each unit, as REDCap counts them: a year has 365.2425 days, a month 30.44.
 _SECONDS = {"y": 31_556_952.0, "M": 2_630_016.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
 _FORMATS = ("ymd", "mdy", "dmy")
 _TURNED = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(.*)", re.DOTALL)
 _TIME = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
-# Two times without a date are of one day, whichever.
+# The day of two times without a date; any will do.
 _SOME_DAY = "2000-01-01"
 
 
 def moment(value: Value, now: datetime, order: str = "ymd") -> datetime | None:
-    """The date or time a value stands for; a literal may have day and month in the order named."""
+    """The date or time that a value writes; a literal may have day and month in the order given."""
     text = str(value).strip()
     if text.lower() == "today":
         return now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
@@ -31,7 +31,7 @@ def moment(value: Value, now: datetime, order: str = "ymd") -> datetime | None:
 
 
 def _in_order(text: str, order: str) -> str:
-    # What is stored has the year first, whatever the field looks like on the screen.
+    # Stored dates have the year first, whatever the format on the screen.
     parts = _TURNED.fullmatch(text)
     if parts is None or order == "ymd":
         return text
@@ -49,11 +49,11 @@ def _datediff(values: Sequence[Value], now: datetime) -> Value:
     first, second = (moment(text, now, order) for text in texts)
     if first is None or second is None:
         return ""
-    apart = (second - first).total_seconds() / _SECONDS.get(unit, _SECONDS["d"])
-    return apart if any(_says_true(value) for value in values[3:]) else abs(apart)
+    difference = (second - first).total_seconds() / _SECONDS.get(unit, _SECONDS["d"])
+    return difference if any(_is_signed(value) for value in values[3:]) else abs(difference)
 
 
-def _says_true(value: Value) -> bool:
+def _is_signed(value: Value) -> bool:
     return value == 1.0 or str(value).lower() in ("true", "1")
 
 

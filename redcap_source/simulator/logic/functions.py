@@ -24,12 +24,12 @@ def as_number(value: Value) -> float | None:
 
 
 def is_true(value: Value) -> bool:
-    """Whether a value counts as true."""
+    """Whether a value counts as true: all but a blank and zero."""
     return value not in ("", "0", 0.0)
 
 
 def number_text(value: Value) -> str:
-    """A result as REDCap stores it: whole numbers without a point."""
+    """A result as REDCap stores it: a whole number has no decimal point."""
     if isinstance(value, str):
         return value
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)

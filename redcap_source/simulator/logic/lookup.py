@@ -1,4 +1,4 @@
-"""The value that logic refers to, from a record's rows."""
+"""The value that a reference of logic has in a record."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from redcap_source.simulator.state.records import Record, Slot
 
 
 def value_at(project: Project, record: Record, slot: Slot, reference: Reference) -> str:
-    """The value a reference has, seen from one row of a record."""
+    """The value of a reference in the logic of one row of a record."""
     if reference.field == project.dictionary.record_id or reference.field == "record-name":
         return record.id
     event_id = slot[0]
@@ -33,7 +33,7 @@ def value_at(project: Project, record: Record, slot: Slot, reference: Reference)
 def _places(project: Project, slot: Slot, event_id: int, form: str, instance: int) -> list[Slot]:
     places = [slot] if event_id == slot[0] else []
     if (event_id, form) in project.repeating_forms:
-        # Seen from a row of another instrument a repeating field has no value.
+        # In a row of another instrument a repeating field has no value.
         return [*places, (event_id, form, instance)] if slot[1] in ("", form) and instance else places
     if event_id in project.repeating_events:
         return [*places, (event_id, "", max(instance, 1))]

@@ -1,1 +1,1 @@
-"""What REDCap accepts, and what follows from a change."""
+"""What REDCap accepts, what a change entails, and what each user may see."""

@@ -1,6 +1,6 @@
-"""Record import: rows become cells, every cell is checked, and only a faultless import is stored.
+"""Record import: every cell of every row is checked, and an import without errors is stored.
 
-Reading CSV, JSON, XML and EAV into rows is import_formats.py's business; storing is saving.py's.
+Not here: reading CSV, JSON, XML and EAV into rows (wire/import_data.py), storing values (saving.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from redcap_source.simulator.behaviour import Behaviour
 from redcap_source.simulator.errors import FOREIGN_RECORD, Refusal
 from redcap_source.simulator.rules.saving import By, assign_group, save
-from redcap_source.simulator.rules.validation import complaint, limit_complaint, stored_form
+from redcap_source.simulator.rules.validation import limit_problem, stored_form, value_problem
 from redcap_source.simulator.state.design import Event
 from redcap_source.simulator.state.dictionary import Column
 from redcap_source.simulator.state.project import Project
@@ -38,7 +38,7 @@ ILLEGAL_GROUP = "Illegal use of 'redcap_data_access_group' field!"
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """The switches of an import."""
+    """The options of an import."""
 
     overwrite: bool = False
     date_format: str = "YMD"
@@ -50,7 +50,7 @@ class ImportOptions:
 
     @staticmethod
     def of(parameters: Parameters, behaviour: Behaviour) -> ImportOptions:
-        """Read the switches from a request, and those that are the server's own."""
+        """The options that a request gives, and those that are the server's own."""
         return ImportOptions(
             overwrite=parameters.text("overwriteBehavior") == "overwrite",
             date_format=parameters.text("dateFormat", "YMD").upper() or "YMD",
@@ -64,16 +64,17 @@ class ImportOptions:
 
 @dataclass
 class Plan:
-    """What an import would store, and what is wrong with it."""
+    """What an import would store, and its errors."""
 
     records: dict[str, dict[Slot, dict[str, str]]] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
+    # Record, field, value and REDCap's message of each wrong cell.
     errors: list[tuple[str, str, str, str]] = field(default_factory=list)
-    # The records that the errors are about; an error may show an id together with its event.
+    # The ids of the records with errors; an error may show an id together with its event.
     failed: set[str] = field(default_factory=set)
 
-    def refuse_if_wrong(self) -> None:
-        """Refuse with one quoted line per wrong cell."""
+    def refuse_errors(self) -> None:
+        """Refuse an import with errors: one quoted line per wrong cell."""
         if self.errors:
             raise Refusal("\n".join(",".join(_quoted(cell) for cell in error) for error in self.errors))
 
@@ -92,7 +93,7 @@ def key_cells(project: Project, slot: Slot) -> dict[str, str]:
 
 
 def plan_import(project: Project, rows: Iterable[Row], username: str, options: ImportOptions) -> Plan:
-    """Check every row; the plan holds what to store, its errors what REDCap would say."""
+    """Check every row; the plan holds the values to store, and the errors that REDCap would report."""
     rows = list(rows)
     _refuse_unknown_columns(project, rows)
     if project.user(username).group and any(GROUP in row for row in rows):
@@ -105,8 +106,8 @@ def plan_import(project: Project, rows: Iterable[Row], username: str, options: I
 
 
 def apply_plan(project: Project, plan: Plan, by: By) -> None:
-    """Store what a faultless plan holds."""
-    plan.refuse_if_wrong()
+    """Store the values of a plan; one with errors is refused."""
+    plan.refuse_errors()
     own_group = project.user(by.user).group
     for record_id, slots in plan.records.items():
         is_new = record_id not in project.records
@@ -122,14 +123,14 @@ def _refuse_unknown_columns(project: Project, rows: list[Row]) -> None:
     known = KEYS | pseudo | set(dictionary.by_name) | set(dictionary.column_named)
     columns = dict.fromkeys(name for row in rows for name in row if name)
     unknown = [name for name in columns if name not in known]
-    # A bare checkbox name is a field, but no column one can import.
+    # The bare name of a checkbox is a field, but not a column that can be imported.
     unknown += [n for n in columns if n in dictionary.by_name and dictionary.by_name[n].field_type == "checkbox"]
     if unknown:
         raise Refusal(f"The following fields were not found in the project as real data fields: {', '.join(unknown)}")
 
 
 class _Checker:
-    """Checks rows one by one, remembering what earlier rows of the same import claimed."""
+    """Checks rows one by one, against the project and the earlier rows of the same import."""
 
     def __init__(self, project: Project, username: str, options: ImportOptions) -> None:
         self.plan = Plan()
@@ -139,6 +140,7 @@ class _Checker:
         self._rights = project.rights_of(username)
 
     def check(self, row: Row) -> None:
+        """Add what a row would store to the plan, or its errors."""
         record_id = row.get(self._project.dictionary.record_id, "").strip()
         if not record_id:
             if any(value for value in row.values()):
@@ -146,7 +148,7 @@ class _Checker:
                 raise Refusal(f"The record identifier field '{name}' has no value in one or more rows of the data.")
             return
         if self._options.ids_ignore_case:
-            record_id = self._project.records.found_as(record_id)
+            record_id = self._project.records.matching_id(record_id)
         record = self._project.records.get(record_id)
         if self._group and record is not None and record.group != self._group:
             raise Refusal(FOREIGN_RECORD % record_id, 403)
@@ -155,10 +157,10 @@ class _Checker:
         slot = self._slot(row, record_id, event, cells) if event is not None else None
         if slot is None:
             return
-        self._take(record_id, record, slot, cells)
-        self._take_group(record_id, row)
+        self._plan_cells(record_id, record, slot, cells)
+        self._plan_group(record_id, row)
 
-    def _complain(self, record_id: str, name: str, value: str, message: str, shown: str = "") -> None:
+    def _add_error(self, record_id: str, name: str, value: str, message: str, shown: str = "") -> None:
         self.plan.failed.add(record_id)
         self.plan.errors.append((shown or record_id, name, value, message))
 
@@ -169,11 +171,11 @@ class _Checker:
             return project.first_event()
         event = project.event_named(name)
         if event is None:
-            self._complain(record_id, "redcap_event_name", name, "The event name is not valid for this project.")
+            self._add_error(record_id, "redcap_event_name", name, "The event name is not valid for this project.")
         return event
 
     def _cells(self, row: Row) -> dict[Column, str]:
-        """The cells of a row that mean something: not keys, not what the server fills in itself."""
+        """The cells of a row that are imported: neither keys nor values that the server computes."""
         dictionary = self._project.dictionary
         found: dict[Column, str] = {}
         for name, value in row.items():
@@ -196,12 +198,12 @@ class _Checker:
             return (event_id, "", self._instance(record_id, event_id, "", given or "1"))
         if instrument:
             if (event_id, instrument) not in project.repeating_forms:
-                self._complain(record_id, "redcap_repeat_instrument", instrument, WRONG_INSTRUMENT)
+                self._add_error(record_id, "redcap_repeat_instrument", instrument, WRONG_INSTRUMENT)
                 return None
             return (event_id, instrument, self._instance(record_id, event_id, instrument, given or "1"))
         filled = [column for column, value in cells.items() if value]
         if given and filled and not any((event_id, column.form) in project.repeating_forms for column in filled):
-            self._complain(record_id, "redcap_repeat_instance", given, NOT_REPEATING)
+            self._add_error(record_id, "redcap_repeat_instance", given, NOT_REPEATING)
             return None
         return (event_id, "", 0)
 
@@ -210,21 +212,21 @@ class _Checker:
             return number
         if given != "new":
             message = "The value of redcap_repeat_instance must be a positive whole number or 'new'."
-            self._complain(record_id, "redcap_repeat_instance", given, message)
+            self._add_error(record_id, "redcap_repeat_instance", given, message)
             return 1
         record = self._project.records.get(record_id)
         slots = [*(record.slots if record else ()), *self.plan.records.get(record_id, ())]
         return 1 + max((slot[2] for slot in slots if slot[:2] == (event_id, instrument)), default=0)
 
-    def _take(self, record_id: str, record: Record | None, slot: Slot, cells: Mapping[Column, str]) -> None:
+    def _plan_cells(self, record_id: str, record: Record | None, slot: Slot, cells: Mapping[Column, str]) -> None:
         stored = self.plan.records.setdefault(record_id, {}).setdefault(slot, {})
         for column, value in cells.items():
             message = self._problem(column, value, slot, record)
             if message is not None:
-                # Of a lock REDCap says in which event it is.
+                # REDCap names the event of a locked form.
                 at_event = message == LOCKED_FORM and self._project.is_longitudinal
                 event = f" ({self._project.event(slot[0]).unique_name})" if at_event else ""
-                self._complain(record_id, column.name, value, message, f"{record_id}{event}")
+                self._add_error(record_id, column.name, value, message, f"{record_id}{event}")
                 continue
             stored[column.name] = self._stored(column, value)
 
@@ -249,11 +251,11 @@ class _Checker:
             return f"You do not have edit rights to the instrument of the field {column.name}."
         if self._options.checks_limits and (message := self._limit(column, self._stored(column, value))) is not None:
             return message
-        return complaint(self._project.dictionary, column, self._stored(column, value)) if value else None
+        return value_problem(self._project.dictionary, column, self._stored(column, value)) if value else None
 
     def _limit(self, column: Column, value: str) -> str | None:
         field_row = self._project.dictionary.by_name.get(column.field)
-        return limit_complaint(field_row, value) if field_row is not None else None
+        return limit_problem(field_row, value) if field_row is not None else None
 
     def _place_problem(self, column: Column, value: str, slot: Slot) -> str | None:
         project, (event_id, instrument, _) = self._project, slot
@@ -272,47 +274,47 @@ class _Checker:
             )
         return None
 
-    def _take_group(self, record_id: str, row: Row) -> None:
+    def _plan_group(self, record_id: str, row: Row) -> None:
         if GROUP not in row:
             return
         name = row[GROUP].strip()
         if name and name not in self._project.groups:
             message = f"The value is not a valid Data Access Group name for {GROUP}"
-            self._complain(record_id, GROUP, name, message)
+            self._add_error(record_id, GROUP, name, message)
         elif name or self._options.overwrite:
             self.plan.groups[record_id] = name
 
     def check_unique(self) -> None:
-        """Complain of values of the secondary unique field that another record has."""
+        """Report values of the secondary unique field that another record has."""
         name = str(self._project.settings["secondary_unique_field"])
         if name not in self._project.dictionary.column_named:
             return
-        claimed = self._claims(name)
+        records_by_value = self._records_by_value(name)
         for record_id, slots in self.plan.records.items():
             for values in slots.values():
                 value = values.get(name, "")
-                if value and claimed.get(value, {record_id}) != {record_id}:
+                if value and records_by_value.get(value, {record_id}) != {record_id}:
                     message = f"The value already exists for the secondary unique field {name} in another record."
-                    self._complain(record_id, name, value, message)
+                    self._add_error(record_id, name, value, message)
 
-    def _claims(self, name: str) -> dict[str, set[str]]:
-        claimed: dict[str, set[str]] = {}
+    def _records_by_value(self, name: str) -> dict[str, set[str]]:
+        records_by_value: dict[str, set[str]] = {}
         if not any(name in values for slots in self.plan.records.values() for values in slots.values()):
-            return claimed
+            return records_by_value
         for record in self._project.records:
             for slot, values in record.slots.items():
                 planned = self.plan.records.get(record.id, {}).get(slot, {})
                 value = planned.get(name, values.get(name, ""))
-                claimed.setdefault(value, set()).add(record.id)
+                records_by_value.setdefault(value, set()).add(record.id)
         for record_id, slots in self.plan.records.items():
             for values in slots.values():
                 if values.get(name):
-                    claimed.setdefault(values[name], set()).add(record_id)
-        return claimed
+                    records_by_value.setdefault(values[name], set()).add(record_id)
+        return records_by_value
 
 
 def not_designated(column: Column, event: str) -> str:
-    """What REDCap says about a field of an instrument that the event does not have."""
+    """REDCap's message for a field of an instrument that is not designated to the event."""
     return (
         f"This field ('{column.name}') exists on an instrument that is not designated for the event named '{event}'. "
         "You are not allowed to import data for this field into this event."
@@ -320,7 +322,7 @@ def not_designated(column: Column, event: str) -> str:
 
 
 def needs_instance(column: Column) -> str:
-    """What REDCap says about a repeating instrument's field in a row without an instance."""
+    """REDCap's message for a repeating instrument's field in a row without an instance."""
     return (
         f"This field ('{column.name}') exists on a Repeating Instrument named '{column.form}'. However, the fields "
         "'redcap_repeat_instance' and/or 'redcap_repeat_instrument' for this row of data have no value, which are both "

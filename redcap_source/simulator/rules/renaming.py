@@ -1,4 +1,4 @@
-"""What follows from a new name of an event, an instrument or a group: everything that goes by the old one."""
+"""New names for events, instruments and groups, and for everything that refers to the old ones."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from redcap_source.simulator.state.users import User
 
 
 def relabelled(project: Project, event: Event, label: str, arm: int | None = None) -> Event:
-    """The event under another label, and with it another unique name, which tells of the arm; its id stays."""
+    """The event with another label, and so another unique name, which contains the arm; its id is the same."""
     taken = {other.unique_name for other in project.events if other is not event}
     name = event.unique_name if event.name == label else unique_event_name(label, arm or event.arm, taken)
     return replace(event, name=label, unique_name=name)
 
 
 def rename_instrument(project: Project, old: str, new: str, label: str) -> None:
-    """Give an instrument another name, as the Online Designer does: data, events, repeats and rights go along."""
+    """Give an instrument another name, as the Online Designer does, also in data, events, repeats and rights."""
     columns = {f"{old}{ending}": f"{new}{ending}" for ending in ("_complete", "_timestamp")}
     project.dictionary = _dictionary(project.dictionary, old, new, label)
     project.mapping = {event: _named(forms, old, new) for event, forms in project.mapping.items()}
@@ -35,7 +35,7 @@ def rename_instrument(project: Project, old: str, new: str, label: str) -> None:
 
 
 def relabel_group(project: Project, name: str, label: str) -> None:
-    """Give a data access group another label and so another unique name; its id, people and records stay."""
+    """Give a data access group another label, and so another unique name; its id, users and records are the same."""
     old = project.groups[name]
     if old.label == label:
         return

@@ -1,4 +1,4 @@
-"""Which columns a user's export rights leave in an export; what is withheld vanishes without a word."""
+"""Which columns a user may export; an export leaves the others out without saying so."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_EXPORT_RIGHT = "You do not have permission to export data from this project (
 
 
 def exportable_columns(dictionary: Dictionary, rights: Rights, columns: Iterable[Column]) -> tuple[Column, ...]:
-    """The columns that a user may have of those asked for."""
+    """Those of the columns that a user may export; refuses users who may export nothing."""
     levels = {form: rights.export_level(form) for form in dictionary.forms}
     if all(level == NO_EXPORT for level in levels.values()):
         raise Refusal(NO_EXPORT_RIGHT, 403)
@@ -32,7 +32,7 @@ def _is_exportable(dictionary: Dictionary, column: Column, level: int) -> bool:
 
 
 def _may_identify(field: Field) -> bool:
-    # De-identified leaves out free text, notes, files and dates besides the fields tagged as identifiers.
+    # De-identified exports leave out free text, notes, files and dates, besides the fields tagged as identifiers.
     if field.field_type in ("notes", "file"):
         return True
     return field.field_type == "text" and (not field.validation or field.validation.startswith("date"))

@@ -1,6 +1,6 @@
-"""Every change to a record, made in one place: what really differs is stored, calculated along, and logged.
+"""Every change to a record: what differs is stored, calculated fields are recomputed, and the log gets a row.
 
-Whether a change is allowed was decided before; imports.py validates, edits.py speaks for people at the screen.
+Not here: whether a change is allowed (imports.py).
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from redcap_source.simulator.state.log import Effect, Kind, LogRow, details_of
 from redcap_source.simulator.state.project import Project
 from redcap_source.simulator.state.records import Record, Slot, Values
 
-# How a change came in, as the log's action names it.
+# How a change was made, as the log's action names it.
 Way = Literal["", " (API)", " (import)"]
 
 
 @dataclass(frozen=True)
 class By:
-    """Who does something, how and when."""
+    """Who makes a change, how, and by which clock."""
 
     user: str
     clock: Clock
     way: Way = ""
-    # A survey's answers are a Response in the log, everything else a record.
+    # What the log's action names: a survey's answers are a Response, all else is a record.
     noun: Literal["record", "Response"] = "record"
 
     def row(self, kind: Kind, action: str, details: str = "", record: str = "", effect: Effect = "none") -> LogRow:
-        """A row of the log about it."""
+        """A row of the log about what they do."""
         return LogRow(self.clock.local(), self.user, kind, action, details, record, effect)
 
 
 def save(project: Project, record_id: str, changes: Iterable[tuple[Slot, Mapping[str, str]]], by: By) -> bool:
-    """Store new values of one record by slot; blank erases. Says whether anything changed."""
+    """Store new values of one record by slot, where a blank erases; return whether anything changed."""
     changed, is_new = False, record_id not in project.records
     touched: list[Slot] = []
     for slot, values in changes:
@@ -49,7 +49,7 @@ def save(project: Project, record_id: str, changes: Iterable[tuple[Slot, Mapping
 
 
 def _with_base_row(project: Project, record_id: str, touched: list[Slot]) -> Record | None:
-    """A new record as saved; if only instances were given, its id is stored with their event, as a base row."""
+    """A new record as it was saved; one of instances alone also gets a base row in their event, for its id."""
     record = project.records.get(record_id)
     if record is not None and all(slot[1] for slot in record.slots):
         record = record.with_slot((touched[0][0], "", 0), {})
@@ -78,7 +78,7 @@ def _differences(before: Values, wanted: Mapping[str, str]) -> dict[str, str]:
     def stored(name: str) -> str:
         return before.get(name, "")
 
-    # An unticked option is stored as nothing; only checkbox columns have three underscores in a row.
+    # An unchecked option is not stored; only checkbox columns have three underscores in a row.
     return {
         name: value
         for name, value in wanted.items()
@@ -87,12 +87,12 @@ def _differences(before: Values, wanted: Mapping[str, str]) -> dict[str, str]:
 
 
 def log_answers(project: Project, record_id: str, slot: Slot, values: Mapping[str, str], by: By) -> None:
-    """Say that answers came which are those that were there already."""
+    """Log a survey's answers that are the same as the stored values."""
     _log_save(project, record_id, slot, {name: value for name, value in values.items() if value}, by, is_new=False)
 
 
 def _implied_status(project: Project, before: Values, different: Mapping[str, str]) -> dict[str, str]:
-    # The first data on an instrument make it Incomplete.
+    # The first value of an instrument makes its status Incomplete.
     named = project.dictionary.column_named
     forms = {named[name].form for name, value in different.items() if name in named and value}
     statuses = [f"{form}_complete" for form in project.dictionary.forms if form in forms]
@@ -109,21 +109,14 @@ def _log_save(
 ) -> None:
     names_itself = is_new or not different
     shown = ({project.dictionary.record_id: record_id} if names_itself else {}) | dict(different)
-    action = f"{'Create' if is_new else 'Update'} {by.noun}{by.way} {record_id}{event_suffix(project, slot)}"
+    action = f"{'Create' if is_new else 'Update'} {by.noun}{by.way} {record_id}{project.event_suffix(slot[0])}"
     kind: Kind = "record_add" if is_new else "record_edit"
     details = details_of(shown, checkbox_codes(project, shown), slot[2])
     project.log.add(by.row(kind, action, details, record_id, "data"))
 
 
-def event_suffix(project: Project, slot: Slot) -> str:
-    """How the log names the event of a change; nothing in a classic project."""
-    if not project.is_longitudinal:
-        return ""
-    return f" ({project.event_label(project.event(slot[0]))})"
-
-
 def checkbox_codes(project: Project, values: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Field and code of those columns that are checkbox options."""
+    """The field and code of each column that is a checkbox option."""
     named = project.dictionary.column_named
     columns = (named[name] for name in values if name in named)
     return {column.name: (column.field, column.code) for column in columns if column.kind == "checkbox"}
@@ -141,16 +134,16 @@ def _calculate(project: Project, record_id: str, touched: list[Slot], by: By) ->
         if different:
             record = record.with_slot(slot, _merged(before, different))
             project.records.put(record)
-            action = f"Update record{auto.way} (Auto calculation) {record_id}{event_suffix(project, slot)}"
+            action = f"Update record{auto.way} (Auto calculation) {record_id}{project.event_suffix(slot[0])}"
             details = details_of(different, {}, slot[2])
             project.log.add(auto.row("record_edit", action.replace(") (Auto", ")(Auto"), details, record_id, "data"))
 
 
 def stamp_survey(project: Project, record_id: str, slot: Slot, instrument: str, stamp: str) -> bool:
-    """Put the time of a survey's response beside its answers. Says whether that is new.
+    """Store the time of a survey's response with its answers; return whether it changed.
 
-    The log does not mention it: the answers' own row stands for it. Who completed a survey completed it then, whatever
-    is changed in it later.
+    It has no row in the log besides that of the answers. The time of a completed response does not change when its
+    answers do.
     """
     record = project.records.get(record_id)
     name = f"{instrument}_timestamp"
@@ -161,7 +154,7 @@ def stamp_survey(project: Project, record_id: str, slot: Slot, instrument: str, 
 
 
 def delete(project: Project, record_id: str, arm: int | None, by: By, *, erase_log: bool = False) -> None:
-    """Delete a record, wholly or from one arm."""
+    """Delete a record, or its data in one arm."""
     record = project.records.get(record_id)
     if record is None:
         return
@@ -178,7 +171,7 @@ def delete(project: Project, record_id: str, arm: int | None, by: By, *, erase_l
 
 
 def rename(project: Project, old: str, new: str, by: By, events: frozenset[str] | None = None) -> None:
-    """Give a record another id; its log follows it, or what the log says of these events."""
+    """Give a record another id, also in the rows of the log about it, or only in those about these events."""
     record = project.records.get(old)
     if record is None:
         return
@@ -190,40 +183,40 @@ def rename(project: Project, old: str, new: str, by: By, events: frozenset[str] 
 
 
 def wipe(project: Project, record_id: str, slots: Iterable[Slot], forms: frozenset[str] | None, by: By) -> None:
-    """Erase what slots hold, or only what these instruments hold in them; emptied slots vanish.
+    """Erase the values of slots, or only those of these instruments; slots without a value are removed.
 
-    An event in which the last instrument was emptied gives up its row, unless the record has no other.
+    When the last instrument of an event is erased, the record's row in the event is removed, unless it is the only one.
     """
     for slot in slots:
         record = project.records.get(record_id)
         if record is None or slot not in record.slots:
             continue
         values = record.slots[slot]
-        gone = {name: "" for name in values if forms is None or _form_of(project, name) in forms}
-        left = {name: value for name, value in values.items() if name not in gone}
-        if forms is not None and slot[2] == 0 and not gone:
+        erased = {name: "" for name in values if forms is None or _form_of(project, name) in forms}
+        left = {name: value for name, value in values.items() if name not in erased}
+        if forms is not None and slot[2] == 0 and not erased:
             continue
         emptied = _emptied(project, record, slot, left, forms)
         if emptied == record:
             continue
-        # Whoever has nothing left in any event is no record: exports, counts and new names all pass it over.
+        # A record without data in any event does not exist: not in exports, in counts or for new ids.
         project.records.put(emptied) if emptied.slots else project.records.remove(record_id)
-        action = f"Update record{by.way} {record_id}{event_suffix(project, slot)}"
-        # An event that held nothing but the record's id gives that up; the id alone with a value would be a rename.
-        shown = gone or {project.dictionary.record_id: ""}
+        action = f"Update record{by.way} {record_id}{project.event_suffix(slot[0])}"
+        # An event that held only the record's id shows it erased; the id with a value would look like a rename.
+        shown = erased or {project.dictionary.record_id: ""}
         details = details_of(shown, checkbox_codes(project, shown), slot[2])
         project.log.add(by.row("record_edit", action, details, record_id, "data"))
 
 
 def _emptied(project: Project, record: Record, slot: Slot, left: Values, forms: frozenset[str] | None) -> Record:
-    """The record after values went from a slot, with the row that still shows it in the event, if one does."""
+    """The record after the values of a slot were erased, with the row that still represents it in the event, if any."""
     if left:
         return record.with_slot(slot, left)
     emptied = record.without_slots(slot.__eq__)
     if forms is None:
         return emptied
     if slot[0] in project.repeating_events:
-        # Clearing a form deletes no record: its very last instance stays as a blank row.
+        # Clearing a form does not delete the record: its very last instance stays as a blank row.
         return emptied if emptied.slots else record.with_slot(slot, {})
     base = (slot[0], "", 0)
     if any(place[0] == slot[0] and (place != base or values) for place, values in emptied.slots.items()):
@@ -238,7 +231,7 @@ def _form_of(project: Project, name: str) -> str:
 
 
 def assign_group(project: Project, record_id: str, group: str, by: By) -> bool:
-    """Put a record into a data access group, or with a blank out of any. Says whether it moved."""
+    """Put a record into a data access group, or with a blank into none; return whether it changed."""
     record = project.records.get(record_id)
     if record is None or record.group == group:
         return False

@@ -1,4 +1,4 @@
-"""Which texts REDCap accepts in a field: choices, validation types, missing data codes, and dates as they come in."""
+"""Which values REDCap accepts in a field, and the form in which it stores dates and numbers."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ _FLAVOUR = re.compile(r"_(ymd|mdy|dmy)$")
 _SLASHED = re.compile(r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(.*)$")
 
 
-def complaint(dictionary: Dictionary, column: Column, value: str) -> str | None:
-    """What REDCap says against a value in a column; None when it takes it."""
+def value_problem(dictionary: Dictionary, column: Column, value: str) -> str | None:
+    """REDCap's message about a value that a column does not accept; None for one that it does."""
     if column.kind == "status":
         return None if value in STATUS_LABELS else f"The value is not a valid category for {column.name}"
     field = dictionary.by_name[column.field]
@@ -55,10 +55,10 @@ def complaint(dictionary: Dictionary, column: Column, value: str) -> str | None:
         return None if value in ("0", "1") else f"The value is not a valid category for {column.name}"
     if value in dictionary.missing_codes and "@NOMISSING" not in field.field_annotation.upper():
         return None
-    return _complaint(field, dictionary.options(field), value)
+    return _text_problem(field, dictionary.options(field), value)
 
 
-def _complaint(field: Field, options: Mapping[str, str], value: str) -> str | None:
+def _text_problem(field: Field, options: Mapping[str, str], value: str) -> str | None:
     if field.field_type in ("yesno", "truefalse", "radio", "dropdown"):
         return None if value in options else f"The value is not a valid category for {field.field_name}"
     if field.field_type == "slider":
@@ -69,8 +69,8 @@ def _complaint(field: Field, options: Mapping[str, str], value: str) -> str | No
     return None
 
 
-def limit_complaint(field: Field, value: str) -> str | None:
-    """What the screen would say against a value that the API takes: limits, a required blank, a read-only field."""
+def limit_problem(field: Field, value: str) -> str | None:
+    """What the screen refuses and the API accepts: values outside limits, required blanks, read-only fields."""
     if "@READONLY" in field.field_annotation.upper():
         return f"The field {field.field_name} is read-only."
     if not value:
@@ -84,7 +84,7 @@ def limit_complaint(field: Field, value: str) -> str | None:
 
 
 def _ordered(field: Field, value: str) -> tuple[float, str] | None:
-    """What a value is compared by; None for what has no order, and for limits such as `today`."""
+    """What a value is compared by; None for values without an order, and for limits such as `today`."""
     if field.validation.startswith(("date", "time")):
         return (0.0, value) if value[:1].isdigit() else None
     try:
@@ -94,15 +94,15 @@ def _ordered(field: Field, value: str) -> tuple[float, str] | None:
 
 
 def matches(validation: str, value: str) -> bool:
-    """Whether a text fits a validation type; unknown types take anything."""
+    """Whether a value fits a validation type; unknown types accept anything."""
     pattern = _COMPILED.get(_FLAVOUR.sub("", validation))
     return pattern is None or pattern.match(value) is not None
 
 
 def stored_form(field: Field, value: str, date_format: str) -> str:
-    """A value as it is stored: dates turned to Y-M-D, hours padded."""
+    """A value as it is stored: dates as Y-M-D, hours with two digits."""
     if field.validation.startswith("date"):
-        return _padded_date(_turned(value, date_format))
+        return _padded_date(_year_first(value, date_format))
     if field.validation.startswith("time") and re.match(r"^\d:", value) and field.validation != "time_mm_ss":
         return "0" + value
     if field.validation == "vmrn" and value.isdecimal():
@@ -110,7 +110,7 @@ def stored_form(field: Field, value: str, date_format: str) -> str:
     return value
 
 
-def _turned(value: str, date_format: str) -> str:
+def _year_first(value: str, date_format: str) -> str:
     parts = _SLASHED.match(value)
     if parts is None or date_format not in ("MDY", "DMY"):
         return value

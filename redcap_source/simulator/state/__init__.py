@@ -1,1 +1,1 @@
-"""What a REDCap server knows: projects, people, records, its log and clock."""
+"""The data of a REDCap server: its projects, users, records, logs and clock."""

@@ -72,7 +72,7 @@ class Design:
         return only in self.repeating_events or any(event_id == only for event_id, _ in self.repeating_forms)
 
     def first_event(self) -> Event:
-        """The event that a classic project has; made where all were deleted, so that data have a place to go."""
+        """The first event, which is the only one of a classic project; a new one where all were deleted."""
         if not self.events:
             self.arms = self.arms or {1: "Arm 1"}
             arm = min(self.arms)
@@ -81,7 +81,7 @@ class Design:
         return self.events_in_order()[0]
 
     def shown_events(self) -> list[Event]:
-        """The events that answers know of, in order: all, or the one that a classic project has, if it has any."""
+        """The events that answers show, in order: all, or only the first in a classic project."""
         events = self.events_in_order()
         return events if self.is_longitudinal else events[:1]
 
@@ -101,6 +101,10 @@ class Design:
         """The event as the log and the error messages show it."""
         return f"{event.name} (Arm {event.arm}: {self.arms.get(event.arm, '')})"
 
+    def event_suffix(self, event_id: int) -> str:
+        """How an action of the log ends: with the event, except in a classic project."""
+        return f" ({self.event_label(self.event(event_id))})" if self.is_longitudinal else ""
+
     def forms_at(self, event_id: int) -> tuple[str, ...]:
         """The instruments designated to an event, in the dictionary's order."""
         if not self.is_longitudinal:
@@ -119,7 +123,7 @@ class Design:
         return tuple(form for form in forms if (event_id, form) not in self.repeating_forms)
 
     def slot_of(self, event_id: int, form: str, instance: int) -> Slot:
-        """Where an instrument's data go."""
+        """Where an instrument's data are stored."""
         if event_id in self.repeating_events:
             return (event_id, "", max(instance, 1))
         if (event_id, form) in self.repeating_forms:

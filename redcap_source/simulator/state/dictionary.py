@@ -1,6 +1,6 @@
-"""The data dictionary: fields, their choices, and the export columns they become.
+"""The data dictionary: fields, their choices, and their export columns.
 
-Reading one from a file is folder.py's and odm.py's business; what a value may be is validation.py's.
+Not here: reading one from a file (loaders/), which values a field accepts (rules/validation.py).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Field:
 
 FIELD_KEYS = tuple(field.name for field in fields(Field))
 
-# The headers of the dictionary that the web page hands out, in the order of the API's names.
+# The headers of the dictionary that the web page downloads, in the order of the API's names.
 UI_HEADERS = (
     "Variable / Field Name", "Form Name", "Section Header", "Field Type", "Field Label",
     "Choices, Calculations, OR Slider Labels", "Field Note", "Text Validation Type OR Show Slider Number",
@@ -83,7 +83,7 @@ ColumnKind = Literal["value", "checkbox", "status", "file", "timestamp"]
 
 
 class Column(NamedTuple):
-    """One column of a flat export, and where it comes from."""
+    """One column of a flat export, and the field, form and choice that it shows."""
 
     name: str
     field: str
@@ -93,26 +93,26 @@ class Column(NamedTuple):
 
 
 def parse_choices(text: str) -> dict[str, str]:
-    """Read `code, label | code, label`; a part without a comma is its own code."""
+    """The labels by code of `code, label | code, label`; a part without a comma is both."""
     return dict(choice_pairs(text))
 
 
 def choice_pairs(text: str) -> list[tuple[str, str]]:
-    """Code and label of every option in order, also of codes that are there twice."""
+    """The code and label of every option in order, also of codes that are used twice."""
     parts = text.split("|") if "|" in text else text.replace("\\n", "\n").split("\n")
     cut = [part.partition(",") for part in parts if part.strip()]
     return [(code.strip(), label.strip() if comma else code.strip()) for code, comma, label in cut]
 
 
 def parse_missing_codes(text: str) -> dict[str, str]:
-    """Read the project's missing data codes: `code, label | …`, lines of them, or bare codes with commas."""
+    """The labels of missing data codes by code, from `code, label | …`, from lines, or from codes with commas."""
     if "|" not in text and "\n" not in text and ", " not in text:
         return {code.strip(): code.strip() for code in text.split(",") if code.strip()}
     return parse_choices(text)
 
 
 class Dictionary:
-    """All fields of a project in order, with everything that can be worked out from them."""
+    """The fields of a project in order, and everything that follows from them."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Dictionary:
         if not self.fields:
             raise SimulatorError("The data dictionary has no fields; it needs at least the record id field.")
         self.by_name = {field.field_name: field for field in self.fields}
-        # An instrument may have lost all its fields; its status stays.
+        # An instrument without fields still has a status.
         empty = (form for form in form_labels or {} if form)
         used = dict.fromkeys(field.form_name for field in self.fields)
         self.forms = tuple(dict.fromkeys((*used, *empty)))
@@ -140,7 +140,7 @@ class Dictionary:
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        """Every export column, form by form, each form closed by its status."""
+        """Every export column, form by form, the status of each form last."""
         columns: list[Column] = []
         for form in self.forms:
             for field in self.fields_of(form):
@@ -181,7 +181,7 @@ class Dictionary:
         return field.choices
 
     def with_fields(self, rows: Iterable[Field]) -> Dictionary:
-        """The same project with another list of fields; instruments left without any are gone."""
+        """The dictionary with other fields; instruments without any are removed."""
         rows = tuple(rows)
         labels = {row.form_name: self.form_labels.get(row.form_name, "") for row in rows}
         return Dictionary(rows, form_labels=labels, missing_codes=self.missing_codes)
@@ -201,7 +201,7 @@ def _label_of(form: str) -> str:
 
 
 def fields_from_rows(rows: Iterable[Mapping[str, object]], *, source: str) -> list[Field]:
-    """Make fields of dictionary rows under the API's names or the web page's headers."""
+    """The fields of dictionary rows under the API's names or the web page's headers; `source` names the file."""
     found = []
     for number, row in enumerate(rows, start=1):
         cells = {_API_NAME[key]: _cell(value) for key, value in row.items() if key in _API_NAME}

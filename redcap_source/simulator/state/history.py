@@ -1,4 +1,4 @@
-"""What a freshly loaded project has behind it: an owner for its token, and a log of how its records came to be."""
+"""The past of a project that was just loaded: a user for its token, and a log in which its records are created."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from redcap_source.simulator.state.site import DEFAULT_USER
 from redcap_source.simulator.state.users import FULL_EXPORT, User
 
 DATA_MANAGER = "data_manager"
-# Records were entered over this long, ending a day ago, so that a first load is not full of fresh changes.
+# Records are logged as created during this time, which ends a day ago, so that a first load finds no recent changes.
 SPAN = timedelta(days=90)
 LAST = timedelta(days=1)
 _NEEDED = ("api_export", "api_import", "logging", "user_rights", "data_access_groups", "record_delete", "record_rename")
 
 
 def choose_owner(project: Project, named: str | None = None) -> str:
-    """The user whose token is handed out: the one named, a loaded one who may do everything, or one made for it."""
+    """The user who gets the project's token: the one named, a loaded one with every right, or else a new one."""
     if named is not None:
         if named not in project.users:
             raise SimulatorError(f"There is no user '{named}' in project '{project.name}' to own the token.")
@@ -34,7 +34,7 @@ def choose_owner(project: Project, named: str | None = None) -> str:
 
 
 def write_history(project: Project, clock: Clock) -> None:
-    """Write a creation row for every record, spread over the past."""
+    """Log the creation of every record, spread over the past."""
     now = clock.now()
     first = now - LAST - SPAN
     if not project.settings["creation_time"]:
@@ -43,12 +43,6 @@ def write_history(project: Project, clock: Clock) -> None:
     step = SPAN / max(len(ids), 1)
     name = project.dictionary.record_id
     for number, record in enumerate(ids):
-        action = f"Create record {record}{_suffix(project)}"
+        action = f"Create record {record}{project.event_suffix(project.first_event().event_id)}"
         at = clock.local(first + step * number)
         project.log.add(LogRow(at, DATA_MANAGER, "record_add", action, f"{name} = '{record}'", record, "data"))
-
-
-def _suffix(project: Project) -> str:
-    if not project.is_longitudinal:
-        return ""
-    return f" ({project.event_label(project.first_event())})"

@@ -1,7 +1,6 @@
-"""The project's log, in the words of REDCap 12 and later.
+"""The project's log, in the wording of REDCap 12 and later.
 
-What happened is decided elsewhere; this module words it, keeps it, and answers who changed what when. Times are
-server-local text with seconds, as in REDCap's database; the API shows minutes.
+Times are server-local text with seconds, as in REDCap's database; the API shows minutes.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["export", "manage", "user", "record_add", "record_edit", "record_delete", "lock_record", "page_view"]
-# What a row says about data, for dateRange.
+# How a row concerns a record's data, for dateRange.
 Effect = Literal["none", "data", "rename", "group"]
 MINUTE = len("2024-01-01 10:00")
 PAGE_VIEW = "Page View"
@@ -40,11 +39,11 @@ class Log:
         return iter(self.rows)
 
     def add(self, row: LogRow) -> None:
-        """Write a row."""
+        """Append a row."""
         self.rows.append(row)
 
     def relabel(self, old: str, new: str, events: frozenset[str] | None = None) -> None:
-        """Let the rows of a renamed record follow it: all, or those about events that are named like these."""
+        """Give the rows of a renamed record its new id: all, or only those about events with these labels."""
         endings = ("",) if events is None else tuple(f" ({event})" for event in events)
         self.rows = [
             replace(row, record=new) if row.record == old and row.action.endswith(endings) else row for row in self.rows
@@ -60,7 +59,7 @@ class Log:
     def records_touched(
         self, begin: str, end: str, *, effects: frozenset[Effect], inclusive: tuple[bool, bool]
     ) -> set[str]:
-        """The records whose data changed between two local times; a blank end is open."""
+        """The records whose data changed between two local times; a blank is no limit."""
         after, before = inclusive
         return {
             row.record
@@ -73,7 +72,7 @@ class Log:
     def select(
         self, *, logtype: str, user: str, record: str, begin: str, end: str, inclusive: tuple[bool, bool] = (True, True)
     ) -> list[LogRow]:
-        """The rows a log request names, newest first; times are minutes."""
+        """The rows that a log request asks for, newest first; times are minutes."""
         after, before = inclusive
         return [
             row
@@ -95,7 +94,7 @@ def _is_of_type(kind: Kind, logtype: str) -> bool:
 
 
 def log_minute(text: str, *, is_end: bool) -> str:
-    """A time of a log request, cut or filled to minutes; a bare date is its whole day."""
+    """A time of a log request in minutes; a bare date is its whole day."""
     text = text.strip().replace("T", " ")
     if len(text) == len("2024-01-01"):
         return f"{text} 23:59" if is_end else f"{text} 00:00"
@@ -103,7 +102,7 @@ def log_minute(text: str, *, is_end: bool) -> str:
 
 
 def details_of(values: Mapping[str, str], checkbox_codes: Mapping[str, tuple[str, str]], instance: int = 0) -> str:
-    """`field = 'value', box(code) = checked`, with the prefix that instances after the first have."""
+    """The text `field = 'value', box(code) = checked`, with a prefix for instances after the first."""
     prefix = f"[instance = {instance}], " if instance >= 2 else ""
     return prefix + ", ".join(_detail(name, value, checkbox_codes.get(name)) for name, value in values.items())
 

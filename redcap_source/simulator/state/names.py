@@ -1,4 +1,4 @@
-"""How REDCap makes names out of labels and codes, and how it orders record ids."""
+"""How REDCap makes names of labels and codes, and how it sorts record ids."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def form_name(label: str) -> str:
 
 
 def is_form_name(text: str) -> bool:
-    """Whether a text can be an instrument's unique name as it stands."""
+    """Whether a text is a valid unique name of an instrument."""
     return _FORM_NAME.fullmatch(text) is not None
 
 
 def _free(name: str, taken: Container[str]) -> str:
-    # REDCap tells equal names apart by a letter: testing_long_name_arm_1b.
+    # REDCap appends a letter to a name that is taken: testing_long_name_arm_1b.
     if name not in taken:
         return name
-    # After z, which no server is likely to have reached, numbers go on.
+    # After z, which no server is likely to have reached, come numbers.
     endings = chain("bcdefghijklmnopqrstuvwxyz", map(str, count(2)))
     return next(name + ending for ending in endings if name + ending not in taken)

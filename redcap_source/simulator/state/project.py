@@ -35,7 +35,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder of the file repository; parent 0 is the top. Its group and its role keep others out."""
+    """A folder of the file repository; parent 0 is the top. With a group or a role it is closed to all others."""
 
     name: str
     parent: int = 0
@@ -58,12 +58,12 @@ class Report:
     title: str
     fields: tuple[str, ...]
     logic: str = ""
-    # Whether one row that fits brings all rows of its record.
+    # Whether all rows of a record are shown if one of them matches the logic.
     whole_records: bool = False
-    # Only these events and data access groups; none are all.
+    # Only these events and data access groups are shown; an empty tuple is all.
     events: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
-    # Fields and whether they fall, most important first; rows that tie keep REDCap's order.
+    # Fields to sort by and whether they are descending, most important first; ties keep REDCap's order.
     order: tuple[tuple[str, bool], ...] = ()
     shows_groups: bool = False
     shows_survey_fields: bool = False
@@ -76,20 +76,20 @@ class Allocation:
     """One line of an allocation table."""
 
     group: str
-    # The randomization number where all may see the group, the group itself where it is concealed.
+    # The randomization number, or where that is concealed the group itself.
     alternative: str = ""
-    # The values of the strata it is meant for.
+    # The values of the strata that it is for.
     stratum: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Randomization:
-    """A randomization: the field it fills, what must be known before, and what is left to hand out."""
+    """A randomization: the field that it fills, its strata, and the allocations that are left."""
 
     target_field: str
     target_event: int = 0
     allocations: tuple[Allocation, ...] = ()
-    # Fields whose values choose the part of the table.
+    # The fields whose values select a part of the table.
     strata: tuple[str, ...] = ()
     is_concealed: bool = False
 
@@ -100,7 +100,7 @@ class Project(Design):
 
     groups: dict[str, Group] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
-    # People who edit at the screen without being set up as users; exports never show them.
+    # People who edit at the screen but are not set up as users; no export shows them.
     guests: dict[str, User] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     surveys: set[str] = field(default_factory=set)
@@ -111,7 +111,7 @@ class Project(Design):
     folders: dict[int, Folder] = field(default_factory=dict)
     repository: dict[int, RepositoryFile] = field(default_factory=dict)
     log: Log = field(default_factory=Log)
-    # Two settings that no answer of project information shows, though the rights that come with them are listed.
+    # Two settings that project information does not show, though exports of users list the rights that belong to them.
     mycap_enabled: bool = False
     data_resolution_enabled: bool = False
     name: str = ""
@@ -129,11 +129,11 @@ class Project(Design):
         return int(self.settings["project_id"])
 
     def user(self, username: str) -> User:
-        """The user of that name, also one who only works at the screen."""
+        """The user of that name, or the guest."""
         return self.users.get(username) or self.guests[username]
 
     def rights_of(self, username: str) -> Rights:
-        """What a user may do."""
+        """What a user may do, by role or by rights of the user's own."""
         user = self.user(username)
         if user.role and user.role in self.roles:
             role = self.roles[user.role]
@@ -141,7 +141,7 @@ class Project(Design):
         return Rights(user.rights, user.forms, user.forms_export, user.everything)
 
     def set_missing_codes(self, text: str) -> None:
-        """Take the project's missing data codes from their setting."""
+        """Set the project's missing data codes, given as text."""
         self.settings["missing_data_codes"] = text
         self.dictionary = Dictionary(
             self.dictionary.fields,
@@ -150,7 +150,7 @@ class Project(Design):
         )
 
     def follow_dictionary(self, forms_before: tuple[str, ...]) -> None:
-        """Give instruments that are new a place: the first event, which in a classic project has them all."""
+        """Designate new instruments to the first event, which in a classic project has all of them."""
         new = tuple(form for form in self.dictionary.forms if form not in forms_before)
         if not self.is_longitudinal:
             self.mapping |= {event.event_id: self.dictionary.forms for event in self.shown_events()}
@@ -159,7 +159,7 @@ class Project(Design):
             self.mapping[first] = (*self.mapping.get(first, ()), *new)
 
     def refresh(self) -> None:
-        """Bring the settings that follow from others up to date."""
+        """Update the settings that follow from others."""
         self.settings["has_repeating_instruments_or_events"] = int(self.has_repeats)
         self.settings["surveys_enabled"] = int(bool(self.surveys) or bool(self.settings["surveys_enabled"]))
 

@@ -1,7 +1,8 @@
-"""What a project holds about its records.
+"""The records of a project.
 
-Records are never changed in place: a writer puts a new one, so an answer that is being sent keeps what it began with.
-A store may know how to make records it does not hold, so that a study of any size costs no memory until it is edited.
+Records are immutable: a change puts a new one in place of the old, so that an answer that is being sent is of one
+moment. A store may make records only when they are read, so that a study of any size needs no memory until it is
+edited.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from redcap_source.simulator.state.names import natural_key
 
-# (event id, repeating instrument or "", instance); instance 0 is what does not repeat, and a repeating event
-# has a blank instrument and an instance of 1 or more.
+# Where values are stored: (event id, repeating instrument or "", instance). Instance 0 is what does not repeat; in a
+# repeating event the instrument is blank and the instance 1 or more.
 Slot = tuple[int, str, int]
-# Only what is not blank, by export column; a ticked checkbox option is "1", an unticked one is absent.
+# Values that are not blank, by export column; a checked checkbox option is "1", an unchecked one is absent.
 Values = Mapping[str, str]
 
 
@@ -38,7 +39,7 @@ class Record:
         return replace(self, slots={**self.slots, slot: values})
 
     def without_slots(self, gone: Callable[[Slot], bool]) -> Record:
-        """The record without the slots the test names."""
+        """The record without the slots for which `gone` is true."""
         return replace(self, slots={slot: values for slot, values in self.slots.items() if not gone(slot)})
 
 
@@ -52,6 +53,7 @@ class RecordStore:
         makes: Callable[[str], Record] | None = None,
         makeable: Iterable[str] = (),
     ) -> None:
+        """Hold `records`, and make those of the ids in `makeable` with `makes` whenever they are read."""
         self._held = {record.id: record for record in records}
         self._makes = makes
         self._makeable = dict.fromkeys(makeable)
@@ -73,8 +75,8 @@ class RecordStore:
             return self._makes(record)
         return held
 
-    def found_as(self, record: str) -> str:
-        """The id under which a look-up finds a record that ignores letter case; the id itself where there is none."""
+    def matching_id(self, record: str) -> str:
+        """The id of the record that is found if letter case is ignored; the id itself where there is none."""
         if record in self:
             return record
         return next((known for known in self.ids() if known.casefold() == record.casefold()), record)
@@ -86,13 +88,13 @@ class RecordStore:
         return self._order
 
     def put(self, record: Record) -> None:
-        """Keep this record, in place of one of the same id."""
+        """Store a record, in place of one of the same id."""
         if record.id not in self:
             self._order = None
         self._held[record.id] = record
 
-    def take(self, record: Record) -> None:
-        """Keep what a record adds to the one of the same id, or says otherwise; nothing is cleared."""
+    def merge(self, record: Record) -> None:
+        """Store a record's values over those of the record of the same id, which keeps all others."""
         held = self.get(record.id)
         if held is not None:
             slots = {slot: {**held.slots.get(slot, {}), **values} for slot, values in record.slots.items()}
@@ -100,7 +102,7 @@ class RecordStore:
         self.put(record)
 
     def remove(self, record: str) -> None:
-        """Forget a record."""
+        """Remove a record, if there is one of that id."""
         self._held.pop(record, None)
         self._makeable.pop(record, None)
         self._order = None

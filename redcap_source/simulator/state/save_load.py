@@ -1,8 +1,8 @@
-"""Save everything a simulator knows to a file and take it up again.
+"""Saves the state of a simulator to a file and reads it again.
 
-The file is lines of JSON, gzipped, that can be read without this program: first everything but the records, then a
-record a line. Lazily made studies are written out whole, a record at a time; taken up again, what is large stays text
-until somebody asks for it.
+The file is gzipped lines of JSON, which can be read without this program: first everything but the records, then a
+record a line. Records that are made when they are read are written too, one at a time. When a large project is read
+again, its records stay text until they are asked for.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from redcap_source.simulator.state.site import Site
 from redcap_source.simulator.state.users import Role, User
 
 FORMAT = "redcap-simulator-2"
-# A project of more records than this is kept as lines of text, which need a tenth of the memory.
+# A project with more records is kept as lines of text, which need a tenth of the memory.
 MANY = 10_000
 
 
 def save_state(site: Site, path: Path) -> None:
-    """Write the site's state; the file holds tokens, so only its owner may read it."""
+    """Write a server's state; the file holds tokens, so only its owner may read it."""
     state = {
         "format": FORMAT,
         "version": site.version,
@@ -48,8 +48,8 @@ def save_state(site: Site, path: Path) -> None:
         "tokens": {token: list(owner) for token, owner in site.tokens.items()},
         "projects": [project_state(project) for project in site.projects.values()],
     }
-    # Written beside and moved into place: a file that was there before may be open to others, and one half written
-    # must not take the place of a whole one.
+    # Written beside the file and moved into place: an older file may be readable for others, and one that is half
+    # written must not replace a whole one.
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
@@ -65,15 +65,15 @@ def _line(value: object) -> str:
 
 
 def read_state(path: Path) -> tuple[dict[str, Any], list[Project]]:
-    """What a file says of the server, and its projects."""
+    """The server's part of a saved state, and its projects; raises SimulatorError for a file that is none."""
     try:
         with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
             state = json.loads(file.readline())
             if not isinstance(state, dict) or state.get("format") != FORMAT:
-                raise SimulatorError(f"{path} holds the state of another version; save it anew.")
+                raise SimulatorError(f"{path} holds the state of another version of the simulator; save it again.")
             found: list[dict[str, str]] = [{} for _ in state["projects"]]
             for line in file:
-                # The number of the project, then the record, whose id comes first: the line itself is what is kept.
+                # [number of the project, record]; the record's id comes first, and the line itself is kept.
                 number, _, record = line[1:-2].partition(",")
                 found[int(number)][json.JSONDecoder().raw_decode(record, len('{"id":'))[0]] = record
     except (OSError, EOFError, ValueError, zlib.error) as error:
@@ -152,7 +152,7 @@ def _randomization(state: Mapping[str, Any]) -> Randomization:
 
 
 def project_from_state(state: Mapping[str, Any], lines: Mapping[str, str]) -> Project:
-    """The project that a state describes, with the lines of its records by their ids."""
+    """The project of a saved state; `lines` are its records as JSON, by id."""
     dictionary = Dictionary(
         [Field(**row) for row in state["fields"]],
         form_labels=state["form_labels"],
@@ -181,7 +181,7 @@ def project_from_state(state: Mapping[str, Any], lines: Mapping[str, str]) -> Pr
         api_user=state["api_user"],
     )
     if not state["events"]:
-        # A project whose events were all deleted comes back without the one that new projects have.
+        # A project whose events were all deleted does not get the one that new projects have.
         project.events, project.arms, project.mapping = [], dict(state["arms"]), {}
     project.reports = {number: _report(report) for number, report in state["reports"]}
     project.randomizations = {number: _randomization(setup) for number, setup in state["randomizations"]}

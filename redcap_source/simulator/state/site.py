@@ -1,4 +1,4 @@
-"""A REDCap server as state: its projects, tokens, clock and version. It speaks no HTTP."""
+"""The state of a REDCap server: its projects, tokens, clock and version."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_USER = "api_user"
 
 
 class Site:
-    """What the server knows."""
+    """One server."""
 
     def __init__(self, *, clock: Clock, behaviour: Behaviour, version: str, super_token: str | None) -> None:
         self.clock = clock
@@ -25,16 +25,16 @@ class Site:
         self.projects: dict[str, Project] = {}
         # (project name, username) by token.
         self.tokens: dict[str, tuple[str, str]] = {}
-        # Puts a project on the server and says its token; the simulator's own way of adding one.
+        # Adds a project that a client created and returns its token; the engine sets it.
         self.new_project: Callable[[Project], str] = _no_projects
 
     def add_token(self, project: str, username: str, token: str | None = None) -> str:
-        """Give a user of a project a token."""
+        """Give a user of a project a token, random unless given, and return it."""
         token = token or secrets.token_hex(16).upper()
         if len(token) != 32 or any(letter not in "0123456789abcdefABCDEF" for letter in token):
             raise SimulatorError(f"The token for '{project}' must be 32 hexadecimal characters, as REDCap's are.")
         if token in self.tokens:
-            raise SimulatorError(f"The token for '{project}' is taken already; every token must be different.")
+            raise SimulatorError(f"The token for '{project}' is in use already; every token must be different.")
         self.tokens[token] = (project, username)
         return token
 
@@ -44,4 +44,4 @@ class Site:
 
 
 def _no_projects(project: Project) -> str:
-    raise SimulatorError("This site takes no new projects.")
+    raise SimulatorError("This server does not accept new projects.")

@@ -1,4 +1,4 @@
-"""Users, roles and the rights they carry; answering with them is user_answers.py's business."""
+"""Users, roles and their rights. Not here: answers with them (api/users_export.py)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_EXPORT, FULL_EXPORT, DEIDENTIFIED, NO_IDENTIFIERS = 0, 1, 2, 3
 
 @dataclass(frozen=True)
 class Role:
-    """A user role: rights under a name."""
+    """A user role: a name for rights."""
 
     unique_name: str
     label: str
@@ -37,7 +37,7 @@ class Role:
 
 @dataclass(frozen=True)
 class User:
-    """A user of one project; rights of their own count only without a role."""
+    """A user of one project; the user's own rights apply only without a role."""
 
     username: str
     email: str = ""
@@ -49,13 +49,13 @@ class User:
     rights: dict[str, int] = field(default_factory=dict)
     forms: dict[str, int] = field(default_factory=dict)
     forms_export: dict[str, int] = field(default_factory=dict)
-    # A user made for the simulator: may see and do everything, on instruments yet to come as well.
+    # An administrator, who may see and do everything, also on instruments that are added later.
     everything: bool = False
 
 
 @dataclass(frozen=True)
 class Rights:
-    """What one user may do, their role counted."""
+    """What one user may do: the rights of the user's role, or else the user's own."""
 
     rights: dict[str, int]
     forms: dict[str, int]

@@ -1,1 +1,1 @@
-"""Parameters, bodies and answer formats as they go over the wire."""
+"""Parameters, bodies and answer formats as they are sent; what faults do to a body."""

@@ -1,6 +1,6 @@
-"""How REDCap writes answers: JSON, CSV and XML text in its own style.
+"""How REDCap writes answers: tables and objects as JSON, CSV and XML in its own style.
 
-Tables of any content go through here; the fast lane for records is flat.py, which uses the same cell rules.
+Not here: records, for which export/ has faster writers with the same rules for cells.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CONTENT_TYPES = {
     "xml": "text/xml; charset=utf-8",
     "odm": "text/xml; charset=utf-8",
 }
-# What csvDelimiter may be; anything else counts as a comma.
+# The values of csvDelimiter; any other counts as a comma.
 DELIMITERS = {"": ",", ",": ",", "tab": "\t", "\t": "\t", ";": ";", "|": "|", "^": "^"}
 XML_HEAD = '<?xml version="1.0" encoding="UTF-8" ?>'
 # REDCap quotes a cell that holds any of these, or the delimiter.
@@ -31,34 +31,34 @@ NEEDS_ESCAPE_RAW = re.compile(r'["\\/\x00-\x1f]')
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under keys, and the small ways in which contents differ when written."""
+    """Rows under keys, and the details in which contents are written differently."""
 
     keys: Sequence[str]
     rows: Sequence[Row]
     root: str = "records"
     item: str = "item"
-    # The data dictionary puts each field on its own line of JSON, records do not.
+    # What stands between two rows of JSON; the data dictionary has each field on a line of its own.
     json_joint: str = ","
     # The user export ends without a newline.
     csv_end: str = "\n"
-    # What repeats is listed with labels that hold blanks bare.
+    # Whether cells with blanks are quoted; in the list of what repeats they are not.
     quotes_blanks: bool = True
 
 
 def quoted(cell: str, delimiter: str = ",", *, blanks: bool = True) -> str:
-    """A CSV cell, quoted as REDCap does; a few answers leave a cell bare that only holds blanks."""
+    """A CSV cell, quoted as REDCap does; without `blanks`, a blank alone is no reason for quotes."""
     if NEEDS_QUOTES.search(cell if blanks else cell.replace(" ", "")) or delimiter in cell:
         return '"' + cell.replace('"', '""') + '"'
     return cell
 
 
 def json_text(value: object, *, raw: bool = False) -> str:
-    """Compact JSON as PHP writes it: slashes escaped, and what is not ASCII too unless raw."""
+    """Compact JSON as PHP writes it: slashes are escaped, and all but ASCII too unless `raw`."""
     return json.dumps(value, ensure_ascii=not raw, separators=(",", ":")).replace("/", "\\/")
 
 
 def cdata(value: str) -> str:
-    """A value as XML content, without the characters that no XML can hold."""
+    """A value as XML content, without the characters that XML does not allow."""
     if not value.isprintable():
         value = NOT_IN_XML.sub("", value)
     return f"<![CDATA[{value.replace(']]>', ']]]]><![CDATA[>')}]]>" if value else ""
@@ -91,7 +91,7 @@ def error_text(text: str, form: str) -> str:
 
 
 def xml_escaped(text: str) -> str:
-    """Text for XML content or a double-quoted attribute, without the characters that no XML can hold."""
+    """Text for XML content or a double-quoted attribute, without the characters that XML does not allow."""
     kept = NOT_IN_XML.sub("", text)
     return kept.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 

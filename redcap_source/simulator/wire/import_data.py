@@ -1,6 +1,6 @@
-"""The `data` of an import, in any of the formats REDCap takes, as rows of text.
+"""The `data` of an import, in any format that REDCap accepts, as rows of text.
 
-Rows keep nested objects only where rights by instrument are given as JSON objects.
+A cell is an object only where rights by instrument are given as one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ITEM = "item"
 
 
 def rows_of(parameters: Parameters, *, takes_bare_object: bool = False) -> list[Row]:
-    """The rows of an import. JSON that is no list is refused, or holds no rows where a real server says 0 to it."""
+    """The rows of an import. JSON that is not a list is refused, or has no rows with `takes_bare_object`."""
     text = parameters.text("data")
     form = parameters.text("format", "xml").lower()
     if form == "json":
@@ -39,13 +39,13 @@ def rows_of(parameters: Parameters, *, takes_bare_object: bool = False) -> list[
 
 
 def require_keys(rows: Iterable[Mapping[str, object]], *keys: str) -> None:
-    """Refuse rows that hold none of the keys: nothing of them is understood, as of CSV with another delimiter."""
+    """Refuse rows with none of the keys: they are not understood, like CSV with another delimiter."""
     if any(not any(key in row for key in keys) for row in rows):
         raise Refusal(BAD_FORMAT)
 
 
 def texts(rows: Iterable[Row]) -> list[dict[str, str]]:
-    """Rows whose cells are all text."""
+    """The rows with text in all cells."""
     return [{key: "" if isinstance(cell, dict) else cell for key, cell in row.items()} for row in rows]
 
 
@@ -61,7 +61,7 @@ def _json_rows(text: str, *, takes_bare_object: bool) -> list[Row]:
 
 
 def json_of(text: str) -> object:
-    """What JSON says; halves of characters are refused as broken JSON is, as PHP refuses them."""
+    """The value of JSON text; broken JSON and halves of characters are refused, as PHP refuses them."""
     try:
         loaded: object = json.loads(text)
         json.dumps(loaded, ensure_ascii=False).encode()
@@ -106,7 +106,7 @@ def _xml_rows(text: str) -> list[Row]:
     except ElementTree.ParseError as error:
         raise Refusal(BAD_FORMAT) from error
     if root.tag == ITEM:
-        # One object is its own root: clients that make a project or change its settings send it so.
+        # A single object is the root: clients send it so to create a project or change its settings.
         return [_xml_row(root)]
     if (root.text or "").strip() or any(item.tag != ITEM and not len(item) for item in root):
         raise Refusal(BAD_FORMAT)
@@ -124,7 +124,7 @@ def _element(cell: ElementTree.Element) -> Cell:
 
 
 def flat_rows(rows: list[dict[str, str]], record_id: str) -> list[dict[str, str]]:
-    """EAV rows as flat ones, those of one place joined."""
+    """EAV rows as flat rows, one for each record, event and instance."""
     keys = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance", "redcap_data_access_group")
     joined: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:

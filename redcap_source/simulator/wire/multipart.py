@@ -1,4 +1,4 @@
-"""Read a multipart/form-data body: parameters and the files sent along."""
+"""Reads a multipart/form-data body: parameters and uploaded files."""
 
 from __future__ import annotations
 

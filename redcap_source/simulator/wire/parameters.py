@@ -1,4 +1,4 @@
-"""The form parameters of a request, read as REDCap reads them: switches, arrays, comma lists."""
+"""The form parameters of a request, read as REDCap reads them: switches, arrays, comma-separated lists."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Upload:
 
 
 class Parameters:
-    """What a client sent, by name; an array's index does not matter."""
+    """What a client sent, by name; the index of an array's item is ignored."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]], uploads: dict[str, Upload] | None = None) -> None:
         self._single: dict[str, str] = {}
@@ -40,11 +40,11 @@ class Parameters:
         return self._single.get(name, default)
 
     def flag(self, name: str) -> bool:
-        """A switch: true, True and 1 are on."""
+        """Whether a switch is on: true, in any case, or 1."""
         return self.text(name).strip().lower() in ("true", "1")
 
     def items(self, name: str) -> list[str]:
-        """An array, or the same as one comma-separated text; blanks say nothing."""
+        """The items of an array, or of one comma-separated text, without blank ones."""
         found = self._arrays.get(name)
         if found is None:
             found = self._single.get(name, "").split(",")
