@@ -1,7 +1,7 @@
 """What a field means: its kind of value, its choices, its columns in an export, what its validation accepts.
 
-Pure knowledge of the data dictionary, under REDCap's rules. Rows become values in model.py; nothing here asks a
-server or touches a participant's value beyond judging whether it has the right form.
+Pure: REDCap's rules for the data dictionary. Of a participant's value it only says whether its form is valid.
+Not here: how a row becomes a Field (model/).
 """
 
 from redcap_source.dictionary.choices import STATUS_CHOICES as STATUS_CHOICES

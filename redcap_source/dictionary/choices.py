@@ -9,7 +9,7 @@ from redcap_source.model import Field
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One option of a field: the code REDCap stores and the label people see. Codes are text: `01` is not `1`."""
+    """One option of a field: the code that REDCap stores, and its label. Codes are text: `01` is not `1`."""
 
     code: str
     label: str
@@ -18,9 +18,9 @@ class Choice:
 def parse_choices(text: str) -> tuple[Choice, ...]:
     """The options of `code, label | code, label`; where none has a comma, each is its own code.
 
-    Labels may hold commas and HTML. A piece without a comma behind one that has a comma belongs to that one's label,
-    with what stands between them: `1, Left | right | 2, Up` are two options. Dictionaries of old separate options by
-    line ends where there is no `|` at all.
+    Labels may contain commas and HTML. A piece without a comma after one with a comma belongs to that one's label,
+    separator included: `1, Left | right | 2, Up` are two options. In old dictionaries without any `|`, options are
+    separated by line ends.
     """
     separator = "|" if "|" in text else "\n"
     found: list[str] = []
@@ -57,7 +57,7 @@ _CHOICE_TYPES = {"radio", "dropdown", "checkbox"}
 def choices(field: Field) -> tuple[Choice, ...]:
     """A field's options, the implied ones of yes-no and true-false included; none for other kinds.
 
-    Not of `sql` fields: their column holds the query, and what it yields only the server knows.
+    None for `sql` fields: the dictionary has the query, and only the server its result.
     """
     if field.field_type == "yesno":
         return YES_NO
@@ -67,15 +67,15 @@ def choices(field: Field) -> tuple[Choice, ...]:
 
 
 def missing_data_codes(text: str | None) -> tuple[Choice, ...]:
-    """The project's codes for missing data, which may stand in any field whatever its kind."""
+    """The project's codes for missing data, which are allowed in fields of every kind."""
     return parse_choices(text or "")
 
 
 def missing_codes_of(field: Field, codes: Sequence[Choice]) -> tuple[Choice, ...]:
-    """Those of the project's codes that stand for missing data in a field's values.
+    """Those of the project's codes that mean missing data in a field's values.
 
-    None where the field is tagged @NOMISSING. One that is also a choice of the field is the choice; the cells of a
-    checkbox's options hold 1 and 0.
+    None where the field is tagged @NOMISSING. A code that is also a choice of the field means the choice; the cells of
+    a checkbox's options are 1 and 0.
     """
     if "@NOMISSING" in action_tags(field):
         return ()

@@ -1,8 +1,4 @@
-"""What a field means: its kind of value, its choices, its columns in an export, what its validation accepts.
-
-Pure knowledge of the data dictionary, under REDCap's rules. Rows become values in model.py; nothing here asks a
-server or touches a participant's value beyond judging whether it has the right form.
-"""
+"""The columns of a flat record export."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -13,7 +9,7 @@ from redcap_source.model import ExportFieldName, Field
 
 
 def checkbox_column(field_name: str, code: str) -> str:
-    """The export column of a checkbox option. Distinct codes can collide (`A` and `a`, `-1` and `_1`)."""
+    """The export column of a checkbox option. Different codes can have the same column (`A` and `a`, `-1` and `_1`)."""
     return f"{field_name}___{re.sub(r'[^a-z0-9_]', '_', code.lower())}"
 
 
@@ -23,7 +19,7 @@ def complete_column(form_name: str) -> str:
 
 
 def timestamp_column(form_name: str) -> str:
-    """The completion time of a survey instrument, in the server's own time or `[not completed]`."""
+    """The column of a survey's completion time, in the server's own time or `[not completed]`."""
     return f"{form_name}_timestamp"
 
 
@@ -54,8 +50,8 @@ def field_columns(
 ) -> list[str]:
     """A field's columns in a flat export: none if descriptive, one for each option if a checkbox.
 
-    The server's own list of export names decides where it names the field; else the choices do, and after them the
-    project's missing-data codes.
+    A checkbox's columns are those of the server's list of export names if that has the field; else those of its choices
+    and after them of the project's missing-data codes.
     """
     if field.field_type == "descriptive":
         return []
@@ -81,9 +77,9 @@ def expected_columns(
 ) -> list[str]:
     """The columns of a flat record export, in order.
 
-    `fields` and `forms` are what the export asks for; neither means everything. The event and repeat columns come
-    only with the record id, which is not added by itself since REDCap 6. `survey_fields` says the export asks for
-    the survey's own columns, `survey_forms` which instruments are surveys.
+    `fields` and `forms` are those of the request; neither means all. The event and repeat columns are only in an export
+    with the record id, which REDCap does not add by itself since version 6. `survey_fields` says that the request asks
+    for the columns of surveys, `survey_forms` which instruments are surveys.
     """
     names: dict[str, list[ExportFieldName]] = {}
     for row in export_field_names:

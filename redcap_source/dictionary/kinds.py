@@ -63,11 +63,11 @@ _BY_TYPE: Mapping[str, ValueKind] = {
 
 
 CALCULATION_TAG = r"@CALC(?:TEXT|DATE)\b"
-"""The action tags that make a field of another type a calculated one; a regular expression of Python and of DuckDB."""
+"""The action tags that make a field of another type a calculated one, as a regular expression for Python and DuckDB."""
 
 
 def value_kind(field: Field) -> ValueKind:
-    """The kind of a field's values; text where an administrator's own validation type says nothing we know."""
+    """The kind of a field's values; text for validation types that are not known here."""
     if field.field_type == "text":
         return _VALIDATED.get(field.text_validation_type_or_show_slider_number, ValueKind.TEXT)
     if field.field_type == "calc" and re.search(CALCULATION_TAG, field.field_annotation):
@@ -81,7 +81,7 @@ def is_identifier(field: Field) -> bool:
 
 
 def is_calculated(field: Field) -> bool:
-    """Whether the server computes the field, so that what is imported into it is ignored."""
+    """Whether the server calculates the field and ignores imported values."""
     return field.field_type == "calc" or bool(re.search(CALCULATION_TAG, field.field_annotation))
 
 

@@ -1,4 +1,4 @@
-"""What a field's validation accepts."""
+"""Which values a field's validation accepts."""
 
 import re
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ _CLOCK_SECONDS = r"([0-9]|[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 _NUMBER = r"[-+]?(([0-9]+\.?[0-9]*)|(\.[0-9]+))([Ee][+-]?[0-9]+)?"
 
 
-# From REDCap's shipped validation types, as public clients mirror them; administrators may add or change some.
-# A type that is not here is not checked: the server's own list is the authority.
+# REDCap's own validation types, as public clients list them; administrators may add or change some.
+# A type that is not here is not checked: the server's list decides.
 VALIDATION_PATTERNS: Mapping[str, re.Pattern[str]] = {
     name: re.compile(pattern, re.I if name in ("email", "alpha_only", "postalcode_canada") else 0)
     for name, pattern in {
@@ -53,7 +53,7 @@ _PHONE = re.compile(r"[2-9][0-8][0-9][2-9][0-9]{6}")
 def passes_validation(field: Field, value: str) -> bool:
     """Whether a text field's validation accepts the value; True for types whose rule is not known here.
 
-    Numbers of fixed places need exactly that many: `22` is refused where `22.0` is accepted.
+    A number of fixed decimal places needs exactly that many: `22` is rejected where `22.0` is accepted.
     """
     kind = field.text_validation_type_or_show_slider_number
     if field.field_type != "text" or not kind:

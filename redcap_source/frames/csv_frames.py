@@ -1,6 +1,6 @@
-"""Tables of text as pandas DataFrames, every cell exactly what REDCap sent.
+"""CSV as pandas DataFrames of text, every cell exactly what REDCap sent.
 
-pandas is imported inside the functions: it costs half a second, and most callers never need it.
+pandas is imported inside the functions: that takes half a second, and most callers never need it.
 """
 
 import csv
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 class MalformedTableError(ValueError):
-    """The text is no table; the message quotes nothing of it."""
+    """The text is not a table; the message quotes nothing of it."""
 
 
 def frame_of_csv(text: str, delimiter: str = ",") -> "pd.DataFrame":
     """CSV text as a frame: blank stays blank, `NA` stays `NA`, `001` stays `001`, and headers may repeat.
 
-    MalformedTableError where a row is longer or shorter than the header, or a quote stands open.
+    MalformedTableError where a row is longer or shorter than the header, or a quote is not closed.
     """
     import pandas as pd
 
     if not text.strip():
         return pd.DataFrame()
     _check_shape(text, delimiter)
-    # The header is read as a row, because pandas renames columns of the same name, which label headers have.
+    # The header is read as a row, because pandas renames columns of the same name, as headers of labels can have.
     table = pd.read_csv(
         io.StringIO(text),
         sep=delimiter,
@@ -42,7 +42,7 @@ def frame_of_csv(text: str, delimiter: str = ",") -> "pd.DataFrame":
 
 
 def _check_shape(text: str, delimiter: str) -> None:
-    """pandas fills short rows up without a word, so a stricter reader goes over the text first."""
+    """Check that all rows have the header's width, because pandas silently fills short rows."""
     csv.field_size_limit(max(len(text), csv.field_size_limit()))
     rows = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, strict=True)
     problem = ""

@@ -1,7 +1,7 @@
-"""Type the columns of raw records by the data dictionary, in one explicit step, and say what did not fit.
+"""Type the columns of raw records by the data dictionary, in one explicit step, and list what did not fit.
 
-What does not fit is missing in the typed frame and counted in the report; the raw frame is left as it was. Codes,
-record ids and other text stay text. One value is read by values.py.
+A value that does not fit is missing in the typed frame and listed in the report; the raw frame is unchanged. Codes,
+record ids and other text stay text. Not here: how a single value is parsed (typed_values.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,13 +38,13 @@ class Misfit:
 
     @property
     def count(self) -> int:
-        """How many cells."""
+        """The number of cells."""
         return len(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class TypedRecords:
-    """The typed frame and what is missing from it."""
+    """The typed frame, and the values that are missing from it."""
 
     frame: "pd.DataFrame" = field(repr=False)
     misfits: tuple[Misfit, ...]
@@ -59,7 +59,7 @@ _DTYPES: Mapping[ValueKind, str] = {
     ValueKind.NUMBER: "Float64",
     ValueKind.NUMBER_COMMA: "Float64",
     ValueKind.CALC: "Float64",
-    # Dates by the second, because REDCap's years run from 1 to 9999 and nanoseconds only from 1677 to 2262.
+    # Dates in seconds: REDCap's years are 1 to 9999, and nanoseconds only reach from 1677 to 2262.
     ValueKind.DATE: "datetime64[s]",
     ValueKind.DATETIME: "datetime64[s]",
     ValueKind.DATETIME_SECONDS: "datetime64[s]",
@@ -93,7 +93,7 @@ def type_records(
     export_field_names: Sequence[ExportFieldName] = (),
     missing_codes: Sequence[Choice] = (),
 ) -> TypedRecords:
-    """The frame's columns typed by the dictionary; those it does not know stay as they are."""
+    """The frame with its columns typed by the dictionary; unknown columns are unchanged."""
     import pandas as pd
 
     kinds = column_kinds(dictionary, export_field_names, missing_codes)
@@ -118,7 +118,7 @@ def _typed_column(
     import pandas as pd
 
     texts = column.tolist()
-    # Each distinct text is read once: a column of a large export repeats few.
+    # Each distinct text is parsed once: the columns of large exports repeat few values.
     read = {text: _read(kind, text, codes) for text in set(texts)}
     values = [read[text][0] for text in texts]
     wrong: dict[str, list[int]] = {}
@@ -133,7 +133,7 @@ def _typed_column(
 
 
 def _read(kind: ValueKind, text: str, codes: frozenset[str]) -> tuple[Any, str]:
-    """The value, and why there is none; both blank where the cell is."""
+    """The value, and why there is none; None and blank for a blank cell."""
     if text == "":
         return None, ""
     if text in codes:

@@ -1,6 +1,6 @@
-"""One value of a field as a Python value, by its kind; ValueError where the text is none.
+"""Parse one value of a field by its kind (dictionary/kinds.py); ValueError where the text is not of that kind.
 
-Blank is not asked here: it means that there is no value. The kinds are dictionary.py's.
+Not here: blanks, which mean that there is no value.
 """
 
 import re
@@ -27,7 +27,7 @@ def _integer(text: str) -> int:
     if not _INTEGER.fullmatch(text):
         raise ValueError("not a whole number")
     number = int(text)
-    # Wider ones are ids that somebody validated as integers; no table's integer holds them.
+    # Wider ones are ids that a project validates as integers; no integer column has room for them.
     if not -(2**63) <= number < 2**63:
         raise ValueError("a whole number beyond 64 bits")
     return number
@@ -37,19 +37,19 @@ def _number(text: str) -> float:
     if not _NUMBER.fullmatch(text):
         raise ValueError("not a number")
     number = float(text)
-    # Too large, too small, or more digits than a float gives back: another number than the one that was typed.
+    # Too large, too small, or more digits than a float has: the float is another number than the one entered.
     if _digits(text) != _digits(repr(number)):
         raise ValueError("a number that a float cannot hold exactly")
     return number
 
 
 def _digits(number: str) -> str:
-    """The digits that count, without sign, point, exponent and the zeros around them."""
+    """The significant digits, without sign, point, exponent and the zeros around them."""
     return re.sub(r"[eE].*|[^0-9]", "", number).strip("0")
 
 
 def _number_comma(text: str) -> float:
-    # decimalCharacter may have turned the comma into a point, so both are read; mixed use is neither.
+    # decimalCharacter may have replaced the comma by a point, so both are accepted, but not together.
     if "," in text and "." in text:
         raise ValueError("not a number")
     return _number(text.replace(",", "."))

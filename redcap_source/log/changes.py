@@ -1,12 +1,12 @@
-"""Read REDCap's log: which records were touched, when, by whom, and which fields the row names.
+"""Parse REDCap's log: which records changed, when, by whom, and which fields a row names.
 
-The log tells *that* a record changed, not reliably to what: values stand in it with their quotes unescaped, and very
-long rows are cut. So nothing here reads a value, and every doubt is decided towards "this record changed": a record
-asked for once too often costs a moment, one that is missed is missed until the next full pass.
+The log shows *that* a record changed, not reliably to what: quotes in values are not escaped, and very long rows are
+cut. So no value is read here, and every doubt means that the record changed: fetching a record once too often costs a
+moment, one that is missed is missed until the next full load.
 
-What the log never tells: the id a record had before it was renamed, which instrument of a repeating event was meant,
-a project erased as a whole, and calculated values that follow today's date. A comparison of all ids and regular full
-passes find those. The clock of the log is clock.py's business.
+The log does not have: the id of a record before it was renamed, the instrument of a repeating event, a project that
+was erased as a whole, and calculated values that depend on today's date. A comparison of all ids and regular full loads
+find those. Not here: the clock of the log (clock.py).
 """
 
 import re
@@ -21,36 +21,36 @@ from redcap_source.model import LogRow
 
 
 class ChangeKind(StrEnum):
-    """What a row of the log says about a record."""
+    """How a row of the log changed a record."""
 
-    # Entered, imported, calculated, answered in a survey, wiped in part; also whatever we do not know the words of.
+    # Entered, imported, calculated, answered in a survey, deleted in part; also every action that is not known here.
     SAVED = "saved"
-    # From the project, or from one arm of it: the record may go on in another.
+    # From the project, or from one arm of it: the record may still exist in another.
     DELETED = "deleted"
     # The row names the new id. A save that changed nothing can look the same.
     RENAMED = "renamed"
     # Moved into, between or out of data access groups.
     GROUP = "group"
     RANDOMIZED = "randomized"
-    # Locked, unlocked, signed or the signature taken back: no data.
+    # Locked, unlocked, signed or the signature removed: no data.
     LOCKED = "locked"
-    # A PDF snapshot or e-Consent was put on file; the answers themselves have rows of their own.
+    # A PDF snapshot or e-Consent was filed; the answers themselves have rows of their own.
     SNAPSHOT = "snapshot"
 
 
-_DATA_STAY = frozenset({ChangeKind.LOCKED, ChangeKind.SNAPSHOT})
+_NO_DATA = frozenset({ChangeKind.LOCKED, ChangeKind.SNAPSHOT})
 
 
 @dataclass(frozen=True, slots=True)
 class RecordChange:
     """A row of the log that is about a record.
 
-    `at` is the server's local time, in whole minutes and without a zone; None if it cannot be read. `columns` are the
-    columns of a flat export that the details name; values that imitate the log's grammar can add some, so treat them
-    as hints. `columns_cut` says that the details were too long for the log or were removed, so that columns are
-    missing. `instance` is None where the row names none, which for repeating data means the first. `guessed`: this
-    server's log has no column for the record, and the id is one of several that the action can be read as; each
-    reading is a change of its own, and some of these records never existed.
+    `at` is the server's local time, in whole minutes and without a zone; None if it cannot be parsed. `columns` are the
+    columns of a flat export that the details name; values that look like the log's own text can add some, so they are
+    hints. `columns_cut` says that the details were too long for the log or were removed, so that columns are missing.
+    `instance` is None where the row names none, which for repeating data means the first. `guessed` says that this
+    server's log has no column for the record, and that the id is one of several possible readings of the action; each
+    reading is a RecordChange of its own, and some of these records never existed.
     """
 
     at: datetime | None
@@ -68,33 +68,33 @@ class RecordChange:
 def record_changes(
     entries: Iterable[LogRow], *, record_id_field: str, known: Collection[str] | None = None
 ) -> tuple[RecordChange, ...]:
-    """What the log's rows say about records, in their order; rows about anything else are left out.
+    """The changes of records in the log's rows, in their order; rows about anything else are left out.
 
-    `known` are the columns the project has: others are not believed to be columns.
+    `known` are the project's columns: other names are not taken for columns.
     """
     only = None if known is None else frozenset(known)
     return tuple(change for entry in entries for change in _changes_of(entry, record_id_field, only))
 
 
 def changed_records(changes: Iterable[RecordChange]) -> frozenset[str]:
-    """The ids of records that may hold other data than before, those that may be gone included.
+    """The ids of records whose data may have changed, including those that may be deleted.
 
-    Of a renamed record this is the new id only.
+    A renamed record is included with its new id only.
     """
-    return frozenset(change.record for change in changes if change.kind not in _DATA_STAY)
+    return frozenset(change.record for change in changes if change.kind not in _NO_DATA)
 
 
 def unparsed(entries: Iterable[LogRow], *, record_id_field: str) -> int:
-    """How many rows may be about a record that cannot be told: more than none calls for a full pass.
+    """The number of rows that may be about a record whose id cannot be read; any such row calls for a full load.
 
-    That happens with servers that leave the record's column out and word their log in another language, and with
-    data rows that name nobody.
+    They occur with servers whose log has no column for the record and is in another language, and with data rows that
+    name no record.
     """
     return sum(_is_unparsed(entry, record_id_field) for entry in entries)
 
 
 def is_understood(entry: LogRow) -> bool:
-    """Whether the action's words are known; rows that are not are taken for changed data if they name a record."""
+    """Whether the action is known; a row with an unknown one counts as changed data if it names a record."""
     return _rule_for(_action(entry)) is not None
 
 
@@ -103,9 +103,9 @@ def is_understood(entry: LogRow) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """The words an action begins with, and what they mean for a record; None: nothing, even if they name one.
+    """The words that an action begins with, and what they mean for a record: None for nothing, even if it names one.
 
-    Rows of a rule that `renames` are renames where their details say so.
+    Rows of a rule with `renames` are renames where their details say so.
     """
 
     words: re.Pattern[str]
@@ -134,7 +134,7 @@ _RULES = (
     _rule(r"page\s+view", None),
     _rule(r"(?:add|create|edit|update|rename|delete|copy|copie|assign|remove)e?d?\s+(?:user|role)", None),
 )
-# Words of another language, of a module, of a version to come.
+# Actions in another language, of a module, or of a later version.
 _UNKNOWN = _rule("", ChangeKind.SAVED)
 
 
@@ -180,9 +180,9 @@ def _is_unparsed(entry: LogRow, record_id_field: str) -> bool:
     action = _action(entry)
     rule = _rule_for(action)
     if rule is None:
-        # Where the column exists, its being blank says that the row is about no record.
+        # Where the column exists, a blank means that the row is about no record.
         return entry.record is None and bool(action)
-    if rule.kind is None or rule.kind in _DATA_STAY:
+    if rule.kind is None or rule.kind in _NO_DATA:
         return False
     return not _ids_in(_after_words(action, rule), (entry.details or "").strip(), record_id_field)
 
@@ -194,7 +194,7 @@ def _kind_in_details(rule: _Rule, details: str, columns: tuple[str, ...], record
         return ChangeKind.SAVED
     if rule.kind is ChangeKind.SAVED and _GROUP.match(fields):
         return ChangeKind.GROUP
-    # Creating rows may name nothing but the id as well, so the words matter, too.
+    # Rows that create a record may also name only the id, so the action decides.
     if rule.renames and columns == (record_id_field,) and fields.endswith("'"):
         return ChangeKind.RENAMED
     return rule.kind
@@ -212,10 +212,10 @@ def _named(entry: LogRow) -> list[str]:
 
 
 def _after_words(action: str, rule: _Rule) -> str:
-    """What follows the words and ways of an action: the id, and in longitudinal projects the event."""
+    """The rest of an action after its words and ways: the id, and in longitudinal projects the event."""
     rest = rule.words.sub("", action, count=1)
     way = _WAYS.match(rest)
-    # An id may itself be spelt like a way; then nothing else is left to be the id.
+    # An id may itself look like a way; then nothing else remains that could be the id.
     return (rest[way.end() :] if way else rest).strip() or rest.strip()
 
 
@@ -223,20 +223,20 @@ def _ids_in(subject: str, details: str, record_id_field: str) -> list[str]:
     """The ids that the end of an action can be read as, the likeliest first.
 
     `12 (Week 2 (Arm 1: Drug A))` is record 12 at an event, or in a project without events a record of that name.
-    Details that name the id, as creating and deleting rows do, settle it.
+    Details that name the id, as those of creating and deleting do, decide.
     """
     readings = list(dict.fromkeys(_readings(subject)))
     _, fields = _without_instance(details)
-    told = [reading for reading in readings if _begins_with(fields, f"{record_id_field} = '{reading}'")]
+    confirmed = [reading for reading in readings if _begins_with(fields, f"{record_id_field} = '{reading}'")]
     if readings:
-        return told or readings
+        return confirmed or readings
     alone = re.match(rf"{re.escape(record_id_field)} = '([^']+)'", fields)
     return [alone.group(1)] if alone else []
 
 
 def _readings(subject: str) -> Iterator[str]:
     if subject.endswith(")"):
-        # Parentheses of ids and event labels need not match, so each may begin the event.
+        # Parentheses in ids and event labels need not match, so the event may begin at each.
         yield from (subject[: at.start()].strip() for at in re.finditer(r"\s\(", subject) if at.start())
     if subject.startswith("[") and subject.endswith("]"):
         yield subject[1:-1].strip()
@@ -261,11 +261,11 @@ def _event_label(subject: str, record: str) -> str | None:
 
 _INSTANCE = re.compile(r"\[instance = (\d{1,9})\](?:,\s*|$)", re.IGNORECASE)
 _GROUP = re.compile(rf"\w+ record (?:to|from) Data Access Group \({DATA_ACCESS_GROUP_COLUMN} = ", re.IGNORECASE)
-# A field begins the details or follows a comma; a value may hold the same and cannot be told from it.
+# A field begins the details or follows a comma; a value may contain the same and cannot be distinguished.
 _FIELD = re.compile(
     r"(?:^|,\s+)([a-z][a-z0-9_]{0,99})(?: = '|\(((?:(?!\) = )[^\n]){1,100})\) = (?:un)?checked(?=,\s|$))"
 )
-# REDCap's column is 65,535 bytes long; what it cuts may lose a broken character and blanks as well.
+# REDCap's column has 65,535 bytes; a cut text may also lose an incomplete character and blanks.
 _FULL = 65_500
 _REMOVED = "[*DATA REMOVED*]"
 

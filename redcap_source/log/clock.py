@@ -1,8 +1,8 @@
-"""REDCap's clock, learned from its own evidence, and the times to ask it about.
+"""The server's local time: its offset from UTC, and the times from which to ask for changes.
 
-The log is stamped in the server's local time, in whole minutes and without a zone; nothing in the API names the zone.
-But every answer carries a `Date` header in UTC, and the calls we have just made stand at the top of the log: the two
-tell the offset. This computer's clock is never asked.
+The log has the server's local time, in whole minutes and without a zone; nothing in the API names the zone. But every
+answer has a `Date` header in UTC, and our most recent calls are at the top of the log: together they give the offset.
+This computer's clock is never used.
 """
 
 from collections.abc import Iterable
@@ -12,43 +12,43 @@ from zoneinfo import ZoneInfo
 
 from redcap_source.model import LogRow
 
-# A clock set back repeats an hour (REDCap's stamps do not say which of the two is meant); the rest is for stamps
-# without seconds, for rows written a moment after their change, and because bounds may or may not include themselves.
+# A clock set back repeats an hour, and a stamp does not say which of the two it is in; the other five minutes are for
+# stamps without seconds, for rows written a moment after their change, and because bounds may be inclusive or not.
 OVERLAP = timedelta(minutes=65)
 WESTERNMOST, EASTERNMOST = timedelta(hours=-12), timedelta(hours=14)
 
 _QUARTER, _HALF_HOUR, _HOUR = timedelta(minutes=15), timedelta(minutes=30), timedelta(hours=1)
-# Offsets in use are whole or half hours but for Nepal, Eucla and the Chatham Islands.
+# Offsets in use are whole or half hours, except in Nepal, Eucla and the Chatham Islands.
 _UNEVEN = frozenset(hours * _HOUR + 3 * _QUARTER for hours in (5, 8, 12, 13))
-# The row was written before the answer; it may seem older by the seconds its stamp lacks and by slow calls, and
-# younger only where the sender of the header has another clock than the writer of the log.
+# The row was written before the answer; it may look older by the seconds that its stamp lacks and by slow calls, and
+# younger only where the header and the log have different clocks.
 _OLDEST, _YOUNGEST = timedelta(minutes=5), timedelta(minutes=-1)
-# No zone ever moved by more than a day, so a later change cannot overtake a moment more than a day old.
+# No zone ever changed by more than a day, so local times more than a day apart stay in order.
 _LONGEST_MOVE = timedelta(hours=26)
 
 
 def offset_seen(entries: Iterable[LogRow], answered_at: datetime, *, username: str | None = None) -> timedelta | None:
-    """How far the server's local time is ahead of UTC, by the newest row of an API call; None if none tells.
+    """How far the server's local time is ahead of UTC, by the newest row of an API call; None if no row shows it.
 
-    Only for logs read moments after other calls of ours, newest row first as they come; `answered_at` is the `Date`
-    of the log's answer (naive: UTC). With `username` only that user's rows count. A row that is older after all
-    either tells nothing or an offset that is too small, which makes `window_begin` earlier: slower, not wrong.
+    Only for logs fetched moments after other calls of ours, newest row first, as REDCap sends them; `answered_at` is
+    the `Date` of the log's answer (naive: UTC). With `username` only that user's rows count. An older row gives no
+    offset or one that is too small, which makes `window_begin` earlier: slower, not wrong.
     """
     newest = newest_call(entries, username=username)
     return None if newest is None else offset_between(newest, answered_at)
 
 
 def newest_call(entries: Iterable[LogRow], *, username: str | None = None) -> datetime | None:
-    """The server's local time by the newest row of an API call, newest row first as they come; None if none tells."""
+    """The server's local time in the newest row of an API call; None if there is none. Rows are given newest first."""
     ours = (stamp_of(entry.timestamp) for entry in entries if _is_api_call(entry, username))
-    # In the hour that autumn repeats the newest row does not have the latest stamp, so their order counts.
+    # In the hour that autumn repeats, the newest row does not have the latest stamp, so the order decides.
     return next((stamp for stamp in ours if stamp is not None), None)
 
 
 def offset_between(stamp: datetime, answered_at: datetime) -> timedelta | None:
-    """How far local time is ahead of UTC, where a call that was answered at that moment has this stamp in the log.
+    """How far local time is ahead of UTC, for a call that was answered at `answered_at` and has `stamp` in the log.
 
-    None where no zone in use explains the two, so that one of them is wrong or older than it should be.
+    None where no zone in use fits both, so that one of them is wrong or too old.
     """
     ahead = stamp - _naive_utc(answered_at)
     offset = -((-(ahead + _YOUNGEST)) // _QUARTER) * _QUARTER
@@ -62,7 +62,7 @@ def _is_in_use(offset: timedelta) -> bool:
 
 
 def _is_api_call(entry: LogRow, username: str | None) -> bool:
-    """Exports and design calls over the API; REDCap translates an action's words but not the `(API)`."""
+    """Whether the row is an export or a design call over the API; REDCap translates actions, but not the `(API)`."""
     about_no_record = not entry.record
     own = username is None or (entry.username or "").casefold() == username.casefold()
     action, details = (entry.action or "").strip(), (entry.details or "").strip()
@@ -70,7 +70,7 @@ def _is_api_call(entry: LogRow, username: str | None) -> bool:
 
 
 def stamp_of(text: str) -> datetime | None:
-    """A time of the log, server-local and in whole minutes; None if it cannot be read."""
+    """A time of the log, server-local and in whole minutes; None if it cannot be parsed."""
     try:
         return datetime.fromisoformat(text.strip()).replace(second=0, microsecond=0, tzinfo=None)
     except ValueError:
@@ -81,8 +81,8 @@ def stamp_of(text: str) -> datetime | None:
 class ServerClock:
     """What is known of a server's local time.
 
-    `offset_before` was seen by an earlier run, about when the window to ask for begins; `offset_now` by this one, at
-    the UTC moment `seen_at`. `zone` is the configured IANA name. Any of them may be unknown.
+    `offset_before` was observed by an earlier run, about when the requested window begins; `offset_now` by this one, at
+    the UTC moment `seen_at`. `zone` is the configured IANA name. Any of them may be None.
     """
 
     offset_before: timedelta | None = None
@@ -92,19 +92,19 @@ class ServerClock:
 
     @property
     def contradicted(self) -> bool:
-        """Whether the server's own time is not that of the configured zone, which is then wrong."""
+        """Whether the server's own time is not that of the configured zone, so that the configuration is wrong."""
         if self.zone is None or self.offset_now is None or self.seen_at is None:
             return False
         seen_at = _naive_utc(self.seen_at)
-        # Seen within minutes of a change of the clock, either offset is right.
+        # Within minutes of a change of the clock, either offset is right.
         possible = {_offset_at(self.zone, seen_at + aside) for aside in (-_QUARTER, timedelta(0), _QUARTER)}
         return self.offset_now not in possible
 
     def window_begin(self, since_utc: datetime) -> datetime:
-        """The local time from which to ask: whatever changed at `since_utc` or later is stamped then or after.
+        """The local time from which to ask: all that changed at `since_utc` or later has this stamp or a later one.
 
-        That holds whatever clocks were set forward or back in between, and by however wide a margin the configured
-        zone is contradicted: the westernmost of all that is known counts, and the whole world's if nothing is known.
+        That holds for clocks set forward or back in between, and for a configured zone that is wrong: the lowest of all
+        known offsets is used, and the lowest in the world if none is known.
         """
         since = _naive_utc(since_utc)
         known = [offset for offset in (self.offset_before, self.offset_now) if offset is not None]
@@ -115,8 +115,8 @@ class ServerClock:
     def to_utc(self, local: datetime) -> datetime | None:
         """A stamp of the log in naive UTC; None if the server's offset is unknown.
 
-        The configured zone decides, unless the server contradicts it; of a repeated hour the first is meant. Without
-        a zone the present offset serves, which is an hour off for stamps from before the clock was last set.
+        The configured zone is used, unless the server contradicts it; in a repeated hour, the first is assumed. Without
+        a zone the present offset is used, which is an hour off for stamps from before the last change of the clock.
         """
         plain = local.replace(tzinfo=None)
         if self.zone is not None and not self.contradicted:
