@@ -19,7 +19,7 @@ from pipelines.demo.tour import NEXT_DAY, TOUR
 from pipelines.sync.load import load_project
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.published.publish import publish
-from pipelines.writeback import Wanted, plan_writeback, propose_rows, show
+from pipelines.writeback import ProposalOptions, plan_writeback, propose_rows, publish_results
 from tests.pipelines import oracle
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,8 +48,8 @@ def published(tmp_path_factory):
             for project in config.projects.values():
                 load_project(config, project)
             publish(warehouse)
-        propose_rows(config, heart, PROPOSED, Wanted(batch="towns", author="me"))
-        show(config, heart, plan_writeback(config, heart))
+        propose_rows(config, heart, PROPOSED, ProposalOptions(batch="towns", author="me"))
+        publish_results(config, heart, plan_writeback(config, heart))
         trial = demo.handles["vaccine_trial"]
         labels = {"0": "Incomplete", "1": "Unverified", "2": "Complete"}
         forms = Counter(

@@ -22,9 +22,9 @@ from pipelines.wording import counted, printable
 
 if TYPE_CHECKING:
     from pipelines.config.settings import Config, ProjectConfig
-    from pipelines.warehouse.tables.writeback import Refused
-    from pipelines.writeback import Ignored, Outcome, Plan, Proposed, Withdrawn
-    from pipelines.writeback.decide.decide import Counts
+    from pipelines.warehouse.tables.writeback import RefusedRow
+    from pipelines.writeback import Ignored, Outcome, Plan, ProposalReport, Withdrawn
+    from pipelines.writeback.decide.cells import Counts
 
 ProjectArgument = Annotated[str, typer.Argument(help="The project's name in projects.yaml.")]
 SHOWN_REFUSALS = 20
@@ -39,7 +39,7 @@ def propose(
     batch: Annotated[
         str | None, typer.Option("--batch", help="Name of the batch (default: a new one, named by the time).")
     ] = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why, for rows that do not say it.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason, for rows that do not say it.")] = "",
     author: AuthorOption = None,
     instrument: Annotated[
         str | None, typer.Option("--instrument", help="Instrument of an edited table (default: by its columns).")
@@ -54,18 +54,18 @@ def propose(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Offer corrected values for REDCap. Nothing is sent: `writeback` plans and applies them.
+    """Submission corrected values for REDCap. Nothing is sent: `writeback` plans and applies them.
 
     The file has one cell a row (record, event, instance, field, seen_value, new_value, clear, reason), or is an edited
     copy of an instrument's table or of REDCap's own export, flat or EAV, of which the cells that differ are taken.
     Columns that are never written are named. A file that is no table throughout is refused with the line; rows that
     cannot be understood are refused one by one, and the others are kept. The exit code is 0 only if no row was refused.
     """
-    from pipelines.writeback import Blanks, Wanted, propose_file
+    from pipelines.writeback import Blanks, ProposalOptions, propose_file
 
     configured, chosen = _project(config, project)
     blanks = Blanks.CLEAR if clear_blanks else Blanks.LEAVE
-    wanted = Wanted(batch, author or _me(), reason, instrument, blanks, as_of)
+    wanted = ProposalOptions(batch, author or _me(), reason, instrument, blanks, as_of)
     proposed = propose_file(configured, chosen, file, wanted)
     if as_json:
         _print_json(asdict(proposed))
@@ -91,13 +91,13 @@ def writeback(
     Each proposed cell is compared with REDCap as it is now: it is written only if it still holds what the cleaner saw.
     What was written is read back. With --apply the exit code is 0 only if every proposal is in REDCap afterwards.
     """
-    from pipelines.writeback import WritebackOptions, apply_writeback, plan_writeback, show
+    from pipelines.writeback import WritebackOptions, apply_writeback, plan_writeback, publish_results
 
     configured, chosen = _project(config, project)
     options = WritebackOptions(batch=batch, max_cells=max_cells, new_records=True if new_records else None)
     act = apply_writeback if apply else plan_writeback
     done = act(configured, chosen, options=options)
-    _report(done, published=show(configured, chosen, done), as_json=as_json)
+    _report(done, published=publish_results(configured, chosen, done), as_json=as_json)
 
 
 def revert(
@@ -113,7 +113,7 @@ def revert(
 
     A cell that somebody changed since is a conflict, and stays as it is.
     """
-    from pipelines.writeback import WritebackOptions, revert_writeback, show
+    from pipelines.writeback import WritebackOptions, publish_results, revert_writeback
 
     configured, chosen = _project(config, project)
     done = revert_writeback(
@@ -124,7 +124,7 @@ def revert(
         author=author or _me(),
         options=WritebackOptions(max_cells=max_cells),
     )
-    _report(done, published=show(configured, chosen, done), as_json=as_json)
+    _report(done, published=publish_results(configured, chosen, done), as_json=as_json)
 
 
 def withdraw(
@@ -142,12 +142,12 @@ def withdraw(
 
     They stay in writeback.proposals with the status withdrawn. What was sent cannot be withdrawn: `revert` undoes it.
     """
-    from pipelines.writeback import show
+    from pipelines.writeback import publish_results
     from pipelines.writeback import withdraw as take_back
 
     configured, chosen = _project(config, project)
     done = take_back(configured, chosen, batch, record or (), author=author or _me())
-    published = show(configured, chosen, done)
+    published = publish_results(configured, chosen, done)
     if as_json:
         _print_json({**asdict(done), "published": published})
     else:
@@ -191,7 +191,7 @@ def _document(done: Plan | Outcome) -> dict[str, Any]:
     return document
 
 
-def _show_proposed(proposed: Proposed) -> None:
+def _show_proposed(proposed: ProposalReport) -> None:
     typer.echo(
         f"{proposed.project}: {counted(proposed.accepted, 'cell')} proposed from {counted(proposed.rows, 'row')}"
         + (f", {proposed.left} left as they are" if proposed.left else "")
@@ -210,7 +210,7 @@ def _show_ignored(ignored: tuple[Ignored, ...]) -> None:
         typer.echo(f"  not taken: {printable(one.column)}{edited}: {one.why}", err=True)
 
 
-def _show_refusals(refused: tuple[Refused, ...]) -> None:
+def _show_refusals(refused: tuple[RefusedRow, ...]) -> None:
     for one in refused[:SHOWN_REFUSALS]:
         typer.echo(f"  row {one.row}: {printable(one.why)}", err=True)
     if len(refused) > SHOWN_REFUSALS:

@@ -8,7 +8,7 @@ from pipelines.config.settings import Config
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.published.query import query
 from pipelines.warehouse.published_file import open_published
-from pipelines.writeback import Proposed, Wanted, propose_frame
+from pipelines.writeback import ProposalOptions, ProposalReport, propose_frame
 
 PROJECT = "heart_study"
 NAME = "tidy_towns"
@@ -32,17 +32,17 @@ def is_example(config: Config) -> bool:
     return PROJECT in config.projects and demo_mark(config.warehouse).exists()
 
 
-def propose_tidy_towns(config: Config, project: str, batch: str) -> Proposed:
+def propose_tidy_towns(config: Config, project: str, batch: str) -> ProposalReport:
     """Propose town names without stray blanks and with capitals; of other projects there is nothing to clean."""
     import pandas as pd
 
     if project != PROJECT:
-        return Proposed(project=project, batches=(), rows=0, accepted=0, left=0, refused=())
+        return ProposalReport(project=project, batches=(), rows=0, accepted=0, left=0, refused=())
     with open_published(WarehouseFolder(config.warehouse)) as connection:
         answer = query(connection, TOWNS)
     towns = pd.DataFrame(answer.rows, columns=list(answer.columns), dtype=str)
     towns["field"] = "town"
     towns["new_value"] = towns["seen_value"].str.split().str.join(" ").str.title()
     untidy = towns[towns["new_value"] != towns["seen_value"]]
-    wanted = Wanted(batch=batch, author=NAME, reason="stray blanks and capitals")
+    wanted = ProposalOptions(batch=batch, author=NAME, reason="stray blanks and capitals")
     return propose_frame(config, config.project(project), untidy, wanted, source=f"asset redcap/{NAME}")

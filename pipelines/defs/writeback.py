@@ -17,7 +17,7 @@ from pipelines.defs.example_cleaning import NAME, is_example, propose_tidy_towns
 from pipelines.defs.failures import failing_plainly
 from pipelines.defs.resources import WarehouseResource
 from pipelines.wording import counted
-from pipelines.writeback import Outcome, Plan, WritebackOptions, apply_writeback, plan_writeback, show
+from pipelines.writeback import Outcome, Plan, WritebackOptions, apply_writeback, plan_writeback, publish_results
 
 GROUP = "writeback"
 CONFLICTS, CONFIRMED = "no_conflicts", "all_confirmed"
@@ -94,7 +94,7 @@ def _writeback(partitions: dg.PartitionsDefinition, cleaning: list[dg.AssetKey])
             # No retry: what a run that died had sent is looked at when the next one begins.
             act = apply_writeback if config.apply else plan_writeback
             done: Plan | Outcome = act(loaded, project, options=config.options(), run_id=context.run.run_id)
-            published = show(loaded, project, done)
+            published = publish_results(loaded, project, done)
         if isinstance(done, Plan) and done.refusal:
             context.log.warning(done.refusal)
         yield dg.MaterializeResult(metadata=_metadata(done, published), check_results=_checks(done))

@@ -1,8 +1,8 @@
-"""Reading exactly the cells in question from REDCap, now.
+"""Reads from REDCap what it holds now for exactly the cells in question.
 
-A cell that is read as blank may be overwritten, so an answer that lacks a record is not believed before REDCap has
-been asked once more, and a record that is not there is looked for under the ids that REDCap may take for it. Deciding
-is done in decide.py, what is asked for in exports.py.
+A cell that is read as blank may be overwritten. So an answer that lacks a record is not trusted before REDCap has been
+asked again, and a record that does not exist is looked for under the ids that REDCap may take for it. Not here: how
+records are exported (exports.py), what is decided (decide/decide.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipelines.errors import VerificationFailed
 from pipelines.interrupts import workers
 from pipelines.warehouse.database.connection import private_files
 from pipelines.wording import counted
-from pipelines.writeback.decide.decide import Decided, Live, Place
+from pipelines.writeback.decide.cells import CurrentValues, PlannedCell, RowKey
 from pipelines.writeback.decide.record_ids import taken_for, trimmed
 from pipelines.writeback.decide.rulebook import Rulebook
 from pipelines.writeback.exports import RecordExport, export_rows, visible_records
@@ -27,57 +27,57 @@ from redcap_source import RedcapClient, dictionary
 # About as much as servers answer in a second or two.
 ANSWER_CELLS = 50_000
 ANSWER_RECORDS = 1_000
-# How often an answer that lacks records is asked again before the run is given up.
-LOOKS = 3
+# How often the records that an answer lacks are requested before the run is stopped.
+ATTEMPTS = 3
 
 
-def read_live(
-    client: RedcapClient, rulebook: Rulebook, cells: Sequence[Decided], staging: Path, *, concurrency: int = 1
-) -> Live:
-    """What REDCap holds of these cells, of the rows they stand in and of their forms' statuses.
+def read_current_values(
+    client: RedcapClient, rulebook: Rulebook, cells: Sequence[PlannedCell], staging: Path, *, concurrency: int = 1
+) -> CurrentValues:
+    """Read what REDCap holds for these cells, for their rows, and for the status of their forms.
 
-    Answers are parsed in the private staging folder and leave nothing there. Raises what stops the reading; nothing is
-    ever taken for blank because an answer was short.
+    Answers are parsed in the private staging folder and deleted. Raises what prevents the reading; no cell is ever
+    taken for blank because an answer was incomplete.
     """
     parts = list(_parts(rulebook, cells))
-    readings = [_Reading(client, rulebook, staging / f"live-{number}.json") for number in range(len(parts))]
-    # Around all of it: the mask belongs to the process, not to a thread.
+    readers = [_PartReader(client, rulebook, staging / f"live-{number}.json") for number in range(len(parts))]
+    # Around all of it: the file mask belongs to the process, not to a thread.
     with private_files():
         with workers(max(1, min(concurrency, len(parts)))) as pool:
-            for _ in pool.map(_Reading.read, readings, parts):
+            for _ in pool.map(_PartReader.read, readers, parts):
                 pass
-        elsewhere = _elsewhere(client, rulebook, cells, readings, staging / "live.json")
-        if elsewhere:
-            readings.append(_Reading(client, rulebook, staging / "live-elsewhere.json"))
-            readings[-1].read(_moved(cells, elsewhere))
+        alike = _alike(client, rulebook, cells, readers, staging / "live.json")
+        if alike:
+            readers.append(_PartReader(client, rulebook, staging / "live-elsewhere.json"))
+            readers[-1].read(_cells_elsewhere(cells, alike))
         taken = _taken(client, rulebook, cells, staging / "live.json")
-    return Live(
-        rows=_joined(readings),
-        records=frozenset().union(*(reading.records for reading in readings)),
-        alike=elsewhere,
-        refused=frozenset().union(*(reading.refused for reading in readings)),
-        hidden=frozenset().union(*(reading.hidden for reading in readings)),
+    return CurrentValues(
+        rows=_merged(readers),
+        records=frozenset().union(*(reader.records for reader in readers)),
+        alike=alike,
+        refused=frozenset().union(*(reader.refused for reader in readers)),
+        hidden=frozenset().union(*(reader.hidden for reader in readers)),
         taken=taken,
     )
 
 
-def _joined(readings: Sequence[_Reading]) -> dict[Place, Mapping[str, str]]:
-    """The rows of all readings. One that is asked for under two ids comes twice, each time with other columns."""
-    rows: dict[Place, Mapping[str, str]] = {}
-    for reading in readings:
-        for place, row in reading.rows.items():
-            rows[place] = {**rows[place], **row} if place in rows else row
+def _merged(readers: Sequence[_PartReader]) -> dict[RowKey, Mapping[str, str]]:
+    """The rows of all readers. A row that is requested under two ids comes twice, each time with other columns."""
+    rows: dict[RowKey, Mapping[str, str]] = {}
+    for reader in readers:
+        for key, row in reader.rows.items():
+            rows[key] = {**rows[key], **row} if key in rows else row
     return rows
 
 
-def _parts(rulebook: Rulebook, cells: Sequence[Decided]) -> Iterator[list[Decided]]:
-    """The cells in even portions that make an answer of a bearable size, those of a record together."""
-    by_record: defaultdict[str, list[Decided]] = defaultdict(list)
+def _parts(rulebook: Rulebook, cells: Sequence[PlannedCell]) -> Iterator[list[PlannedCell]]:
+    """Split the cells into even parts whose answers are small enough, without splitting a record."""
+    by_record: defaultdict[str, list[PlannedCell]] = defaultdict(list)
     for cell in cells:
-        by_record[cell.place.record].append(cell)
-    # A few records more than an answer may have are no reason to ask for those few alone.
+        by_record[cell.key.record].append(cell)
+    # Parts of even size, so that no request is for the few records above ANSWER_RECORDS alone.
     most = ceil(len(by_record) / max(1, ceil(len(by_record) / ANSWER_RECORDS)))
-    part: list[Decided] = []
+    part: list[PlannedCell] = []
     records = 0
     columns: set[str] = set()
     for own in by_record.values():
@@ -92,57 +92,57 @@ def _parts(rulebook: Rulebook, cells: Sequence[Decided]) -> Iterator[list[Decide
         yield part
 
 
-class _Reading:
-    """What one portion's answers bring."""
+class _PartReader:
+    """Reads one part's cells, and collects the rows, the records that exist and the columns that are hidden."""
 
     def __init__(self, client: RedcapClient, rulebook: Rulebook, path: Path) -> None:
         self._rulebook = rulebook
         self._export = RecordExport(client, path, rulebook.record_id_field)
-        self.rows: dict[Place, Mapping[str, str]] = {}
+        self.rows: dict[RowKey, Mapping[str, str]] = {}
         self.records: set[str] = set()
         self.hidden: set[str] = set()
 
     @property
     def refused(self) -> set[str]:
-        """Records about which REDCap refuses to answer."""
+        """Records that REDCap does not let the token read."""
         return self._export.refused
 
-    def read(self, cells: Sequence[Decided]) -> None:
-        """Ask for these cells, and again for records that should have come."""
+    def read(self, cells: Sequence[PlannedCell]) -> None:
+        """Request these cells, and again the records that an answer lacks although they exist."""
         rules = [self._rulebook.rules[column] for column in dict.fromkeys(cell.column for cell in cells)]
-        # The status of each form comes along: it tells a form that was never opened, and an instance that is empty.
+        # With the status of each form, which distinguishes a form that was never opened and an empty instance.
         statuses = [dictionary.complete_column(name) for name in dict.fromkeys(rule.instrument for rule in rules)]
         fields = list(dict.fromkeys([self._rulebook.record_id_field, *(rule.base for rule in rules), *statuses]))
-        events = tuple(dict.fromkeys(cell.place.event for cell in cells if cell.place.event))
-        due = list(dict.fromkeys(cell.place.record for cell in cells))
-        for _ in range(LOOKS):
-            # A server that trims ids answers to both.
-            asked = list(dict.fromkeys([*due, *map(trimmed, due)]))
-            came = self._take(self._export.rows(fields, asked, events), [rule.column for rule in rules])
-            due = [record for record in due if record not in came and record not in self.refused]
-            if not due:
+        events = tuple(dict.fromkeys(cell.key.event for cell in cells if cell.key.event))
+        pending = list(dict.fromkeys(cell.key.record for cell in cells))
+        for _ in range(ATTEMPTS):
+            # Under both ids, as a server that trims ids has the record under the trimmed one.
+            ids = list(dict.fromkeys([*pending, *map(trimmed, pending)]))
+            found = self._collect(self._export.rows(fields, ids, events), [rule.column for rule in rules])
+            pending = [record for record in pending if record not in found and record not in self.refused]
+            if not pending:
                 return
-            due = self._still_due(due, events)
-            if not due:
+            pending = self._existing(pending, events)
+            if not pending:
                 return
         raise VerificationFailed(
-            reason=f"it lacks {counted(len(due), 'record')} that REDCap has, and did so {LOOKS} times. Nothing was "
-            "decided by it. Try again later."
+            reason=f"it lacks {counted(len(pending), 'record')} that REDCap has, and did so {ATTEMPTS} times. Nothing "
+            "was decided by it. Try again later."
         )
 
-    def _take(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> set[str]:
-        came: set[str] = set()
+    def _collect(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> set[str]:
+        found: set[str] = set()
         for row in rows:
             texts = {name: str(value) for name, value in row.items()}
-            place = _place(self._rulebook, texts)
-            self.rows[place] = texts
+            key = _row_key(self._rulebook, texts)
+            self.rows[key] = texts
             self.hidden.update(column for column in columns if column not in texts)
-            came.add(place.record)
-        self.records |= came
-        return came
+            found.add(key.record)
+        self.records |= found
+        return found
 
-    def _still_due(self, records: Sequence[str], events: Sequence[str]) -> list[str]:
-        """Of records that did not come, those that should have: they have rows in these events."""
+    def _existing(self, records: Sequence[str], events: Sequence[str]) -> list[str]:
+        """Of records that an answer lacks, return those that have rows in these events."""
         id_field = self._rulebook.record_id_field
         there = {str(row[id_field]) for row in self._export.rows([id_field], records) if id_field in row}
         self.records |= there & set(records)
@@ -153,9 +153,9 @@ class _Reading:
         return [record for record in records if record in inside]
 
 
-def _place(rulebook: Rulebook, row: Mapping[str, str]) -> Place:
+def _row_key(rulebook: Rulebook, row: Mapping[str, str]) -> RowKey:
     repeat_instrument, repeat_instance = dictionary.REPEAT_COLUMNS
-    return Place(
+    return RowKey(
         record=row.get(rulebook.record_id_field, ""),
         event=row.get(dictionary.EVENT_COLUMN, ""),
         repeat_instrument=row.get(repeat_instrument, ""),
@@ -163,26 +163,28 @@ def _place(rulebook: Rulebook, row: Mapping[str, str]) -> Place:
     )
 
 
-def _elsewhere(
-    client: RedcapClient, rulebook: Rulebook, cells: Sequence[Decided], readings: Sequence[_Reading], path: Path
+def _alike(
+    client: RedcapClient, rulebook: Rulebook, cells: Sequence[PlannedCell], readers: Sequence[_PartReader], path: Path
 ) -> Mapping[str, str]:
-    """For records that are not there the existing ones REDCap may take them for; reads all ids only if any is not."""
-    known = set().union(*(reading.records | reading.refused for reading in readings))
-    absent = {cell.place.record for cell in cells} - known
+    """Map records that do not exist to those REDCap may take them for; all ids are exported only if any is missing."""
+    known = set().union(*(reader.records | reader.refused for reader in readers))
+    absent = {cell.key.record for cell in cells} - known
     return taken_for(absent, visible_records(client, path, rulebook.record_id_field)) if absent else {}
 
 
-def _moved(cells: Sequence[Decided], elsewhere: Mapping[str, str]) -> list[Decided]:
-    """The cells of records that are not there, as cells of the records REDCap may take them for."""
+def _cells_elsewhere(cells: Sequence[PlannedCell], alike: Mapping[str, str]) -> list[PlannedCell]:
+    """The cells of records that do not exist, as cells of the records that REDCap may take them for."""
     return [
-        replace(cell, place=cell.place._replace(record=elsewhere[cell.place.record]))
+        replace(cell, key=cell.key._replace(record=alike[cell.key.record]))
         for cell in cells
-        if cell.place.record in elsewhere
+        if cell.key.record in alike
     ]
 
 
-def _taken(client: RedcapClient, rulebook: Rulebook, cells: Sequence[Decided], path: Path) -> dict[str, frozenset[str]]:
-    """Who has the values that are to go into the secondary unique field; asked only if any are."""
+def _taken(
+    client: RedcapClient, rulebook: Rulebook, cells: Sequence[PlannedCell], path: Path
+) -> dict[str, frozenset[str]]:
+    """The records that hold the proposed values of the secondary unique field; exported only if there are any."""
     name = rulebook.secondary_unique
     wanted = {cell.proposal.new for cell in cells if cell.column == name and cell.proposal.new}
     if not wanted:

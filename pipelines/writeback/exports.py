@@ -1,8 +1,8 @@
-"""Small exports of named records as rows; where REDCap refuses to answer about some records, the others' rows come.
+"""Small exports of named records as rows, which leave out the records that REDCap does not let the token read.
 
-A server may refuse a whole request because of one record it names, say one outside the data access group of the token's
-user. Such a record is found by halves. What a refusal means is known from REDCap alone: the same fields are asked of
-another record, once; if that is refused too, the refusal is about something else and is raised.
+A server may refuse a whole request because of one record it names, for example one outside the data access group of the
+token's user. Such a record is found by halving the request. Whether a refusal is about single records is found out from
+REDCap alone: the same fields of another record are requested once; if that is refused too, the refusal is raised.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ REFUSALS = (errors.MissingRight, errors.RequestRefused, errors.Blocked)
 
 
 def export_rows(client: RedcapClient, path: Path, **options: Any) -> list[dict[str, Any]]:
-    """A flat JSON export as rows, by way of a file that is gone when it returns."""
+    """Return the rows of a flat JSON export, which is downloaded to `path` and deleted again."""
     try:
         client.export_records_to(path, format="json", **options)
         rows = json.loads(path.read_bytes())
@@ -31,46 +31,30 @@ def export_rows(client: RedcapClient, path: Path, **options: Any) -> list[dict[s
 
 
 def visible_records(client: RedcapClient, path: Path, id_field: str) -> list[str]:
-    """All record ids that the token may see, asked for narrowly."""
+    """Return all record ids that the token may see; only the id field is exported."""
     rows = export_rows(client, path, fields=[id_field])
     return list(dict.fromkeys(str(row[id_field]) for row in rows if id_field in row))
 
 
-def may_import(client: RedcapClient) -> bool:
-    """Whether the token may import records at all: REDCap is asked to import no rows.
-
-    It checks the right before it looks at the rows, so whatever else it says means that the right is there. Raises what
-    leaves the question open.
-    """
-    try:
-        # With a blank in it, since the client answers a list without rows by itself.
-        client.import_records("[ ]")
-    except (errors.MissingRight, errors.TokenRefused, errors.Blocked):
-        return False
-    except errors.RequestRefused:
-        return True
-    return True
-
-
 class RecordExport:
-    """Exports of named records that leave out those about which REDCap refuses to answer."""
+    """Exports named records, and collects in `refused` those that REDCap does not let the token read."""
 
     def __init__(self, client: RedcapClient, path: Path, id_field: str) -> None:
-        """`path` is where answers lie while they are read."""
+        """`path` is where an answer is stored while it is read."""
         self._client = client
         self._path = path
         self._id_field = id_field
-        self._allowed: set[tuple[str, ...]] = set()
-        """Fields that REDCap is known to let the token read of other records."""
+        self._readable: set[tuple[str, ...]] = set()
+        """Fields that the token is known to be allowed to read in other records."""
         self.refused: set[str] = set()
 
     def rows(self, fields: Sequence[str], records: Sequence[str], events: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """The rows of these records; raises a refusal that is not about single records."""
+        """Return the rows of these records; raises a refusal that is not about single records."""
         if not records:
             return []
         refusal: errors.RedcapError
         try:
-            return self._ask(fields, records, events)
+            return self._export(fields, records, events)
         except REFUSALS as problem:
             refusal = problem
         if not self._may_read(fields, events, but=records):
@@ -81,7 +65,7 @@ class RecordExport:
         half = len(records) // 2
         return [*self.rows(fields, records[:half], events), *self.rows(fields, records[half:], events)]
 
-    def _ask(self, fields: Sequence[str], records: Sequence[str], events: Sequence[str]) -> list[dict[str, Any]]:
+    def _export(self, fields: Sequence[str], records: Sequence[str], events: Sequence[str]) -> list[dict[str, Any]]:
         narrowed: Mapping[str, Sequence[str]] = {"events": events} if events else {}
         return export_rows(
             self._client,
@@ -93,16 +77,16 @@ class RecordExport:
         )
 
     def _may_read(self, fields: Sequence[str], events: Sequence[str], *, but: Sequence[str]) -> bool:
-        """Whether REDCap answers the same question about another record; asked once for the same fields."""
-        if tuple(fields) in self._allowed:
+        """Whether REDCap answers the same request for another record; requested once for the same fields."""
+        if tuple(fields) in self._readable:
             return True
         try:
-            seen = visible_records(self._client, self._path, self._id_field)
-            other = next((record for record in seen if record not in but), seen[0] if seen else None)
+            visible = visible_records(self._client, self._path, self._id_field)
+            other = next((record for record in visible if record not in but), visible[0] if visible else None)
             if other is None:
                 return False
-            self._ask(fields, [other], events)
+            self._export(fields, [other], events)
         except REFUSALS:
             return False
-        self._allowed.add(tuple(fields))
+        self._readable.add(tuple(fields))
         return True

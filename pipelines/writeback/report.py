@@ -1,31 +1,20 @@
-"""What a person asks of a write-back, and what they are told afterwards."""
+"""What a person asks of a write-back, and what a plan or a write-back reports."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pipelines.warehouse.tables.writeback import Proposal
-from pipelines.writeback.decide.decide import Counts, Decided
-
-MODE = "writeback"
-"""What the ledger calls these runs."""
-
-Step = Callable[[str], None]
-"""Called before each thing that is done, for tests that let a run die there."""
-
-
-def no_step(name: str) -> None:
-    """Nobody watches."""
+from pipelines.writeback.decide.cells import Counts, PlannedCell
 
 
 @dataclass(frozen=True, slots=True)
 class WritebackOptions:
-    """What the person asked for, where it differs from projects.yaml."""
+    """What a person asked for, where it differs from projects.yaml."""
 
     batch: str | None = None
-    """Only this batch; all that are open where None."""
+    """Only this batch; all open ones if None."""
     max_cells: int | None = None
     new_records: bool | None = None
 
@@ -38,17 +27,17 @@ class Plan:
     run_id: str
     counts: Counts
     records: int
-    """Records that would be written."""
+    """Records that would be written to."""
     batches: tuple[str, ...]
     unsettled: int
-    """Cells of an earlier run of which nobody knows whether they arrived."""
+    """Cells of an earlier run whose outcome is not known."""
     refusal: str = ""
-    """Why applying it would be refused as a whole; blank where it would not."""
+    """Why the whole plan would be refused; blank if it would not be."""
     to_publish: bool = False
-    """Whether the decisions may be shown to readers now."""
+    """Whether readers may see the decisions now."""
     requests: int = 0
     seconds: float = 0.0
-    decided: tuple[Decided, ...] = field(repr=False, default=())
+    decided: tuple[PlannedCell, ...] = field(repr=False, default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +54,12 @@ class Outcome:
     failed: int = 0
     not_confirmed: int = 0
     settled: int = 0
-    """Cells of an earlier run of which it is known now what became of them."""
+    """Cells of an earlier run whose outcome is known now."""
     messages: Mapping[str, int] = field(default_factory=dict)
     """Why cells failed or are not confirmed, without values, and how many."""
     rows_changed: int = 0
     to_publish: bool = False
-    """Whether it may be shown to readers now: the load it builds on is published."""
+    """Whether readers may see the result now: the load it builds on is published."""
     requests: int = 0
     seconds: float = 0.0
 
@@ -81,25 +70,12 @@ class Outcome:
 
 
 class Done(Protocol):
-    """What can be shown to readers: a plan, an outcome, a withdrawal."""
+    """What `publish_results` can publish: a plan, an outcome or a withdrawal."""
 
     @property
     def run_id(self) -> str:
-        """The run that did it."""
+        """The id of the run."""
 
     @property
     def to_publish(self) -> bool:
-        """Whether readers may see it now."""
-
-
-def count_records(decided: Sequence[Decided]) -> int:
-    return len({item.place.record for item in decided if item.writes})
-
-
-def batch_names(proposals: Sequence[Proposal]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(proposal.batch for proposal in proposals))
-
-
-def reverse_name(batch: str) -> str:
-    """The name of the batch that undoes another."""
-    return f"revert {batch}"
+        """Whether readers may see its result now."""

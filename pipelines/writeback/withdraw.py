@@ -1,7 +1,7 @@
-"""Take proposals back that nobody wants sent any more: a batch, or some records of it.
+"""Withdraws proposals that nobody wants sent any more: a batch, or some records of it.
 
-They stay in writeback.proposals, with the status `withdrawn`. REDCap is not asked, and nothing is sent. What was sent
-cannot be withdrawn, only undone: that is revert, in shell.py.
+They are kept in writeback.proposals with the status `withdrawn`. REDCap is not asked, and nothing is sent. What was
+sent cannot be withdrawn, only undone (revert.py).
 """
 
 from __future__ import annotations
@@ -13,8 +13,13 @@ from pipelines.config.settings import Config, ProjectConfig
 from pipelines.run import Now, ProjectRun, new_run_id, utc_now
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.mirror.journal import Journal
-from pipelines.warehouse.mirror.withdrawal import Standing, records_with_proposals, standing, withdraw_open
+from pipelines.warehouse.mirror.proposals import Proposals
+from pipelines.warehouse.mirror.withdrawal import (
+    ProposalCounts,
+    count_proposals,
+    records_with_proposals,
+    withdraw_open,
+)
 from pipelines.warehouse.published.query import is_published
 from pipelines.wording import counted
 from pipelines.writeback.errors import WritebackRefused
@@ -24,19 +29,19 @@ KEPT = "Nothing was withdrawn."
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """What became of the proposals that were to be withdrawn, in counts."""
+    """What a withdrawal did, in counts."""
 
     project: str
     batch: str
     withdrawn: int
     """Proposals that will not be sent."""
     sent: int
-    """Those that were sent before, or may have been by a run that died; they stay as they are."""
+    """Sent before, or perhaps sent by a run that was killed; these are unchanged."""
     ended: int
-    """Those that had ended: there already, invalid, refused by REDCap, superseded, or withdrawn before."""
+    """Ended before: already there, invalid, rejected by REDCap, superseded or withdrawn."""
     run_id: str
     to_publish: bool = False
-    """Whether it may be shown to readers now: the load it builds on is published."""
+    """Whether readers may see it now: the load it builds on is published."""
 
 
 def withdraw(
@@ -48,45 +53,46 @@ def withdraw(
     author: str = "",
     now: Now = utc_now,
 ) -> Withdrawn:
-    """Take back the proposals of a batch that were not sent, of some records only where any are named.
+    """Withdraw the proposals of a batch that were not sent; only those of some records if any are named.
 
-    `show` publishes it. Raises WritebackRefused, and changes nothing, where the batch is not known, where a record that
-    is named has no proposal in it, and where nothing is left to withdraw.
+    `publish_results` publishes it. Raises WritebackRefused, and changes nothing, if the batch does not exist, if a
+    named record has no proposal in it, or if nothing is left to withdraw.
     """
     name, run_id = project.name, new_run_id(now)
     if not WarehouseFolder(config.warehouse).mirror(name).exists():
         raise _refused(name, "the project has never been loaded, so there are no proposals.", "")
     run = ProjectRun(config, project, run_id=run_id, now=now)
     with run.mirror() as mirror:
-        journal = Journal(mirror.connection, name)
-        _check_names(journal, mirror.connection, name, batch, records)
+        _check_names(Proposals(mirror.connection, name), mirror.connection, name, batch, records)
         with mirror.transaction():
-            found = standing(mirror.connection, batch, records)
+            found = count_proposals(mirror.connection, batch, records)
             if not found.open:
                 raise _nothing_left(name, batch, found)
             withdraw_open(mirror.connection, batch, records, author=author, now=now())
-        last = journal.last_load()
+        last = mirror.runs.last_load()
         published = last is not None and is_published(run.folder, name, last.run_id)
     return Withdrawn(name, batch, found.open, found.sent, found.ended, run_id, published)
 
 
-def _check_names(journal: Journal, connection: Connection, project: str, batch: str, records: Sequence[str]) -> None:
-    names = [row.batch for row in journal.batches()]
+def _check_names(
+    proposals: Proposals, connection: Connection, project: str, batch: str, records: Sequence[str]
+) -> None:
+    names = proposals.batch_names()
     if batch not in names:
         latest = ", ".join(names[-5:]) or "none"
         raise _refused(project, f"there is no batch {batch}. The latest are: {latest}.", "Name one of these.")
-    asked = len(set(records))
-    without = asked - records_with_proposals(connection, batch, records)
+    named = len(set(records))
+    without = named - records_with_proposals(connection, batch, records)
     if without:
-        # The records themselves are participants' and are not repeated.
+        # Record ids identify participants and are not repeated.
         raise _refused(
             project,
-            f"the batch {batch} has no proposal for {without:,} of the {counted(asked, 'record')} that you named.",
+            f"the batch {batch} has no proposal for {without:,} of the {counted(named, 'record')} that you named.",
             "writeback.proposals lists the proposals; record ids are compared letter by letter.",
         )
 
 
-def _nothing_left(project: str, batch: str, found: Standing) -> WritebackRefused:
+def _nothing_left(project: str, batch: str, found: ProposalCounts) -> WritebackRefused:
     if found.sent:
         return _refused(
             project,
@@ -101,5 +107,5 @@ def _nothing_left(project: str, batch: str, found: Standing) -> WritebackRefused
     )
 
 
-def _refused(project: str, seen: str, if_meant: str) -> WritebackRefused:
-    return WritebackRefused(project=project, seen=seen, if_meant=if_meant, kept=KEPT)
+def _refused(project: str, problem: str, remedy: str) -> WritebackRefused:
+    return WritebackRefused(project=project, problem=problem, remedy=remedy, kept=KEPT)

@@ -8,7 +8,7 @@ from pipelines.defs.jobs import WRITEBACK
 from pipelines.demo.in_process import nightly_instance, run_nightly
 from pipelines.warehouse.published.query import query
 from pipelines.warehouse.published_file import open_published
-from pipelines.writeback import Wanted, propose_rows
+from pipelines.writeback import ProposalOptions, propose_rows
 from redcap_source.simulator import Simulator
 from tests.pipelines.conftest import Site
 
@@ -33,7 +33,10 @@ def night_of(site, tmp_path):
         assert run_nightly(config, "study", instance) == []
         record = handle.records()[0]
         rows = [{"record": record, "field": "town", "new_value": CANARY}]
-        assert propose_rows(config, config.project("study"), rows, Wanted(batch="towns", author="me")).accepted == 1
+        assert (
+            propose_rows(config, config.project("study"), rows, ProposalOptions(batch="towns", author="me")).accepted
+            == 1
+        )
         yield config, instance, handle, record
 
 

@@ -12,14 +12,14 @@ import pytest
 from pipelines.writeback import (
     Outcome,
     Plan,
-    Proposed,
-    Wanted,
+    ProposalOptions,
+    ProposalReport,
     WritebackOptions,
     apply_writeback,
     plan_writeback,
     propose_rows,
+    publish_results,
     revert_writeback,
-    show,
 )
 from redcap_source.simulator import ProjectHandle, Simulator
 from tests.pipelines.conftest import Site
@@ -48,8 +48,8 @@ class WritebackSite(Site):
     def project(self, name: str = "study"):
         return self.config.project(name)
 
-    def propose(self, rows, name: str = "study", **wanted) -> Proposed:
-        return propose_rows(self.config, self.project(name), rows, Wanted(**{"batch": "b", **wanted}))
+    def propose(self, rows, name: str = "study", **wanted) -> ProposalReport:
+        return propose_rows(self.config, self.project(name), rows, ProposalOptions(**{"batch": "b", **wanted}))
 
     def plan(self, name: str = "study", **options) -> Plan:
         return plan_writeback(self.config, self.project(name), options=WritebackOptions(**options), sleep=no_wait)
@@ -162,7 +162,7 @@ def classic(tmp_path_factory) -> Iterator[Template]:
         site.propose([row("1", "weight", "44.4")], "neighbour", author="neighbour")
         site.apply("neighbour")
         site.propose([row("2", "weight", "55.5")], "neighbour", author="neighbour")
-        show(site.config, site.project("neighbour"), site.plan("neighbour"))
+        publish_results(site.config, site.project("neighbour"), site.plan("neighbour"))
         simulator.save_state(folder / "state.json")
         yield Template(folder / "state.json", folder / "warehouse")
 

@@ -6,9 +6,9 @@ import random
 import pytest
 
 from pipelines.warehouse.tables.writeback import Cell, Decision, Proposal
-from pipelines.writeback.decide.decide import Decided, Place
-from pipelines.writeback.send.bisection import Splitting, accused
-from pipelines.writeback.send.requests import Parcel, import_rows, in_batches, parcels
+from pipelines.writeback.decide.cells import PlannedCell, RowKey
+from pipelines.writeback.send.bisection import Bisection, rejected_proposals
+from pipelines.writeback.send.requests import ImportRequest, import_requests, import_rows, in_batches
 from redcap_source.errors import RejectedCell
 
 from .studies import classic, longitudinal
@@ -16,7 +16,7 @@ from .studies import classic, longitudinal
 
 def cell(number, record, field="plain", new="x", event="", repeat="", instance=""):
     proposal = Proposal(number, "b", Cell(record, event, "base", instance, field), "", new)
-    return Decided(proposal, Place(record, event, repeat, instance), field, Decision.WRITE)
+    return PlannedCell(proposal, RowKey(record, event, repeat, instance), field, Decision.WRITE)
 
 
 def test_a_row_holds_its_keys_and_only_what_changes():
@@ -54,10 +54,11 @@ def test_what_erases_goes_by_itself_in_rows_of_the_same_columns():
         cell(5, "3", "radio", ""),
         cell(6, "3", "checkbox___1", ""),
     ]
-    found = [(parcel.clears, [c.proposal.number for c in parcel.cells]) for parcel in parcels(classic(), cells)]
+    requests = import_requests(classic(), cells)
+    found = [(request.clears, [c.proposal.number for c in request.cells]) for request in requests]
     assert found == [(False, [1, 6]), (True, [2, 3]), (True, [4, 5])]
-    for parcel in parcels(classic(), cells)[1:]:
-        assert len({tuple(sorted(row)) for row in import_rows(classic(), parcel.cells)}) == 1
+    for request in requests[1:]:
+        assert len({tuple(sorted(row)) for row in import_rows(classic(), request.cells)}) == 1
 
 
 def test_batches_hold_whole_records_and_no_more_than_a_request_may():
@@ -66,32 +67,32 @@ def test_batches_hold_whole_records_and_no_more_than_a_request_may():
     batches = list(in_batches(cells, cells=10))
     assert sorted(c.proposal.number for batch in batches for c in batch) == list(range(300))
     assert max(map(len, batches)) <= 10
-    where = [{c.place.record for c in batch} for batch in batches]
+    where = [{c.key.record for c in batch} for batch in batches]
     assert sum(map(len, where)) == 100
     heavy = [cell(n, str(n), new="é" * 1000) for n in range(50)]
     assert {len(batch) for batch in in_batches(heavy, size=5000)} == {2}
     assert [len(batch) for batch in in_batches([cell(1, "1", new="x" * 9999)], size=100)] == [1]
 
 
-# --- Splitting ---
+# --- Bisection ---
 
 
 def play(cells, bad, *, named):
     """How many requests it takes, and what came through, when `bad` proposals are refused."""
-    splitting, requests, stored = Splitting(cells), 0, set()
-    while sent := splitting.next():
+    bisection, requests, stored = Bisection(cells), 0, set()
+    while sent := bisection.next():
         requests += 1
         assert requests < 5000
         wrong = [c for c in sent if c.proposal.number in bad]
         if not wrong:
-            splitting.went_through()
+            bisection.record_accepted()
             stored |= {c.proposal.number for c in sent}
             continue
-        lines = [RejectedCell(c.place.record, c.column, c.proposal.new, "no good") for c in wrong] if named else []
-        splitting.was_refused(lines, "no good")
-        if splitting.hopeless:
-            splitting.give_up()
-    return requests, stored, splitting.guilty
+        lines = [RejectedCell(c.key.record, c.column, c.proposal.new, "no good") for c in wrong] if named else []
+        bisection.record_rejected(lines, "no good")
+        if bisection.exhausted:
+            bisection.give_up()
+    return requests, stored, bisection.rejected
 
 
 @pytest.mark.parametrize("per_record", [1, 5, 5000])
@@ -99,8 +100,8 @@ def play(cells, bad, *, named):
 @pytest.mark.parametrize("named", [True, False])
 def test_one_bad_cell_of_5000_costs_about_log2_requests(per_record, where, named):
     cells = [cell(n, str(n // per_record), f"f{n % per_record}") for n in range(5000)]
-    requests, stored, guilty = play(cells, {where}, named=named)
-    assert (stored, set(guilty)) == (set(range(5000)) - {where}, {where})
+    requests, stored, rejected = play(cells, {where}, named=named)
+    assert (stored, set(rejected)) == (set(range(5000)) - {where}, {where})
     extra = requests - 1
     assert extra <= (1 if named else math.ceil(math.log2(5000)) + 3)
 
@@ -112,9 +113,9 @@ def test_whatever_is_bad_everything_else_goes_through_once(named):
         count = chance.randrange(1, 60)
         cells = [cell(n, str(n // 3), f"f{n % 3}") for n in range(count)]
         bad = {n for n in range(count) if chance.random() < chance.choice([0, 0.05, 0.3])}
-        _, stored, guilty = play(cells, bad, named=named)
+        _, stored, rejected = play(cells, bad, named=named)
         assert stored == set(range(count)) - bad
-        assert set(guilty) == bad
+        assert set(rejected) == bad
 
 
 def test_a_server_that_refuses_everything_is_not_asked_forever():
@@ -125,7 +126,7 @@ def test_a_server_that_refuses_everything_is_not_asked_forever():
 
 
 def names(cells, *line):
-    return sorted(accused(cells, [RejectedCell(*line)]))
+    return sorted(rejected_proposals(cells, [RejectedCell(*line)]))
 
 
 def test_a_rejection_is_read_with_and_without_the_event_and_by_the_value():
@@ -144,9 +145,9 @@ def test_a_rejection_is_read_with_and_without_the_event_and_by_the_value():
 
 def test_a_lock_holds_for_the_whole_form_or_record():
     cells = [cell(1, "1", "plain"), cell(2, "1", "notes"), cell(3, "1", "visit_note"), cell(4, "2", "plain")]
-    visit = Decided(
+    visit = PlannedCell(
         Proposal(3, "b", Cell("1", "", "visit", "", "visit_note"), "", "x"),
-        Place("1", "", "", ""),
+        RowKey("1", "", "", ""),
         "visit_note",
         Decision.WRITE,
     )
@@ -158,5 +159,5 @@ def test_a_lock_holds_for_the_whole_form_or_record():
 
 
 def test_values_stay_out_of_every_repr():
-    parcel = Parcel((cell(1, "canary-record", new="canary-value"),), clears=False)
-    assert "canary" not in f"{parcel} {parcel.cells[0]}"
+    request = ImportRequest((cell(1, "canary-record", new="canary-value"),), clears=False)
+    assert "canary" not in f"{request} {request.cells[0]}"

@@ -115,7 +115,7 @@ def test_a_load_that_is_held_back_is_not_published_by_a_write_back(site, study, 
 def test_values_and_token_are_nowhere_but_in_the_tables(site, study, command, tmp_path, caplog, monkeypatch):
     """Canaries as record, values, reason and token; then everything that was printed, logged, raised or left behind."""
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr("pipelines.writeback.session.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("pipelines.writeback.send.sender.FIRST_WAIT", 0.01)
     study.save("canary-record", {"remarks": "canary-seen", "weight": "80.0"})
     site.night()
     rows = [

@@ -6,8 +6,9 @@ from datetime import date
 import pytest
 
 from pipelines.warehouse.tables.writeback import Cell, Decision, Proposal
-from pipelines.writeback.decide.decide import Live, Place, counts, decide, reconcile, sift
-from pipelines.writeback.decide.reasons import Why
+from pipelines.writeback.decide.cells import CurrentValues, RowKey, counts
+from pipelines.writeback.decide.decide import decide, precheck, reconcile
+from pipelines.writeback.decide.reasons import Reason
 
 from .studies import classic, longitudinal
 
@@ -64,9 +65,9 @@ ROWS = [[cell.strip() for cell in line.split("|")] for line in TABLE.strip().spl
 
 def decided(book, proposals, rows=(), records=None, **options):
     """The decisions about proposals, given the rows REDCap holds."""
-    sifted, invalid = sift(book, proposals)
-    found = {Place(*keys): cells for keys, cells in rows}
-    live = Live(found, frozenset(records or {place.record for place in found}), **options.pop("live", {}))
+    sifted, invalid = precheck(book, proposals)
+    found = {RowKey(*keys): cells for keys, cells in rows}
+    live = CurrentValues(found, frozenset(records or {place.record for place in found}), **options.pop("live", {}))
     done = [*decide(book, sifted, live, today=TODAY, **options), *invalid]
     return sorted(done, key=lambda item: item.proposal.number)
 
@@ -83,13 +84,13 @@ def test_every_kind_of_field_by_what_was_seen_held_and_wanted(field, row):
     looked_at, held, wanted, expected = values[row[0]], values[row[1]], values[row[2]], row[3]
     (item,) = decided(classic(), [proposal(field, looked_at, wanted)], [(("1", "", "", ""), {field: held})])
     if field == "base_complete" and wanted == "":
-        assert (item.decision, item.why) == (INVALID, Why.STATUS_BLANK)
+        assert (item.decision, item.reason) == (INVALID, Reason.STATUS_BLANK)
     elif field == "base_complete" and held == "" and expected == "write":
-        assert (item.decision, item.why) == (INVALID, Why.GRAY_STATUS)
+        assert (item.decision, item.reason) == (INVALID, Reason.GRAY_STATUS)
     else:
         assert item.decision == expected
-        assert item.why is (Why.CHANGED if expected == "conflict" else None)
-        assert item.live == held
+        assert item.reason is (Reason.CHANGED if expected == "conflict" else None)
+        assert item.current == held
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_what_cannot_be_written_is_invalid_whatever_is_held(field):
 def test_a_record_that_redcap_lacks_is_refused_unless_new_ones_are_allowed():
     proposed = [proposal("plain", "", "x", record="9")]
     (refused,) = decided(classic(), proposed)
-    assert (refused.decision, refused.why) == (INVALID, Why.UNKNOWN_RECORD)
+    assert (refused.decision, refused.reason) == (INVALID, Reason.UNKNOWN_RECORD)
     (allowed,) = decided(classic(), proposed, new_records=True)
     assert allowed.decision is WRITE
     (seen,) = decided(classic(), [proposal("plain", "old", "x", record="9")], new_records=True)
@@ -148,7 +149,7 @@ def test_a_record_that_redcap_lacks_is_refused_unless_new_ones_are_allowed():
 def test_an_instance_that_is_gone_is_not_made_again():
     rows = [(("1", "start_arm_1", "ae", "1"), {"ae_term": "cough"})]
     (item,) = decided(longitudinal(), [proposal("ae_term", "", "x", event="start_arm_1", instance="2")], rows)
-    assert (item.decision, item.why) == (INVALID, Why.UNKNOWN_INSTANCE)
+    assert (item.decision, item.reason) == (INVALID, Reason.UNKNOWN_INSTANCE)
 
 
 def test_new_instances_get_the_next_numbers_each_by_its_own_name():
@@ -163,25 +164,25 @@ def test_new_instances_get_the_next_numbers_each_by_its_own_name():
         proposal("visit_note", "", "e", 6, instance="new", event="round_arm_1"),
     ]
     items = decided(longitudinal(), proposed, rows, records={"1", "2"})
-    assert [item.place.instance for item in items] == ["4", "4", "5", "6", "1", "1"]
+    assert [item.key.instance for item in items] == ["4", "4", "5", "6", "1", "1"]
     assert {item.decision for item in items} == {WRITE}
-    assert [item.place.repeat_instrument for item in items] == ["ae"] * 5 + [""]
+    assert [item.key.repeat_instrument for item in items] == ["ae"] * 5 + [""]
     assert items[0].cell.instance == "4"
 
 
 def test_a_field_the_token_may_not_see_cannot_be_compared():
     rows = [(("1", "", "", ""), {})]
     (item,) = decided(classic(), [proposal("plain", "", "x")], rows, live={"hidden": frozenset({"plain"})})
-    assert (item.decision, item.why) == (INVALID, Why.HIDDEN)
+    assert (item.decision, item.reason) == (INVALID, Reason.HIDDEN)
 
 
 def test_the_status_of_a_form_nobody_opened_is_written_only_beside_its_data():
     rows = [(("1", "", "", ""), {"base_complete": "", "plain": ""})]
     status, data = proposal("base_complete", "", "2", 1), proposal("plain", "", "x", 2)
-    assert [item.why for item in decided(classic(), [status], rows)] == [Why.GRAY_STATUS]
+    assert [item.reason for item in decided(classic(), [status], rows)] == [Reason.GRAY_STATUS]
     assert [item.decision for item in decided(classic(), [status, data], rows)] == [WRITE, WRITE]
     refused = replace(data, cell=replace(data.cell, field="readonly"))
-    assert decided(classic(), [status, refused], rows)[0].why is Why.GRAY_STATUS
+    assert decided(classic(), [status, refused], rows)[0].reason is Reason.GRAY_STATUS
     opened = [(("1", "", "", ""), {"base_complete": "0"})]
     assert decided(classic(), [replace(status, seen="0")], opened)[0].decision is WRITE
 
@@ -199,7 +200,7 @@ def test_the_secondary_unique_value_of_another_record_is_not_taken():
         proposal("plain", "b", "c", 2, record="2"),  # two want it
         proposal("plain", "", "c", 3, record="3"),
     ]
-    assert [item.why for item in decided(book, proposed, rows, live=taken)] == [Why.TAKEN] * 3
+    assert [item.reason for item in decided(book, proposed, rows, live=taken)] == [Reason.TAKEN] * 3
     (own,) = decided(book, [proposal("plain", "a", "z", record="1")], rows, live=taken)
     assert own.decision is WRITE
 
@@ -207,9 +208,9 @@ def test_the_secondary_unique_value_of_another_record_is_not_taken():
 def test_of_proposals_for_the_same_cell_the_first_counts_and_contradictions_do_not():
     rows = [(("1", "", "", ""), {"plain": "a", "notes": "a"})]
     same = [proposal("plain", "a", "x", 1), proposal("plain", "a", "x", 2)]
-    assert [item.why for item in decided(classic(), same, rows)] == [None, Why.TWICE]
+    assert [item.reason for item in decided(classic(), same, rows)] == [None, Reason.TWICE]
     unlike = [proposal("notes", "a", "x", 1), proposal("notes", "a", "y", 2)]
-    assert [item.why for item in decided(classic(), unlike, rows)] == [Why.CONTRADICTION] * 2
+    assert [item.reason for item in decided(classic(), unlike, rows)] == [Reason.CONTRADICTION] * 2
 
 
 def test_what_is_kept_of_a_decision_is_its_reason_and_its_warning():
@@ -222,7 +223,7 @@ def test_what_is_kept_of_a_decision_is_its_reason_and_its_warning():
         [proposal("plain", "b", "c", 1), proposal("calc", "", "1", 2), proposal("v_integer", "5", "11", 3)],
         rows,
     )
-    assert [(item.ruling.number, item.ruling.reason, item.ruling.warning) for item in items] == [
+    assert [(item.decision_row.number, item.decision_row.reason, item.decision_row.warning) for item in items] == [
         (1, "REDCap holds another value than was seen", ""),
         (2, "calculated by REDCap", ""),
         (3, "", "above the field's maximum"),

@@ -19,7 +19,7 @@ def lost_answer(site, study, kind, after_work):
     assert (outcome.confirmed, outcome.complete) == (2, True)
     assert (study.value("1", "weight"), study.value("2", "remarks")) == ("60.5", "")
     assert [entry[5] for entry in site.journal()] == ["confirmed"] * 2
-    # Where it had come through, it is not sent again; the parcel that erases is a request of its own.
+    # Where it had come through, it is not sent again; the request that erases is a request of its own.
     carried_out = after_work or kind in ("truncate", "php_warning")
     assert site.imports() == (2 if carried_out else 3)
     written = [change[:2] for change in site.changes() if change[4] == "writeback"]

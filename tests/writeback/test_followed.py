@@ -6,8 +6,9 @@ import pytest
 
 from pipelines.warehouse.mirror.journal import Journal
 from pipelines.warehouse.mirror.open import open_mirror
+from pipelines.warehouse.mirror.proposals import Proposals
 from pipelines.warehouse.mirror.rows.followed import record_followed
-from pipelines.warehouse.tables.writeback import Cell, Entry, FormRow, Proposal
+from pipelines.warehouse.tables.writeback import Cell, FormRow, JournalEntry, Proposal
 
 from .conftest import row
 
@@ -108,7 +109,7 @@ def told_of(tmp_path_factory):
     """A working file with the fields above; asked with changes and written cells it tells what followed."""
     path = tmp_path_factory.mktemp("followed") / "study.duckdb"
     with open_mirror(path, "study") as mirror:
-        journal = Journal(mirror.connection, "study")
+        journal, proposals = Journal(mirror.connection, "study"), Proposals(mirror.connection, "study")
         mirror.connection.executemany(
             "INSERT INTO redcap.data_dictionary (project, position, field_name, form_name, field_type, "
             "select_choices_or_calculations, field_annotation) VALUES ('study', 1, $1, 'exam', $2, $3, $4)",
@@ -122,9 +123,9 @@ def told_of(tmp_path_factory):
                 for number, (batch, (record, event, instance, field)) in enumerate(written, start=1):
                     cell = Cell(record, event, "exam", instance, field)
                     proposal = Proposal(number, batch, cell, "", "x")
-                    journal.add([proposal], batch=batch, author=f"author of {batch}", source="s", now=NOW)
-                    entry = Entry(number, batch, "run", 1, cell, "", "", "x")
-                    journal.intend([entry], "run", 1, NOW)
+                    proposals.add([proposal], batch=batch, author=f"author of {batch}", source="s", now=NOW)
+                    entry = JournalEntry(number, batch, "run", 1, cell, "", "", "x")
+                    journal.record_intended([entry], "run", 1, NOW)
                 mirror.connection.execute("UPDATE writeback.journal SET status = 'confirmed', accounted_run = 'run'")
                 ours = {cell for _, cell in written}
                 for cell, old, new in changes:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.warehouse.tables.writeback import Decision, Status
-from pipelines.writeback import Wanted, propose_query
+from pipelines.writeback import ProposalOptions, propose_query
 from pipelines.writeback.proposals.long import LONG
 
 DOC = (Path(__file__).parents[2] / "docs" / "howto" / "writeback.md").read_text(encoding="utf-8")
@@ -20,7 +20,7 @@ def test_the_query_proposes_and_its_values_arrive(site, study):
     study.save("1", {"weight": "130.0"})
     site.night()
     expected = site.rows("SELECT count(*) FROM study.examination WHERE weight > 120")[0][0]
-    proposed = propose_query(site.config, site.project(), example("sql"), Wanted(batch="weights"))
+    proposed = propose_query(site.config, site.project(), example("sql"), ProposalOptions(batch="weights"))
     assert proposed.accepted == expected > 0
     assert site.apply().complete
     assert study.value("1", "weight") == "59.0"

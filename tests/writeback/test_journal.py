@@ -4,9 +4,19 @@ from datetime import datetime
 
 import pytest
 
-from pipelines.warehouse.mirror.journal import OVERTAKEN, Journal, Settlement
+from pipelines.warehouse.mirror.journal import Journal
 from pipelines.warehouse.mirror.open import open_mirror
-from pipelines.warehouse.tables.writeback import Cell, Decision, Entry, Proposal, Ruling, Status
+from pipelines.warehouse.mirror.proposals import Proposals
+from pipelines.warehouse.tables.writeback import (
+    CHANGED_AFTER_WRITE,
+    Cell,
+    CellOutcome,
+    Decision,
+    DecisionRow,
+    JournalEntry,
+    Proposal,
+    Status,
+)
 
 NOW = datetime(2024, 6, 1)
 HERE = Cell("1", "e", "exam", "1", "weight")
@@ -22,19 +32,25 @@ CELLS = (HERE, *OTHERS)
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
     with open_mirror(tmp_path_factory.mktemp("journal") / "study.duckdb", "study") as mirror:
-        yield mirror, Journal(mirror.connection, "study")
+        yield mirror, Journal(mirror.connection, "study"), Proposals(mirror.connection, "study")
 
 
 @pytest.fixture
 def journal(opened):
     """Batch b proposes for each cell (1 to 5), batch c for the same cells once more (6 to 10)."""
-    mirror, journal = opened
+    mirror, journal, proposals = opened
     mirror.connection.execute("BEGIN")
     for batch in ("b", "c"):
-        proposals = [Proposal(0, batch, cell, "old", f"new of {batch}", "why", f"author of {batch}") for cell in CELLS]
-        journal.add(proposals, batch=batch, author="a", source="s", now=NOW)
+        of_batch = [Proposal(0, batch, cell, "old", f"new of {batch}", "why", f"author of {batch}") for cell in CELLS]
+        proposals.add(of_batch, batch=batch, author="a", source="s", now=NOW)
     yield journal
     mirror.connection.execute("ROLLBACK")
+
+
+@pytest.fixture
+def proposals(opened, journal):
+    """The proposals beside the journal."""
+    return opened[2]
 
 
 @pytest.fixture
@@ -48,14 +64,14 @@ def statuses(ask):
 
 
 def entry(number, cell, run="run", batch="b"):
-    return Entry(number, batch, run, 1, cell, "old", "old", f"new of {batch}", "why", f"author of {batch}")
+    return JournalEntry(number, batch, run, 1, cell, "old", "old", f"new of {batch}", "why", f"author of {batch}")
 
 
 def confirmed(journal, numbers, run="run"):
     for number in numbers:
         batch = "b" if number <= 5 else "c"
-        journal.intend([entry(number, CELLS[(number - 1) % 5], run, batch)], run, 1, NOW)
-        journal.settle([Settlement(number, Status.CONFIRMED, f"new of {batch}")], NOW)
+        journal.record_intended([entry(number, CELLS[(number - 1) % 5], run, batch)], run, 1, NOW)
+        journal.record_outcomes([CellOutcome(number, Status.CONFIRMED, f"new of {batch}")], NOW)
 
 
 def changed(opened, cell, new, run="load"):
@@ -66,40 +82,46 @@ def changed(opened, cell, new, run="load"):
     )
 
 
-def test_proposing_anew_supersedes_only_what_could_not_be_written_of_the_same_cell(journal, ask):
+def test_proposing_anew_supersedes_only_what_could_not_be_written_of_the_same_cell(proposals, ask):
     decisions = [Decision.CONFLICT, Decision.INVALID, Decision.WRITE, Decision.ALREADY_THERE, Decision.CONFLICT]
-    journal.rule([Ruling(n, d, "x") for n, d in enumerate(decisions, start=1)], "run", NOW, final=False)
+    proposals.save_decisions(
+        [DecisionRow(n, d, "x") for n, d in enumerate(decisions, start=1)], "run", NOW, final=False
+    )
     for cell in (HERE, OTHERS[0], OTHERS[1], OTHERS[2]):
-        journal.add([Proposal(0, "d", cell, "", "x")], batch="d", author="a", source="s", now=NOW)
+        proposals.add([Proposal(0, "d", cell, "", "x")], batch="d", author="a", source="s", now=NOW)
     assert {number for number, status in statuses(ask).items() if status == "superseded"} == {1, 2}
 
 
-def test_applying_ends_what_is_there_or_invalid_and_nothing_else(journal, ask):
-    rulings = [Ruling(n, d, "x") for n, d in enumerate(Decision, start=1)]
-    journal.rule(rulings, "run", NOW, final=False)
+def test_applying_ends_what_is_there_or_invalid_and_nothing_else(proposals, ask):
+    rulings = [DecisionRow(n, d, "x") for n, d in enumerate(Decision, start=1)]
+    proposals.save_decisions(rulings, "run", NOW, final=False)
     assert set(statuses(ask).values()) == {"open"}
-    journal.rule(rulings, "run", NOW, final=True)
+    proposals.save_decisions(rulings, "run", NOW, final=True)
     assert {n: status for n, status in statuses(ask).items() if status != "open"} == {2: "already there", 4: "invalid"}
     assert ask("SELECT count(*) FROM writeback.proposals WHERE decided_at IS NOT NULL") == [(4,)]
 
 
-def test_open_proposals_tell_why_they_were_ruled_out(journal):
-    journal.rule([Ruling(1, Decision.INVALID, "y"), Ruling(2, Decision.CONFLICT, "z")], "run", NOW, final=False)
-    assert [each.ruled_out for each in journal.open_proposals("b")] == ["y", "", "", "", ""]
-    assert len(journal.open_proposals()) == 10
+def test_open_proposals_tell_why_they_were_ruled_out(proposals):
+    proposals.save_decisions(
+        [DecisionRow(1, Decision.INVALID, "y"), DecisionRow(2, Decision.CONFLICT, "z")], "run", NOW, final=False
+    )
+    assert [each.ruled_out for each in proposals.open_proposals("b")] == ["y", "", "", "", ""]
+    assert len(proposals.open_proposals()) == 10
 
 
-def test_a_batch_is_marked_by_itself(journal, ask):
-    journal.mark(["b"], "run", NOW, applied=False)
-    journal.mark(["c"], "run", NOW, applied=True)
+def test_a_batch_is_marked_by_itself(proposals, ask):
+    proposals.mark(["b"], "run", NOW, applied=False)
+    proposals.mark(["c"], "run", NOW, applied=True)
     marked = "SELECT batch, planned_at IS NOT NULL, applied_at IS NOT NULL FROM writeback.batches ORDER BY batch"
     assert ask(marked) == [("b", True, False), ("c", False, True)]
 
 
 def test_only_what_is_intended_is_settled_and_only_what_is_done_with_is_closed(journal, ask):
-    journal.intend([entry(1, HERE), entry(2, OTHERS[0]), entry(3, OTHERS[1])], "run", 1, NOW)
-    journal.settle([Settlement(1, Status.CONFIRMED, "x"), Settlement(2, Status.FAILED, "y", closes=False)], NOW)
-    journal.settle([Settlement(1, Status.FAILED, "z")], NOW)
+    journal.record_intended([entry(1, HERE), entry(2, OTHERS[0]), entry(3, OTHERS[1])], "run", 1, NOW)
+    journal.record_outcomes(
+        [CellOutcome(1, Status.CONFIRMED, "x"), CellOutcome(2, Status.FAILED, "y", closes=False)], NOW
+    )
+    journal.record_outcomes([CellOutcome(1, Status.FAILED, "z")], NOW)
     found = ask("SELECT proposal, status, after_value FROM writeback.journal ORDER BY proposal")
     assert found == [(1, "confirmed", "x"), (2, "failed", "y"), (3, "intended", None)]
     assert (statuses(ask)[1], statuses(ask)[2], statuses(ask)[3]) == ("confirmed", "open", "open")
@@ -111,7 +133,7 @@ def test_the_change_of_the_very_cell_is_told_as_ours(journal, ask, opened):
     for cell in CELLS:
         changed(opened, cell, "new of b")
     changed(opened, HERE, "new of b", run="another load")
-    journal.bring_in("load", NOW, ["1"], None)
+    journal.refresh("load", NOW, ["1"], None)
     found = "SELECT record, event, instance, field, changed_by, reason FROM redcap.record_changes"
     assert ask(f"{found} WHERE origin = 'writeback'") == [("1", "e", "1", "weight", "author of b", "why")]
 
@@ -120,7 +142,7 @@ def test_a_change_to_another_value_is_not_told_as_ours(journal, ask, opened):
     confirmed(journal, [1])
     changed(opened, HERE, "a person's")
     changed(opened, OTHERS[0], "new of b")
-    journal.bring_in("load", NOW, [], None)
+    journal.refresh("load", NOW, [], None)
     assert ask("SELECT count(*) FROM redcap.record_changes WHERE origin = 'writeback'") == [(0,)]
 
 
@@ -133,16 +155,16 @@ def test_only_the_records_that_were_brought_in_are_accounted_for(journal, ask, o
             [cell.record, cell.event, cell.instance, "new of b"],
         )
     confirmed(journal, [2, 3], run="first")
-    assert journal.bring_in("first", NOW, ["2"], None) == frozenset()
+    assert journal.refresh("first", NOW, ["2"], None) == frozenset()
     confirmed(journal, [4], run="second")
-    journal.intend([entry(5, OTHERS[3], "second")], "second", 1, NOW)
+    journal.record_intended([entry(5, OTHERS[3], "second")], "second", 1, NOW)
     accounted = "SELECT proposal, accounted_run FROM writeback.journal WHERE proposal IS NOT NULL ORDER BY proposal"
     assert ask(accounted) == [(2, "first"), (3, None), (4, None), (5, None)]
-    assert journal.unaccounted() == ["1"]
-    journal.bring_in("second", NOW, ["1", "2"], None)
+    assert journal.records_to_refresh() == ["1"]
+    journal.refresh("second", NOW, ["1", "2"], None)
     # What was accounted for stays so; what is still intended is not.
     assert ask(accounted) == [(2, "first"), (3, "second"), (4, "second"), (5, None)]
-    assert journal.unaccounted() == []
+    assert journal.records_to_refresh() == []
 
 
 def test_what_somebody_changed_meanwhile_is_found_in_its_own_row(journal, ask, opened):
@@ -153,24 +175,26 @@ def test_what_somebody_changed_meanwhile_is_found_in_its_own_row(journal, ask, o
             'INSERT INTO "study:now"."exam" VALUES ($1, $2, $3, $4)', [cell.record, cell.event, cell.instance, held]
         )
     confirmed(journal, [1, 2, 3])
-    assert journal.bring_in("load", NOW, ["1", "2"], None) == {1}
+    assert journal.refresh("load", NOW, ["1", "2"], None) == {1}
     found = ask("SELECT proposal, status, after_value, message FROM writeback.journal ORDER BY proposal")
-    assert found[0] == (1, "not confirmed", "a person's", OVERTAKEN)
+    assert found[0] == (1, "not confirmed", "a person's", CHANGED_AFTER_WRITE)
     assert [row[1] for row in found[1:]] == ["confirmed", "confirmed"]
 
 
-def test_what_undoes_a_batch_is_what_that_batch_changed(journal, ask):
+def test_what_undoes_a_batch_is_what_that_batch_changed(journal, proposals, ask):
     confirmed(journal, [1, 2, 6])
-    assert [cell for cell, _, _ in journal.reverting("b", "revert b")] == [HERE, OTHERS[0]]
-    assert journal.reverting("c", "revert c") == [(HERE, "new of c", "old")]
-    journal.forget_open("c")
+    assert [cell for cell, _, _ in proposals.undoing("b", "revert b")] == [HERE, OTHERS[0]]
+    assert proposals.undoing("c", "revert c") == [(HERE, "new of c", "old")]
+    proposals.supersede_open("c")
     assert {number for number, status in statuses(ask).items() if status == "superseded"} == {7, 8, 9, 10}
 
 
-def test_every_batch_is_counted_by_itself(journal, ask):
+def test_every_batch_is_counted_by_itself(journal, proposals, ask):
     confirmed(journal, [1, 2, 6])
-    journal.rule([Ruling(3, Decision.CONFLICT, ""), Ruling(4, Decision.INVALID, "")], "run", NOW, final=True)
-    journal.total()
+    proposals.save_decisions(
+        [DecisionRow(3, Decision.CONFLICT, ""), DecisionRow(4, Decision.INVALID, "")], "run", NOW, final=True
+    )
+    proposals.count_batches()
     counted = (
         "SELECT batch, proposals, open, confirmed, conflicts, invalid, followed FROM writeback.batches ORDER BY batch"
     )

@@ -1,6 +1,6 @@
 """What one project, batch or record goes through leaves the others as they were, and each is counted by itself."""
 
-from pipelines.writeback import show, withdraw
+from pipelines.writeback import publish_results, withdraw
 
 from .conftest import row, values
 
@@ -18,15 +18,15 @@ def test_another_projects_batches_of_the_same_name_stay_as_they_are(site, study)
     assert [len(rows) for rows in before[:2]] == [1, 2]
     site.propose([row("1", "weight", "60.5"), row("2", "weight", "61.5")], author="rw")
     site.apply()
-    show(site.config, site.project(), site.revert())
+    publish_results(site.config, site.project(), site.revert())
     site.propose([row("3", "weight", "62.5")])
-    show(site.config, site.project(), withdraw(site.config, site.project(), "b"))
+    publish_results(site.config, site.project(), withdraw(site.config, site.project(), "b"))
     assert published(site, "neighbour") == before
     assert values(neighbour) == held
     assert site.work("SELECT * FROM writeback.proposals ORDER BY proposal", "neighbour") == working
     # And the other way round.
     mine = published(site, "study")
-    show(site.config, site.project("neighbour"), site.apply("neighbour"))
+    publish_results(site.config, site.project("neighbour"), site.apply("neighbour"))
     assert site.kept("batches", "batch, proposals, open, confirmed", "neighbour") == [("b", 2, 0, 2)]
     assert published(site, "study") == mine
 

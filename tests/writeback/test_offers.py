@@ -8,7 +8,15 @@ import pytest
 
 from pipelines.errors import QueryRefused
 from pipelines.run import utc_now
-from pipelines.writeback import Blanks, NotProposed, Wanted, propose_file, propose_frame, propose_query, propose_rows
+from pipelines.writeback import (
+    Blanks,
+    NotProposed,
+    ProposalOptions,
+    propose_file,
+    propose_frame,
+    propose_query,
+    propose_rows,
+)
 from redcap_source.simulator import Simulator
 
 from .conftest import WritebackSite, row, write_csv
@@ -43,7 +51,7 @@ def offer(site):
     def offer(what, **wanted):
         act = propose_frame if isinstance(what, pd.DataFrame) else propose_rows
         act = act if not hasattr(what, "suffix") else propose_file
-        return act(site.config, site.project(), what, Wanted(**{"batch": "b", **wanted}))
+        return act(site.config, site.project(), what, ProposalOptions(**{"batch": "b", **wanted}))
 
     return offer
 
@@ -147,7 +155,7 @@ def test_a_night_long_ago_can_be_what_was_seen(site, study):
     looked = utc_now()
     study.save("1", {"weight": "90.0"})
     site.night()
-    wanted = Wanted(batch="b", as_of=looked)
+    wanted = ProposalOptions(batch="b", as_of=looked)
     propose_rows(site.config, site.project(), [row("1", "weight", "60.5"), row("2", "weight", "60.5")], wanted)
     assert [p[2] for p in proposals(site)] == ["80.0", "81.0"]
     outcome = site.apply()
@@ -156,7 +164,7 @@ def test_a_night_long_ago_can_be_what_was_seen(site, study):
 
 def test_rows_may_name_their_own_batch_author_and_reason(site, study):
     rows = [row("1", "weight", "1.5", batch="x", author="a", reason="r"), row("2", "weight", "1.5")]
-    proposed = propose_rows(site.config, site.project(), rows, Wanted(batch="y", author="b", reason="s"))
+    proposed = propose_rows(site.config, site.project(), rows, ProposalOptions(batch="y", author="b", reason="s"))
     assert proposed.batches == ("x", "y")
     told = site.work("SELECT batch, author, reason FROM writeback.proposals ORDER BY proposal")
     assert told == [("x", "a", "r"), ("y", "b", "s")]
@@ -172,7 +180,7 @@ def test_rows_may_name_their_own_batch_author_and_reason(site, study):
         ("record_id,about_nothing", "no field of the project"),
         ("record_id,bmi", "no field of the project that may be written"),
         ("record_id,weight,weight", "two of its columns have the same name"),
-        ("record,field_name,value,canary", "its column 4 is none of an EAV export's"),
+        ("record,field_name,value,canary", "its column 4 is not one of an EAV export"),
     ],
 )
 def test_a_file_that_is_neither_format_is_refused_by_the_places_of_its_columns(standing, tmp_path, columns, why):
@@ -247,7 +255,7 @@ def test_a_copy_of_a_repeating_table_needs_its_keys_and_makes_new_instances(site
     frame.loc[0, "exac_drug"] = "changed"
     frame.loc[len(frame)] = frame.loc[0].to_dict() | {"redcap_repeat_instance": "new", "exac_drug": "added"}
     before = handle.project.records.get(frame.loc[0, "study_id"]).slots
-    propose_frame(site.config, site.project(), frame, Wanted(batch="b"))
+    propose_frame(site.config, site.project(), frame, ProposalOptions(batch="b"))
     outcome = site.apply()
     assert outcome.counts.reasons == {}
     after = handle.project.records.get(frame.loc[0, "study_id"]).slots
@@ -339,7 +347,7 @@ def test_a_query_over_the_published_warehouse_proposes(site, study, tmp_path, of
         "SELECT record_id AS record, 'weight' AS field, 70.5 AS new_value, 'low' AS reason "
         "FROM study.examination WHERE weight = 80"
     )
-    assert propose_query(site.config, site.project(), query, Wanted(batch="b")).accepted == 1
+    assert propose_query(site.config, site.project(), query, ProposalOptions(batch="b")).accepted == 1
     (tmp_path / "clean.sql").write_text(query.replace("80", "81"))
     assert offer(tmp_path / "clean.sql", batch="c").accepted == 1
     assert [p[3] for p in proposals(site)] == ["70.5", "70.5"]
@@ -370,7 +378,7 @@ def test_a_value_without_a_spelling_refuses_its_row_and_is_not_repeated(site, st
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
-        ("cells.xlsx", b"x", "neither a .csv nor a .parquet nor a .sql"),
+        ("cells.xlsx", b"x", "is not a .csv, .parquet or .sql file"),
         ("cells.csv", "record,field,new_value\n1,town,Z\u00fcrich\n".encode("latin-1"), "not UTF-8"),
         ("cells.csv", b"", "it is empty"),
         ("cells.parquet", b"canary", "cannot be read as a Parquet file"),
@@ -381,7 +389,7 @@ def test_a_file_that_cannot_be_read_is_refused(standing, tmp_path, name, content
     path.write_bytes(content)
     with pytest.raises(Exception, match=why):
         propose_file(standing.config, standing.project(), path)
-    with pytest.raises(NotProposed, match="is not there"):
+    with pytest.raises(NotProposed, match="does not exist"):
         propose_file(standing.config, standing.project(), tmp_path / "missing.csv")
 
 

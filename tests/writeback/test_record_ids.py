@@ -3,8 +3,9 @@
 import pytest
 
 from pipelines.warehouse.tables.writeback import Cell, Decision, Proposal
-from pipelines.writeback.decide.decide import Live, Place, decide, sift
-from pipelines.writeback.decide.reasons import Why
+from pipelines.writeback.decide.cells import CurrentValues, RowKey
+from pipelines.writeback.decide.decide import decide, precheck
+from pipelines.writeback.decide.reasons import Reason
 from pipelines.writeback.decide.record_ids import alike, look_alikes, taken_for, trimmed
 from redcap_source.simulator import Behaviour
 
@@ -55,38 +56,38 @@ def test_an_id_that_exists_as_it_is_is_taken_for_itself():
 
 def decided(records, *, exist=(), taken=None, new_records=True):
     proposals = [Proposal(n, "b", Cell(record, "", "", "", "plain"), "", "x") for n, record in enumerate(records)]
-    sifted, invalid = sift(classic(), proposals)
-    live = Live({Place(r, "", "", ""): {"plain": ""} for r in exist}, frozenset(exist), alike=taken or {})
+    sifted, invalid = precheck(classic(), proposals)
+    live = CurrentValues({RowKey(r, "", "", ""): {"plain": ""} for r in exist}, frozenset(exist), alike=taken or {})
     return [*decide(classic(), sifted, live, today=TODAY, new_records=new_records), *invalid]
 
 
 def test_an_id_redcap_may_take_for_an_existing_one_is_invalid_whatever_is_allowed():
     for allowed in (True, False):
         (item,) = decided([" 9"], taken={" 9": "9"}, new_records=allowed)
-        assert (item.decision, item.why) == (Decision.INVALID, Why.ALIKE)
+        assert (item.decision, item.reason) == (Decision.INVALID, Reason.ALIKE)
 
 
 def test_two_new_ids_redcap_may_take_for_one_another_are_both_invalid():
-    assert [item.why for item in decided(["a1", "A1", "b"])] == [Why.ALIKE, Why.ALIKE, None]
-    assert [item.why for item in decided(["77", "77 "])] == [Why.ALIKE, Why.ALIKE]
+    assert [item.reason for item in decided(["a1", "A1", "b"])] == [Reason.ALIKE, Reason.ALIKE, None]
+    assert [item.reason for item in decided(["77", "77 "])] == [Reason.ALIKE, Reason.ALIKE]
     # One that exists is no new one.
-    assert [item.why for item in decided(["9", "10"], exist=["9"])] == [None, None]
+    assert [item.reason for item in decided(["9", "10"], exist=["9"])] == [None, None]
 
 
 def test_a_new_record_is_made_without_the_blanks_at_the_ends_of_its_id():
     (item,) = decided(["\u00a077 "])
-    assert (item.decision, item.warning, item.place.record, item.cell.record) == (
+    assert (item.decision, item.warning, item.key.record, item.cell.record) == (
         Decision.WRITE,
-        Why.TRIMMED,
+        Reason.TRIMMED,
         "77",
         "77",
     )
     (kept,) = decided([" 9"], exist=[" 9"])
-    assert (kept.decision, kept.warning, kept.place.record) == (Decision.WRITE, None, " 9")
+    assert (kept.decision, kept.warning, kept.key.record) == (Decision.WRITE, None, " 9")
 
 
 def test_an_id_of_blanks_names_no_record():
-    assert [item.why for item in decided(list(ENDS))] == [Why.NO_RECORD] * len(ENDS)
+    assert [item.reason for item in decided(list(ENDS))] == [Reason.NO_RECORD] * len(ENDS)
 
 
 # --- Over HTTP ---

@@ -3,8 +3,8 @@
 import pytest
 
 from pipelines.writeback import WritebackStopped
-from pipelines.writeback.exports import may_import
-from pipelines.writeback.send.bisection import about_records, accused
+from pipelines.writeback.send.bisection import about_records, rejected_proposals
+from pipelines.writeback.send.rights import may_import
 from redcap_source import RedcapClient, Token, errors
 from redcap_source.simulator import Behaviour
 
@@ -100,5 +100,5 @@ def test_the_question_about_the_right_to_import_changes_nothing(site, study):
 def test_a_refusal_names_the_records_it_quotes():
     cells = [cell(1, "1"), cell(2, "1", "notes"), cell(3, "12"), cell(4, "2")]
     lines = about_records(cells, FOREIGN % "1", "refused")
-    assert accused(cells, lines) == {1: "refused", 2: "refused"}
+    assert rejected_proposals(cells, lines) == {1: "refused", 2: "refused"}
     assert about_records(cells, "The record 1 does not exist", "refused") == []

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from pipelines.warehouse.tables.writeback import Cell, Proposal
-from pipelines.writeback.decide.reasons import Why
+from pipelines.writeback.decide.reasons import Reason
 from pipelines.writeback.decide.rulebook import Allowed
 
 from ..pipelines.studies import field, structure
@@ -19,7 +19,7 @@ def proposal(field, new="1", record="1", event="", instrument="", instance=""):
 
 
 def why(name, new="1", rules=None, **place):
-    return (rules or classic()).refusal(proposal(name, new, **place))
+    return (rules or classic()).why_invalid(proposal(name, new, **place))
 
 
 # Validation type: values REDCap takes, values it does not (REDCAP API, Validation types).
@@ -76,7 +76,7 @@ def test_a_value_that_follows_its_validation_may_be_written(validation, value):
 
 @pytest.mark.parametrize(("validation", "value"), [(name, v) for name, (_, bad) in ACCEPTS.items() for v in bad])
 def test_a_value_that_does_not_is_refused(validation, value):
-    assert why(f"v_{validation}", value) is Why.BAD_FORMAT
+    assert why(f"v_{validation}", value) is Reason.BAD_FORMAT
 
 
 def test_every_validation_takes_a_missing_data_code_and_a_blank_that_erases():
@@ -85,59 +85,59 @@ def test_every_validation_takes_a_missing_data_code_and_a_blank_that_erases():
 
 @pytest.mark.parametrize("value", ["2023-02-29", "2024-04-31", "0000-01-01"])
 def test_a_day_that_the_calendar_lacks_is_refused_although_it_has_the_form(value):
-    assert why("v_date_mdy", value) is Why.NO_SUCH_DATE
+    assert why("v_date_mdy", value) is Reason.NO_SUCH_DATE
 
 
 @pytest.mark.parametrize(
     ("field", "value", "refusal"),
     [
         ("plain", "anything, even this", None),
-        ("plain", "nul\x00", Why.BAD_TEXT),
+        ("plain", "nul\x00", Reason.BAD_TEXT),
         # A quote that took in the next row of a file; only a notes box has more than one line.
-        ("plain", "Springfield\n9,town,Ogdenville", Why.LINE_BREAK),
-        ("plain", "Springfield\r", Why.LINE_BREAK),
-        ("v_mrn_generic", "AB\n123", Why.LINE_BREAK),
-        ("plain", "Springfield\x85Ogdenville", Why.LINE_BREAK),
-        ("plain", "Springfield\u2028Ogdenville", Why.LINE_BREAK),
+        ("plain", "Springfield\n9,town,Ogdenville", Reason.LINE_BREAK),
+        ("plain", "Springfield\r", Reason.LINE_BREAK),
+        ("v_mrn_generic", "AB\n123", Reason.LINE_BREAK),
+        ("plain", "Springfield\x85Ogdenville", Reason.LINE_BREAK),
+        ("plain", "Springfield\u2028Ogdenville", Reason.LINE_BREAK),
         ("notes", "two\u2028lines", None),
-        ("sql", "1\n2", Why.LINE_BREAK),
+        ("sql", "1\n2", Reason.LINE_BREAK),
         ("notes", "two\nlines", None),
         ("notes", "two\r\nlines", None),
         ("notes", "<b>bold</b>", None),
         ("radio", "02", None),
-        ("radio", "2", Why.BAD_CHOICE),  # codes are text
-        ("radio", "One", Why.BAD_CHOICE),  # a label is no code
+        ("radio", "2", Reason.BAD_CHOICE),  # codes are text
+        ("radio", "One", Reason.BAD_CHOICE),  # a label is no code
         ("radio", "UNK", None),
-        ("strict", "UNK", Why.BAD_CHOICE),  # @NOMISSING
-        ("dropdown", "A", Why.BAD_CHOICE),
+        ("strict", "UNK", Reason.BAD_CHOICE),  # @NOMISSING
+        ("dropdown", "A", Reason.BAD_CHOICE),
         ("sql", "whatever", None),  # only the server knows what the query yields
         ("yesno", "1", None),
-        ("yesno", "2", Why.BAD_CHOICE),
+        ("yesno", "2", Reason.BAD_CHOICE),
         ("truefalse", "0", None),
-        ("truefalse", "true", Why.BAD_CHOICE),
+        ("truefalse", "true", Reason.BAD_CHOICE),
         ("checkbox___1", "1", None),
         ("checkbox____2", "0", None),
         ("checkbox___x_y", "1", None),
-        ("checkbox___1", "2", Why.BAD_CHOICE),
-        ("checkbox___1", "UNK", Why.BAD_CHOICE),
-        ("checkbox", "1", Why.CHECKBOX_WHOLE),
-        ("checkbox___9", "1", Why.UNKNOWN_FIELD),
+        ("checkbox___1", "2", Reason.BAD_CHOICE),
+        ("checkbox___1", "UNK", Reason.BAD_CHOICE),
+        ("checkbox", "1", Reason.CHECKBOX_WHOLE),
+        ("checkbox___9", "1", Reason.UNKNOWN_FIELD),
         ("slider", "50", None),
-        ("slider", "half", Why.BAD_FORMAT),
+        ("slider", "half", Reason.BAD_FORMAT),
         ("base_complete", "2", None),
-        ("base_complete", "3", Why.BAD_CHOICE),
-        ("base_complete", "", Why.STATUS_BLANK),
-        ("calc", "2", Why.CALCULATED),
-        ("calctext", "2", Why.CALCULATED),
-        ("file", "a.pdf", Why.FILE),
-        ("signature", "a.png", Why.FILE),
-        ("descriptive", "x", Why.DESCRIPTIVE),
-        ("readonly", "x", Why.READ_ONLY),
-        ("record_id", "2", Why.RECORD_ID),
-        ("nowhere", "2", Why.UNKNOWN_FIELD),
-        ("redcap_data_access_group", "north", Why.OWN_COLUMN),
-        ("redcap_event_name", "x", Why.OWN_COLUMN),
-        ("base_timestamp", "2024-01-01 00:00:00", Why.OWN_COLUMN),
+        ("base_complete", "3", Reason.BAD_CHOICE),
+        ("base_complete", "", Reason.STATUS_BLANK),
+        ("calc", "2", Reason.CALCULATED),
+        ("calctext", "2", Reason.CALCULATED),
+        ("file", "a.pdf", Reason.FILE),
+        ("signature", "a.png", Reason.FILE),
+        ("descriptive", "x", Reason.DESCRIPTIVE),
+        ("readonly", "x", Reason.READ_ONLY),
+        ("record_id", "2", Reason.RECORD_ID),
+        ("nowhere", "2", Reason.UNKNOWN_FIELD),
+        ("redcap_data_access_group", "north", Reason.OWN_COLUMN),
+        ("redcap_event_name", "x", Reason.OWN_COLUMN),
+        ("base_timestamp", "2024-01-01 00:00:00", Reason.OWN_COLUMN),
     ],
 )
 def test_each_kind_of_field_takes_what_redcap_takes(field, value, refusal):
@@ -145,16 +145,16 @@ def test_each_kind_of_field_takes_what_redcap_takes(field, value, refusal):
 
 
 def test_only_what_projects_yaml_names_may_be_written():
-    assert why("forbidden", "x") is Why.NOT_ALLOWED
+    assert why("forbidden", "x") is Reason.NOT_ALLOWED
     one = classic(allowed=Allowed(fields=frozenset({"plain", "checkbox", "ae_tick___1"})))
     assert [why(name, "1", one) for name in ("plain", "checkbox___1", "ae_tick___1")] == [None] * 3
-    assert {why(name, "1", one) for name in ("notes", "base_complete")} == {Why.NOT_ALLOWED}
-    assert why("plain", "x", classic(allowed=Allowed())) is Why.NOT_ALLOWED
+    assert {why(name, "1", one) for name in ("notes", "base_complete")} == {Reason.NOT_ALLOWED}
+    assert why("plain", "x", classic(allowed=Allowed())) is Reason.NOT_ALLOWED
 
 
 def test_what_the_warehouse_does_not_hold_is_not_written_from_it():
-    assert why("plain", "x", classic(loaded=("visit",))) is Why.NOT_LOADED
-    assert why("ident", "x", classic(identifiers=False)) is Why.IDENTIFIER
+    assert why("plain", "x", classic(loaded=("visit",))) is Reason.NOT_LOADED
+    assert why("ident", "x", classic(identifiers=False)) is Reason.IDENTIFIER
     assert why("ident", "x") is None
 
 
@@ -170,9 +170,9 @@ def test_that_an_identifier_is_not_kept_comes_before_all_else_that_speaks_agains
     ]
     rules = book(structure(fields), identifiers=False, loaded=("base",))
     told = {name: why(name, "x", rules) for name in ("tagged", "calc", "file", "left_out", "ticks___1")}
-    assert set(told.values()) == {Why.IDENTIFIER}
+    assert set(told.values()) == {Reason.IDENTIFIER}
     # Refused for another reason, and no less withheld.
-    assert why("ticks", "1", rules) is Why.CHECKBOX_WHOLE
+    assert why("ticks", "1", rules) is Reason.CHECKBOX_WHOLE
     withheld = [*told, "ticks", "no_such_field", "redcap_survey_identifier"]
     kept = ["plain", "record_id", "base_complete", "redcap_event_name", "base_timestamp"]
     assert [name for name in (*withheld, *kept) if rules.withholds(name)] == withheld
@@ -184,24 +184,24 @@ def test_that_an_identifier_is_not_kept_comes_before_all_else_that_speaks_agains
     [
         ("plain", "start_arm_1", "", None),
         ("plain", "later_arm_1", "", None),
-        ("plain", "", "", Why.NO_EVENT),
-        ("plain", "end_arm_1", "", Why.UNKNOWN_EVENT),
-        ("plain", "round_arm_1", "", Why.NOT_DESIGNATED),
-        ("plain", "start_arm_1", "1", Why.NOT_REPEATING),
+        ("plain", "", "", Reason.NO_EVENT),
+        ("plain", "end_arm_1", "", Reason.UNKNOWN_EVENT),
+        ("plain", "round_arm_1", "", Reason.NOT_DESIGNATED),
+        ("plain", "start_arm_1", "1", Reason.NOT_REPEATING),
         ("ae_term", "start_arm_1", "1", None),
         ("ae_term", "start_arm_1", "12", None),
         ("ae_term", "start_arm_1", "new", None),
         ("ae_term", "start_arm_1", "new-2", None),
-        ("ae_term", "start_arm_1", "", Why.NO_INSTANCE),
-        ("ae_term", "start_arm_1", "0", Why.BAD_INSTANCE),
-        ("ae_term", "start_arm_1", "01", Why.BAD_INSTANCE),
-        ("ae_term", "start_arm_1", "next", Why.BAD_INSTANCE),
+        ("ae_term", "start_arm_1", "", Reason.NO_INSTANCE),
+        ("ae_term", "start_arm_1", "0", Reason.BAD_INSTANCE),
+        ("ae_term", "start_arm_1", "01", Reason.BAD_INSTANCE),
+        ("ae_term", "start_arm_1", "next", Reason.BAD_INSTANCE),
         ("ae_complete", "start_arm_1", "2", None),
         ("visit_note", "round_arm_1", "3", None),
         ("visit_note", "round_arm_1", "new", None),
-        ("visit_note", "round_arm_1", "", Why.NO_INSTANCE),
+        ("visit_note", "round_arm_1", "", Reason.NO_INSTANCE),
         ("visit_note", "start_arm_1", "", None),
-        ("visit_note", "start_arm_1", "1", Why.NOT_REPEATING),
+        ("visit_note", "start_arm_1", "1", Reason.NOT_REPEATING),
     ],
 )
 def test_a_cell_is_where_its_instrument_lives(field, event, instance, refusal):
@@ -210,19 +210,19 @@ def test_a_cell_is_where_its_instrument_lives(field, event, instance, refusal):
 
 
 def test_a_classic_project_has_no_events_and_no_instances():
-    assert why("plain", "x", event="start_arm_1") is Why.CLASSIC_EVENT
-    assert why("plain", "x", instance="1") is Why.NOT_REPEATING
-    assert why("plain", "x", record=" ") is Why.NO_RECORD
+    assert why("plain", "x", event="start_arm_1") is Reason.CLASSIC_EVENT
+    assert why("plain", "x", instance="1") is Reason.NOT_REPEATING
+    assert why("plain", "x", record=" ") is Reason.NO_RECORD
 
 
 def test_an_instrument_that_is_named_has_to_be_the_fields_own():
     assert why("plain", "x", instrument="base") is None
-    assert why("plain", "x", instrument="visit") is Why.OTHER_INSTRUMENT
+    assert why("plain", "x", instrument="visit") is Reason.OTHER_INSTRUMENT
 
 
 def test_where_the_repeating_setup_may_not_be_read_instances_are_left_alone():
     book = replace(longitudinal(), repeating_unknown=True)
-    assert why("ae_term", "x", book, event="start_arm_1", instance="1") is Why.REPEATING_UNKNOWN
+    assert why("ae_term", "x", book, event="start_arm_1", instance="1") is Reason.REPEATING_UNKNOWN
     assert why("plain", "x", book, event="start_arm_1") is None
 
 
@@ -233,19 +233,19 @@ TODAY = date(2024, 6, 1)
     ("validation", "low", "high", "value", "warning"),
     [
         ("integer", "0", "10", "5", None),
-        ("integer", "0", "10", "-1", Why.BELOW),
-        ("integer", "0", "10", "11", Why.ABOVE),
-        ("number_1dp_comma_decimal", "1,0", "2,0", "2,5", Why.ABOVE),
+        ("integer", "0", "10", "-1", Reason.BELOW),
+        ("integer", "0", "10", "11", Reason.ABOVE),
+        ("number_1dp_comma_decimal", "1,0", "2,0", "2,5", Reason.ABOVE),
         ("number", "", "", "1e9", None),
         ("number", "0", "10", "UNK", None),
         ("number", "0", "10", "", None),
         ("number", "[other]", "", "-5", None),
         ("date_dmy", "2024-01-01", "today", "2024-6-1", None),
-        ("date_dmy", "2024-01-01", "today", "2024-06-02", Why.ABOVE),
-        ("date_dmy", "2024-01-01", "today", "2023-12-31", Why.BELOW),
-        ("datetime_ymd", "", "now", "2024-06-02 08:00", Why.ABOVE),
-        ("time", "8:00", "17:00", "7:59", Why.BELOW),
-        ("time", "8:00", "17:00", "17:01", Why.ABOVE),
+        ("date_dmy", "2024-01-01", "today", "2024-06-02", Reason.ABOVE),
+        ("date_dmy", "2024-01-01", "today", "2023-12-31", Reason.BELOW),
+        ("datetime_ymd", "", "now", "2024-06-02 08:00", Reason.ABOVE),
+        ("time", "8:00", "17:00", "7:59", Reason.BELOW),
+        ("time", "8:00", "17:00", "17:01", Reason.ABOVE),
         ("", "0", "10", "99", None),
     ],
 )

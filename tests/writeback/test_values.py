@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from pipelines.writeback.decide.values import came_through, canonical, is_missing, looks_alike, spelled
+from pipelines.writeback.decide.values import canonical, is_missing, looks_alike, spelled, stored_as_sent
 from redcap_source import dictionary
 from redcap_source.dictionary import ValueKind
 from tests.pipelines.studies import field
@@ -46,10 +46,10 @@ def test_an_option_that_is_not_ticked_is_0_or_blank():
 
 def test_a_value_came_through_if_redcap_padded_or_trimmed_it():
     time_kind, text = kind_of("time"), kind_of("")
-    assert came_through(time_kind, "time", "9:30", "09:30")
-    assert came_through(text, "", " spare ", "spare")
-    assert not came_through(text, "", "spare", " spare ")
-    assert not came_through(text, "", "<b>", "")
+    assert stored_as_sent(time_kind, "time", "9:30", "09:30")
+    assert stored_as_sent(text, "", " spare ", "spare")
+    assert not stored_as_sent(text, "", "spare", " spare ")
+    assert not stored_as_sent(text, "", "<b>", "")
 
 
 def test_to_a_person_41_and_41_0_are_one_number_and_one_text_is_another():

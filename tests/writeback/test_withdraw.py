@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli.app import app
-from pipelines.writeback import WritebackRefused, show, withdraw
+from pipelines.writeback import WritebackRefused, publish_results, withdraw
 
 from .conftest import row
 
@@ -27,7 +27,7 @@ def test_a_batch_is_withdrawn_and_is_not_sent(site, study):
     site.plan()
     done = take_back(site, author="rw")
     assert (done.withdrawn, done.sent, done.ended) == (2, 0, 0)
-    assert show(site.config, site.project(), done)
+    assert publish_results(site.config, site.project(), done)
     # It is kept, and readers see it.
     kept = site.kept("proposals", "record, status, decision, decision_reason")
     assert kept == [

@@ -99,6 +99,14 @@ class Runs:
         """Delete what the ledger has of the run's chunks: they are about to be applied again."""
         self._connection.execute(self._sql["delete_chunk_entries"], {"run_id": run_id})
 
+    def last_load(self) -> LastLoad | None:
+        """Return how the last load ended, write-backs aside; None if there has been none."""
+        row = one(self._connection, self._sql["last_load"])
+        if row is None:
+            return None
+        good = one(self._connection, self._sql["last_good_load"])
+        return LastLoad(row[0], row[1], good[0] if good else None)
+
     def count_records(self, now: datetime) -> tuple[int, int]:
         """How many records the run with this time added, and how many that were known it changed."""
         row = one(self._connection, self._sql["count_records"], {"now": now})

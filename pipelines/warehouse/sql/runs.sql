@@ -64,3 +64,13 @@ FROM redcap.records WHERE deleted_at IS NULL AND last_changed = $now;
 -- The latest load; write-backs are not loads.
 SELECT run_id, outcome, started_at, finished_at FROM redcap.sync_runs
 WHERE mode IS DISTINCT FROM 'writeback' ORDER BY started_at DESC LIMIT 1;
+
+-- last_load --
+-- The last run that was no write-back.
+SELECT run_id, outcome, finished_at FROM redcap.sync_runs
+WHERE mode IS DISTINCT FROM 'writeback' ORDER BY started_at DESC LIMIT 1;
+
+-- last_good_load --
+-- When the last load with outcome ok or incomplete ended.
+SELECT max(finished_at) FROM redcap.sync_runs
+WHERE mode IS DISTINCT FROM 'writeback' AND outcome IN ('ok', 'incomplete');

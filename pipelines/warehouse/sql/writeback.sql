@@ -1,7 +1,8 @@
--- Schema writeback: what was proposed, what was sent, what became of it. In a project's working file; publishing copies
--- the three tables. A blank cell is NULL, as in redcap.record_changes; times are UTC.
+-- Schema writeback: what was proposed, what was sent, and the outcome. It is in a project's mirror; publishing copies the
+-- three tables. A blank cell is NULL, as in redcap.record_changes; times are UTC.
 
 -- create_writeback --
+-- The schema and its three tables.
 CREATE SCHEMA IF NOT EXISTS writeback;
 CREATE TABLE IF NOT EXISTS writeback.batches (
     project VARCHAR NOT NULL, batch VARCHAR NOT NULL, author VARCHAR, source VARCHAR, reverts VARCHAR,
@@ -23,19 +24,22 @@ CREATE TABLE IF NOT EXISTS writeback.journal (
 );
 
 -- is_there --
+-- Whether the file has a journal.
 SELECT count(*) > 0 FROM duckdb_tables()
 WHERE database_name = current_database() AND schema_name = 'writeback' AND table_name = 'journal';
 
 -- last_number --
+-- The highest number given to a proposal.
 SELECT coalesce(max(proposal), 0) FROM writeback.proposals;
 
--- begin_batch --
+-- create_batch --
+-- Does nothing if the batch exists.
 INSERT INTO writeback.batches (project, batch, author, source, reverts, created_at, proposals)
 SELECT $project, $batch, $author, $source, $reverts, $now, 0
 WHERE NOT EXISTS (SELECT 1 FROM writeback.batches WHERE batch = $batch);
 
 -- supersede --
--- Whoever proposes anew for a cell whose proposal could not be written has looked again: the old one is done with.
+-- A new proposal for a cell replaces an open one that could not be written: whoever proposes again has looked again.
 UPDATE writeback.proposals AS p SET status = 'superseded'
 FROM (
     SELECT unnest($record::VARCHAR[]) AS record, unnest($event::VARCHAR[]) AS event,
@@ -45,6 +49,7 @@ WHERE p.status = 'open' AND p.decision IN ('conflict', 'invalid') AND p.record =
   AND coalesce(p.event, '') = n.event AND coalesce(p.instance, '') = n.instance AND p.field = n.field;
 
 -- add_proposals --
+-- Proposals given as lists, one a column.
 INSERT INTO writeback.proposals
 SELECT $project, $batch, number, record, nullif(event, ''), nullif(instrument, ''), nullif(instance, ''), field,
        nullif(seen, ''), new, new = '', nullif(reason, ''), author, $now, 'open', NULL, NULL, NULL, NULL, NULL
@@ -56,13 +61,14 @@ FROM (
 );
 
 -- supersede_found --
+-- The same for the rows of the temporary table found.
 UPDATE writeback.proposals AS p SET status = 'superseded'
 FROM found n
 WHERE p.status = 'open' AND p.decision IN ('conflict', 'invalid') AND p.record = n.record
   AND coalesce(p.event, '') = n.event AND coalesce(p.instance, '') = n.instance AND p.field = n.field;
 
 -- add_found --
--- What an offer was found to propose, in the order of its rows.
+-- The proposals that a submission was found to make (comparison.sql), in the order of its rows.
 INSERT INTO writeback.proposals
 SELECT $project, batch, (SELECT coalesce(max(proposal), 0) FROM writeback.proposals)
        + row_number() OVER (ORDER BY row, rowid), record, nullif(event, ''), nullif(instrument, ''),
@@ -71,9 +77,9 @@ SELECT $project, batch, (SELECT coalesce(max(proposal), 0) FROM writeback.propos
 FROM found;
 
 -- open_proposals --
--- In the order in which they were proposed. What undoes a batch is only meant when it is named: whoever looks at the
--- plan of a revert has not asked for it. A new instance that an earlier try of the batch has made goes by its
--- number from then on.
+-- In the order in which they were proposed. A batch that undoes another is included only if it is named: planning a
+-- revert does not ask for it to be sent. An instance that an earlier attempt of the batch has created goes by its number
+-- from then on.
 SELECT p.proposal, p.batch, p.record, coalesce(p.event, ''), coalesce(p.instrument, ''),
        coalesce(m.instance, p.instance, ''), p.field, coalesce(p.seen_value, ''), p.new_value,
        coalesce(p.reason, ''), coalesce(p.author, ''),
@@ -92,16 +98,14 @@ WHERE p.status = 'open'
            ELSE p.batch = $batch END
 ORDER BY p.proposal;
 
--- batch_names --
-SELECT batch FROM writeback.batches ORDER BY created_at, batch;
-
 -- read_batches --
+-- All batches, oldest first.
 SELECT batch, coalesce(author, ''), coalesce(source, ''), coalesce(reverts, ''), created_at, proposals
 FROM writeback.batches ORDER BY created_at, batch;
 
--- rule --
--- The decisions of a plan, kept with the proposals so that they can be looked at. When a batch is applied, those that
--- are there already or invalid end their proposals.
+-- save_decisions --
+-- The decisions of a plan, stored with the proposals so that a person can read them. When a batch is applied, the
+-- proposals that are already there or invalid end.
 UPDATE writeback.proposals AS p
 SET decision = d.decision, decision_reason = nullif(d.reason, ''), warning = nullif(d.warning, ''), decided_at = $now,
     run_id = $run_id,
@@ -114,11 +118,13 @@ FROM (
 WHERE p.proposal = d.number AND p.status = 'open';
 
 -- columns_with_values --
+-- The columns for which proposals hold values.
 SELECT DISTINCT field FROM writeback.proposals WHERE seen_value IS NOT NULL OR new_value IS NOT NULL;
 
 -- empty_withheld --
--- What the warehouse may not keep was proposed before projects.yaml kept identifiers out, or before its field was tagged
--- as one. The journal stays: it tells what was written to REDCap, which the history of the project tells as well.
+-- Values that the warehouse may not keep any more: they were proposed before projects.yaml excluded identifiers, or
+-- before the field was marked as one. The journal is unchanged: it records what was written to REDCap, as the project's
+-- history does.
 UPDATE writeback.proposals
 SET seen_value = NULL, new_value = NULL,
     decision = CASE WHEN status = 'open' THEN 'invalid' ELSE decision END,
@@ -129,8 +135,8 @@ SET seen_value = NULL, new_value = NULL,
     status = CASE WHEN status = 'open' THEN 'invalid' ELSE status END
 WHERE list_contains($fields::VARCHAR[], field) AND (seen_value IS NOT NULL OR new_value IS NOT NULL);
 
--- intend --
--- Committed before the request leaves: whatever happens then, these are the cells to look at.
+-- record_intended --
+-- Committed before the request is sent: whatever happens then, these are the cells to read back.
 INSERT INTO writeback.journal
 SELECT $project, batch, number, $run_id, $request, record, nullif(event, ''), instrument, nullif(instance, ''), field,
        nullif(seen, ''), nullif(before, ''), nullif(new, ''), NULL, 'intended', NULL, nullif(reason, ''), author, $now,
@@ -144,20 +150,21 @@ FROM (
 );
 
 -- intended --
+-- Cells that may have been sent and whose outcome is not known.
 SELECT proposal, batch, run_id, request, record, coalesce(event, ''), coalesce(instrument, ''), coalesce(instance, ''),
        field, coalesce(seen_value, ''), coalesce(before_value, ''), coalesce(new_value, ''), coalesce(reason, ''),
        coalesce(author, '')
 FROM writeback.journal WHERE status = 'intended' ORDER BY intended_at, request, proposal;
 
--- unaccounted --
--- In a record that is deleted there is nothing to bring.
+-- records_to_refresh --
+-- Records with confirmed cells that are not in the mirror yet. A deleted record has no rows to fetch.
 SELECT DISTINCT record FROM writeback.journal
 WHERE status = 'confirmed' AND accounted_run IS NULL
   AND record NOT IN (SELECT record FROM redcap.records WHERE deleted_at IS NOT NULL)
 ORDER BY record;
 
--- settle --
--- What became of cells that were intended.
+-- record_outcomes --
+-- What happened to cells that were intended.
 UPDATE writeback.journal AS j
 SET status = s.status, after_value = nullif(s.after, ''), message = nullif(s.message, ''), settled_at = $now
 FROM (
@@ -166,14 +173,14 @@ FROM (
 ) s
 WHERE j.proposal = s.number AND j.status = 'intended';
 
--- close --
--- A proposal is done with when its cell was sent and looked at; one whose request never arrived stays open.
+-- close_proposals --
+-- A proposal ends when its cell was sent and read back; one whose request never reached REDCap stays open.
 UPDATE writeback.proposals AS p SET status = s.status
 FROM (SELECT unnest($number::BIGINT[]) AS number, unnest($status::VARCHAR[]) AS status) s
 WHERE p.proposal = s.number AND p.status = 'open';
 
 -- attribute --
--- Changes that a run found in REDCap and that are our own writing: they are counted once, as that.
+-- Changes that a run found in REDCap and that write-back made: they are counted once, with origin writeback.
 UPDATE redcap.record_changes AS c
 SET origin = 'writeback', changed_by = nullif(j.author, ''), changed_at = j.intended_at, reason = j.reason
 FROM writeback.journal j
@@ -186,6 +193,7 @@ WHERE c.run_id = $run_id AND c.origin = 'redcap' AND j.accounted_run IS NULL
        OR (coalesce(c.new_value, '0') = '0' AND contains(c.field, '___') AND coalesce(j.new_value, '0') = '0'));
 
 -- mark_accounted --
+-- Journal entries whose changes were attributed.
 UPDATE writeback.journal AS j SET accounted_run = $run_id
 WHERE j.accounted_run IS NULL AND EXISTS (
     SELECT 1 FROM redcap.record_changes c
@@ -195,37 +203,39 @@ WHERE j.accounted_run IS NULL AND EXISTS (
 );
 
 -- unaccounted_columns --
+-- The columns of confirmed cells in these records that have no attributed change.
 SELECT DISTINCT instrument, field FROM writeback.journal
 WHERE accounted_run IS NULL AND status = 'confirmed' AND list_contains($records::VARCHAR[], record);
 
--- overtake --
--- Cells that were read back as they should be, and that somebody changed before their record was brought in.
+-- record_changed_after_write --
+-- Cells that held what was sent when they were read back, and that somebody changed before their record was fetched.
 UPDATE writeback.journal AS j
 SET status = 'not confirmed', after_value = nullif(o.held, ''), message = $message, accounted_run = $run_id
 FROM (SELECT unnest($number::BIGINT[]) AS number, unnest($held::VARCHAR[]) AS held) o
 WHERE j.proposal = o.number AND j.status = 'confirmed' AND j.accounted_run IS NULL;
 
--- overtake_proposals --
+-- reopen_as_not_confirmed --
+-- The proposals of such cells.
 UPDATE writeback.proposals SET status = 'not confirmed' WHERE list_contains($number::BIGINT[], proposal);
 
--- mark_brought_in --
--- Once the records are in the warehouse as they are now, nothing of these cells is left to be found.
+-- mark_refreshed --
+-- Once the records are in the mirror as REDCap has them now, no later run can find a change of these cells.
 UPDATE writeback.journal SET accounted_run = $run_id
 WHERE accounted_run IS NULL AND status = 'confirmed' AND list_contains($records::VARCHAR[], record);
 
 -- count_waiting --
--- Cells that a load should look for among the changes it found.
+-- Cells that a load has to look for among the changes it found.
 SELECT count(*) FROM writeback.journal
 WHERE accounted_run IS NULL AND status IN ('intended', 'confirmed', 'not confirmed');
 
 -- mark_passed --
--- A load has read every record that changed, but for those that it names as due again.
+-- A load has read every record that changed, except those on its list of records still to fetch.
 UPDATE writeback.journal SET accounted_run = $run_id
 WHERE accounted_run IS NULL AND status IN ('confirmed', 'not confirmed')
   AND record NOT IN (SELECT record FROM state.todo);
 
 -- written_cells --
--- The cells whose changes a run has found and given to write-back: what follows, follows from these.
+-- The cells whose changes a run found and attributed to write-back: other changes can only have followed from these.
 CREATE OR REPLACE TEMP TABLE written_cells AS
 SELECT j.record, j.event, j.instrument, j.instance, j.field, j.batch, j.proposal, j.intended_at,
        coalesce(nullif(b.author, ''), j.author) AS author
@@ -237,10 +247,11 @@ WHERE j.accounted_run = $run_id AND j.proposal IS NOT NULL AND j.status IN ('int
   AND c.run_id = $run_id AND c.origin = 'writeback';
 
 -- count_written_cells --
+-- How many there are.
 SELECT count(*) FROM written_cells;
 
 -- calculated --
--- The fields that REDCap calculates, as redcap_source.dictionary.is_calculated tells them, each with its calculation.
+-- The fields that REDCap calculates (as in redcap_source.dictionary.is_calculated), each with its calculation.
 CREATE OR REPLACE TEMP TABLE calculated AS
 SELECT field_name AS field,
        CASE WHEN field_type = 'calc' THEN select_choices_or_calculations ELSE field_annotation END AS calculation
@@ -248,8 +259,8 @@ FROM redcap.data_dictionary WHERE field_type = 'calc' OR regexp_matches(field_an
 
 -- follow_opened --
 -- Forms that were opened by what was written: their status, and their options that nobody ticked, went from blank to 0.
--- Where it is known what the row looked like directly before the request, that decides; otherwise the form was opened
--- by whoever else changed something in its row.
+-- If the row was read directly before the request, that decides; otherwise a form counts as opened by somebody else who
+-- changed something in its row.
 INSERT INTO writeback.journal
 SELECT $project, w.batch, NULL, $run_id, NULL, c.record, c.event, c.instrument, c.instance, c.field, c.old_value,
        c.old_value, NULL, c.new_value, 'followed', 'the form was opened by what was written',
@@ -277,8 +288,8 @@ WHERE c.run_id = $run_id AND c.origin = 'redcap' AND c.old_value IS NULL AND c.n
       ) END;
 
 -- follow_calculated --
--- Calculated fields that moved, where a field they are worked out from was written and nobody else changed another.
--- Which fields those are stands in the calculation, in brackets; calculations may rest on calculations.
+-- Calculated fields that changed because one of their inputs was written, unless somebody else changed another input.
+-- The inputs are named in the calculation, in brackets; a calculation may use another calculation.
 INSERT INTO writeback.journal
 WITH RECURSIVE named AS (
     SELECT field, unnest(regexp_extract_all(lower(calculation), '\[([a-z][a-z0-9_]*)', 1)) AS input FROM calculated
@@ -317,7 +328,7 @@ ANTI JOIN moved_by_others o ON o.record = c.record AND o.field = c.field
 WHERE c.run_id = $run_id AND c.origin = 'redcap';
 
 -- claim_followed --
--- What followed is told as write-back's, at the time of the request it followed from.
+-- Changes that followed get write-back as their origin, and the time of the request they followed from.
 UPDATE redcap.record_changes AS c
 SET origin = 'writeback', changed_by = nullif(f.author, ''), reason = f.reason,
     changed_at = (SELECT min(w.intended_at) FROM written_cells w WHERE w.record = f.record AND w.batch = f.batch)
@@ -327,6 +338,7 @@ WHERE f.run_id = $run_id AND f.status = 'followed' AND c.run_id = $run_id AND c.
   AND c.instance IS NOT DISTINCT FROM f.instance AND c.field = f.field;
 
 -- total_batches --
+-- Counts every batch's proposals by their state.
 UPDATE writeback.batches AS b
 SET proposals = t.proposals, open = t.open, confirmed = t.confirmed, already_there = t.already_there,
     conflicts = t.conflicts, invalid = t.invalid, failed = t.failed, not_confirmed = t.not_confirmed,
@@ -343,13 +355,15 @@ FROM (
 WHERE b.batch = t.batch;
 
 -- mark_planned --
+-- Batches that a run planned.
 UPDATE writeback.batches SET planned_at = $now, run_id = $run_id WHERE list_contains($batches::VARCHAR[], batch);
 
 -- mark_applied --
+-- Batches that a run applied.
 UPDATE writeback.batches SET applied_at = $now, run_id = $run_id WHERE list_contains($batches::VARCHAR[], batch);
 
--- reverting --
--- What undoes a batch: each cell it changed since it was last undone, from what it is now to what it was before that.
+-- undoing --
+-- What undoes a batch: each cell it changed since it was last undone, with its value now and its value before.
 SELECT j.record, coalesce(j.event, ''), j.instrument, coalesce(j.instance, ''), j.field,
        coalesce(arg_max(coalesce(j.after_value, ''), j.settled_at), ''),
        coalesce(arg_min(coalesce(j.before_value, ''), j.settled_at), '')
@@ -362,38 +376,32 @@ LEFT JOIN (
 WHERE j.batch = $batch AND j.status = 'confirmed' AND (u.undone_at IS NULL OR j.settled_at > u.undone_at)
 GROUP BY ALL ORDER BY min(j.proposal);
 
--- forget_open --
--- A batch that is made anew from what is there now.
+-- supersede_open --
+-- The open proposals of a batch that is made again from what REDCap holds now.
 UPDATE writeback.proposals SET status = 'superseded' WHERE batch = $batch AND status = 'open';
 
--- standing --
--- The proposals of a batch by what can still be done about them; of some records only where any are named. A cell that
--- is intended may have been sent.
+-- count_by_state --
+-- The proposals of a batch by whether they can still be withdrawn; of some records only if any are named. A cell that is
+-- intended may have been sent.
 SELECT CASE WHEN p.status IN ('confirmed', 'not confirmed') OR j.proposal IS NOT NULL THEN 'sent'
-            WHEN p.status = 'open' THEN 'open' ELSE 'ended' END AS standing, count(*)
+            WHEN p.status = 'open' THEN 'open' ELSE 'ended' END AS state, count(*)
 FROM writeback.proposals p
 LEFT JOIN (SELECT DISTINCT proposal FROM writeback.journal WHERE status = 'intended') j USING (proposal)
 WHERE p.batch = $batch AND ($every_record OR list_contains($records::VARCHAR[], p.record))
 GROUP BY ALL;
 
--- known_of --
+-- records_with_proposals --
 -- How many of these records the batch has proposals for.
 SELECT count(DISTINCT record) FROM writeback.proposals
 WHERE batch = $batch AND list_contains($records::VARCHAR[], record);
 
 -- withdraw --
+-- Proposals that may have been sent are not withdrawn.
 UPDATE writeback.proposals AS p
 SET status = 'withdrawn', decided_at = $now, decision_reason = 'withdrawn' || coalesce(' by ' || nullif($author, ''), '')
 WHERE p.batch = $batch AND p.status = 'open' AND ($every_record OR list_contains($records::VARCHAR[], p.record))
   AND p.proposal NOT IN (SELECT proposal FROM writeback.journal WHERE status = 'intended' AND proposal IS NOT NULL);
 
--- last_load --
-SELECT run_id, outcome, finished_at FROM redcap.sync_runs
-WHERE mode IS DISTINCT FROM 'writeback' ORDER BY started_at DESC LIMIT 1;
-
--- last_good_load --
-SELECT max(finished_at) FROM redcap.sync_runs
-WHERE mode IS DISTINCT FROM 'writeback' AND outcome IN ('ok', 'incomplete');
-
 -- published_run --
+-- The load whose rows readers see.
 SELECT last_run_id FROM redcap.projects WHERE project = $project;

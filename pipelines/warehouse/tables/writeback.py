@@ -1,7 +1,7 @@
-"""The nouns of write-back: a cell, a proposed value for it, and what became of it.
+"""The nouns of write-back: a cell, a value proposed for it, the decision about it, and its outcome. Pure.
 
-Storing them is journal.py's business; deciding about them is pipelines.writeback's. A blank is '' here and NULL in the
-tables, as in schema redcap.
+A blank is '' here and NULL in the tables, as in schema redcap. Not here: storing them (mirror/proposals.py and
+mirror/journal.py), deciding about them (pipelines.writeback.decide).
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+CHANGED_AFTER_WRITE = "somebody changed it directly after it was written"
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One place for a value in REDCap; `field` is a column of its export, `race___1` for a checkbox's option."""
+    """One cell in REDCap; `field` is a column of its export, such as `race___1` for a checkbox's option."""
 
     record: str = field(repr=False)
     event: str
     instrument: str
     instance: str
-    """A number, blank where nothing repeats, or `new` (`new-2`, …) for one that is yet to be made."""
+    """A number, blank where nothing repeats, or `new` (`new-2`, …) for an instance that does not exist yet."""
     field: str
 
 
 class FormRow(NamedTuple):
-    """An instrument's row of one record: by record, event, instrument and instance; blank where there is none."""
+    """An instrument's row of one record: record, event, instrument and instance; blank where there is none."""
 
     record: str
     event: str
@@ -33,7 +35,7 @@ class FormRow(NamedTuple):
     instance: str
 
     def __repr__(self) -> str:
-        """Without the record, which is a participant's."""
+        """Without the record id, which identifies a participant."""
         return f"FormRow(event={self.event!r}, instrument={self.instrument!r}, instance={self.instance!r})"
 
 
@@ -47,7 +49,7 @@ class Decision(StrEnum):
 
 
 class Status(StrEnum):
-    """What became of a proposal or of a cell that was sent."""
+    """The state of a proposal, or of a cell that was sent."""
 
     OPEN = "open"
     INTENDED = "intended"
@@ -56,36 +58,36 @@ class Status(StrEnum):
     FAILED = "failed"
     NOT_CONFIRMED = "not confirmed"
     SUPERSEDED = "superseded"
-    """In conflict or invalid, and somebody proposed anew for the cell."""
+    """In conflict or invalid, and replaced by a newer proposal for the cell."""
     INVALID = "invalid"
-    """Found invalid when its batch was applied: that ends it."""
+    """Invalid when its batch was applied, which ends it."""
     WITHDRAWN = "withdrawn"
-    """Taken back before it was sent."""
+    """Withdrawn before it was sent."""
     FOLLOWED = "followed"
-    """Not sent: REDCap changed it by itself, because of what was."""
+    """Not sent: REDCap changed the cell itself, because of what was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A value somebody wants a cell to have, and what they saw in it."""
+    """A value that somebody wants a cell to have, and the value they saw in it."""
 
     number: int
     batch: str
     cell: Cell
     seen: str = field(repr=False)
     new: str = field(repr=False)
-    """Blank to erase the cell, which was asked for explicitly."""
+    """Blank to erase the cell, which has to be requested explicitly."""
     reason: str = field(repr=False, default="")
     author: str = ""
     ruled_out: str = ""
-    """Why it was invalid when it was last decided about; blank where it was not, or has not been decided about."""
+    """Why the last decision found it invalid; blank if it did not, or if there has been no decision."""
     restores: bool = False
-    """Whether it undoes a batch: then the value has been in REDCap before."""
+    """Whether it undoes a batch: then REDCap has held the value before."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
-    """The decision about a proposal, as it is kept with it."""
+class DecisionRow:
+    """The decision about a proposal, as it is stored with the proposal."""
 
     number: int
     decision: Decision
@@ -94,7 +96,7 @@ class Ruling:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One cell of one request in the journal."""
 
     proposal: int
@@ -107,14 +109,25 @@ class Entry:
     new: str = field(repr=False)
     reason: str = field(repr=False, default="")
     author: str = ""
-    after: str = field(repr=False, default="")
-    status: Status = Status.INTENDED
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A row that did not become proposals; never what stood in it."""
+class CellOutcome:
+    """What happened to one cell that was recorded as intended."""
+
+    number: int
+    """The proposal's number."""
+    status: Status
+    after: str = field(repr=False, default="")
+    """The value REDCap held when the cell was read back."""
+    message: str = ""
+    closes: bool = True
+    """Whether it closes the proposal; one whose value never reached REDCap stays open and may be sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A submitted row that did not become proposals; it never holds the row's values."""
 
     row: int
     """Counted from 1, without the header."""
@@ -123,7 +136,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """One batch as its row in writeback.batches tells it."""
+    """One batch, as in its row of writeback.batches."""
 
     batch: str
     author: str

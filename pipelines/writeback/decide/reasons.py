@@ -1,12 +1,12 @@
-"""The reasons why a cell is not written."""
+"""The reasons why a cell is not written. Pure."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 
-class Why(StrEnum):
-    """Why a cell is not written, or is written with a warning. They are counted, so no value stands in them."""
+class Reason(StrEnum):
+    """Why a cell is not written, or is written with a warning. They are counted and logged, so they hold no values."""
 
     UNKNOWN_FIELD = "the project has no such field"
     NOT_ALLOWED = "projects.yaml does not allow this field to be written"
@@ -54,18 +54,18 @@ class Why(StrEnum):
     ABOVE = "above the field's maximum"
 
 
-PASSING = frozenset(
+TRANSIENT_REASONS = frozenset(
     {
-        Why.ALIKE,
-        Why.OUT_OF_REACH,
-        Why.UNKNOWN_RECORD,
-        Why.UNKNOWN_INSTANCE,
-        Why.HIDDEN,
-        Why.GRAY_STATUS,
-        Why.TAKEN,
-        Why.TWICE,
-        Why.CONTRADICTION,
+        Reason.ALIKE,
+        Reason.OUT_OF_REACH,
+        Reason.UNKNOWN_RECORD,
+        Reason.UNKNOWN_INSTANCE,
+        Reason.HIDDEN,
+        Reason.GRAY_STATUS,
+        Reason.TAKEN,
+        Reason.TWICE,
+        Reason.CONTRADICTION,
     }
 )
-"""Reasons that lie in what REDCap holds, in the other proposals or in what was asked for: a plan that found them says
-nothing about the next. All others lie in the proposal and the rules; what they ruled out stays so when those change."""
+"""Reasons that depend on what REDCap holds, on other proposals or on a run's options, so the next plan may decide
+otherwise. All others depend on the proposal and the rules; what they ruled out stays ruled out if the rules change."""

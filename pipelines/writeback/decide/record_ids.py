@@ -1,8 +1,8 @@
-"""Record ids that a server may take for one another. Pure.
+"""Record ids that REDCap may take for one another. Pure.
 
-REDCap keeps ids as text, and nobody has recorded what its versions make of a blank at an end. It looks ids up by a
-collation of MySQL, which ignores letter case, accents and blanks at the end (REDCap API, section Keys: inferred). So an
-id that differs from an existing one in nothing else may be written into that record.
+REDCap stores ids as text, and it is not documented what its versions do with a blank at an end. It looks ids up with a
+MySQL collation, which ignores letter case, accents and trailing blanks (REDCap API, section Keys: inferred). So what is
+sent for an id that differs from an existing one in nothing else may be written into the existing record.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _INVISIBLE = ("Cc", "Cf", "Zl", "Zp", "Zs")
 
 
 def trimmed(record: str) -> str:
-    """The id without what nobody sees at its ends: blanks of any kind, tabs, marks without width."""
+    """Return the id without invisible characters at its ends: blanks of any kind, tabs, marks without width."""
     first, last = 0, len(record)
     while first < last and _is_invisible(record[first]):
         first += 1
@@ -28,17 +28,17 @@ def _is_invisible(character: str) -> bool:
 
 
 def alike(record: str) -> str:
-    """What two ids have in common if a server may take one for the other."""
+    """Return a form that is equal for two ids if REDCap may take one for the other."""
     if record.isascii():
         return trimmed(record).casefold()
-    # Twice, since folding can bring forth what folds again.
+    # Twice, because a folded text can fold again.
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", record).casefold())
     kept = (c for c in folded if unicodedata.category(c) not in ("Mn", "Cf"))
     return trimmed("".join(kept))
 
 
 def taken_for(wanted: Iterable[str], existing: Iterable[str]) -> Mapping[str, str]:
-    """For each wanted id that does not exist the existing one that a server may take it for, if there is one."""
+    """Map each wanted id that does not exist to the existing one that REDCap may take it for, if there is one."""
     there = list(existing)
     known = set(there)
     by_form = {alike(record): record for record in there}
@@ -46,7 +46,7 @@ def taken_for(wanted: Iterable[str], existing: Iterable[str]) -> Mapping[str, st
 
 
 def look_alikes(records: Iterable[str]) -> frozenset[str]:
-    """Those of several ids that a server may take for one another."""
+    """Return those of several ids that REDCap may take for one another."""
     by_form: dict[str, list[str]] = {}
     for record in dict.fromkeys(records):
         by_form.setdefault(alike(record), []).append(record)

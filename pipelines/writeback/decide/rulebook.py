@@ -1,7 +1,7 @@
 """What may be written where: a project's structure and its configuration as rules about single cells. Pure.
 
-Whether the value in REDCap is still the one that was seen is decide.py's business; every rule here can be checked
-before anything is read. Facts are REDCAP API, sections Record import and Fields.
+Every rule here can be checked before REDCap is asked. Sources: REDCap API, sections Record import and Fields.
+Not here: whether REDCap still holds the value that was seen (decide.py).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from datetime import date
 
 from pipelines.warehouse.tables.structure import Structure
 from pipelines.warehouse.tables.writeback import Cell, Proposal
-from pipelines.writeback.decide.reasons import Why
+from pipelines.writeback.decide.reasons import Reason
 from pipelines.writeback.decide.record_ids import trimmed
 from pipelines.writeback.decide.rules import NEW, Rule, column_rules, never_written
-from pipelines.writeback.decide.value_checks import beyond, value_refusal
+from pipelines.writeback.decide.value_checks import beyond, value_problem
 from redcap_source import dictionary
 
 _NUMBERED = re.compile(r"[1-9]\d{0,5}", re.ASCII)
@@ -37,7 +37,7 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """All rules of one project, as its structure stands now."""
+    """All rules of one project, from its present structure."""
 
     record_id_field: str
     rules: Mapping[str, Rule]
@@ -48,7 +48,7 @@ class Rulebook:
     """Whether identifiers may be written."""
     longitudinal: bool
     repeats: bool
-    """Whether anything does, so that rows carry the columns for it."""
+    """Whether anything repeats, so that rows have the columns for it."""
     repeating_unknown: bool
     designated: frozenset[tuple[str, str]]
     repeating_forms: frozenset[tuple[str, str]]
@@ -59,106 +59,104 @@ class Rulebook:
     secondary_unique: str
 
     def rule(self, cell: Cell) -> Rule | None:
-        """The rule for a cell's column."""
+        """Return the rule for a cell's column; None if the project has no such column."""
         return self.rules.get(cell.field)
 
-    def refusal(self, proposal: Proposal) -> Why | None:
-        """Why a proposal can never be written; None where REDCap has to be read to tell."""
+    def why_invalid(self, proposal: Proposal) -> Reason | None:
+        """Return why a proposal cannot be written; None if that depends on what REDCap holds."""
         name = proposal.cell.field
         rule = self.rules.get(name)
         if rule is None:
             return self._no_column(name)
-        # First, whatever else speaks against it: that its value is not kept is what a person has to know.
+        # First, whatever else is wrong with it: a person has to know that its value is not kept.
         if self.withholds(name):
-            return Why.IDENTIFIER
+            return Reason.IDENTIFIER
         return (
-            self._field_refusal(rule) or self._place_refusal(proposal.cell, rule) or self._value_refusal(rule, proposal)
+            self._field_problem(rule) or self._row_problem(proposal.cell, rule) or self._value_problem(rule, proposal)
         )
 
     def withholds(self, name: str) -> bool:
-        """Whether no value of a column may be kept: an identifier, or one of which nobody can tell whether it is."""
+        """Whether no value of a column may be kept: an identifier, or a column that may be one."""
         if self.identifiers:
             return False
         rule = self.rules.get(name) or next((r for r in self.rules.values() if r.base == name), None)
         if rule is not None:
             return rule.field is not None and dictionary.is_identifier(rule.field)
-        return name == dictionary.SURVEY_IDENTIFIER_COLUMN or self._no_column(name) is Why.UNKNOWN_FIELD
+        return name == dictionary.SURVEY_IDENTIFIER_COLUMN or self._no_column(name) is Reason.UNKNOWN_FIELD
 
-    def _no_column(self, name: str) -> Why:
+    def _no_column(self, name: str) -> Reason:
         if name == self.record_id_field:
-            return Why.RECORD_ID
+            return Reason.RECORD_ID
         if name in self.checkboxes:
-            return Why.CHECKBOX_WHOLE
+            return Reason.CHECKBOX_WHOLE
         own = {dictionary.EVENT_COLUMN, *dictionary.REPEAT_COLUMNS, dictionary.DATA_ACCESS_GROUP_COLUMN}
         own.add(dictionary.SURVEY_IDENTIFIER_COLUMN)
         timestamps = {dictionary.timestamp_column(rule.instrument) for rule in self.rules.values()}
-        return Why.OWN_COLUMN if name in own or name in timestamps else Why.UNKNOWN_FIELD
+        return Reason.OWN_COLUMN if name in own or name in timestamps else Reason.UNKNOWN_FIELD
 
-    def _field_refusal(self, rule: Rule) -> Why | None:
-        if (why := never_written(rule)) is not None:
-            return why
+    def _field_problem(self, rule: Rule) -> Reason | None:
+        if (reason := never_written(rule)) is not None:
+            return reason
         if rule.instrument not in self.loaded:
-            return Why.NOT_LOADED
-        return None if rule in self.allowed else Why.NOT_ALLOWED
+            return Reason.NOT_LOADED
+        return None if rule in self.allowed else Reason.NOT_ALLOWED
 
-    def _place_refusal(self, cell: Cell, rule: Rule) -> Why | None:
+    def _row_problem(self, cell: Cell, rule: Rule) -> Reason | None:
         if not trimmed(cell.record):
-            return Why.NO_RECORD
+            return Reason.NO_RECORD
         if cell.instrument and cell.instrument != rule.instrument:
-            return Why.OTHER_INSTRUMENT
+            return Reason.OTHER_INSTRUMENT
         if self.longitudinal:
             if not cell.event:
-                return Why.NO_EVENT
+                return Reason.NO_EVENT
             if cell.event not in self.events:
-                return Why.UNKNOWN_EVENT
+                return Reason.UNKNOWN_EVENT
             if (cell.event, rule.instrument) not in self.designated:
-                return Why.NOT_DESIGNATED
+                return Reason.NOT_DESIGNATED
         elif cell.event:
-            return Why.CLASSIC_EVENT
-        return self._instance_refusal(cell, rule)
+            return Reason.CLASSIC_EVENT
+        return self._instance_problem(cell, rule)
 
-    def _instance_refusal(self, cell: Cell, rule: Rule) -> Why | None:
+    def _instance_problem(self, cell: Cell, rule: Rule) -> Reason | None:
         if self.repeating_unknown:
-            return Why.REPEATING_UNKNOWN if cell.instance else None
+            return Reason.REPEATING_UNKNOWN if cell.instance else None
         if not self.is_repeating(cell.event, rule.instrument):
-            return Why.NOT_REPEATING if cell.instance else None
+            return Reason.NOT_REPEATING if cell.instance else None
         if not cell.instance:
-            return Why.NO_INSTANCE
+            return Reason.NO_INSTANCE
         known = _NUMBERED.fullmatch(cell.instance) or NEW.fullmatch(cell.instance)
-        return None if known else Why.BAD_INSTANCE
+        return None if known else Reason.BAD_INSTANCE
 
     def is_repeating(self, event: str, instrument: str) -> bool:
-        """Whether rows of the instrument are told apart by an instance there."""
+        """Whether the instrument has instances in that event."""
         return event in self.repeating_events or (event, instrument) in self.repeating_forms
 
     def repeat_instrument(self, event: str, instrument: str) -> str:
-        """What stands in redcap_repeat_instrument; blank in a repeating event and where nothing repeats."""
+        """Return the value of redcap_repeat_instrument; blank in a repeating event and where nothing repeats."""
         return instrument if (event, instrument) in self.repeating_forms else ""
 
-    # -- values --------------------------------------------------------------------------------------------
-
-    def _value_refusal(self, rule: Rule, proposal: Proposal) -> Why | None:
+    def _value_problem(self, rule: Rule, proposal: Proposal) -> Reason | None:
         value = proposal.new
         if rule.status:
             if value == "":
-                return Why.STATUS_BLANK
-            return None if value in ("0", "1", "2") else Why.BAD_CHOICE
+                return Reason.STATUS_BLANK
+            return None if value in ("0", "1", "2") else Reason.BAD_CHOICE
         if value == "":
             return None
-        why = value_refusal(rule, value, self.missing)
-        # What was in REDCap before, and was cleaned, may be put back as it was.
-        return None if why is Why.LINE_BREAK and proposal.restores else why
+        reason = value_problem(rule, value, self.missing)
+        # A value that REDCap held before may be restored as it was.
+        return None if reason is Reason.LINE_BREAK and proposal.restores else reason
 
-    def warning(self, rule: Rule, value: str, today: date) -> Why | None:
-        """Whether a value is outside the field's range; REDCap takes such values, so it is said and not refused."""
+    def warning(self, rule: Rule, value: str, today: date) -> Reason | None:
+        """Return whether a value is outside the field's range; REDCap accepts such values, so this is no refusal."""
         field = rule.field
         if field is None or value == "" or value in self.missing:
             return None
         if not (field.text_validation_min or field.text_validation_max):
             return None
         if beyond(rule, value, field.text_validation_min, today, below=True):
-            return Why.BELOW
-        return Why.ABOVE if beyond(rule, value, field.text_validation_max, today, below=False) else None
+            return Reason.BELOW
+        return Reason.ABOVE if beyond(rule, value, field.text_validation_max, today, below=False) else None
 
 
 def make_rulebook(
@@ -168,7 +166,7 @@ def make_rulebook(
     allowed: Allowed,
     identifiers: bool,
 ) -> Rulebook:
-    """The rules of a project whose structure was just read; `loaded` names the instruments the warehouse holds."""
+    """Make the rules of a project from its structure; `loaded` names the instruments that the warehouse holds."""
     missing = dictionary.missing_data_codes(structure.project.missing_data_codes)
     names = [instrument.instrument_name for instrument in structure.instruments]
     pairs = frozenset((pair.unique_event_name, pair.form) for pair in structure.form_event_mapping)

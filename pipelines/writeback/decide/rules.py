@@ -1,4 +1,4 @@
-"""The rule for each column: what its field accepts, and whether it is ever written."""
+"""The rule for each column: what its field accepts, and whether it is ever written. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from pipelines.writeback.decide.reasons import Why
+from pipelines.writeback.decide.reasons import Reason
 from redcap_source import dictionary, model
 from redcap_source.dictionary import ValueKind
 
@@ -15,25 +15,25 @@ NEW = re.compile(r"new([-:]\w{1,40})?")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One column of REDCap's export, as far as writing to it is concerned."""
+    """What matters about one column of REDCap's export for writing to it."""
 
     column: str
     instrument: str
     kind: ValueKind
     field: model.Field | None
-    """None for the status of a form, which no dictionary lists."""
+    """None for a form's status, which the dictionary does not list."""
     codes: frozenset[str] | None = None
-    """The choices there are; None where the field has none, or only the server knows them."""
+    """The codes of its choices; None if it has no choices, or only the server knows them."""
     tags: frozenset[str] = frozenset()
 
     @property
     def base(self) -> str:
-        """The name under which the column is asked for; a checkbox's options come together."""
+        """The field to request for the column; a checkbox's options share one."""
         return self.column if self.field is None else self.field.field_name
 
     @property
     def validation(self) -> str:
-        """The field's validation type, blank where it has none."""
+        """The field's validation type; blank if it has none."""
         return "" if self.field is None else self.field.text_validation_type_or_show_slider_number
 
     @property
@@ -48,11 +48,11 @@ def column_rules(
     export_field_names: Sequence[model.ExportFieldName] = (),
     missing: Sequence[dictionary.Choice] = (),
 ) -> dict[str, Rule]:
-    """Every column that a value can stand in, by its name in an export; the record id is none."""
+    """Return the rule of every column that can hold a value, by its name in an export; the record id has none."""
     rules: dict[str, Rule] = {}
     for field, columns in dictionary.columns_by_field(fields, export_field_names, missing):
         kind = dictionary.value_kind(field)
-        # Descriptive fields have no column; they are listed so that the refusal can say what they are.
+        # Descriptive fields have no column; they are listed so that a refusal can name the reason.
         for column in columns or [field.field_name]:
             rules[column] = Rule(column, field.form_name, kind, field, _codes(field), dictionary.action_tags(field))
     rules.pop(fields[0].field_name, None)
@@ -68,15 +68,15 @@ def _codes(field: model.Field) -> frozenset[str] | None:
     return frozenset(choice.code for choice in dictionary.choices(field))
 
 
-def never_written(rule: Rule) -> Why | None:
-    """Why no value is ever written to a column, whoever allows it; None where one may be."""
+def never_written(rule: Rule) -> Reason | None:
+    """Return why a column is never written, whatever projects.yaml allows; None if it may be."""
     field = rule.field
     if field is None:
         return None
     if field.field_type == "file":
-        return Why.FILE
+        return Reason.FILE
     if field.field_type == "descriptive":
-        return Why.DESCRIPTIVE
+        return Reason.DESCRIPTIVE
     if dictionary.is_calculated(field):
-        return Why.CALCULATED
-    return Why.READ_ONLY if any(tag.startswith("@READONLY") for tag in rule.tags) else None
+        return Reason.CALCULATED
+    return Reason.READ_ONLY if any(tag.startswith("@READONLY") for tag in rule.tags) else None

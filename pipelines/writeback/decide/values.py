@@ -1,6 +1,6 @@
-"""Spelling: how REDCap writes a value, and when two spellings are the same value. Pure.
+"""How REDCap spells a value, and when two spellings are the same value. Pure.
 
-What a field accepts is rules.py's business.
+Not here: what a field accepts (rules.py, value_checks.py).
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ TRUTHS = (ValueKind.BOOLEAN_YESNO, ValueKind.BOOLEAN_TRUEFALSE, ValueKind.CHECKB
 
 _DATE = re.compile(r"(\d{1,4})-(\d{1,2})-(\d{1,2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.0+)?)?)?")
 _ENDS_WHOLE = re.compile(r"-?\d+[.,]0+", re.ASCII)
-# Beside the truths, what is written as a whole number or a code.
+# Besides TRUTHS, the kinds that are written as a whole number or a code.
 _WHOLE_KINDS = (ValueKind.INTEGER, ValueKind.SLIDER, ValueKind.CHOICE, ValueKind.STATUS)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.0+)?)?")
 
 
 def canonical(kind: ValueKind, validation: str, text: str) -> str:
-    """The spelling REDCap keeps: dates and hours padded, line ends plain, an option that is not ticked as 0.
+    """Return the spelling that REDCap stores: dates and hours padded, plain line ends, 0 for an option not ticked.
 
-    Only what REDCap is known to change by itself is made alike. Numbers stay as they were typed: `22` and `22.0` are
-    two values, since one of them may be what has to be corrected.
+    Only spellings that REDCap is known to change itself become equal. Numbers stay as they were typed: `22` and `22.0`
+    are two values, because one of them may be the error to correct.
     """
     if kind is ValueKind.CHECKBOX:
         return text or "0"
@@ -49,14 +49,14 @@ def canonical(kind: ValueKind, validation: str, text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def came_through(kind: ValueKind, validation: str, sent: str, held: str) -> bool:
-    """Whether REDCap holds what was sent, as it spells it; blanks at the ends may have been trimmed."""
+def stored_as_sent(kind: ValueKind, validation: str, sent: str, held: str) -> bool:
+    """Whether REDCap holds what was sent, in its own spelling; blanks at the ends may have been trimmed."""
     after = canonical(kind, validation, held)
     return after in (canonical(kind, validation, sent), canonical(kind, validation, sent.strip()))
 
 
 def looks_alike(kind: ValueKind, validation: str, one: str, other: str) -> bool:
-    """Whether two spellings are one value to a person: `41` and `41.0` are, in a field of numbers."""
+    """Whether two spellings are one value to a person, as `41` and `41.0` are in a number field."""
     if canonical(kind, validation, one) == canonical(kind, validation, other):
         return True
     if kind not in NUMBERS:
@@ -66,7 +66,7 @@ def looks_alike(kind: ValueKind, validation: str, one: str, other: str) -> bool:
 
 
 def number(text: str) -> Decimal | None:
-    """The number a text is, with a dot or a comma; None where it is none."""
+    """Return the number a text spells, with a dot or a comma; None if it spells none."""
     try:
         found = Decimal(text.strip().replace(",", "."))
     except InvalidOperation:
@@ -75,7 +75,7 @@ def number(text: str) -> Decimal | None:
 
 
 class NotGiven:
-    """In place of what a row of Python leaves out; None in a column that is given says that the cell is blank."""
+    """Marks a value that a Python row leaves out; None in a column that is given means a blank cell."""
 
 
 NOT_GIVEN = NotGiven()
@@ -90,13 +90,14 @@ def is_missing(value: Any) -> bool:
 
 
 def spelled(field: Field | None, kind: ValueKind, value: Any) -> str:
-    """A value as SQL, pandas or a file has it, in REDCap's spelling; TypeError, without the value, for what has none.
+    """Return a value from SQL, pandas or a file in REDCap's spelling.
 
-    Text is changed only where a typed table or a spreadsheet writes it otherwise than REDCap: `true`, clocks with
-    seconds where the field has none, and `1.0` for a whole number or a code that is `1`.
+    Text changes only where a typed table or a spreadsheet spells it differently from REDCap: `true`, times with
+    seconds that the field does not have, and `1.0` for a whole number or a code that is `1`. Raises TypeError, without
+    the value in it, for a value that has no spelling in REDCap.
     """
     if hasattr(value, "item") and not isinstance(value, str):
-        # A narrow float (160.1) widened to a Python float has digits that nobody meant (160.10000610351562).
+        # A narrow float (160.1) widened to a Python float gets digits that nobody typed (160.10000610351562).
         narrow = type(value).__name__ in ("float16", "float32")
         value = float(str(value)) if narrow else value.item()
     if isinstance(value, timedelta):
@@ -125,9 +126,9 @@ def respells(kind: ValueKind) -> bool:
 
 
 def _whole(field: Field | None, kind: ValueKind, text: str) -> str:
-    """The text without the zeros that a spreadsheet puts behind a whole number which stands beside blanks.
+    """Return the text without the `.0` that a spreadsheet appends to whole numbers in a column with blanks.
 
-    Only where the field takes no other number, or where the text is no code of its choices and the number is.
+    Only if the field accepts nothing but whole numbers, or if the number is one of its codes and the text is not.
     """
     number = re.split("[.,]", text)[0]
     if kind in (ValueKind.INTEGER, ValueKind.SLIDER):
@@ -144,7 +145,7 @@ def _whole(field: Field | None, kind: ValueKind, text: str) -> str:
 
 
 def _clock_cut(kind: ValueKind, text: str) -> str:
-    """The text without the part of a clock that its kind of field does not have, if that part is zero."""
+    """Return the text without the part of a time that its kind of field does not have, if that part is zero."""
     if kind in DATES and (found := _DATE.fullmatch(text)):
         year, month, day, hour, minute, second = found.groups()
         if hour is None:
@@ -168,7 +169,7 @@ def _clock_cut(kind: ValueKind, text: str) -> str:
 def _number_spelled(field: Field | None, kind: ValueKind, value: float | Decimal) -> str:
     exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if not exact.is_finite():
-        raise TypeError("a number without end has no spelling in REDCap")
+        raise TypeError("a number that is not finite has no spelling in REDCap")
     text = f"{exact:f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -179,7 +180,7 @@ def _number_spelled(field: Field | None, kind: ValueKind, value: float | Decimal
 
 
 def _places(field: Field | None) -> int | None:
-    """How many decimals the field's validation demands."""
+    """Return how many decimals the field's validation requires; None if it does not say."""
     validation = field.text_validation_type_or_show_slider_number if field is not None else ""
     found = re.match(r"number_(\d)dp", validation)
     return int(found[1]) if found else None

@@ -1,16 +1,19 @@
-"""REDCap's own EAV export, edited: record, field_name and value, a row for each value that is not blank.
+"""REDCap's own EAV export, edited: record, field_name and value, with a row for each value that is not blank.
 
 A checkbox has a row for each ticked option, with the field's own name and the option's code, and none for the others
-(REDCAP API, EAV). So a row more ticks an option. A row less means nothing: nobody can see it. A row that names another
-option than before would do both, and is refused.
+(REDCap API, EAV). So one more row ticks an option. One row less means nothing, because it cannot be seen in the file. A
+row that was changed to another option would do both, and is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from pipelines.warehouse.comparison.cells import Chunk, Comparison, Difference
+from pipelines.warehouse.comparison.cells import CellComparison
+from pipelines.warehouse.comparison.comparison import Comparison
+from pipelines.warehouse.comparison.submission import Difference, RowChunk
 from pipelines.warehouse.database.plain_csv import PlainCsv
 from pipelines.writeback.proposals.columns import (
     EVENT,
@@ -21,9 +24,9 @@ from pipelines.writeback.proposals.columns import (
 )
 from pipelines.writeback.proposals.edited import EditedCells
 from pipelines.writeback.proposals.files import Unreadable
-from pipelines.writeback.proposals.table import Ignored, Reading, Table, cell_text, chunks_of
+from pipelines.writeback.proposals.table import Ignored, ParsedProposals, Table, cell_text, chunks_of
 
-_PLACES = {
+_NAMES = {
     "record": "record",
     "field_name": "field",
     "value": "new",
@@ -31,7 +34,7 @@ _PLACES = {
     REPEAT_INSTRUMENT: "instrument",
     REPEAT_INSTANCE: "instance",
 }
-EXPORT_NAMES = frozenset(_PLACES)
+EXPORT_NAMES = frozenset(_NAMES)
 HALF_TICKED = (
     "it ticks an option of a checkbox, and one that was ticked is not listed any more; "
     "propose both as field___code with 1 or 0"
@@ -44,52 +47,52 @@ def is_export(columns: Sequence[str]) -> bool:
 
 
 def read_export(
-    offer: PlainCsv | Table, names: Sequence[str], columns: ProjectColumns, comparison: Comparison, cells: EditedCells
-) -> Reading:
-    """Take in an EAV export and propose the cells that differ from what is published."""
-    places = _places(names)
+    table: PlainCsv | Table, names: Sequence[str], columns: ProjectColumns, comparison: Comparison, edited: EditedCells
+) -> ParsedProposals:
+    """Read an EAV export, and propose the cells that differ from what is published. Raises Unreadable."""
+    positions = _positions(names)
+    cells = CellComparison(comparison)
 
-    def take_in() -> None:
-        comparison.offer_export(withholds=columns.withholds, unknown_withheld=UNKNOWN_WITHHELD)
+    def take_export() -> None:
+        cells.take_export(withholds=columns.withholds, unknown_withheld=UNKNOWN_WITHHELD)
 
-    if isinstance(offer, PlainCsv):
-        comparison.cells_of_csv(offer, places, take_in)
+    if isinstance(table, PlainCsv):
+        cells.read_csv(table, positions, take_export)
     else:
-        for chunk in _chunks(offer, places, columns):
-            comparison.cells_of_chunk(chunk, take_in)
-    comparison.refuse_problems(blanks_count=True)
-    ticks = {name: list(columns.options[name].values()) for name in comparison.ticks()}
+        for chunk in _chunks(table, positions, columns):
+            cells.read_chunk(chunk, take_export)
+    cells.refuse_problems(blanks_count=True)
+    ticks = {name: list(columns.options[name].values()) for name in cells.ticks()}
     if ticks:
-        comparison.refuse_half_edited_ticks(ticks, {name: columns.home(name) for name in ticks}, HALF_TICKED)
-    for page in comparison.differing_cells():
-        comparison.propose(list(_proposed(page, columns, cells)))
-    ignored = [Ignored(name, why) for name, why in comparison.ignored() if name != columns.record_id]
-    return Reading(comparison.rows("offered"), cells.left, tuple(ignored))
+        instruments = {name: columns.instrument_of(name) for name in ticks}
+        cells.refuse_half_edited_ticks(ticks, instruments, HALF_TICKED)
+    for page in cells.differing_cells():
+        comparison.propose(list(_proposed(page, columns, edited)))
+    ignored = [Ignored(name, reason) for name, reason in cells.ignored() if name != columns.record_id]
+    return ParsedProposals(cells.count_rows(), edited.left, tuple(ignored))
 
 
-def _proposed(page: Sequence[Difference], columns: ProjectColumns, cells: EditedCells) -> Iterator[Difference]:
+def _proposed(page: Sequence[Difference], columns: ProjectColumns, edited: EditedCells) -> Iterator[Difference]:
     for each in page:
         key = each.record, each.event, each.instance
-        wanted = cells.wanted(columns.rules[each.column], key, each.seen, each.new)
+        wanted = edited.wanted(columns.rules[each.column], key, each.seen, each.new)
         if wanted is not None:
-            yield Difference(
-                each.row, each.record, each.event, each.instrument, each.instance, each.column, each.seen, wanted
-            )
+            yield replace(each, new=wanted)
 
 
-def _places(names: Sequence[str]) -> dict[str, int]:
-    places: dict[str, int] = {}
+def _positions(names: Sequence[str]) -> dict[str, int]:
+    positions: dict[str, int] = {}
     for position, column in enumerate(names):
-        name = _PLACES.get(column.strip())
-        if name is None or name in places:
-            raise Unreadable(f"its column {position + 1} is none of an EAV export's, or stands twice.")
-        places[name] = position
-    return places
+        name = _NAMES.get(column.strip())
+        if name is None or name in positions:
+            raise Unreadable(f"its column {position + 1} is not one of an EAV export, or appears twice.")
+        positions[name] = position
+    return positions
 
 
-def _chunks(table: Table, places: dict[str, int], columns: ProjectColumns) -> Iterator[Chunk]:
+def _chunks(table: Table, positions: dict[str, int], columns: ProjectColumns) -> Iterator[RowChunk]:
     def convert(row: Sequence[Any]) -> list[str | None]:
-        rule = columns.rules.get((cell_text(row[places["field"]], None) or "").strip())
-        return [cell_text(row[at], rule if name == "new" else None) for name, at in places.items()]
+        rule = columns.rules.get((cell_text(row[positions["field"]], None) or "").strip())
+        return [cell_text(row[at], rule if name == "new" else None) for name, at in positions.items()]
 
-    return chunks_of(table, list(places), convert)
+    return chunks_of(table, list(positions), convert)

@@ -1,4 +1,4 @@
-"""Which cells of an edited copy are proposals: those that are not, to a person, what was published. Pure."""
+"""Which cells of an edited copy are proposals: those that a person would not take for what was published. Pure."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Hidden = Callable[[str], frozenset[tuple[str, str, str, str]]]
 
 @dataclass(slots=True)
 class EditedCells:
-    """Decides about one cell after another, and counts those that are left."""
+    """Decides about one cell after another, and counts those that propose nothing."""
 
     columns: ProjectColumns
     blanks: Blanks
     hidden: Hidden = field(repr=False)
-    """Cells of an instrument that the typed tables show as empty: record, event, instance, field."""
+    """Returns the cells of an instrument that the typed table shows as empty: record, event, instance, field."""
     left: int = 0
     _hidden: dict[str, frozenset[tuple[str, str, str, str]]] = field(repr=False, default_factory=dict)
 
     def wanted(self, rule: Rule, key: tuple[str, str, str], seen: str, text: str) -> str | None:
-        """The value that a cell is wanted to have; None where it proposes nothing."""
+        """Return the value proposed for a cell; None if it proposes nothing."""
         new = spelled(rule.field, rule.kind, text)
         if is_unchanged(rule, seen, new):
             return None
@@ -39,20 +39,20 @@ class EditedCells:
     def _erases(self, rule: Rule, key: tuple[str, str, str]) -> bool:
         if self.blanks is not Blanks.CLEAR or rule.status:
             return False
-        # A typed table shows a value that does not fit its type as empty: nobody has emptied it.
+        # The typed table shows a value that does not fit its type as empty, so a blank does not mean an edit.
         if rule.instrument not in self._hidden:
             self._hidden[rule.instrument] = self.hidden(rule.instrument)
         return (*key, rule.column) not in self._hidden[rule.instrument]
 
 
 def is_unchanged(rule: Rule, seen: str, new: str) -> bool:
-    """Whether a cell of an export or of a published table is as it was published."""
+    """Whether a cell of an export or of a published table equals what was published."""
     if rule.kind is ValueKind.STATUS and (seen, new) == ("", "0"):
-        # An export says 0 of a form that nobody ever opened (REDCAP API, Values by field type).
+        # An export has 0 for a form that nobody ever opened (REDCap API, Values by field type).
         return True
     return looks_alike(rule.kind, rule.validation, seen, new)
 
 
 def is_number_of(seen: str, new: str) -> bool:
-    """Whether a spreadsheet wrote `1.0` for the text `1`, as it does with whole numbers beside blanks."""
+    """Whether a spreadsheet wrote `1.0` for the text `1`, as it does with whole numbers in a column with blanks."""
     return re.fullmatch(r"-?\d+", seen) is not None and re.fullmatch(re.escape(seen) + "[.,]0+", new) is not None

@@ -1,8 +1,8 @@
-"""Reading a person's CSV file strictly: whatever is not plainly a table is refused, by the line where it goes wrong.
+"""Checks a person's CSV file strictly: what is not plainly a table is refused, with the line of the error.
 
-A quote that is never closed swallows the rows behind it, and DuckDB's own reader then returns fewer rows without an
-error, in strict mode too (seen with DuckDB 2.0.0). So every file is checked here first, a line at a time. Not here:
-what the cells mean.
+A quote that is never closed swallows the rows after it, and DuckDB's own reader then returns fewer rows without an
+error, in strict mode too (seen with DuckDB 2.0.0). So every file is checked here first, line by line.
+Not here: what the cells mean.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from typing import TextIO
 
 from pipelines.wording import counted
 
-# REDCap servers cut bodies above 16 MB, so no cell can be longer; an open quote is followed no further.
+# REDCap servers cut bodies above 16 MB, so no cell can be longer; an open quote is not followed any further.
 CELL_LIMIT = 16_000_000
-# DuckDB's reader takes rows up to 2,000,000 bytes; a character has four at most. Longer ones are read here.
+# DuckDB's reader accepts rows of up to 2,000,000 bytes; a character has at most four. Longer rows are read here.
 ROW_LIMIT = 500_000
 ENCODING = "utf-8-sig"
 _LINE_ENDS = "\r\n"
 
 
 class Unreadable(Exception):
-    """An offer that cannot be read at all; the text says why, without anything that stood in it."""
+    """A submission cannot be read at all; the text says why, without any of its values."""
 
 
 @dataclass(frozen=True, slots=True)
 class CsvFile:
-    """A CSV file that was read to its end and is a table."""
+    """A CSV file that was checked to its end and is a table."""
 
     path: Path
     columns: tuple[str, ...] = field(repr=False)
-    """Out of the repr: a file without a header has a participant's values here."""
+    """Not in the repr: in a file without a header these are a participant's values."""
     delimiter: str
     rows: int
-    """Rows below the header; blank lines are none, nor rows of delimiters only, which spreadsheets write at the end."""
+    """Rows below the header, without blank lines and the rows of delimiters only that spreadsheets write at the end."""
     plain: bool
-    """Whether the header is the first line, all rows end alike and none is too long, so that DuckDB reads the same."""
+    """Whether the header is the first line, all rows have the same line end and none is too long for DuckDB."""
     blank_rows: bool = False
     """Whether there are rows of delimiters only."""
 
 
 def check_csv(path: Path) -> CsvFile:
-    """The file's columns and number of rows; Unreadable, with the line, where it is not a table throughout."""
+    """Return the file's columns and number of rows. Raises Unreadable, with the line, if it is no table."""
     try:
         with path.open(encoding=ENCODING, newline="") as file:
             return _checked(path, file)
@@ -58,7 +58,7 @@ def check_csv(path: Path) -> CsvFile:
 
 
 def read_rows(file: CsvFile) -> Iterator[list[str]]:
-    """The rows below the header of a file that was checked."""
+    """Yield the rows below the header of a file that was checked."""
     csv.field_size_limit(max(csv.field_size_limit(), CELL_LIMIT))
     with file.path.open(encoding=ENCODING, newline="") as lines:
         reader = csv.reader(lines, delimiter=file.delimiter, strict=True)
@@ -68,7 +68,7 @@ def read_rows(file: CsvFile) -> Iterator[list[str]]:
 
 
 def _checked(path: Path, lines: TextIO) -> CsvFile:
-    """The file, after a look at each of its lines."""
+    """Check each line."""
     numbered = enumerate(lines, start=1)
     header = _read_header(numbered)
     if header is None:
@@ -79,7 +79,7 @@ def _checked(path: Path, lines: TextIO) -> CsvFile:
         length += len(line)
         body = line.rstrip(_LINE_ENDS)
         if not scanner.is_open and scanner.is_blank_row(body):
-            # One of another width than the header DuckDB would refuse.
+            # DuckDB would refuse such a row if it has not as many cells as the header.
             plain, length, blank_rows = plain and body.count(scanner.delimiter) + 1 == len(header.columns), 0, True
             ends.add(line[len(body) :])
             continue
@@ -104,11 +104,11 @@ class _Header:
     scanner: _RowScanner
     end: str
     plain: bool
-    """Whether it is the first line, one, and not too long."""
+    """Whether it is the first line, a single line, and not too long."""
 
 
 def _read_header(lines: Iterator[tuple[int, str]]) -> _Header | None:
-    """The first line that is not blank, with the lines that a quote in it takes in; None where there is none."""
+    """Read the first line that is not blank, with the lines that a quote in it includes; None if there is none."""
     scanner: _RowScanner | None = None
     read: list[str] = []
     for number, line in lines:
@@ -128,7 +128,7 @@ def _read_header(lines: Iterator[tuple[int, str]]) -> _Header | None:
 
 
 def _delimiter(header: str) -> str:
-    """What sets cells apart; spreadsheets of half the world write semicolons."""
+    """Return what separates the cells; in many countries spreadsheets write semicolons."""
     return max(",;\t", key=header.count)
 
 
@@ -138,11 +138,11 @@ class _RowScanner:
     def __init__(self, delimiter: str) -> None:
         self.delimiter = delimiter
         self.cells = 0
-        """Of the row that ended last."""
+        """How many the row has that ended last."""
         self.started_in = 0
         """The line in which the row began."""
         self.opened_in = 0
-        """The line of the quote that is still open, 0 where none is."""
+        """The line of the quote that is still open; 0 if none is."""
         self._length = 0
         cell = f'(?:"(?:[^"]|"")*+"|[^"{re.escape(delimiter)}]*+)'
         self._row = re.compile(f"{cell}(?:{re.escape(delimiter)}{cell})*+")
@@ -151,15 +151,15 @@ class _RowScanner:
 
     @property
     def is_open(self) -> bool:
-        """Whether the row goes on in the next line."""
+        """Whether the row continues in the next line."""
         return bool(self.opened_in)
 
     def is_blank_row(self, body: str) -> bool:
-        """Whether a line that begins a row holds delimiters, and no cell with anything in it."""
+        """Whether a line that begins a row has delimiters and only empty cells."""
         return body[:1] in (self.delimiter, '"') and self._blank.fullmatch(body) is not None
 
     def ends_row(self, number: int, body: str) -> bool:
-        """Take in a line, without its end; whether the row ends with it."""
+        """Read a line, without its end; returns whether the row ends with it."""
         if "\x00" in body:
             raise Unreadable(f"line {number} holds a NUL character, so it is no CSV file. Save it as CSV UTF-8.")
         if self.is_open:
@@ -184,7 +184,7 @@ class _RowScanner:
             if '"' in body[at : end if end >= 0 else None]:
                 raise Unreadable(
                     f"line {number} has a quote inside a cell that does not begin with one. Put the whole cell in "
-                    'quotes and double the one inside (""), then offer the file again.'
+                    'quotes and double the one inside (""), then propose the file again.'
                 )
             if end < 0:
                 return True
@@ -209,7 +209,7 @@ class _RowScanner:
             if not body.startswith(self.delimiter, after):
                 raise Unreadable(
                     f"the quote that opens in line {opened} closes in line {number} and text follows it there. Close "
-                    'the quote where its cell ends, or double it (""), then offer the file again.'
+                    'the quote where its cell ends, or double it (""), then propose the file again.'
                 )
             self.cells += 1
             return self._begin_cell(number, body, after + 1)
@@ -218,7 +218,7 @@ class _RowScanner:
 def _never_closed(line: int, within: str = "") -> str:
     return (
         f"the quote that opens in line {line} is never closed{within}, so the rows after it cannot be told from its "
-        'cell. Close the quote, or double it (""), then offer the file again.'
+        'cell. Close the quote, or double it (""), then propose the file again.'
     )
 
 
@@ -227,7 +227,7 @@ def _other_width(scanner: _RowScanner, ended_in: int, expected: int) -> str:
     where = f"in line {began}" if began == ended_in else f"that a quote extends from line {began} to line {ended_in}"
     return (
         f"the row {where} has {counted(scanner.cells, 'cell')}, and the header has {expected}. A cell that holds the "
-        "delimiter has to stand in quotes, and a quote has to be closed where its cell ends."
+        "delimiter must be in quotes, and a quote must be closed where its cell ends."
     )
 
 

@@ -1,7 +1,7 @@
-"""Bringing proposals into a project's working file: from a file, a query, a frame, or rows of Python.
+"""Stores proposals in a project's mirror: from a file, a query, a frame, or rows of Python.
 
-They are compared with what is published, which is what people clean by, and stored for `writeback` to plan. Nothing is
-sent and REDCap is not asked. Not here: the formats an offer may have (proposals/).
+They are compared with what is published, which is what people clean, and stored for `writeback` to plan. Nothing is
+sent, and REDCap is not asked. Not here: the formats of a submission (intake.py).
 """
 
 from __future__ import annotations
@@ -14,30 +14,31 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.settings import Config, ProjectConfig
 from pipelines.errors import NotLoadedYet
 from pipelines.run import Now, ProjectRun, new_run_id, utc_now
-from pipelines.warehouse.comparison.cells import Comparison, Stamp
+from pipelines.warehouse.comparison.comparison import Comparison
+from pipelines.warehouse.comparison.submission import Defaults
 from pipelines.warehouse.database.connection import Connection, reading_published
 from pipelines.warehouse.database.parquet import open_parquet
 from pipelines.warehouse.database.plain_csv import NotTheSameRows
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.mirror.journal import Journal
+from pipelines.warehouse.mirror.proposals import Proposals
 from pipelines.warehouse.mirror.working_file import published_projects
 from pipelines.warehouse.published.snapshot import PublishedSnapshot, select
 from pipelines.warehouse.published_file import open_published
-from pipelines.warehouse.tables.writeback import Refused
+from pipelines.warehouse.tables.writeback import RefusedRow
 from pipelines.writeback.decide.values import NOT_GIVEN
 from pipelines.writeback.errors import NotProposed
-from pipelines.writeback.proposals.columns import ProjectColumns, project_columns
+from pipelines.writeback.proposals.columns import project_columns
 from pipelines.writeback.proposals.files import ENCODING, CsvFile, Unreadable, check_csv
-from pipelines.writeback.proposals.intake import Offer, take_in
-from pipelines.writeback.proposals.table import Ignored, Table, Wanted, table_of
+from pipelines.writeback.proposals.intake import Submission, read_submission
+from pipelines.writeback.proposals.table import Ignored, ProposalOptions, Table, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
-class Proposed:
-    """What became of an offer, in counts and places."""
+class ProposalReport:
+    """What a submission proposed, in counts, and the rows and columns that were not taken."""
 
     project: str
     batches: tuple[str, ...]
@@ -46,18 +47,22 @@ class Proposed:
     """Cells proposed."""
     left: int
     """Cells that propose nothing: without a new value, or blank in an edited table."""
-    refused: tuple[Refused, ...]
+    refused: tuple[RefusedRow, ...]
     ignored: tuple[Ignored, ...] = ()
     """Columns of an edited table that are never written."""
 
 
 def propose_file(
-    config: Config, project: ProjectConfig, path: Path, wanted: Wanted | None = None, *, now: Now = utc_now
-) -> Proposed:
-    """Proposals from a .csv or .parquet file, or from the query in a .sql file over the published warehouse."""
+    config: Config, project: ProjectConfig, path: Path, wanted: ProposalOptions | None = None, *, now: Now = utc_now
+) -> ProposalReport:
+    """Propose what a .csv or .parquet file holds, or what the query in a .sql file over the warehouse returns.
+
+    Raises NotProposed if the file cannot be read as proposals, NotLoadedYet if nothing is published. Rows that cannot
+    be understood are refused one by one; the report has them.
+    """
     name = project.name
     if not path.is_file():
-        raise NotProposed(project=name, why=f"{path} is not there.")
+        raise NotProposed(project=name, reason=f"{path} does not exist.")
     match path.suffix.lower():
         case ".csv":
             return _propose(config, project, _checked(name, path), wanted, source=path.name, now=now, from_file=True)
@@ -68,19 +73,19 @@ def propose_file(
         case ".sql":
             return propose_query(config, project, _query(name, path), wanted, now=now, source=path.name)
         case _:
-            raise NotProposed(project=name, why=f"{path} is neither a .csv nor a .parquet nor a .sql file.")
+            raise NotProposed(project=name, reason=f"{path} is not a .csv, .parquet or .sql file.")
 
 
 def propose_query(
     config: Config,
     project: ProjectConfig,
     query: str,
-    wanted: Wanted | None = None,
+    wanted: ProposalOptions | None = None,
     *,
     now: Now = utc_now,
     source: str = "query",
-) -> Proposed:
-    """Proposals that a query over the published warehouse works out, in any of the formats."""
+) -> ProposalReport:
+    """Propose what a query returns from the published warehouse, in any of the formats."""
     with open_published(WarehouseFolder(config.warehouse)) as connection:
         table = table_of(*select(connection, query))
         return _propose(config, project, table, wanted, source=source, now=now)
@@ -90,12 +95,12 @@ def propose_frame(
     config: Config,
     project: ProjectConfig,
     frame: pd.DataFrame,
-    wanted: Wanted | None = None,
+    wanted: ProposalOptions | None = None,
     *,
     now: Now = utc_now,
     source: str = "frame",
-) -> Proposed:
-    """Proposals from a pandas DataFrame, in any of the formats; a named index counts as columns."""
+) -> ProposalReport:
+    """Propose what a pandas DataFrame holds, in any of the formats; a named index counts as columns."""
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
     table = table_of(frame.columns, _rows(frame))
@@ -103,7 +108,7 @@ def propose_frame(
 
 
 def _rows(frame: pd.DataFrame) -> Iterable[tuple[Any, ...]]:
-    """The frame's rows; numbers of narrow floats with the digits that pandas shows, not those of a wider float."""
+    """The frame's rows; narrow floats with the digits that pandas shows, not those of a wider float."""
     columns = [frame.iloc[:, at] for at in range(frame.shape[1])]
     narrow = [str(column.dtype).lower() in ("float16", "float32") for column in columns]
     if not any(narrow):
@@ -119,12 +124,12 @@ def propose_rows(
     config: Config,
     project: ProjectConfig,
     rows: Iterable[Mapping[str, Any]],
-    wanted: Wanted | None = None,
+    wanted: ProposalOptions | None = None,
     *,
     now: Now = utc_now,
     source: str = "python",
-) -> Proposed:
-    """Proposals from mappings; what was seen is taken from the published night where a row does not say it."""
+) -> ProposalReport:
+    """Propose what mappings hold; the value seen is the published one where a row does not say it."""
     listed = list(rows)
     columns = list(dict.fromkeys(name for row in listed for name in row))
     table = table_of(columns, [[row.get(name, NOT_GIVEN) for name in columns] for row in listed])
@@ -135,78 +140,68 @@ def _propose(
     config: Config,
     project: ProjectConfig,
     table: Table | CsvFile,
-    wanted: Wanted | None,
+    wanted: ProposalOptions | None,
     *,
     source: str,
     now: Now,
     from_file: bool = False,
-) -> Proposed:
-    wanted = wanted or Wanted()
-    offer = Offer(table, source, may_be_old=from_file and wanted.as_of is None)
+) -> ProposalReport:
+    wanted = wanted or ProposalOptions()
+    submission = Submission(table, source, may_be_old=from_file and wanted.as_of is None)
     folder = WarehouseFolder(config.warehouse)
     if not folder.database.exists():
         raise NotLoadedYet(path=folder.database)
-    # Where readers find the project and its working file is gone, opening that says what was lost.
+    # If readers find the project but its mirror is missing, opening the mirror says what was lost.
     if not folder.mirror(project.name).exists() and project.name not in published_projects(folder):
         raise _unpublished(project.name)
     run = ProjectRun(config, project, run_id=new_run_id(now), now=now)
     readable = [table.path] if isinstance(table, CsvFile) else []
     problem = ""
     with run.mirror(published=folder.database, readable=readable) as mirror:
-        stamp = Stamp(project.name, wanted.batch or run.stamp.run_id, wanted.reason, wanted.author)
+        defaults = Defaults(project.name, wanted.batch or run.stamp.run_id, wanted.reason, wanted.author)
         try:
             with reading_published(mirror.connection):
-                intake = _Intake(mirror.connection, project, wanted, stamp)
-                proposed = intake.take_in(offer)
+                report = _compare(mirror.connection, project, wanted, defaults, submission)
             with mirror.transaction():
-                journal = Journal(mirror.connection, project.name)
-                journal.add_found(proposed.batches, author=wanted.author, source=source, now=now())
-            return proposed
+                proposals = Proposals(mirror.connection, project.name)
+                proposals.add_found(report.batches, author=wanted.author, source=source, now=now())
+            return report
         except Unreadable as refused:
             problem = str(refused)
         except NotTheSameRows as refused:
             problem = f"{refused} Save it again as CSV UTF-8."
         if from_file:
             problem = f"{source}: {problem}"
-    # Raised out here, so that no local variable of the reading travels with it.
-    raise NotProposed(project=project.name, why=problem)
+    # Raised out here, so that the error's traceback has no local variable of the reading.
+    raise NotProposed(project=project.name, reason=problem)
 
 
-class _Intake:
-    """One offer and the tables it is compared in."""
-
-    def __init__(self, connection: Connection, project: ProjectConfig, wanted: Wanted, stamp: Stamp) -> None:
-        self.project = project
-        self.wanted = wanted
-        snapshot = PublishedSnapshot(connection, project.name, wanted.as_of)
-        self.columns = self._columns(snapshot)
-        self.comparison = Comparison(connection, snapshot, stamp)
-
-    def _columns(self, snapshot: PublishedSnapshot) -> ProjectColumns:
-        published = snapshot.dictionary()
-        if published is None:
-            raise _unpublished(self.project.name)
-        return project_columns(published, withholds=self.project.identifiers != "keep")
-
-    def take_in(self, offer: Offer) -> Proposed:
-        """Read it, compare it, and say what came of it."""
-        comparison = self.comparison
-        reading = take_in(offer, self.columns, comparison, self.wanted)
-        return Proposed(
-            project=self.project.name,
-            batches=tuple(comparison.batches()),
-            rows=reading.rows,
-            accepted=comparison.found(),
-            left=reading.left,
-            refused=tuple(Refused(row, why) for row, why in comparison.refused()),
-            ignored=reading.ignored,
-        )
+def _compare(
+    connection: Connection, project: ProjectConfig, wanted: ProposalOptions, defaults: Defaults, submission: Submission
+) -> ProposalReport:
+    """Read a submission and compare it with what is published."""
+    snapshot = PublishedSnapshot(connection, project.name, wanted.as_of)
+    published = snapshot.dictionary()
+    if published is None:
+        raise _unpublished(project.name)
+    columns = project_columns(published, withholds=project.identifiers != "keep")
+    comparison = Comparison(connection, snapshot, defaults)
+    parsed = read_submission(submission, columns, comparison, wanted)
+    return ProposalReport(
+        project=project.name,
+        batches=tuple(comparison.batches()),
+        rows=parsed.rows,
+        accepted=comparison.count_found(),
+        left=parsed.left,
+        refused=tuple(RefusedRow(row, why) for row, why in comparison.refused()),
+        ignored=parsed.ignored,
+    )
 
 
 def _unpublished(project: str) -> NotProposed:
     return NotProposed(
         project=project,
-        why="the project has not been published yet.",
+        reason="the project has not been published yet.",
         remedy="Run `redcap-warehouse sync` first.",
     )
 
@@ -216,7 +211,7 @@ def _checked(project: str, path: Path) -> CsvFile:
         return check_csv(path)
     except Unreadable as refused:
         problem = f"{path.name}: {refused}"
-    raise NotProposed(project=project, why=problem)
+    raise NotProposed(project=project, reason=problem)
 
 
 def _query(project: str, path: Path) -> str:
@@ -225,6 +220,6 @@ def _query(project: str, path: Path) -> str:
     except UnicodeDecodeError:
         problem, remedy = f"{path.name} is not UTF-8 text.", "Save it as UTF-8."
     except OSError as error:
-        problem, remedy = f"{path.name} cannot be read ({error.strerror}).", "Try again when that is mended."
+        problem, remedy = f"{path.name} cannot be read ({error.strerror}).", "Repair that and try again."
     # Raised out here: the decoding error quotes the file.
-    raise NotProposed(project=project, why=problem, remedy=remedy)
+    raise NotProposed(project=project, reason=problem, remedy=remedy)

@@ -1,4 +1,4 @@
-"""What is offered, before it is known what it means: columns, rows, and what holds for rows that do not say it."""
+"""A submission before its format is known: columns and rows, and how a person wants them to be read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from pipelines.warehouse.comparison.cells import Chunk
+from pipelines.warehouse.comparison.submission import RowChunk
 from pipelines.writeback.decide.rules import Rule
 from pipelines.writeback.decide.values import NOT_GIVEN, is_missing, spelled
 from redcap_source.dictionary import ValueKind
@@ -22,34 +22,34 @@ class Blanks(StrEnum):
     """What a blank in an edited table means where REDCap has a value."""
 
     LEAVE = "leave"
-    """Nothing: the cell stays as it is."""
+    """Nothing: the cell is not changed."""
     CLEAR = "clear"
     """The value is to be erased."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns and rows as they came from a file, a query or a frame."""
+    """Columns and rows from a file, a query or a frame."""
 
     columns: tuple[str, ...] = field(repr=False)
-    """Out of the repr: a file without a header has a participant's values here."""
+    """Not in the repr: in a file without a header these are a participant's values."""
     rows: Iterable[Sequence[Any]] = field(repr=False)
-    """Gone through once."""
+    """Read once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """How an offer is to be read and what it is called."""
+class ProposalOptions:
+    """How a submission is to be read, and the batch it goes into."""
 
     batch: str | None = None
-    """A name of its own where None."""
+    """The run's id if None."""
     author: str = ""
     reason: str = field(repr=False, default="")
     instrument: str | None = None
-    """Of an edited table; found by its columns where None."""
+    """Of an edited table; found by its columns if None."""
     blanks: Blanks = Blanks.LEAVE
     as_of: datetime | None = None
-    """When the cleaner looked (UTC); the night that is published now where None."""
+    """When the cleaner read the warehouse (UTC); as it is published now if None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,15 @@ class Ignored:
     """A column of an edited table that is never written."""
 
     column: str
-    """Its name, or where it stands: a name that the project does not know may be a participant's value."""
+    """Its name, or its position if the project does not have that name: it may be a participant's value."""
     why: str
     edited: int = 0
-    """Cells in it that are not as they were published."""
+    """Cells in it that differ from what was published."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What became of the columns and cells that were no proposals."""
+class ParsedProposals:
+    """What a submission held besides its proposals, which are in the comparison."""
 
     rows: int
     left: int
@@ -78,36 +78,38 @@ class RowRefusedError(Exception):
 
 
 def table_of(columns: Iterable[object], rows: Iterable[Sequence[Any]]) -> Table:
-    """A table of plain Python values."""
+    """Return a table of plain Python values."""
     return Table(tuple(str(column) for column in columns), rows)
 
 
 Convert = Callable[[Sequence[Any]], Sequence[str | None]]
 
 
-def chunks_of(table: Table, names: Sequence[str], convert: Convert, *, seen_at: int | None = None) -> Iterator[Chunk]:
-    """The rows as text under our names for the columns; rows that `convert` refuses keep nothing but their number.
+def chunks_of(
+    table: Table, names: Sequence[str], convert: Convert, *, seen_at: int | None = None
+) -> Iterator[RowChunk]:
+    """Yield the rows as text, with our names for the columns; of a row that `convert` refuses only its number is kept.
 
-    `seen_at` is the column that tells what was seen; rows of Python may leave it out.
+    `seen_at` is the position of the column with the value that was seen; Python rows may leave it out.
     """
     rows, first = iter(table.rows), 1
     while chunk := list(islice(rows, max(1, CELLS_AT_ONCE // max(1, len(names))))):
         texts: list[Sequence[str | None]] = []
         problems: dict[int, str] = {}
-        for place, row in enumerate(chunk):
+        for position, row in enumerate(chunk):
             try:
                 texts.append(convert(row))
             except RowRefusedError as problem:
-                problems[place] = str(problem)
+                problems[position] = str(problem)
                 texts.append([None] * len(names))
         columns = dict(zip(names, zip(*texts, strict=True), strict=True))
         given = [seen_at is not None and row[seen_at] is not NOT_GIVEN for row in chunk]
-        yield Chunk(first, columns, problems, given)
+        yield RowChunk(first, columns, problems, given)
         first += len(chunk)
 
 
 def cell_text(value: Any, rule: Rule | None) -> str | None:
-    """A cell in REDCap's spelling; None where it holds nothing."""
+    """Return a cell in REDCap's spelling; None if it holds nothing. Raises RowRefusedError if it has no spelling."""
     if is_missing(value):
         return None
     try:
@@ -115,10 +117,10 @@ def cell_text(value: Any, rule: Rule | None) -> str | None:
         if not text.isascii():
             text.encode()
     except TypeError:
-        what = type(value).__name__
+        kind = type(value).__name__
     except UnicodeEncodeError:
         raise RowRefusedError("a value holds a character that no text may hold") from None
     else:
         return text
-    # Raised out here, so that the value does not travel with it.
-    raise RowRefusedError(f"a value has no spelling in REDCap: it is a {what}")
+    # Raised out here, so that the error's context does not hold the value.
+    raise RowRefusedError(f"a value has no spelling in REDCap: it is a {kind}")

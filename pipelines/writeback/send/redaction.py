@@ -1,4 +1,4 @@
-"""REDCap's messages about cells, without the values they quote."""
+"""REDCap's messages about cells, without the values they quote. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def without(message: str, *values: str) -> str:
-    """REDCap's message without the values it may quote, fit for a log; longer ones first, short ones as words."""
+    """Return the message without these values, safe to log: longer ones first, short ones only as whole words."""
     for value in sorted(filter(None, values), key=len, reverse=True):
         if len(value) > 3:
             message = message.replace(value, "…")

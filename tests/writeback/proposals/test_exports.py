@@ -8,7 +8,7 @@ import urllib.request
 import pandas as pd
 import pytest
 
-from pipelines.writeback import Blanks, NotProposed, Wanted, propose_file, propose_frame
+from pipelines.writeback import Blanks, NotProposed, ProposalOptions, propose_file, propose_frame
 from redcap_source.simulator import Simulator
 from tests.writeback.conftest import WritebackSite
 
@@ -66,7 +66,7 @@ def offer(standing, tmp_path):
             writer.writeheader()
             writer.writerows(rows)
         batch = f"{tmp_path.name} {next(batches)}"
-        proposed = propose_file(site.config, site.project(), path, Wanted(batch=batch, **wanted))
+        proposed = propose_file(site.config, site.project(), path, ProposalOptions(batch=batch, **wanted))
         return proposed, proposals(site, batch)
 
     return offer
@@ -135,13 +135,13 @@ def test_an_export_that_went_through_pandas_proposes_only_what_was_edited(standi
     text = frame.to_csv(index=False)
     for read in (frame, pd.read_csv(io.StringIO(text), dtype=str)):
         batch = f"pandas {read.dtypes.nunique()}"
-        proposed = propose_frame(standing.config, standing.project(), read, Wanted(batch=batch))
+        proposed = propose_frame(standing.config, standing.project(), read, ProposalOptions(batch=batch))
         assert (proposed.refused, proposals(standing, batch)) == ((), [])
         chosen = (read.study_id.map(str) == "2") & (read.redcap_event_name == "baseline_arm_1")
         read.loc[chosen & (read.redcap_repeat_instrument == "spirometry"), "quality"] = (
             "77.0" if read.quality.dtype == object or str(read.quality.dtype) == "str" else 77.0
         )
-        proposed = propose_frame(standing.config, standing.project(), read, Wanted(batch=f"edited {batch}"))
+        proposed = propose_frame(standing.config, standing.project(), read, ProposalOptions(batch=f"edited {batch}"))
         assert {cell[4:7:2] for cell in proposals(standing, f"edited {batch}")} == {("quality", "77")}
         assert proposed.accepted == 2
 
@@ -158,7 +158,7 @@ def test_what_was_edited_in_both_exports_arrives_in_redcap(repeating, site, tmp_
             writer = csv.DictWriter(file, list(edited[0]))
             writer.writeheader()
             writer.writerows(edited)
-        propose_file(site.config, site.project(), tmp_path / f"{name}.csv", Wanted(batch=name))
+        propose_file(site.config, site.project(), tmp_path / f"{name}.csv", ProposalOptions(batch=name))
     outcome = site.apply()
     assert (outcome.confirmed, outcome.complete) == (3, True)
     after = table(export(site))
@@ -240,11 +240,11 @@ def test_an_eav_export_without_events_is_taken_too(classic, site, tmp_path):
     path = tmp_path / "eav.csv"
     text = export(site, type="eav").replace("1,weight,80.0", "1,weight,60.5")
     path.write_text(text)
-    proposed = propose_file(site.config, site.project(), path, Wanted(batch="eav"))
+    proposed = propose_file(site.config, site.project(), path, ProposalOptions(batch="eav"))
     assert (proposed.accepted, proposed.refused, proposed.left) == (1, (), 0)
     assert proposals(site, "eav") == [("1", None, "examination", None, "weight", "80.0", "60.5")]
     flat = tmp_path / "flat.csv"
     flat.write_text(export(site, **FLAT))
-    proposed = propose_file(site.config, site.project(), flat, Wanted(batch="flat"))
+    proposed = propose_file(site.config, site.project(), flat, ProposalOptions(batch="flat"))
     assert (proposed.accepted, proposed.refused) == (0, ())
     assert {"bmi", "consent_file", "total"} <= {each.column for each in proposed.ignored}

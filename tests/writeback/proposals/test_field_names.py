@@ -5,7 +5,7 @@ import pytest
 
 from pipelines.warehouse.comparison.rows import KEY_COLUMNS
 from pipelines.warehouse.published.snapshot import PublishedDictionary
-from pipelines.writeback import Wanted, propose_file, propose_frame
+from pipelines.writeback import ProposalOptions, propose_file, propose_frame
 from pipelines.writeback.proposals.columns import project_columns
 from pipelines.writeback.proposals.intake import is_copy
 from redcap_source.simulator import Project, Simulator
@@ -37,13 +37,13 @@ def test_a_field_may_be_called_as_a_key_is(named, tmp_path, form):
     for word in WORDS:
         frame.loc[frame.record_id == "2", word] = f"new {word}"
     if form == "frame":
-        proposed = propose_frame(named.config, named.project(), frame, Wanted(batch=form))
+        proposed = propose_frame(named.config, named.project(), frame, ProposalOptions(batch=form))
     else:
         path = tmp_path / "copy.csv"
         frame.to_csv(path, index=False)
         if form == "mixed line ends":
             path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n", 1))
-        proposed = propose_file(named.config, named.project(), path, Wanted(batch=form))
+        proposed = propose_file(named.config, named.project(), path, ProposalOptions(batch=form))
     assert (proposed.accepted, proposed.refused) == (len(WORDS), ())
     told = named.work(
         f"SELECT record, field, seen_value, new_value FROM writeback.proposals WHERE batch = '{form}' ORDER BY field"

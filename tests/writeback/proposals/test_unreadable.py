@@ -8,7 +8,7 @@ import pytest
 from pipelines.errors import QueryRefused
 from pipelines.warehouse.database.parquet import open_parquet
 from pipelines.warehouse.database.plain_csv import NotTheSameRows, PlainCsv, csv_source, read_csv
-from pipelines.writeback import NotProposed, Wanted, propose_file
+from pipelines.writeback import NotProposed, ProposalOptions, propose_file
 from redcap_source.simulator import Simulator
 from tests.writeback.conftest import WritebackSite, write_csv
 
@@ -34,7 +34,9 @@ def told(caught) -> str:
 def test_a_note_longer_than_duckdb_reads_in_a_row_is_proposed(site, study, tmp_path, wide):
     note = "ab" * 1_050_000
     cell = {"record_id": "1", "remarks": note} if wide else {"record": "1", "field": "remarks", "new_value": note}
-    proposed = propose_file(site.config, site.project(), write_csv(tmp_path / "cells.csv", [cell]), Wanted(batch="b"))
+    proposed = propose_file(
+        site.config, site.project(), write_csv(tmp_path / "cells.csv", [cell]), ProposalOptions(batch="b")
+    )
     assert (proposed.accepted, proposed.refused) == (1, ())
     assert site.work("SELECT new_value = $$" + note + "$$ FROM writeback.proposals") == [(True,)]
 
@@ -113,14 +115,14 @@ def test_rows_of_delimiters_only_are_no_rows(site, study, tmp_path, blank, line_
     path = tmp_path / "cells.csv"
     lines = ["record,field,new_value", "1,weight,60.5", blank, "2,weight,61.5", blank, blank]
     path.write_bytes((line_end.join(lines) + line_end).encode())
-    proposed = propose_file(site.config, site.project(), path, Wanted(batch="b"))
+    proposed = propose_file(site.config, site.project(), path, ProposalOptions(batch="b"))
     assert (proposed.rows, proposed.accepted, proposed.refused) == (2, 2, ())
 
 
 def test_a_cell_that_holds_a_quote_only_is_no_blank_row(site, study, tmp_path):
     path = tmp_path / "cells.csv"
     path.write_text('record,field,new_value\n1,weight,60.5\n"""",,""\n')
-    proposed = propose_file(site.config, site.project(), path, Wanted(batch="b"))
+    proposed = propose_file(site.config, site.project(), path, ProposalOptions(batch="b"))
     assert (proposed.accepted, [refused.row for refused in proposed.refused]) == (1, [2])
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipelines.cli.main import main
-from pipelines.writeback import Wanted, propose_file, propose_frame, propose_rows, show, withdraw
+from pipelines.writeback import ProposalOptions, propose_file, propose_frame, propose_rows, publish_results, withdraw
 from redcap_source.simulator import Simulator
 from tests.writeback.conftest import WritebackSite, row, write_csv
 
@@ -47,7 +47,7 @@ ROWS = [
 
 @pytest.mark.parametrize("way", ["csv", "rows", "mixed line ends"])
 def test_a_proposal_for_an_identifier_is_refused_and_its_value_kept_nowhere(private, tmp_path, way):
-    wanted = Wanted(batch=way)
+    wanted = ProposalOptions(batch=way)
     if way == "rows":
         proposed = propose_rows(private.config, private.project(), ROWS, wanted)
     else:
@@ -59,12 +59,12 @@ def test_a_proposal_for_an_identifier_is_refused_and_its_value_kept_nowhere(priv
     assert all(each.why.endswith("its value was not kept") for each in proposed.refused)
     assert (proposed.accepted, fields(private, way)) == (1, ["town"])
     plan = private.plan(batch=way)
-    assert show(private.config, private.project(), plan)
+    assert publish_results(private.config, private.project(), plan)
     assert_nowhere(private, repr(proposed), repr(plan))
 
 
 def test_a_refusal_names_the_field_where_the_warehouse_knows_it(private):
-    proposed = propose_rows(private.config, private.project(), ROWS[:1], Wanted(batch="named"))
+    proposed = propose_rows(private.config, private.project(), ROWS[:1], ProposalOptions(batch="named"))
     assert ("last_name is an identifier" in proposed.refused[0].why) is (private.keys == "identifiers: hash")
 
 
@@ -78,7 +78,7 @@ def test_identifiers_in_an_export_are_left_out_and_the_rest_is_taken(private, tm
             {"record": "1", "field_name": "town", "value": "Ogdenville"},
         ]
     path = write_csv(tmp_path / "export.csv", rows)
-    proposed = propose_file(private.config, private.project(), path, Wanted(batch=kind))
+    proposed = propose_file(private.config, private.project(), path, ProposalOptions(batch=kind))
     assert (proposed.accepted, fields(private, kind)) == (1, ["town"])
     assert proposed.ignored or proposed.refused
     assert_nowhere(private, repr(proposed))
@@ -88,7 +88,7 @@ def test_identifiers_in_a_frame_are_left_out(private):
     import pandas as pd
 
     frame = pd.DataFrame({"record_id": ["1"], "last_name": [CANARY], "town": ["Shelbyville"]})
-    proposed = propose_frame(private.config, private.project(), frame, Wanted(batch="frame"))
+    proposed = propose_frame(private.config, private.project(), frame, ProposalOptions(batch="frame"))
     assert (proposed.accepted, fields(private, "frame")) == (1, ["town"])
     assert_nowhere(private, repr(proposed))
 
@@ -128,13 +128,13 @@ def test_no_byte_of_any_proposal_is_left_once_identifiers_are_kept_out(study, si
     site.propose(
         [row("2", "last_name", CANARY), row("1", "bmi", "21.5"), row("1", "town", "Springfield")], batch="open"
     )
-    assert show(site.config, site.project(), site.plan())
+    assert publish_results(site.config, site.project(), site.plan())
     assert CANARY.encode() in site.warehouse.database.read_bytes()
     before = site.work("SELECT count(*) FROM writeback.proposals")
     site.allowed["study"] = "{fields: [last_name, town]}, identifiers: drop"
     # A plan of one batch empties the others too.
     plan = site.plan(batch="superseded")
-    assert show(site.config, site.project(), plan)
+    assert publish_results(site.config, site.project(), plan)
     assert_nowhere(site, repr(plan))
     assert site.work("SELECT count(*) FROM writeback.proposals") == before
     told = "SELECT batch, field, status, decision, new_value FROM writeback.proposals ORDER BY proposal"
@@ -150,11 +150,11 @@ def test_no_byte_of_any_proposal_is_left_once_identifiers_are_kept_out(study, si
 
 def test_no_byte_of_what_was_seen_is_left_where_a_value_was_to_be_cleared(study, site):
     site.propose([row("1", "last_name", "", clear="true", seen_value=CANARY)])
-    assert show(site.config, site.project(), site.plan())
+    assert publish_results(site.config, site.project(), site.plan())
     assert CANARY.encode() in site.warehouse.database.read_bytes()
     site.allowed["study"] = "{fields: [last_name]}, identifiers: hash"
     plan = site.plan()
-    assert show(site.config, site.project(), plan)
+    assert publish_results(site.config, site.project(), plan)
     assert_nowhere(site, repr(plan))
 
 
@@ -172,5 +172,5 @@ def test_what_was_written_stays_in_the_journal_as_in_the_history(study, site):
 
 
 def test_where_identifiers_are_kept_they_may_be_proposed(study, site):
-    proposed = propose_rows(site.config, site.project(), ROWS[:2], Wanted(batch="kept"))
+    proposed = propose_rows(site.config, site.project(), ROWS[:2], ProposalOptions(batch="kept"))
     assert (proposed.accepted, proposed.refused) == (2, ())

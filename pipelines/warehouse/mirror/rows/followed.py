@@ -1,9 +1,9 @@
-"""Changes that nobody typed and nobody sent: what REDCap itself did because of what was written.
+"""Attributes to write-back the changes that REDCap made itself because of what was written.
 
-A form that is written to for the first time gets the status 0 and its options that nobody ticked become 0; fields that
-REDCap calculates are calculated anew. Such changes are told as write-back's, with its author and the reason that they
-followed. A change of anybody else in the same record stays theirs, and so does a calculated field for which somebody
-else changed something too. Storing what was sent is journal.py's job.
+A form that is written to for the first time gets the status 0, and its options that nobody ticked become 0; fields that
+REDCap calculates are recalculated. In record_changes these changes carry write-back as their origin, its author, and
+the reason that they followed. A change that somebody else made in the same record stays theirs, and so does a
+calculated field if somebody else changed one of its inputs too. Not here: recording what was sent (journal.py).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 def record_followed(
     connection: Connection, project: str, run_id: str, now: datetime, unopened: Collection[FormRow] | None
 ) -> int:
-    """Give the changes that followed from what was written to write-back, in record_changes and in the journal.
+    """Attribute the changes that followed from what was written, in record_changes and in the journal.
 
-    Call it in the transaction that gave the written cells to it. `unopened` names the rows that had no form status when
-    they were looked at directly before the request; None where nobody knows (the run that looked has died): then a form
-    counts as opened by the write-back only if nobody else changed anything in its row. Returns how many changes there
-    were.
+    Call it in the transaction that attributed the written cells. `unopened` lists the rows that had no form status when
+    they were read directly before the request. None means that this is not known, because the run that read them was
+    killed: then a form counts as opened by the write-back only if nobody else changed anything in its row. Returns how
+    many changes there were.
     """
     sql = statements("writeback")
     run = {"run_id": run_id}
