@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.warehouse.tables.layout import Column, InstrumentTable, Layout
 from pipelines.warehouse.tables.types import sql_type, type_name
-from pipelines.warehouse.tables.value_checks import ColumnCheck, column_checks, groups, listed, unusual
+from pipelines.warehouse.tables.value_checks import ColumnCheck, column_checks, groups, listed, maybe_invalid
 from redcap_source.dictionary import Choice, ValueKind
 
 NOTHING = None
@@ -98,7 +98,7 @@ def test_text_becomes_a_value_of_its_kind_or_nothing(kind, text, value):
 def check(kind, column="v"):
     """How a column of the kind is judged."""
     shown = sql_type(kind)
-    return ColumnCheck(column, column, shown.name, shown.misfit(f'"{column}"'), "'no'", usual=shown.usual)
+    return ColumnCheck(column, column, shown.name, shown.invalid(f'"{column}"'), "'no'", usual=shown.usual)
 
 
 @pytest.mark.parametrize(("kind", "text", "value"), TABLE)
@@ -106,11 +106,11 @@ def test_the_cheap_test_lets_nothing_through_that_the_exact_one_refuses(kind, te
     judged = check(kind)
     with duckdb.connect() as connection:
         row = connection.execute(
-            f"SELECT {unusual([judged])}, {judged.misfit} FROM (SELECT $text AS v)", {"text": text}
+            f"SELECT {maybe_invalid([judged])}, {judged.invalid} FROM (SELECT $text AS v)", {"text": text}
         ).fetchone()
-    is_unusual, misfit = row or (None, None)
-    assert misfit is (value is NOTHING)
-    assert is_unusual or not misfit
+    may_be_invalid, invalid = row or (None, None)
+    assert invalid is (value is NOTHING)
+    assert may_be_invalid or not invalid
 
 
 ODD = [
@@ -124,11 +124,11 @@ TYPED = list(dict.fromkeys(kind for kind, _, _ in TABLE))
 
 
 @pytest.mark.parametrize("kind", TYPED, ids=lambda kind: kind.name)
-def test_odd_text_is_unusual_wherever_it_does_not_fit(kind):
+def test_odd_text_may_be_invalid_wherever_it_does_not_fit(kind):
     judged = check(kind)
     with duckdb.connect() as connection:
         let_through = connection.execute(
-            f"SELECT v FROM (SELECT unnest($odd) AS v) WHERE {judged.misfit} AND NOT {unusual([judged])}",
+            f"SELECT v FROM (SELECT unnest($odd) AS v) WHERE {judged.invalid} AND NOT {maybe_invalid([judged])}",
             # A blank cell is NULL in the working file, so no text is empty.
             {"odd": [text for text in ODD if text]},
         ).fetchall()
@@ -152,14 +152,14 @@ def test_all_text_of_the_usual_shape_fits(kind, letters):
     texts = ["".join(some) for length in range(1, 6) for some in itertools.product(letters, repeat=length)]
     with duckdb.connect() as connection:
         found = connection.execute(
-            f"SELECT count(*), list(v) FILTER ({judged.misfit}) FROM (SELECT unnest($texts) AS v) "
-            f"WHERE NOT {unusual([judged])}",
+            f"SELECT count(*), list(v) FILTER ({judged.invalid}) FROM (SELECT unnest($texts) AS v) "
+            f"WHERE NOT {maybe_invalid([judged])}",
             {"texts": texts},
         ).fetchone()
     assert found is not None
-    taken, misfits = found
+    taken, invalid = found
     assert taken >= 2
-    assert misfits is None
+    assert invalid is None
 
 
 def test_every_day_of_the_calendar_is_usual_and_no_other_is():
@@ -168,7 +168,8 @@ def test_every_day_of_the_calendar_is_usual_and_no_other_is():
     real = [t for t in texts if _is_day(t)]
     with duckdb.connect() as connection:
         found = connection.execute(
-            f"SELECT v FROM (SELECT unnest($texts) AS v) WHERE NOT {unusual([check(ValueKind.DATE)])}", {"texts": texts}
+            f"SELECT v FROM (SELECT unnest($texts) AS v) WHERE NOT {maybe_invalid([check(ValueKind.DATE)])}",
+            {"texts": texts},
         ).fetchall()
     assert [v for (v,) in found] == real
 
@@ -181,7 +182,7 @@ def _is_day(text):
 
 
 @pytest.mark.parametrize(
-    ("values", "is_unusual"),
+    ("values", "may_be_invalid"),
     [
         (["1", "0", None], False),
         ([None, None, None], False),
@@ -191,14 +192,14 @@ def _is_day(text):
         (["12", None, None], True),
     ],
 )
-def test_values_looked_at_together_are_told_apart(values, is_unusual):
+def test_values_looked_at_together_are_told_apart(values, may_be_invalid):
     checks = [check(ValueKind.CHECKBOX, name) for name in "abc"]
     with duckdb.connect() as connection:
         row = connection.execute(
-            f"SELECT {unusual(checks)} FROM (SELECT $a::VARCHAR AS a, $b::VARCHAR AS b, $c::VARCHAR AS c)",
+            f"SELECT {maybe_invalid(checks)} FROM (SELECT $a::VARCHAR AS a, $b::VARCHAR AS b, $c::VARCHAR AS c)",
             dict(zip("abc", values, strict=True)),
         ).fetchone()
-    assert row == (is_unusual,)
+    assert row == (may_be_invalid,)
 
 
 # Columns of every kind, in a project whose codes for missing data look like values of most.
@@ -281,7 +282,7 @@ def test_every_kind_lists_what_an_obvious_reading_lists(codes):
             found |= set(
                 connection.execute(
                     f"SELECT v, cell.field, cell.reason FROM (SELECT v, unnest({listed(group)}) AS cell FROM rows "
-                    f"WHERE {unusual(group)}) WHERE cell IS NOT NULL"
+                    f"WHERE {maybe_invalid(group)}) WHERE cell IS NOT NULL"
                 ).fetchall()
             )
     assert found == wanted

@@ -38,6 +38,16 @@ def add_column(table: str, column: str) -> str:
     return f"ALTER TABLE {table} ADD COLUMN {identifier(column)} VARCHAR"
 
 
+def rename_table(table: str, name: str) -> str:
+    """Another name for a table in its schema; `table` is quoted already."""
+    return f"ALTER TABLE {table} RENAME TO {identifier(name)}"
+
+
+def rename_column(table: str, old: str, new: str) -> str:
+    """Another name for a column; `table` is quoted already."""
+    return f"ALTER TABLE {table} RENAME COLUMN {identifier(old)} TO {identifier(new)}"
+
+
 def drop_table(table: str) -> str:
     """A table that is no longer needed; `table` is quoted already."""
     return f"DROP TABLE {table}"

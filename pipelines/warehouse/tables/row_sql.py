@@ -55,6 +55,21 @@ def any_instances(project: str, instruments: Sequence[str]) -> list[str]:
     ]
 
 
+def events_used(places: Sequence[str]) -> str:
+    """Those of the events $names that rows of some tables have; the tables, or queries of them, are quoted already."""
+    return " UNION ".join(
+        f"SELECT _event FROM {place} WHERE list_contains($names::VARCHAR[], _event)" for place in places
+    )
+
+
+def rename_events(table: str) -> str:
+    """Rows of the events $old get the events $new; `table` is quoted already."""
+    return (
+        f"UPDATE {table} AS t SET _event = r.new FROM "
+        "(SELECT unnest($old::VARCHAR[]) AS old, unnest($new::VARCHAR[]) AS new) r WHERE t._event = r.old"
+    )
+
+
 def count_duplicate_keys(project: str, instrument: str) -> str:
     """How many keys more than one of the instrument's rows has."""
     return (

@@ -66,7 +66,7 @@ class SqlType:
         """Those of some codes that would pass for values."""
         return [code for code in codes if re.fullmatch(self.shape, code)]
 
-    def misfit(self, value: str, missing: Collection[str] = ()) -> str:
+    def invalid(self, value: str, missing: Collection[str] = ()) -> str:
         """The exact test over a SQL expression of text: whether it does not fit."""
         return f"{value} IS NOT NULL AND {self.of(value, missing)} IS NULL"
 

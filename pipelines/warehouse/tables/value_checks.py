@@ -40,7 +40,7 @@ class ColumnCheck:
     field: str
     """REDCap's name of the column."""
     expected: str
-    misfit: str
+    invalid: str
     """The exact test for a value not to fit; SQL."""
     reason: str
     """Why it does not fit, where it does not; SQL."""
@@ -87,10 +87,10 @@ def _parts(checks: Sequence[ColumnCheck], most: int) -> Iterator[list[ColumnChec
         yield list(checks[first : first + most])
 
 
-def unusual(checks: Sequence[ColumnCheck]) -> str:
+def maybe_invalid(checks: Sequence[ColumnCheck]) -> str:
     """The test for a row in which a value of these columns may not fit; SQL. Text is never empty: a blank is NULL."""
     if not checks[0].usual:
-        return " OR ".join(f"({check.misfit})" for check in checks)
+        return " OR ".join(f"({check.invalid})" for check in checks)
     names = ", ".join(identifier(check.name) for check in checks)
     between = literal(_BETWEEN)
     joined = f"concat_ws({between}, {names})"
@@ -112,7 +112,7 @@ def unusual(checks: Sequence[ColumnCheck]) -> str:
 def listed(checks: Sequence[ColumnCheck]) -> str:
     """The values of a row that do not fit, as a list with a NULL for each that does; SQL."""
     cells = (
-        f"CASE WHEN {check.misfit} THEN {{'field': {literal(check.field)}, 'value': {identifier(check.name)}, "
+        f"CASE WHEN {check.invalid} THEN {{'field': {literal(check.field)}, 'value': {identifier(check.name)}, "
         f"'expected': {literal(check.expected)}, 'reason': {check.reason}}} END"
         for check in checks
     )
@@ -132,7 +132,7 @@ def _column_check(column: Column) -> ColumnCheck | None:
         name=column.name,
         field=column.name,
         expected=A_CHOICE,
-        misfit=f"{value} NOT IN ({', '.join(map(literal, codes))})",
+        invalid=f"{value} NOT IN ({', '.join(map(literal, codes))})",
         reason=_reason(column, literal(NO_CHOICE)),
         usual=pattern if len(pattern) <= _MOST_CHOICES and _BETWEEN not in pattern else "",
     )
@@ -148,7 +148,7 @@ def _typed(name: str, field: str, kind: SqlType, column: Column | None = None) -
         name=name,
         field=field,
         expected=INSTANCE.name if name == "_instance" else kind.name,
-        misfit=kind.misfit(value, missing),
+        invalid=kind.invalid(value, missing),
         reason=plain if column is None else _reason(column, plain),
         usual=kind.usual,
         excluded=tuple(code for code in missing if re.fullmatch(kind.usual, code)),

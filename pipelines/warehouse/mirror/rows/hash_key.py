@@ -46,8 +46,8 @@ def fingerprint(key: str) -> str:
     return hashlib.sha256(f"fingerprint of a hash key of redcap-warehouse {key}".encode()).hexdigest()[:32]
 
 
-def note_fingerprint(connection: Connection, layout: Layout, stamp: RunStamp) -> None:
-    """Remember the key's fingerprint in the transaction that brings what is hashed with it."""
+def save_fingerprint(connection: Connection, layout: Layout, stamp: RunStamp) -> None:
+    """Store the key's fingerprint in the transaction that stores the first values hashed with it."""
     if stamp.hash_key and any(column.hashed for table in layout.instruments for column in table.columns):
         connection.execute(statements("state")["save_hash_key"], {"fingerprint": fingerprint(stamp.hash_key)})
 

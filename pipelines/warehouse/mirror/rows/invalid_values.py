@@ -1,184 +1,98 @@
-"""Listing what does not fit: values their type or their field's choices, rows the setup, cells the row they stand on.
+"""Lists in redcap.invalid_values what does not fit: values, their type or choices; rows, the setup; cells, their row.
 
-Values are kept verbatim and listed in `redcap.invalid_values`. Read are the temporary tables that apply.py has made:
-`batch`, the rows as they came, and `incoming`, those of one instrument. What fits is value_checks.py's business.
+Values are kept verbatim. Reads the temporary tables `batch` and `incoming` (sql/merge.sql); runs in the caller's
+transaction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pipelines.warehouse.database.connection import Connection
-from pipelines.warehouse.database.quoting import literal
+from pipelines.warehouse.database.rows import count, one
 from pipelines.warehouse.mirror.rows.history import RunStamp
-from pipelines.warehouse.tables.layout import (
-    EVENT,
-    REPEAT_INSTANCE,
-    REPEAT_INSTRUMENT,
-    InstrumentTable,
-    Layout,
-    rows_now,
-    work_columns,
+from pipelines.warehouse.mirror.rows.invalid_values_sql import (
+    CONTRADICTION,
+    STRAY,
+    SetupRule,
+    count_rows,
+    count_strays,
+    insert_contradictions,
+    insert_strays,
+    insert_values,
+    present_rows,
+    setup_rules,
+    stray_test,
 )
-from pipelines.warehouse.tables.value_checks import ColumnCheck, column_checks, groups, listed, unusual
-
-# Why rows and cells are listed whose values are not the reason.
-CONTRADICTION = "contradicts the project's setup"
-STRAY = "on a row of the repeating instrument "
-# Tests in one question. Of thousands of columns a single one would take as much memory as all else together.
-ASKED_AT_ONCE = 200
+from pipelines.warehouse.sql import statements
+from pipelines.warehouse.tables.layout import InstrumentTable, Layout
+from pipelines.warehouse.tables.value_checks import column_checks, groups, maybe_invalid
 
 
 def record_invalid_values(
     connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp, *, holds: str, known: bool
 ) -> int:
-    """List every misfit of the instrument in the batch; how many.
+    """List everything of the instrument in the batch that does not fit; returns how much.
 
     `holds` is the test for a row of the batch to hold data of the instrument; `known` says whether any of the batch's
-    records may have been loaded before, so that what was listed of them has to go.
+    records may have been loaded before, so that what was listed of them is deleted first.
     """
     if known:
-        connection.execute(
-            "DELETE FROM redcap.invalid_values WHERE instrument = $instrument "
-            "AND record IN (SELECT record FROM batch_records)",
-            {"instrument": table.name},
-        )
-    return _Misfits(connection, layout, table, stamp, holds).note()
+        connection.execute(statements("invalid_values")["delete_of_batch"], {"instrument": table.name})
+    values = _record_values(connection, layout, table, stamp, setup_rules(layout, table))
+    return values + _record_strays(connection, layout, table, stamp, holds)
 
 
 def relist_values(connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp) -> int:
-    """List anew which stored values of the instrument do not fit, where choices or codes for missing data changed.
+    """List again which stored values of the instrument do not fit; returns how many.
 
-    Nothing has to be read from REDCap for that; how many there are. What contradicts the setup stays listed.
+    For choices or codes for missing data that changed: nothing has to be read from REDCap. What contradicts the setup
+    stays listed.
     """
-    connection.execute(
-        "DELETE FROM redcap.invalid_values WHERE instrument = $instrument AND record IS NOT NULL "
-        "AND reason <> $contradiction AND NOT starts_with(reason, $stray)",
-        {"instrument": table.name, "contradiction": CONTRADICTION, "stray": STRAY},
-    )
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW incoming AS FROM {rows_now(stamp.project, table.name)}")
+    sql = statements("invalid_values")
+    values = {"instrument": table.name, "contradiction": CONTRADICTION, "stray": STRAY}
+    connection.execute(sql["delete_values"], values)
+    connection.execute(present_rows(stamp.project, table.name))
     try:
-        return _Misfits(connection, layout, table, stamp, holds="false").note_values()
+        return _record_values(connection, layout, table, stamp, ())
     finally:
-        connection.execute("DROP VIEW incoming")
+        connection.execute(sql["drop_incoming_view"])
 
 
-@dataclass(frozen=True, slots=True)
-class _SetupRule:
-    """Where the project's setup lets an instrument have rows."""
+def _record_values(
+    connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp, rules: Sequence[SetupRule]
+) -> int:
+    """List the values that do not fit, and the rows that break a rule."""
+    named = _named(table, stamp)
+    checked = groups(column_checks(layout, table))
+    # Each query of the rows costs as much as a dozen tests, so all are made at once.
+    tests = [*map(maybe_invalid, checked), *(rule.broken for rule in rules)]
+    found = [number for query in count_rows(tests) for number in _numbers(connection, query)]
+    maybe, broken = found[: len(checked)], found[len(checked) :]
+    for rule, number in zip(rules, broken, strict=True):
+        if number:
+            values = {**named, "field": rule.field, "expected": rule.expected}
+            connection.execute(insert_contradictions(rule), values)
+    invalid = [
+        count(connection, insert_values(group, test), named)
+        for group, test, number in zip(checked, tests, maybe, strict=False)
+        if number
+    ]
+    return sum(invalid) + sum(broken)
 
-    field: str
-    column: str
-    """The key it is about."""
-    broken: str
-    """The test for a row to be elsewhere; SQL."""
-    expected: str
+
+def _record_strays(connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp, holds: str) -> int:
+    """List cells on a row of another repeating instrument; returns how many such rows there are."""
+    test = stray_test(layout, table, holds)
+    strays = 0 if test is None else count(connection, count_strays(test))
+    if test is not None and strays:
+        connection.execute(insert_strays(layout, table, test), _named(table, stamp))
+    return strays
 
 
-class _Misfits:
-    """Those of one instrument in a batch."""
+def _numbers(connection: Connection, query: str) -> tuple[int, ...]:
+    return one(connection, query) or ()
 
-    def __init__(
-        self, connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp, holds: str
-    ) -> None:
-        self.connection = connection
-        self.layout = layout
-        self.table = table
-        self.holds = holds
-        self.fields = dict(work_columns(layout, table))
-        self.named = {"project": stamp.project, "instrument": table.name, "run_id": stamp.run_id}
 
-    def note(self) -> int:
-        """List them all."""
-        return self.note_values(self._setup_rules()) + self._note_strays()
-
-    def note_values(self, rules: Sequence[_SetupRule] = ()) -> int:
-        """List the values that do not fit, and the rows that break a rule."""
-        checked = list(groups(column_checks(self.layout, self.table)))
-        # Each question asked of the rows costs as much as a dozen answers, so everything is asked at once.
-        tests = [*(unusual(group) for group in checked), *(rule.broken for rule in rules)]
-        found = self._counts(tests)
-        odd, broken = found[: len(checked)], found[len(checked) :]
-        for rule, count in zip(rules, broken, strict=True):
-            if count:
-                self._insert_contradictions(rule)
-        misfits = [
-            self._insert_values(group, test) for group, test, count in zip(checked, tests, odd, strict=False) if count
-        ]
-        return sum(misfits) + sum(broken)
-
-    def _counts(self, tests: Sequence[str]) -> tuple[int, ...]:
-        """How many of the batch's rows pass each of some tests."""
-        counts: list[int] = []
-        for first in range(0, len(tests), ASKED_AT_ONCE):
-            asked = ", ".join(f"count(*) FILTER ({test})" for test in tests[first : first + ASKED_AT_ONCE])
-            question = f"SELECT {asked} FROM incoming"
-            counts += self.connection.execute(question).fetchone() or ()
-        return tuple(counts)
-
-    def _setup_rules(self) -> list[_SetupRule]:
-        """Where the setup says no row can be: such rows are kept like any other, and reported."""
-        rules = []
-        if self.table.events is not None:
-            known = ", ".join(literal(event) for event in sorted(self.table.events))
-            outside = f"NOT list_contains([{known}]::VARCHAR[], _event)"
-            rules.append(_SetupRule(EVENT, "_event", outside, "an event of the instrument"))
-        if not self.table.repeats and self.layout.position(REPEAT_INSTANCE) is not None:
-            rules.append(_SetupRule(REPEAT_INSTANCE, "_instance", "_instance <> ''", "no instance"))
-        return rules
-
-    def _note_strays(self) -> int:
-        """Cells on a row of another repeating instrument: they have no place in a table, so they are listed."""
-        repeat = self.layout.position(REPEAT_INSTRUMENT)
-        if repeat is None:
-            return 0
-        test = f"c{repeat} IS NOT NULL AND c{repeat} <> {literal(self.table.name)} AND {self.holds}"
-        row = self.connection.execute(f"SELECT count(*) FROM batch WHERE {test}").fetchone()
-        count = int(row[0]) if row else 0
-        if count:
-            cells = ", ".join(
-                f"{{'field': {literal(field)}, 'value': c{self.layout.position(field)}}}"
-                for field in self.fields.values()
-            )
-            self.connection.execute(
-                f"""
-                INSERT INTO redcap.invalid_values
-                SELECT $project, c0, {self._cell(EVENT)}, $instrument, {self._cell(REPEAT_INSTANCE)}, cell.field,
-                       cell.value, 'a row of the instrument', {literal(STRAY)} || other, $run_id
-                FROM (SELECT *, c{repeat} AS other, unnest([{cells}]) AS cell FROM batch WHERE {test})
-                WHERE cell.value IS NOT NULL
-                """,
-                self.named,
-            )
-        return count
-
-    def _cell(self, field: str) -> str:
-        """A column of the batch's rows, where they have it."""
-        position = self.layout.position(field)
-        return "NULL" if position is None else f"c{position}"
-
-    def _insert_contradictions(self, rule: _SetupRule) -> None:
-        self.connection.execute(
-            f"""
-            INSERT INTO redcap.invalid_values
-            SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), $field, {rule.column},
-                   $expected, {literal(CONTRADICTION)}, $run_id
-            FROM incoming WHERE {rule.broken}
-            """,
-            {**self.named, "field": rule.field, "expected": rule.expected},
-        )
-
-    def _insert_values(self, checks: Sequence[ColumnCheck], where: str) -> int:
-        """Judge columns by the exact test, in the rows where it may matter; how many values do not fit."""
-        row = self.connection.execute(
-            f"""
-            INSERT INTO redcap.invalid_values
-            SELECT $project, _record, nullif(_event, ''), $instrument, nullif(_instance, ''), cell.field, cell.value,
-                   cell.expected, cell.reason, $run_id
-            FROM (SELECT _record, _event, _instance, unnest({listed(checks)}) AS cell FROM incoming WHERE {where})
-            WHERE cell IS NOT NULL
-            """,
-            self.named,
-        ).fetchone()
-        return int(row[0]) if row else 0
+def _named(table: InstrumentTable, stamp: RunStamp) -> dict[str, str]:
+    return {"project": stamp.project, "instrument": table.name, "run_id": stamp.run_id}

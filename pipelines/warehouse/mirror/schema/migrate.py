@@ -12,7 +12,8 @@ from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.database.file_errors import doing
 from pipelines.warehouse.database.quoting import identifier
 from pipelines.warehouse.database.rows import all_rows, insert_json, one
-from pipelines.warehouse.mirror.rows.history import DELETE, Cell, RunStamp, close_versions, record_cell_changes
+from pipelines.warehouse.mirror.rows.history import RunStamp, close_versions, record_cell_changes
+from pipelines.warehouse.mirror.rows.history_sql import DELETE, Cell
 from pipelines.warehouse.mirror.rows.invalid_values import relist_values
 from pipelines.warehouse.mirror.schema.renames import Renames, find_renames
 from pipelines.warehouse.sql import statements

@@ -12,9 +12,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pipelines.warehouse.database.connection import Connection
-from pipelines.warehouse.database.quoting import identifier, qualified
-from pipelines.warehouse.mirror.rows.invalid_values import STRAY
+from pipelines.warehouse.database.quoting import qualified
+from pipelines.warehouse.database.rows import count
+from pipelines.warehouse.mirror.rows.invalid_values_sql import STRAY
 from pipelines.warehouse.sql import statements
+from pipelines.warehouse.tables import ddl, row_sql
 from pipelines.warehouse.tables.layout import NOW, PAST
 from pipelines.warehouse.tables.structure import Structure
 
@@ -141,10 +143,8 @@ def _events_in_use(connection: Connection, project: str, names: Collection[str])
         *(qualified(schema, name) for name, some in _tables(connection, project).items() for schema, _ in some),
         "(SELECT event AS _event FROM redcap.record_changes)",
     ]
-    looked_for = " UNION ".join(
-        f"SELECT _event FROM {place} WHERE list_contains($names::VARCHAR[], _event)" for place in places
-    )
-    return {name for (name,) in connection.execute(looked_for, {"names": list(names)}).fetchall()}
+    found = connection.execute(row_sql.events_used(places), {"names": list(names)}).fetchall()
+    return {name for (name,) in found}
 
 
 def _taken(connection: Connection, project: str, renames: Mapping[str, str]) -> set[str]:
@@ -167,16 +167,13 @@ def rename_instruments(connection: Connection, project: str, renames: Renames) -
     for old, new in renames.instruments.items():
         for schema, columns in tables.get(old, ()):
             target = qualified(schema, new)
-            connection.execute(f"ALTER TABLE {qualified(schema, old)} RENAME TO {identifier(new)}")
+            connection.execute(ddl.rename_table(qualified(schema, old), new))
             if f"{old}_complete" in columns:
-                connection.execute(
-                    f"ALTER TABLE {target} RENAME COLUMN {identifier(f'{old}_complete')} TO "
-                    f"{identifier(f'{new}_complete')}"
-                )
+                connection.execute(ddl.rename_column(target, f"{old}_complete", f"{new}_complete"))
     _redefine(connection, renames)
     if renames.instruments:
-        _follow(connection, "instrument", renames.instruments)
-        _follow(connection, "field", renames.columns)
+        _rename_in_tables(connection, "instrument", renames.instruments)
+        _rename_in_tables(connection, "field", renames.columns)
 
 
 def _redefine(connection: Connection, renames: Renames) -> None:
@@ -204,27 +201,20 @@ def rename_events(connection: Connection, project: str, events: Mapping[str, str
     In the caller's transaction, after everything else: DuckDB 1.5 does not alter a table whose rows the transaction has
     changed.
     """
+    values = {"old": list(events.keys()), "new": list(events.values())}
     for name, tables in _tables(connection, project).items():
         for schema, _ in tables:
-            connection.execute(
-                f"UPDATE {qualified(schema, name)} AS t SET _event = r.new FROM "
-                "(SELECT unnest($old::VARCHAR[]) AS old, unnest($new::VARCHAR[]) AS new) r WHERE t._event = r.old",
-                {"old": list(events.keys()), "new": list(events.values())},
-            )
-    _follow(connection, "event", events)
+            connection.execute(row_sql.rename_events(qualified(schema, name)), values)
+    _rename_in_tables(connection, "event", events)
 
 
-def _follow(connection: Connection, kind: str, names: Mapping[str, str]) -> None:
+def _rename_in_tables(connection: Connection, kind: str, names: Mapping[str, str]) -> None:
     """Let what is told of changes, of values that do not fit, and of what is written back go by the new names."""
     sql = statements("renames")
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE renamed AS SELECT unnest($old::VARCHAR[]) AS old, unnest($new::VARCHAR[]) AS new",
-        {"old": list(names.keys()), "new": list(names.values())},
-    )
-    connection.execute(sql[f"follow_{kind}"])
+    connection.execute(sql["make_renamed"], {"old": list(names.keys()), "new": list(names.values())})
+    connection.execute(sql[f"rename_{kind}"])
     if kind == "instrument":
-        connection.execute(sql["follow_instrument_in_reasons"], {"stray": STRAY})
-    there = connection.execute(statements("writeback")["is_there"]).fetchone()
-    if there and there[0]:
-        connection.execute(sql[f"follow_{kind}_in_writeback"])
-    connection.execute("DROP TABLE renamed")
+        connection.execute(sql["rename_instrument_in_reasons"], {"stray": STRAY})
+    if count(connection, statements("writeback")["is_there"]):
+        connection.execute(sql[f"rename_{kind}_in_writeback"])
+    connection.execute(sql["drop_renamed"])
