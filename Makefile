@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-daemon test-browser dev bench check fix fuzz mutation lock clean
+.PHONY: help demo test quick test-daemon test-browser dev bench check fix fuzz mutation lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ dev: $(RUN_STAMP)  ## the Dagster UI over the demo's studies, REDCap simulator i
 
 test: $(DEV_STAMP)  ## the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not daemon and not fuzz"
+
+quick: $(DEV_STAMP)  ## the tests that need no server and no DuckDB file, for the inner loop
+	$(BIN)/python -m pytest -q -n 2 --quick -m "not browser and not daemon and not fuzz"
 
 test-daemon: $(DEV_STAMP)  ## runs killed under a real Dagster daemon
 	$(BIN)/python -m pytest tests/dagster -m daemon -p no:xdist

@@ -6,7 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.quick import is_quick
 from tests.recordings import REASON, recorded_folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="only tests that need no server and no DuckDB file")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what is not quick, without importing it, where only quick tests are wanted."""
+    if config.getoption("--quick") and collection_path.name.startswith("test_") and collection_path.suffix == ".py":
+        return not is_quick(collection_path) or None
+    return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,7 @@
 """projects.yaml becomes a Config, or one error that names every problem in it."""
 
 from pipelines.config.load import load_config
-from pipelines.config.schema import SCHEMA
+from pipelines.config.schema import SCHEMA, json_schema
 from pipelines.config.settings import Config, ProjectConfig, ServerConfig, WritebackConfig
 
-__all__ = ["SCHEMA", "Config", "ProjectConfig", "ServerConfig", "WritebackConfig", "load_config"]
+__all__ = ["SCHEMA", "Config", "ProjectConfig", "ServerConfig", "WritebackConfig", "json_schema", "load_config"]

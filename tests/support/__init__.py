@@ -1,0 +1,1 @@
+"""What the tests of several folders share: builders, fixtures, oracles, and servers that answer wrongly."""
