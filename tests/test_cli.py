@@ -67,7 +67,7 @@ def test_the_simulator_plays_the_version_that_was_asked_for(simulated, tmp_path)
     with urllib.request.urlopen(simulated["url"], asked, timeout=20) as answer:
         assert answer.read() == b"15.8.2"
     refused = run("simulate", "--study", "classic", "--redcap-version", "newest", cwd=tmp_path)
-    assert refused.returncode == 1 and "'newest' is no version of REDCap" in refused.stderr
+    assert refused.returncode == 1 and "'newest' is not a version of REDCap" in refused.stderr
 
 
 def test_sync_status_and_sql(workplace):

@@ -1,12 +1,16 @@
-"""A REDCap server for tests, rehearsals and demonstrations: stateful, over real HTTP, with its own log and clock.
+"""A REDCap server for tests, rehearsals and demonstrations: with state, over real HTTP, with its own log and clock.
 
     from redcap_source.simulator import Simulator, make_study
 
     with Simulator() as sim:
         study = sim.add_project(make_study("longitudinal", records=500), name="trial")
-        ...  # ask sim.url with study.token, edit with study.save(...), arm sim.faults.add("502")
+        ...  # send requests to sim.url with study.token, edit with study.save(...), inject sim.faults.add("502")
 
-It imports nothing else of this package, so that it can disagree with the client.
+It shares no code with the client, so that an error in one is not repeated in the other.
+
+Files, from the command down to the ground: serve.py, contents.py, simulator.py; control.py and server/ (HTTP) over
+engine.py, which answers one request; api/, export/, edits/, rules/, logic/, state/ and wire/; loaders/ and studies/
+make projects.
 """
 
 from redcap_source.simulator.behaviour import Behaviour

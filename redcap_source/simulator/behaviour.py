@@ -1,7 +1,6 @@
-"""The points on which real servers differ, or which nobody has recorded, as switches with a default.
+"""Points on which real servers differ, or which were never recorded, as switches for `Simulator(behaviour=…)`.
 
-Each default is the answer of a current server where one was recorded. An object of this class is handed to
-`Simulator(behaviour=…)`; nothing here acts by itself.
+Each default is what a current server was recorded to answer, where one was.
 """
 
 from __future__ import annotations
@@ -14,62 +13,62 @@ from typing import Literal
 class Behaviour:
     """Which of the known variants of REDCap the simulator plays."""
 
-    # The help text says 401, every recorded server answers 403.
+    # The status of an answer to a bad token: the help text says 401, every recorded server answers 403.
     bad_token_status: Literal[401, 403] = 403
     # Servers of the 6.x line ignored unknown names in `fields`, `forms`, `events`; current ones refuse.
     unknown_names: Literal["refuse", "ignore"] = "refuse"
-    # A format that is none, such as yaml, is refused, or counts as the default, which is XML.
+    # An unknown format, such as yaml, is refused, or counts as the default, which is XML.
     unknown_format: Literal["refuse", "xml"] = "refuse"
     # Old servers put the literal text [document] where newer ones put the file's name.
     file_value: Literal["name", "document"] = "name"
     # The help text describes 0/1 rows; recorded answers hold one row per checked code.
     eav_checkbox: Literal["codes", "columns"] = "codes"
-    # The fields of a row in EAV answers: in the dictionary's order, on some servers with the calculated ones last, as
-    # in every recorded answer; by their names, as one public client's suite expects of its live server; or in the
-    # order in which their values were stored.
+    # The order of a record's fields in EAV answers: the dictionary's with the calculated ones last, as in every
+    # recorded answer; the dictionary's; by name, as PHPCap's suite expects of its live server; or that in which the
+    # values were stored.
     eav_order: Literal["calculated_last", "dictionary", "name", "stored"] = "calculated_last"
     # Whether the content type of a file ends with `;charset=UTF-8`.
     file_charset: bool = True
-    # What a report shows in place of a line break that was stored as CRLF.
+    # What a report shows for a line break that was stored as CRLF.
     report_crlf: Literal["one_blank", "two_blanks"] = "one_blank"
-    # PHP escapes what is not ASCII unless told otherwise.
+    # PHP escapes all but ASCII by default.
     json_unicode: Literal["escaped", "raw"] = "escaped"
-    # The edges of dateRange are unrecorded: the seconds of begin and end probably count, unless switched.
+    # Whether changes in the very second of dateRangeBegin and dateRangeEnd are included; never recorded.
     date_range_begin_inclusive: bool = True
     date_range_end_inclusive: bool = True
-    # Renames and moves between data access groups need not write a data row in the log.
+    # Whether renames and moves between data access groups count as changes for dateRange.
     date_range_sees_renames: bool = False
     date_range_sees_dag_moves: bool = False
     # Whether a request for the record id alone also returns the instances of repeating instruments.
     id_only_instances: bool = False
-    # The edges of a log request are unrecorded: minutes equal to either count, unless switched.
+    # Whether rows of the very minute of beginTime and endTime are included in a log; never recorded.
     log_begin_inclusive: bool = True
     log_end_inclusive: bool = True
-    # Servers before 12 or 13 had no `record` key in the log.
+    # Whether the log has the key `record`; servers before 12 or 13 had none.
     log_has_record: bool = True
-    # Old servers, and those with scheduling, list day offsets of events.
+    # Whether events are listed with day offsets, as by old servers; with scheduling they always are.
     event_offsets: bool = False
-    # Form rights are 128, 129, 130 … since 15.6.
+    # Rights by instrument are 0 to 3, or 128, 129, 130 … since 15.6.
     form_right_codes: Literal["plain", "since_15_6"] = "plain"
-    # Rights in the role export have been recorded as texts, in the user export as numbers.
+    # Rights in the export of roles were recorded as texts, in that of users as numbers.
     role_values: Literal["text", "number"] = "text"
-    # What an import does that nobody has recorded: values for calculated fields, instruments the user may only read,
-    # and the limits, required fields and @READONLY that REDCap minds at the screen.
+    # What an import does with values for calculated fields, and whether it checks rights to edit instruments, and the
+    # limits, required fields and @READONLY that REDCap checks at the screen; never recorded.
     import_calculated: Literal["ignore", "refuse"] = "ignore"
     import_checks_form_rights: bool = False
     import_checks_limits: bool = False
-    # An export that names a record of another data access group than its user's: such records are left out, or the
-    # whole request is refused.
+    # When an export names a record of another data access group than the user's: the record is left out, or the whole
+    # request is refused.
     foreign_records: Literal["omit", "refuse"] = "omit"
-    # MySQL looks record ids up without regard to letter case, so an import of `A1` may be saved in `a1`.
+    # Whether an import of `A1` is saved in a record `a1`, since MySQL ignores letter case in look-ups.
     ids_ignore_case: bool = False
-    # Warnings before the body of a new project's token have been seen.
+    # Whether warnings precede the token of a new project, as one server was recorded to send.
     noisy_project_creation: bool = False
-    # Exports of more cells than this fail for want of memory; 0 is no limit.
+    # Exports of more cells fail for lack of memory; 0 is no limit.
     max_cells: int = 0
-    # Bodies longer than this are cut by PHP and answered with an empty error; 0 is no limit.
+    # Longer bodies are cut by PHP and answered with an empty error; 0 is no limit.
     max_body_bytes: int = 0
-    # What happens past `rate_limit` requests a minute: an HTML page until `reset_ban()`, or, as proxies do, a 429
-    # until the minute is over. 0 is no limit.
+    # How many requests a minute are answered (0 is no limit), and what the others get: an HTML page until
+    # `Faults.reset_ban()`, or, as from proxies, a 429 until the minute is over.
     rate_limit: int = 0
     rate_limit_answer: Literal["ban", "429"] = "ban"

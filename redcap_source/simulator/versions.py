@@ -1,7 +1,7 @@
-"""What came to REDCap with which version, so that a server's answers fit the version it reports.
+"""What REDCap added in which version, so that a server's answers fit the version that it reports.
 
-The versions are those that public change logs and clients name; where they name a range, it is the newer end of it.
-What nobody dated, such as the methods of groups and user roles, is always there.
+The versions are those that public change logs and clients name; of a range, the newer end. What none of them dates,
+such as the methods of groups and user roles, every version has.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from redcap_source.simulator.errors import SimulatorError
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
-# What is played unless another version is asked for.
+# The version that is played by default.
 DEFAULT_VERSION = "14.7.3"
-# Which version REDCap changed the rights to export data from one for all instruments to one for each.
+# The first version with a right to export data for each instrument, not one for all.
 EXPORT_RIGHTS_BY_INSTRUMENT = "12.5.0"
 # Rights in the exports of users and user roles.
 RIGHTS_SINCE: Mapping[str, str] = {
@@ -40,7 +40,7 @@ KEYS_SINCE: Mapping[str, Mapping[str, str]] = {
     "log": {"record": "13.0.0"},
     "fileRepository": {"role": "16.0.8", "dag": "16.0.8"},
 }
-# Methods, by content and action; a server that does not know one says that the content or the action is not valid.
+# Methods, by content and action; a server without one answers that the content or the action is not valid.
 METHODS_SINCE: Mapping[tuple[str, str], str] = {
     ("exportFieldNames", "export"): "6.4.0",
     **{(content, "export"): "6.4.0" for content in ("pdf", "surveyLink", "surveyQueueLink", "surveyReturnCode",
@@ -58,30 +58,30 @@ METHODS_SINCE: Mapping[tuple[str, str], str] = {
 
 
 def version_numbers(text: str) -> tuple[int, int, int] | None:
-    """A version as numbers that can be compared; None if the text is no version."""
+    """A version as numbers that can be compared; None if the text is not a version."""
     found = _VERSION.fullmatch(text.strip())
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
 
 
 def is_from(version: str, first: str) -> bool:
-    """Whether a server of a version has what came with another; one whose version cannot be read has everything."""
+    """Whether a version has what was added in the version `first`; one that cannot be read has everything."""
     numbers, wanted = version_numbers(version), version_numbers(first)
     return numbers is None or wanted is None or numbers >= wanted
 
 
 def is_known(since: Mapping[str, str], key: str, version: str) -> bool:
-    """Whether a server of that version has a key; what the table does not name was always there."""
+    """Whether a version has a key of a table; every version has the keys that the table does not name."""
     return key not in since or is_from(version, since[key])
 
 
 def keys_known(content: str, keys: Iterable[str], version: str) -> list[str]:
-    """Those keys of an answer that a server of that version has."""
+    """Those keys of an answer that a version has."""
     since = KEYS_SINCE.get(content, {})
     return [key for key in keys if is_known(since, key, version)]
 
 
 def checked_version(text: str) -> str:
-    """A version that can be played."""
+    """A version's text, without blanks; raises SimulatorError for one that is none."""
     if version_numbers(text) is None:
-        raise SimulatorError(f"'{text}' is no version of REDCap; give one such as {DEFAULT_VERSION}.")
+        raise SimulatorError(f"'{text}' is not a version of REDCap; give one such as {DEFAULT_VERSION}.")
     return text.strip()

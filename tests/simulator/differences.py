@@ -1,4 +1,4 @@
-"""Which recorded answers the simulator gives otherwise, and why; docs/simulator-differences.md is this table."""
+"""The recorded answers that differ from the simulator's, and why; docs/simulator-differences.md is this table."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from redcap_source.simulator.versions import (
     version_numbers,
 )
 
-RETYPED = "R retyped or made up the recording: its labels, words, numbers and tables stand for REDCap's"
+RETYPED = "the recording holds R's own labels, words, numbers and tables, not REDCap's"
 LATER = "the recording shows the project at another time than its XML"
 NOT_IN_XML = "a project XML does not hold this: event ids, the file repository"
-HISTORY = "a log tells what was done on its server; here its wording is compared instead, call by call"
-REPEATS = "nothing recorded says what repeats in this project"
-OTHER_CALL = "the recording holds more or less than the request written beside it asks for"
-# (project, answer): why the simulator's answer is another.
+HISTORY = "a log lists what was done on its server; only its wording is compared, call by call"
+REPEATS = "no recording lists what repeats in this project"
+OTHER_CALL = "the recording holds more or less than the request recorded with it asks for"
+# (project, answer): why the simulator's answer differs.
 DIFFERENCES: dict[tuple[str, str], str] = {
     ("redcapapi-basicdata", "records_flat.csv"): RETYPED,
     ("redcapapi-basicdata", "arms.csv"): RETYPED,
@@ -64,10 +64,10 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("redcapr-simple", "metadata-read__normal-filter-form-all-three"): OTHER_CALL,
     ("redcapr-vignette-repeating", "read-batch-plumbing__repeated"): OTHER_CALL,
     ("redcapr-blank-for-gray-status", "read-eav-oneshot__blank-for-gray-false"): (
-        "the server had lost the files of this copied project: EAV leaves them out"
+        "the server had lost the files of this copied project, and EAV leaves them out"
     ),
     ("redcapr-blank-for-gray-status", "read-eav-oneshot__blank-for-gray-true"): (
-        "the server had lost the files of this copied project: EAV leaves them out"
+        "the server had lost the files of this copied project, and EAV leaves them out"
     ),
     ("redcapr-color-boxes", "records_flat.csv"): (
         "a download from the web page, with a group column though the project has no groups"
@@ -81,39 +81,39 @@ DIFFERENCES: dict[tuple[str, str], str] = {
     ("redcapexporter-avalanche", "users.csv"): "names were made anonymous by hand after recording, without quotes",
 }  # fmt: skip
 
-# A point on which live servers differ, or that nobody recorded, by its switch in `Behaviour`: what it is about.
+# A point on which live servers differ, or that was never recorded, by its switch in `Behaviour`: what it is about.
 SWITCHES: dict[str, str] = {
     "bad_token_status": "the status of an answer to a bad token: the help text says 401, recorded servers said 403",
     "unknown_names": "names that do not exist in `fields`, `forms` and `events`: servers of the 6.x line ignored them",
-    "unknown_format": "a `format` that is none, such as yaml",
+    "unknown_format": "an unknown `format`, such as yaml",
     "file_value": "a file in a flat export: its name, or the text [document] on old servers",
     "eav_checkbox": "checkboxes in EAV: rows of codes as recorded, or rows of 0 and 1 as the help text says",
     "eav_order": "the order of a record's fields in EAV: recorded ones have the calculated fields last, others do not; "
     "`name` is what PHPCap's suite asserts of its server",
-    "file_charset": "`;charset=UTF-8` behind a file's content type, which one server sends and another does not",
-    "report_crlf": "a stored CRLF in a report: one blank, or two on one server",
-    "json_unicode": "what is not ASCII in JSON: escaped, or as it is",
-    "date_range_begin_inclusive": "whether the second of `dateRangeBegin` counts; unrecorded",
-    "date_range_end_inclusive": "whether the second of `dateRangeEnd` counts; probably it does",
+    "file_charset": "`;charset=UTF-8` after a file's content type, which one server sends and another does not",
+    "report_crlf": "a stored CRLF in a report: one space, or two on one server",
+    "json_unicode": "characters beyond ASCII in JSON: escaped, or as they are",
+    "date_range_begin_inclusive": "whether a change in the second of `dateRangeBegin` counts; never recorded",
+    "date_range_end_inclusive": "whether a change in the second of `dateRangeEnd` counts; never recorded",
     "date_range_sees_renames": "whether a rename counts as a change for `dateRange…`",
     "date_range_sees_dag_moves": "whether a move to another data access group counts as a change for `dateRange…`",
     "id_only_instances": "whether a request for the record id alone returns instances of repeating instruments",
-    "log_begin_inclusive": "whether the minute of `beginTime` counts; unrecorded",
-    "log_end_inclusive": "whether the minute of `endTime` counts; unrecorded",
+    "log_begin_inclusive": "whether rows of the minute of `beginTime` count; never recorded",
+    "log_end_inclusive": "whether rows of the minute of `endTime` count; never recorded",
     "log_has_record": "the `record` key of the log, which servers before 12 or 13 do not have",
     "event_offsets": "day offsets in the export of events: old servers list them, later ones only with scheduling",
     "form_right_codes": "rights by instrument: 0 to 3, or 128 and more, as servers since 15.6 may answer",
     "role_values": "rights in the export of user roles: recorded as texts, in the export of users as numbers",
-    "import_calculated": "values for calculated fields in an import: passed over, or refused",
-    "import_checks_form_rights": "whether an import minds instruments that its user may only read",
-    "import_checks_limits": "whether an import minds limits, required fields and @READONLY, as the screen does",
+    "import_calculated": "values for calculated fields in an import: ignored, or refused",
+    "import_checks_form_rights": "whether an import checks the user's right to edit an instrument",
+    "import_checks_limits": "whether an import checks limits, required fields and @READONLY, as the screen does",
     "foreign_records": "records of another data access group than the user's: left out, or the request is refused",
     "ids_ignore_case": "whether `A1` is found as `a1`, as MySQL may",
-    "noisy_project_creation": "warnings before the token of a new project, which one server sends",
-    "max_cells": "exports of more cells fail for want of memory; 0 is no limit",
+    "noisy_project_creation": "warnings before the token of a new project, as one server sends them",
+    "max_cells": "exports of more cells fail for lack of memory; 0 is no limit",
     "max_body_bytes": "longer requests are cut and answered with an empty error; 0 is no limit",
-    "rate_limit": "requests a minute; 0 is no limit",
-    "rate_limit_answer": "what happens past the limit: a page until the ban is lifted, or a 429 as proxies send it",
+    "rate_limit": "how many requests a minute are answered; 0 is no limit",
+    "rate_limit_answer": "what requests over that limit get: a page until the ban is lifted, or a 429 as proxies send it",
 }
 
 
@@ -126,8 +126,8 @@ def _switches() -> list[str]:
     lines = [
         "## Where live servers differ among themselves",
         "",
-        "Each point is a switch of `Behaviour`, which is handed to `Simulator(behaviour=…)`. The default is what a",
-        "current server was recorded to answer, where one was.",
+        "Each point is a switch of `Behaviour`, an argument of `Simulator(behaviour=…)`. The default is what a current",
+        "server was recorded to answer, where one was.",
         "",
         "| switch | what it is about | default | other values |",
         "|---|---|---|---|",
@@ -149,8 +149,8 @@ def _logic() -> list[str]:
         "filterLogic, reports and calculated fields may call the functions in REDCap's own list of special functions",
         f"up to 16.1: {names}.",
         "",
-        "`random`, which came with 17.0, is not among them: a calculation that calls it stays blank, and a filterLogic",
-        "is refused. So is one with too few or too many arguments for a function.",
+        "`random`, which 17.0 added, is not among them: a calculation that calls it is blank, and a filterLogic that",
+        "calls it is refused, as is one with too few or too many arguments for a function.",
     ]
 
 
@@ -159,8 +159,8 @@ def _versions() -> list[str]:
         "## What changes with the version",
         "",
         f"The simulator plays {DEFAULT_VERSION} unless `simulate --redcap-version` or `Simulator(version=…)` names",
-        "another. What came with a later version is left out: a key is not in the answer, a method does not exist, and",
-        "a setting is not counted when project information is imported.",
+        "another. What a later version added is left out: a key is not in the answer, a method does not exist, and a",
+        "setting is not counted when project information is imported.",
         "",
         "| from | content | what |",
         "|---|---|---|",
@@ -177,9 +177,9 @@ def _differences() -> list[str]:
     lines = [
         "# Where the simulator differs from recorded answers",
         "",
-        "Every recorded answer whose project and request are known is asked of the simulator by",
-        "`tests/simulator/test_recorded.py`. These are the ones that differ, and why; all others agree in every cell",
-        "and in the order of their rows, to the byte where the recording is byte-exact. The test writes this table.",
+        "`tests/simulator/test_recorded.py` sends the simulator every recorded request whose project is known, and",
+        "compares the answers. These differ, for the reasons given; all others agree in every cell and in the order of",
+        "their rows, to the byte where the recording is byte-exact. A test writes this table.",
         "",
         "| why it differs | answers |",
         "|---|---|",
@@ -191,6 +191,6 @@ def _differences() -> list[str]:
         answers: dict[str, list[str]] = {}
         for project, names in projects.items():
             answers.setdefault(", ".join(names), []).append(project)
-        told = "; ".join(f"{', '.join(projects)}: {names}" for names, projects in answers.items())
-        lines.append(f"| {reason} | {told} |")
+        listed = "; ".join(f"{', '.join(projects)}: {names}" for names, projects in answers.items())
+        lines.append(f"| {reason} | {listed} |")
     return lines

@@ -84,7 +84,7 @@ def test_a_method_that_came_later_does_not_exist(server):
 
 @pytest.mark.parametrize("version", ["", "newest", "14", "v14.7.3"])
 def test_what_is_no_version_cannot_be_played(version):
-    with pytest.raises(SimulatorError, match=f"'{version}' is no version of REDCap; give one such as 14.7.3"):
+    with pytest.raises(SimulatorError, match=f"'{version}' is not a version of REDCap; give one such as 14.7.3"):
         Simulator(version=version)
 
 

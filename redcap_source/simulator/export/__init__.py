@@ -1,1 +1,1 @@
-"""How records are written into answers."""
+"""Which records an export holds, and how it is written: flat, as EAV, as XML."""

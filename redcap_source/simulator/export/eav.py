@@ -1,4 +1,4 @@
-"""The EAV record export: one row per stored value, and what that means for checkboxes, files and form status."""
+"""The EAV record export: one row for each stored value, with a row for each checked option of a checkbox."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _keys(project: Project) -> list[str]:
 
 
 class _Rows:
-    """The names and values of each slot, in the order that the server plays."""
+    """The names and values of each slot, in the order that `Behaviour.eav_order` names."""
 
     def __init__(self, project: Project, selection: Selection, style: Style, behaviour: Behaviour) -> None:
         self._project = project
@@ -54,7 +54,7 @@ class _Rows:
         self._columns = {column.name: column for column in selection.columns}
         self._rank = _ranks(project.dictionary, selection.columns, behaviour)
         self._events = {event.event_id: event for event in project.events}
-        # Columns whose stored value is shown as it is, under its own name.
+        # Columns that show the stored value under their own name.
         self._plain = frozenset(
             column.name for column in selection.columns if column.kind != "checkbox" and not style.label
         )
@@ -101,7 +101,7 @@ class _Rows:
 
 
 def _ranks(dictionary: Dictionary, columns: Iterable[Column], behaviour: Behaviour) -> dict[str, int]:
-    """Where each column goes; none where values come as they were stored."""
+    """The position of each column; empty where values keep the order in which they were stored."""
     if behaviour.eav_order == "stored":
         return {}
     chosen = {column.name for column in columns}
@@ -121,12 +121,12 @@ def _labels(dictionary: Dictionary, column: Column) -> dict[str, str]:
 
 
 class _Writer:
-    """Rows as text: the keys of a slot once, then a line for each of its values."""
+    """Rows as text: the keys of a slot are written once, and begin the line of each of its values."""
 
     frame = Frame()
 
     def start(self, cells: list[str]) -> str:
-        """What every line of a slot begins with."""
+        """The begin of every line of a slot."""
         raise NotImplementedError
 
     def line(self, start: str, name: str, value: str) -> str:

@@ -1,4 +1,4 @@
-"""Write a project as a REDCap Project XML, so that reading it again gives the same project."""
+"""Writes a project as a REDCap Project XML, from which loaders/odm.py reads the same project again."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class _Clinical:
         hides_record_id: bool,
     ) -> None:
         self._project = project
-        # A form's time stamp comes with its fields.
+        # The time stamp of a form is exported with its fields.
         self._stamped = frozenset(column.form for column in columns) if surveys else frozenset()
         self._shown: Callable[[str], str] = hashed_id if hides_record_id else str
         self._columns = columns
@@ -67,7 +67,7 @@ class _Clinical:
 
     def subject(self, record: Record, slots: list[tuple[Slot, Values]]) -> str:
         """One record."""
-        # The record's group stands in the first form there is; a row may have none.
+        # The record's group is written in the first form; a row may have none.
         first = next((slot for slot, values in slots if self._forms(slot, values)), None)
         body = "".join(self._slot(record, slot, values, first=slot == first) for slot, values in slots)
         key, name = self._project.dictionary.record_id, escaped(self._shown(record.id))
@@ -94,7 +94,7 @@ class _Clinical:
         named = self._project.dictionary.column_named
         held = {named[name].form for name in values if name in named}
         held |= {form for form in self._stamped if f"{form}_timestamp" in values}
-        # A row without any data is told by its record id, on the first instrument that could hold some.
+        # A row without data is written as its record id, in the first instrument that could have data.
         possible = self._project.forms_in(slot)
         return [form for form in self._project.dictionary.forms if form in held] or list(possible[:1])
 

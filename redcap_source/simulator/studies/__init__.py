@@ -1,4 +1,4 @@
-"""Made-up studies of any size, the same for the same seed. Everybody and everything in them is invented."""
+"""Made-up studies of any size, the same for the same seed. All people and data in them are invented."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from redcap_source.simulator.studies import classic, longitudinal, repeating, wi
 
 
 class Study(NamedTuple):
-    """A kind of study: what it shows, the name a demonstration gives it, how it is made."""
+    """A kind of study: what it shows, its name in a demonstration, the function that makes it."""
 
     description: str
     demo_name: str
@@ -39,7 +39,7 @@ STUDIES: Mapping[str, Study] = {
 
 
 def make_study(kind: str, records: int = 100, seed: int = 1, **options: int) -> Project:
-    """A study of a kind; `wide` also takes `fields` and `instruments`."""
+    """A study of a kind with that many records; `wide` also takes `fields` and `instruments`."""
     if kind not in STUDIES:
         raise SimulatorError(f"There is no study '{kind}'; choose from {', '.join(STUDIES)}.")
     if records < 0:

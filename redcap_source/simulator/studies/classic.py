@@ -100,7 +100,7 @@ def _record(project: Project, slot: Slot, record: str, seed: int) -> Record:
     chance = chance_of("classic", seed, record)
     values: dict[str, str] = {}
     for number, form in enumerate(project.dictionary.forms):
-        # Later instruments are reached by fewer; an unopened one stays gray.
+        # Fewer records have the later instruments; one that was never opened has no status.
         if number == 0 or chance.random() < 0.9 - 0.15 * number:
             values |= filled(project.dictionary, form, chance)
             values |= _missing(project, form, chance)

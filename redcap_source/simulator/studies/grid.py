@@ -1,4 +1,4 @@
-"""Read a study's instruments from a grid of text: one field a line, `~` between the columns.
+"""Reads a study's instruments from a grid of text: one field a line, `~` between the columns.
 
     # form_name ~ Form label
     name ~ type ~ validation ~ label ~ choices or calculation ~ extras

@@ -1,4 +1,4 @@
-"""The longitudinal study: a vaccine trial in two arms, sparse as trials are.
+"""The longitudinal study: a vaccine trial in two arms, most of whose cells are blank, as in real trials.
 
 At its usual size, 5,000 records, a flat export has 365 columns and about 95,000 rows.
 """
@@ -17,7 +17,7 @@ from redcap_source.simulator.studies.values import FIRST_DAY, Chance, chance_of,
 EXPORT_COLUMNS = 365
 ARMS = {1: "Vaccine", 2: "Placebo"}
 SITES = ("North", "South", "Island")
-# Filled-in instruments are drawn from so many of each, which is what makes a big trial quick to make.
+# Each instrument is filled in so many times, and records draw from these, so that a large trial is made quickly.
 VARIANTS = 250
 
 GRID = """
@@ -148,7 +148,7 @@ end_of_study_date ~ text ~ date_ymd ~ Date
 end_reason ~ dropdown ~ ~ Reason ~ 1, Completed | 2, Withdrew | 3, Lost | 4, Died
 end_notes ~ notes ~ ~ Notes
 """
-# Event, day, instruments; each record of an arm goes through nearly all of them.
+# Event, day, instruments; most records of an arm have all of them.
 SCHEDULE = (
     ("Screening", 0, "demographics consent medical_history physical_exam ecg pregnancy_test"),
     ("Randomization", 7, "randomization vital_signs quality_of_life"),
@@ -192,9 +192,9 @@ def _dictionary() -> Dictionary:
     panels["quality_of_life"] = "\n".join(
         f"qol_{n} ~ radio ~ ~ Question {n} ~ 1, Never | 2, Sometimes | 3, Often | 4, Always" for n in range(1, 31)
     )
-    # The antibody panel is as long as it takes to reach the number of columns.
+    # The antibody panel fills up the number of columns.
     short = dictionary_from(GRID.format(immunogenicity="", **panels))
-    # The export has the event's name besides.
+    # One column of the export is the event's name.
     missing = EXPORT_COLUMNS - 1 - len(short.columns)
     return dictionary_from(GRID.format(immunogenicity=_panel("immunogenicity", missing), **panels))
 
@@ -213,7 +213,7 @@ def _event(arm: int, number: int) -> Event:
 
 
 class _Maker:
-    """Makes participants by drawing filled-in instruments and dating them."""
+    """Makes participants: draws filled-in instruments and dates them."""
 
     def __init__(self, project: Project, chance: Chance) -> None:
         self._chance = chance

@@ -97,7 +97,7 @@ def _survey(project: Project, chance: Chance, year: int) -> dict[str, str]:
         return {}
     values = _filled(project, "control_survey", chance)
     if answered < 0.2:
-        # Begun and not sent off.
+        # Started and not submitted.
         return {
             "control_survey_timestamp": "[not completed]",
             "act_1": values.get("act_1", "1"),

@@ -1,4 +1,4 @@
-"""A plausible value for a field, judged by its type, validation and range."""
+"""Plausible values for fields, by type, validation and range."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ FIRST_DAY = date(2023, 1, 2)
 
 
 def chance_of(*seed: object) -> Chance:
-    """Chance that is the same for the same seed."""
+    """A random source that is the same for the same seed."""
     return random.Random("/".join(map(str, seed)))  # noqa: S311 - studies must be repeatable, not secret
 
 
 def filled(dictionary: Dictionary, form: str, chance: Chance, blank: float = 0.05) -> dict[str, str]:
-    """A filled-in instrument, a few answers left blank."""
+    """The values of a filled-in instrument; a share of `blank` is left out."""
     values: dict[str, str] = {}
     for field in dictionary.fields_of(form):
         if field.field_type == "checkbox":
-            values |= ticked(field, chance)
+            values |= checked(field, chance)
         elif field.field_name != dictionary.record_id and chance.random() >= blank:
             value = value_for(field, chance)
             if value:
@@ -35,13 +35,13 @@ def filled(dictionary: Dictionary, form: str, chance: Chance, blank: float = 0.0
     return values
 
 
-def ticked(field: Field, chance: Chance) -> dict[str, str]:
-    """Some options of a checkbox, ticked."""
+def checked(field: Field, chance: Chance) -> dict[str, str]:
+    """Some options of a checkbox, checked."""
     return {checkbox_column(field.field_name, code): "1" for code in field.choices if chance.random() < 0.3}
 
 
 def value_for(field: Field, chance: Chance) -> str:
-    """One value; blank for what is not typed in."""
+    """One value; blank for fields that are not entered by hand."""
     if field.field_type in ("radio", "dropdown", "yesno", "truefalse"):
         return chance.choice(tuple(field.choices))
     if field.field_type == "slider":
@@ -106,7 +106,7 @@ def _bounds(field: Field) -> tuple[float, float]:
 
 
 def _digits(pattern: str) -> Maker:
-    # 9 stands for any digit, 5 for one that may come first, A for a letter.
+    # In a pattern 9 is any digit, 5 is 2 to 9, A is a letter.
     letters = {"9": "0123456789", "5": "23456789", "A": "ABCEGHJKLMNPRSTVXY"}
 
     def make(chance: Chance, field: Field) -> str:

@@ -1,4 +1,4 @@
-"""Dense rows of any width, each made when it is read: size costs no memory and no waiting."""
+"""Dense rows of any width, each made when it is read, so that a large study needs no memory and no time to make."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from redcap_source.simulator.state.records import Record, RecordStore, Slot
 from redcap_source.simulator.studies.values import chance_of
 
 KINDS = ("integer", "number_2dp", "text", "date_ymd", "radio")
-# Values of a column are drawn from so many, turned differently for each record.
+# Each column has so many values, in an order that differs by record.
 POOL = 97
 
 
@@ -27,7 +27,7 @@ def make(*, records: int, seed: int, fields: int = 100, instruments: int = 5) ->
     rows: dict[int, dict[str, str]] = {}
 
     def made(record: str) -> Record:
-        # All but the first column repeat every so many records, so that making one costs next to nothing.
+        # All but the first column repeat every POOL records, so that a record is made in almost no time.
         number = int(record)
         row = rows.get(number % POOL)
         if row is None:

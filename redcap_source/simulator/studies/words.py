@@ -1,4 +1,4 @@
-"""Small lists of invented people, places and phrases that the studies draw from."""
+"""Invented names, places and phrases for the studies."""
 
 from __future__ import annotations
 
