@@ -18,7 +18,7 @@ from pipelines.extract.scopes import instruments_scope, narrow_scopes, whole_sco
 from pipelines.extract.selection import Selection, select
 from pipelines.warehouse.database.connection import Connection, private_files
 from pipelines.warehouse.staging.answers import csv_header
-from pipelines.warehouse.staging.census import Census, due_in, read_census, records_named
+from pipelines.warehouse.staging.census import Census, read_census, records_named, scope_masks
 from pipelines.warehouse.tables.layout import EVENT, REPEAT_INSTANCE, REPEAT_INSTRUMENT, Layout, unexpected_columns
 from pipelines.warehouse.tables.structure import Structure
 from redcap_source import RedcapClient, errors
@@ -152,7 +152,7 @@ class Planner:
         except (*ABOUT_THE_REQUEST, errors.RequestRefused) as problem:
             log.warning("%s: everything is asked for whole, because %s", self.project.name, describe(problem))
             return nowhere
-        due = due_in(self.verifier, [scope.events for scope in fetch.narrow])
+        due = scope_masks(self.verifier, [scope.events for scope in fetch.narrow])
         # Of records that the census itself lacked it is not known where they have rows.
         padded = (*due, *nowhere[len(due) :])
         return tuple(0 if record in strays else bits for record, bits in zip(census.records, padded, strict=True))

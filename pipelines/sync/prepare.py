@@ -24,7 +24,7 @@ from pipelines.warehouse.mirror.mirror import Mirror
 from pipelines.warehouse.mirror.schema.drift import Drift
 from pipelines.warehouse.mirror.schema.renames import Renames
 from pipelines.warehouse.mirror.state import PlannedUntil
-from pipelines.warehouse.staging.census import Census, counted_twice, forget_census
+from pipelines.warehouse.staging.census import Census, drop_census, merge_censuses
 from pipelines.warehouse.tables.layout import Layout, make_layout
 from redcap_source import RedcapClient
 
@@ -54,7 +54,7 @@ def prepare(
     planned_until = preflight.clock.reaches(findings.evidence, options.since)
     drift, pending, stale = _adopt(run, mirror, preflight, findings, planned_until)
     errands = planner.errands(layout, findings.census, pending, stale)
-    forget_census(verifier)
+    drop_census(verifier)
     plan = _work_plan(run, preflight, findings, errands, planned_until, client)
     return plan, structure_report(findings.structure, layout, drift)
 
@@ -80,7 +80,7 @@ def _read_census(run: ProjectRun, planner: Planner, mirror: Mirror, preflight: P
     events = {event.unique_event_name for event in structure.events}
     census = planner.census(cover if events.issuperset(cover) else ())
     if preflight.everything:
-        census = counted_twice(census, planner.census(census.cover))
+        census = merge_censuses(census, planner.census(census.covering_events))
     columns = planner.answer_columns(census.records)
     return census, make_layout(structure, columns, hash_identifiers=run.project.identifiers == "hash")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipelines.errors import VerificationFailed
-from pipelines.warehouse.staging.census import Census, counted_twice, due_in, read_census, records_named
+from pipelines.warehouse.staging.census import Census, merge_censuses, read_census, records_named, scope_masks
 from pipelines.warehouse.staging.verify import open_verifier
 
 
@@ -34,22 +34,22 @@ ROWS = [
 def test_the_few_events_in_which_every_record_has_a_row_are_found(verifier, tmp_path, monkeypatch):
     monkeypatch.setattr("pipelines.warehouse.staging.census.MANY_ROWS", 1)
     census = read_census(verifier, answer(tmp_path, ROWS), "id", longitudinal=True)
-    assert census.cover == ("first", "second")
+    assert census.covering_events == ("first", "second")
     assert census.rows == {"first": 3, "second": 2, "third": 7}
     assert census.records == ("1", "2", "3", "4")
     # In how many rows it stands in an event does not matter; of the sets of events, `1` is in both.
-    assert due_in(verifier, [{"first"}, {"third"}]) == (3, 1, 1, 0)
+    assert scope_masks(verifier, [{"first"}, {"third"}]) == (3, 1, 1, 0)
 
 
 def test_where_no_few_events_hold_every_record_all_are_asked_for(verifier, tmp_path, monkeypatch):
     monkeypatch.setattr("pipelines.warehouse.staging.census.MANY_ROWS", 1)
-    monkeypatch.setattr("pipelines.warehouse.staging.census.MOST_EVENTS", 2)
+    monkeypatch.setattr("pipelines.warehouse.staging.census.MAX_EVENTS", 2)
     rows = [(str(record), f"event {record}") for record in range(5) for _ in range(3)]
-    assert read_census(verifier, answer(tmp_path, rows), "id", longitudinal=True).cover == ()
+    assert read_census(verifier, answer(tmp_path, rows), "id", longitudinal=True).covering_events == ()
 
 
 def test_a_small_census_is_not_worth_narrowing(verifier, tmp_path):
-    assert read_census(verifier, answer(tmp_path, ROWS), "id", longitudinal=True).cover == ()
+    assert read_census(verifier, answer(tmp_path, ROWS), "id", longitudinal=True).covering_events == ()
 
 
 def test_a_record_that_stands_elsewhere_is_otherwise_seen_whatever_the_order(verifier, tmp_path):
@@ -65,8 +65,8 @@ def test_a_record_that_stands_elsewhere_is_otherwise_seen_whatever_the_order(ver
 
 def test_records_of_either_of_two_counts_are_there_and_the_last_whole_one_tells_where():
     whole, brief = Census(("1", "2"), ("a", "b"), {}), Census(("2", "3"), ("c", "d"), {}, whole=False)
-    assert counted_twice(whole, brief) == Census(("1", "2", "3"), ("a", "b", ""), {})
-    assert counted_twice(whole, Census(("3", "1"), ("e", "f"), {})) == Census(("3", "1", "2"), ("e", "f", ""), {})
+    assert merge_censuses(whole, brief) == Census(("1", "2", "3"), ("a", "b", ""), {})
+    assert merge_censuses(whole, Census(("3", "1"), ("e", "f"), {})) == Census(("3", "1", "2"), ("e", "f", ""), {})
 
 
 @pytest.mark.parametrize("text", ['[{"id":"1"', "", "PHP Warning: x", '{"error":"x"}'])
@@ -82,7 +82,7 @@ def test_an_answer_that_is_no_whole_list_is_not_believed(verifier, tmp_path, tex
 def test_a_row_without_its_record_is_not_believed(verifier, tmp_path, text):
     path = tmp_path / "census.json"
     path.write_text(text)
-    with pytest.raises(VerificationFailed, match="a row came without id"):
+    with pytest.raises(VerificationFailed, match="a row has no id"):
         read_census(verifier, path, "id", longitudinal=False)
 
 

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from pipelines.errors import VerificationFailed
-from pipelines.warehouse.staging.answers import Answer, csv_source
+from pipelines.warehouse.staging.answers import Answer
 from pipelines.warehouse.staging.split_json import split_json
+from pipelines.warehouse.staging.staging_sql import csv_source
 from pipelines.warehouse.staging.verify import open_verifier, verify
 
 CLASSIC = ("record_id", "age", "notes")
@@ -14,7 +15,7 @@ EVENTS = ("record_id", "redcap_event_name", "age")
 CANARY = "canary-7731"
 
 
-def proof_of(tmp_path, body, asked, columns=CLASSIC, form="csv"):
+def verified(tmp_path, body, asked, columns=CLASSIC, form="csv"):
     path = tmp_path / f"answer.{form}"
     path.write_bytes(body if isinstance(body, bytes) else body.encode())
     with open_verifier(tmp_path) as verifier:
@@ -22,26 +23,26 @@ def proof_of(tmp_path, body, asked, columns=CLASSIC, form="csv"):
 
 
 def test_every_record_but_the_last_of_a_csv_is_proven(tmp_path):
-    proof = proof_of(tmp_path, "record_id,age,notes\n1,40,x\n2,,\n10,7,y\n", ("1", "2", "10"))
+    proof = verified(tmp_path, "record_id,age,notes\n1,40,x\n2,,\n10,7,y\n", ("1", "2", "10"))
     assert (proof.records, proof.unverified, proof.rows) == (("1", "2"), "10", 2)
 
 
 def test_a_json_list_proves_its_last_record_too(tmp_path):
     body = '[{"record_id":"1","age":"40","notes":""},{"record_id":"2","age":"","notes":"\\u00e9"}]'
-    proof = proof_of(tmp_path, body, ("1", "2"), form="json")
+    proof = verified(tmp_path, body, ("1", "2"), form="json")
     assert (proof.records, proof.unverified, proof.rows) == (("1", "2"), None, 2)
 
 
 def test_a_very_wide_json_list_is_read_by_its_keys_alone(tmp_path):
     columns = ("record_id", *(f"field_{number}" for number in range(20_000)))
     body = json.dumps([dict.fromkeys(columns, "") | {"record_id": record} for record in ("1", "2")])
-    proof = proof_of(tmp_path, body, ("1", "2"), columns, form="json")
+    proof = verified(tmp_path, body, ("1", "2"), columns, form="json")
     assert (proof.records, proof.rows) == (("1", "2"), 2)
 
 
 @pytest.mark.parametrize(("form", "body"), [("csv", ""), ("csv", "\n"), ("json", "[]")])
 def test_an_answer_without_rows_proves_nothing(tmp_path, form, body):
-    proof = proof_of(tmp_path, body, ("1",), form=form)
+    proof = verified(tmp_path, body, ("1",), form=form)
     assert (proof.records, proof.unverified, proof.rows) == ((), None, 0)
 
 
@@ -52,7 +53,7 @@ WHOLE = f'record_id,redcap_event_name,age\n1,a,"{CANARY}\nsecond line"\n1,b,2\n2
 def test_a_csv_cut_anywhere_never_proves_a_record_it_lost_rows_of(tmp_path, cut):
     rows = {"1": 2, "2": 2, "3": 2}
     try:
-        proof = proof_of(tmp_path, WHOLE[:cut], tuple(rows), EVENTS)
+        proof = verified(tmp_path, WHOLE[:cut], tuple(rows), EVENTS)
     except VerificationFailed as refused:
         assert CANARY not in str(refused)
         return
@@ -66,19 +67,19 @@ JSON = f'[{{"record_id":"1","age":"{CANARY}","notes":"a]"}},{{"record_id":"2","a
 @pytest.mark.parametrize("cut", range(1, len(JSON)))
 def test_a_json_answer_cut_anywhere_is_refused(tmp_path, cut):
     with pytest.raises(VerificationFailed) as refused:
-        proof_of(tmp_path, JSON[:cut], ("1", "2"), form="json")
+        verified(tmp_path, JSON[:cut], ("1", "2"), form="json")
     assert CANARY not in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("record_id,age\n1,40\n2,41\n", "columns lacks notes"),
-        ("record_id,age,notes,extra\n1,40,x,y\n", "has extra more"),
+        ("record_id,age\n1,40\n2,41\n", "columns are missing: notes"),
+        ("record_id,age,notes,extra\n1,40,x,y\n", "columns are unexpected: extra"),
         ("record_id,notes,age\n1,x,40\n", "another order"),
-        ("record_id,age,notes\n1,40,x\n9,41,y\n", "1 record that was not requested came back"),
-        ("record_id,age,notes\n1,40,x\n2,41,y\n1,40,z\n", "do not stand together"),
-        ("record_id,age,notes\n1,40,x\n1,40,x\n2,1,y\n", "1 row came twice"),
+        ("record_id,age,notes\n1,40,x\n9,41,y\n", "it has 1 record that was not requested"),
+        ("record_id,age,notes\n1,40,x\n2,41,y\n1,40,z\n", "are not consecutive"),
+        ("record_id,age,notes\n1,40,x\n1,40,x\n2,1,y\n", "1 row occurs twice"),
         ("record_id,age,notes\n1,40,x,y\n2,1,y\n", "rows of 3 columns"),
         ("record_id,age,notes\n,40,x\n2,1,y\n", "no record id"),
         (b"record_id,age,notes\n1,\xe7\xff,x\n2,1,y\n", "not UTF-8"),
@@ -87,13 +88,13 @@ def test_a_json_answer_cut_anywhere_is_refused(tmp_path, cut):
 )
 def test_an_answer_that_does_not_add_up_is_refused(tmp_path, body, reason):
     with pytest.raises(VerificationFailed, match=reason):
-        proof_of(tmp_path, body, ("1", "2"))
+        verified(tmp_path, body, ("1", "2"))
 
 
 def test_a_json_row_with_other_columns_is_refused(tmp_path):
     body = '[{"record_id":"1","age":"40","notes":""},{"record_id":"2","age":""}]'
     with pytest.raises(VerificationFailed, match="1 of its rows have other columns"):
-        proof_of(tmp_path, body, ("1", "2"), form="json")
+        verified(tmp_path, body, ("1", "2"), form="json")
 
 
 def test_the_prover_reads_nothing_outside_the_staging_folder(tmp_path):

@@ -10,9 +10,10 @@ from pipelines.warehouse.database.connection import attach_to_read, connect, ope
 from pipelines.warehouse.database.long_statements import LONG, execute
 from pipelines.warehouse.database.memory import FEW, Width, allow, enough, in_bytes, limit_of, needed
 from pipelines.warehouse.mirror.open import open_mirror
-from pipelines.warehouse.staging.answers import Answer, csv_source
+from pipelines.warehouse.staging.answers import Answer
 from pipelines.warehouse.staging.column_groups import WIDEST, StagedChunk
 from pipelines.warehouse.staging.split_csv import split_csv
+from pipelines.warehouse.staging.staging_sql import csv_source
 from pipelines.warehouse.tables.layout import make_layout, rows_now
 from redcap_source.simulator import make_study
 

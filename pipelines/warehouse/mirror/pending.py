@@ -61,8 +61,8 @@ class Pending:
             found = self._connection.execute(self._sql["seen_differently"]).fetchall()
             if found or self._has_another_size(census):
                 self._connection.execute(self._sql["save_census"])
-            if census.cover != self.covering_events():
-                self._connection.execute(self._sql["write_covering_events"], {"events": list(census.cover)})
+            if census.covering_events != self.covering_events():
+                self._connection.execute(self._sql["write_covering_events"], {"events": list(census.covering_events)})
         else:
             found = self._connection.execute(self._sql["seen_differently_briefly"]).fetchall()
             if count(self._connection, self._sql["count_new_briefly"]) or self._has_another_size(census):

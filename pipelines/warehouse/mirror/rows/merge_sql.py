@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipelines.warehouse.database.quoting import identifier, literal
-from pipelines.warehouse.staging.answers import csv_source
 from pipelines.warehouse.staging.column_groups import WIDEST, Source
+from pipelines.warehouse.staging.staging_sql import csv_source
 from pipelines.warehouse.tables.layout import (
     EVENT,
     REPEAT_INSTANCE,
