@@ -1,4 +1,4 @@
-"""What can go wrong between this library and REDCap, as one tree of exceptions.
+"""The errors of this library, as one tree of exceptions.
 
     RedcapError
     ├── Transient               a retry may help
@@ -137,7 +137,7 @@ class RedcapError(Exception):
         parts = [
             f"{self.context} failed{status}: {(self.__doc__ or '').splitlines()[0]}",
             self.detail,
-            f'REDCap said: "{self.message}".' if self.message else "",
+            f'REDCap answered: "{self.message}".' if self.message else "",
             self.retry_hint,
             self.remedy,
         ]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import typer
 
 CANARY_TOKEN = "CA4A47C0FFEE" + "0" * 20
 
@@ -287,6 +288,14 @@ def test_help_answers_without_loading_heavy_libraries(tmp_path):
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parent.parent
     )
     assert result.stdout == "[]\n"
+
+
+def test_help_lists_the_commands_from_the_nightly_ones_to_the_rare_ones():
+    from pipelines.cli.app import app
+
+    names = list(typer.main.get_command(app).commands)
+    assert names[:6] == ["sync", "status", "history", "sql", "simulate", "demo"]
+    assert names[6:] == ["propose", "writeback", "revert", "withdraw", "forget"]
 
 
 def test_a_fault_that_does_not_exist_is_told(tmp_path):

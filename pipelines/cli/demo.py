@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 FolderOption = Annotated[
-    Path, typer.Option("--folder", help="Where the demo's projects.yaml and Dagster's home are put.")
+    Path, typer.Option("--folder", help="Where the demo's projects.yaml and Dagster's home are created.")
 ]
 RecordsOption = Annotated[int, typer.Option("--records", min=1, help="Records of each study.")]
 

@@ -21,7 +21,7 @@ def main() -> None:
         with listening():
             app()
     except SystemExit:
-        # Every command ends with one; the types of expected errors need not be imported to tell them from it.
+        # Every command ends with one, and need not import the types of expected errors.
         raise
     except expected() as problem:
         complain(str(problem))

@@ -2,7 +2,7 @@
 
 Three steps: YAML becomes plain text values and the line of each key (yaml_reader.py); the models, which are also the
 JSON schema for editors, check them (schema.py, problems.py); here, what refers to something else (a project's server,
-relative paths) is resolved. Tokens are never in the file: a TokenSource says where one is and reads it when a client
+relative paths) is resolved. Tokens are never in the file: a TokenSource knows where one is and reads it when a client
 is opened. Not here: whether REDCap has the instruments and fields that the file names.
 
 No message quotes a value, because a misplaced value may be a token; in names, what looks like a token is masked.
@@ -90,7 +90,7 @@ def _server(name: str, entry: ServerEntry, folder: Path) -> ServerConfig:
 
 
 def _requests_per_minute(entry: ServerEntry) -> int | None:
-    """What the file says, else the default; no limit for a simulator on this machine."""
+    """The file's value, else the default; no limit for a server on this machine, if the file sets none."""
     is_set = "requests_per_minute" in entry.model_fields_set
     return None if not is_set and is_loopback(urlsplit(entry.url).hostname or "") else entry.requests_per_minute
 

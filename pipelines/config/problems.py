@@ -128,13 +128,13 @@ def _unknown_key(key: Key) -> Problem:
     if around and around[-1] == "token":
         return Problem(tuple(around), f"has an unknown key. It takes one of {list_names(known)}.")
     near = did_you_mean(name, known)
-    elsewhere = next((home for home, model in _HOMES.items() if not near and name in model.model_fields), "")
+    elsewhere = next((place for place, model in _PLACES.items() if not near and name in model.model_fields), "")
     if elsewhere:
         return Problem(key, f"does not belong here, but {elsewhere}.")
     return Problem(key, f"is not a known key.{near or f' Known here: {list_names(known)}.'}")
 
 
-_HOMES: dict[str, type[Section]] = {
+_PLACES: dict[str, type[Section]] = {
     "at the top of the file": ProjectsFile,
     "in an entry of servers": ServerEntry,
     "in an entry of projects": ProjectEntry,

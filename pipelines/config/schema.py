@@ -42,7 +42,7 @@ class Narrowing(Section):
 
 
 class TokenEntry(Section):
-    """Where the project's API token is; the token itself is never written here."""
+    """Where the project's API token is; the token itself is never in this file."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
@@ -101,7 +101,7 @@ class WritebackEntry(Section):
         description="How old the last good load may be.",
         json_schema_extra={"default": "36 hours"},
     )
-    new_records: bool = Field(default=False, description="Whether records that REDCap does not have may be made.")
+    new_records: bool = Field(default=False, description="Whether records that REDCap does not have may be created.")
 
 
 class ProjectEntry(Section):
@@ -112,14 +112,14 @@ class ProjectEntry(Section):
     )
     token: TokenEntry = Field(description="Where the API token is: {env: …}, {keyring: …} or {file: …}.")
     project_id: int | None = Field(
-        default=None, ge=1, description="REDCap's number of the project; refuse to touch any other with this token."
+        default=None, ge=1, description="REDCap's number of the project; a token of any other project is rejected."
     )
     identifiers: Identifiers = Field(
-        default="keep", description="What is done with fields that the dictionary tags as identifiers."
+        default="keep", description="What happens to fields that the dictionary marks as identifiers."
     )
     full_refresh_every: Duration = Field(
         default=timedelta(days=7),
-        description="How often every record is compared, whatever REDCap's log says.",
+        description="How often every record is compared, even if REDCap's log shows no change.",
         json_schema_extra={"default": "7 days"},
     )
     include: Narrowing | None = Field(default=None, description="Load only these instruments.")
@@ -143,24 +143,24 @@ class ProjectsFile(Section):
         ge=0,
         le=1,
         allow_inf_nan=False,
-        description="Share of a project's records that may vanish in one night before the load refuses to go on.",
+        description="Share of a project's records that may disappear between two loads; above it the load is refused.",
     )
     memory_limit: Memory | None = Field(
         default=None,
-        description="Memory of one load's database; unless it is set, 256MB, and more where a table is very wide.",
+        description="Memory of one load's database; by default 256MB, and more where a table is very wide.",
     )
     servers: dict[Annotated[str, AfterValidator(server_name)], ServerEntry] = Field(
         min_length=1, description="The REDCap servers, by a name of your choice."
     )
     projects: dict[Annotated[str, AfterValidator(project_name)], ProjectEntry] = Field(
         min_length=1,
-        description="The REDCap projects, by the name their SQL schema shall have.",
+        description="The REDCap projects, by the names of their SQL schemas.",
         json_schema_extra={"propertyNames": {"pattern": "^[a-z][a-z0-9_]*$", "maxLength": 50}},
     )
 
 
 def json_schema() -> str:
-    """The models as a JSON schema, for editors that check and complete while one types."""
+    """The models as a JSON schema, with which editors check and complete the file."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **ProjectsFile.model_json_schema(),

@@ -1,4 +1,4 @@
-"""Where a project's token comes from: an environment variable, a keyring, or a file."""
+"""Where a project's token is stored: an environment variable, a keyring, or a file."""
 
 from __future__ import annotations
 

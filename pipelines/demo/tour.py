@@ -72,7 +72,7 @@ NEXT_DAY = (
         "ORDER BY record, field LIMIT 8",
     ),
     TourQuery(
-        "What happened to the records that are gone?",
+        "What happened to the records that no longer exist?",
         "SELECT record, deleted_at IS NOT NULL AS gone, renamed_to, first_seen FROM redcap.records\n"
         "WHERE project = 'heart_study' AND deleted_at IS NOT NULL",
     ),
@@ -92,7 +92,7 @@ NEXT_DAY = (
 # After cleaned values were written back.
 WRITEBACK = (
     TourQuery(
-        "What happened to each proposal? A cell that somebody changed since it was read is not overwritten.",
+        "What happened to each proposal? A cell that changed since it was read is not overwritten.",
         "SELECT record, field, seen_value AS seen, new_value AS proposed, status, decision_reason AS why\n"
         "FROM writeback.proposals WHERE project = 'heart_study' ORDER BY record",
     ),

@@ -1,1 +1,1 @@
-"""The only door to httpx: connections, exchanges, retries, pace."""
+"""Requests over HTTP: connections, exchanges, rate limit, retries, sinks. The only package that imports httpx."""

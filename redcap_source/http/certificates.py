@@ -1,6 +1,6 @@
 """Why a server's certificate was not accepted, by OpenSSL's message, and what to do about it.
 
-Most reasons need somebody else to act; only some are solved by a certificate file.
+Most need action by the server's administrators; only some are solved by a certificate file.
 """
 
 import re

@@ -133,10 +133,10 @@ class Exchange:
         decoder = decoder_for(response.headers.get("content-encoding", ""))
         if decoder is None:
             raise errors.UnexpectedAnswer(self._context, detail="It has a compression that was not asked for.")
-        came = 0
+        arrived = 0
         for data in response.iter_raw():
-            came += len(data)
-            if came > 2 * self.size + _EMPTY_BYTES:
+            arrived += len(data)
+            if arrived > 2 * self.size + _EMPTY_BYTES:
                 raise errors.UnexpectedAnswer(
                     self._context, status=self.status, detail="Its compressed data has hardly any content."
                 )

@@ -93,7 +93,7 @@ class FileSink:
     """
 
     def __init__(self, path: Path, context: RequestContext, limit: int, *, free: Callable[[Path], int] = _free) -> None:
-        """An existing file is replaced from the first byte on; a symbolic link is refused.
+        """An existing file is replaced from the first byte on; a symbolic link is an OSError.
 
         `limit` in bytes; `context` is what errors name; `free` returns the free bytes of a folder's disk.
         """

@@ -1,1 +1,1 @@
-"""What REDCap's log and clock say."""
+"""REDCap's log: which records changed, and the server's clock."""

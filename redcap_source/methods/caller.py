@@ -1,4 +1,4 @@
-"""What every method of the API stands on: a request goes out, its answer becomes values, text, a table or a file.
+"""The base of all methods of the API: send a request, return its answer as values, text, a table or a file.
 
 Not here: how a request travels (http/), what an answer's bytes mean (protocol/).
 """
@@ -35,7 +35,7 @@ class Caller(ABC):
 
     @abstractmethod
     def _receive(self, request: Request, open_sink: Callable[[], S]) -> tuple[Received, S]:
-        """Send the request, as often as the policy allows; each attempt's body goes to a sink of its own."""
+        """Send the request, as often as the policy allows; each attempt writes to a sink of its own."""
 
     @abstractmethod
     def _context(self, request: Request) -> RequestContext:
@@ -59,7 +59,7 @@ class Caller(ABC):
         return tuple(parse_row(kind, row, context) for row in rows_of(self._body(request), context))
 
     def _items_or_none(self, kind: type[Item], request: Request) -> tuple[Item, ...]:
-        """Rows, or none where REDCap says in so many words that this project has no such thing."""
+        """Rows; none where REDCap answers that this project has no such thing."""
         try:
             return self._items(kind, request)
         except (errors.NotForClassicProjects, errors.NothingConfigured):
@@ -71,7 +71,7 @@ class Caller(ABC):
         context = self._context(request)
         text = text_of(self._body(request), context)
         if not text.strip():
-            # An empty CSV cannot be told from a failure; an empty JSON list can.
+            # An empty CSV cannot be distinguished from a failure; an empty JSON list can.
             self._body(Request(content, parameters=parameters))
         try:
             return frame_of_csv(text, "\t" if delimiter == "tab" else delimiter)

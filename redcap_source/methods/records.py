@@ -89,7 +89,7 @@ class RecordMethods(SetupMethods):
     ) -> Received:
         """Stream records of any size to a file that only its owner may read; a failure leaves no file.
 
-        An empty CSV is passed on: whether rows were expected, the caller knows from the ids it asked for.
+        An empty CSV is no error: whether rows were expected, the caller knows from the ids of the request.
         """
         return self._to_file(record_request(format, type, options), sink)
 
@@ -237,6 +237,6 @@ def _import_result(body: bytes, content: ReturnContent, background: bool) -> Imp
         raise TypeError("expected a list of ids")
     if content == "ids":
         return Imported(ids=tuple(map(str, value)))
-    # The new id stands first, and REDCap's own numbers hold no comma; the submitted label may.
+    # The new id is first, and REDCap's own numbers have no comma; the submitted id may.
     pairs = (str(pair).partition(",") for pair in value)
     return Imported(auto_ids=tuple((new, submitted) for new, _, submitted in pairs))

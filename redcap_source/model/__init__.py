@@ -23,10 +23,8 @@ from redcap_source.model.rows import ApiRow as ApiRow
 from redcap_source.model.rows import MissingKeyError as MissingKeyError
 from redcap_source.model.rows import Row as Row
 from redcap_source.model.rows import flag as flag
-from redcap_source.model.rows import from_key as from_key
 from redcap_source.model.rows import number_or_text as number_or_text
 from redcap_source.model.rows import per_form as per_form
-from redcap_source.model.rows import rest as rest
 from redcap_source.model.rows import text as text
 from redcap_source.model.rows import whole as whole
 from redcap_source.model.users import RIGHTS as RIGHTS

@@ -78,7 +78,7 @@ class Field(ApiRow):
         return cls(**{key: text(value) for key, value in row.items() if key in known}, extra=extra)
 
     def as_row(self) -> dict[str, str]:
-        """The eighteen columns in REDCap's order, as a dictionary import wants them."""
+        """The eighteen columns in REDCap's order, as for a dictionary import."""
         return {name: getattr(self, name) for name in DICTIONARY_COLUMNS}
 
 
@@ -109,7 +109,7 @@ _IN_DICTIONARY = frozenset(DICTIONARY_COLUMNS)
 
 @dataclass(frozen=True, slots=True)
 class ExportFieldName(ApiRow):
-    """A column of a record export and the field it comes from; one for each option of a checkbox."""
+    """A column of a record export and its field; one for each option of a checkbox."""
 
     original_field_name: str = from_key(required=True)
     export_field_name: str = from_key(required=True)

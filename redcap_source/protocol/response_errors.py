@@ -1,7 +1,7 @@
 """Which error an answer is, by its status, headers and body.
 
 REDCap sends status 200 with many failures, so the beginning of a body is checked before any of it is passed on.
-Not here: whether a body is complete (completeness.py), what a good body says (parsing.py).
+Not here: whether a body is complete (completeness.py), what a good body contains (parsing.py).
 """
 
 import csv

@@ -37,7 +37,7 @@ def test_an_error_of_no_call_in_particular():
 def test_what_redcap_said_is_in_the_message_and_what_it_quoted_is_not():
     error = errors.RequestRefused(CONTEXT, status=400, message="No '…'", server_text="No 'Ann'")
     assert "(status 400)" in str(error)
-    assert "REDCap said: \"No '…'\"" in str(error)
+    assert "REDCap answered: \"No '…'\"" in str(error)
     assert "Ann" not in str(error)
 
 
