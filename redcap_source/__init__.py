@@ -1,4 +1,4 @@
-"""Talk to REDCap: a typed client, its errors, its nouns, and what its data dictionary means.
+"""A typed client of the REDCap API, its errors, REDCap's nouns, and what a data dictionary means.
 
     from redcap_source import RedcapClient, Token
 
