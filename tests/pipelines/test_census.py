@@ -91,5 +91,5 @@ def test_values_name_their_records_or_are_not_believed(verifier, tmp_path):
     path.write_text('[{"record":"1","value":"x"},{"record":"1","value":"y"},{"record":"7","value":""}]')
     assert records_named(verifier, path) == {"1", "7"}
     path.write_text('[{"record":"1","value":"x"},{"value":"y"}]')
-    with pytest.raises(VerificationFailed, match="without its record"):
+    with pytest.raises(VerificationFailed, match="has no record id"):
         records_named(verifier, path)
