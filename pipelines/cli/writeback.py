@@ -1,13 +1,12 @@
 """The commands propose, writeback, revert and withdraw.
 
-They call and show, as all commands do; the work is in pipelines.writeback. What is printed are counts and reasons; the
-values stand in schema writeback of the published warehouse.
+They print counts and reasons; the values are in schema writeback of the published warehouse. Not here: the work itself
+(pipelines.writeback).
 """
 
 from __future__ import annotations
 
 import getpass
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -17,7 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.cli.options import ApplyOption, AuthorOption, ConfigOption, JsonOption, MaxCellsOption
+from pipelines.cli.options import (
+    ApplyOption,
+    AuthorOption,
+    ConfigOption,
+    JsonOption,
+    MaxCellsOption,
+    print_json,
+    read_config,
+)
 from pipelines.wording import counted, printable
 
 if TYPE_CHECKING:
@@ -39,7 +46,7 @@ def propose(
     batch: Annotated[
         str | None, typer.Option("--batch", help="Name of the batch (default: a new one, named by the time).")
     ] = None,
-    reason: Annotated[str, typer.Option("--reason", help="Reason, for rows that do not say it.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why, for rows without a reason.")] = "",
     author: AuthorOption = None,
     instrument: Annotated[
         str | None, typer.Option("--instrument", help="Instrument of an edited table (default: by its columns).")
@@ -49,26 +56,27 @@ def propose(
     ] = False,
     as_of: Annotated[
         datetime | None,
-        typer.Option("--as-of", help="When the cleaner looked, in UTC (default: the night that is published now)."),
+        typer.Option("--as-of", help="When the copy was made, in UTC (default: it is of what is published now)."),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Submission corrected values for REDCap. Nothing is sent: `writeback` plans and applies them.
+    """Propose corrected values for REDCap. Nothing is sent: `writeback` plans and applies them.
 
     The file has one cell a row (record, event, instance, field, seen_value, new_value, clear, reason), or is an edited
-    copy of an instrument's table or of REDCap's own export, flat or EAV, of which the cells that differ are taken.
-    Columns that are never written are named. A file that is no table throughout is refused with the line; rows that
-    cannot be understood are refused one by one, and the others are kept. The exit code is 0 only if no row was refused.
+    copy of an instrument's table or of REDCap's own export, flat or EAV, of which the cells that differ are
+    proposed. Columns that are never written are listed. A file that is not a table throughout is refused, with the
+    line; rows that cannot be understood are refused one by one, and the others are kept. The exit code is 0 only if no
+    row was refused.
     """
     from pipelines.writeback import Blanks, ProposalOptions, propose_file
 
     configured, chosen = _project(config, project)
     blanks = Blanks.CLEAR if clear_blanks else Blanks.LEAVE
-    wanted = ProposalOptions(batch, author or _me(), reason, instrument, blanks, as_of)
+    wanted = ProposalOptions(batch, author or _user_name(), reason, instrument, blanks, as_of)
     proposed = propose_file(configured, chosen, file, wanted)
     if as_json:
-        _print_json(asdict(proposed))
+        print_json(asdict(proposed))
     else:
         _show_proposed(proposed)
     if proposed.refused:
@@ -81,7 +89,7 @@ def writeback(
     batch: Annotated[str | None, typer.Option("--batch", help="Only this batch (default: all open ones).")] = None,
     max_cells: MaxCellsOption = None,
     new_records: Annotated[
-        bool, typer.Option("--new-records", help="Records that REDCap does not have may be made.")
+        bool, typer.Option("--new-records", help="Records that REDCap does not have may be created.")
     ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -111,7 +119,7 @@ def revert(
 ) -> None:
     """Plan how a batch's changes would be undone, or with --apply undo them.
 
-    A cell that somebody changed since is a conflict, and stays as it is.
+    A cell that somebody changed since is a conflict and is not changed.
     """
     from pipelines.writeback import WritebackOptions, publish_results, revert_writeback
 
@@ -121,7 +129,7 @@ def revert(
         chosen,
         batch,
         apply=apply,
-        author=author or _me(),
+        author=author or _user_name(),
         options=WritebackOptions(max_cells=max_cells),
     )
     _report(done, published=publish_results(configured, chosen, done), as_json=as_json)
@@ -129,7 +137,7 @@ def revert(
 
 def withdraw(
     project: ProjectArgument,
-    batch: Annotated[str, typer.Argument(help="The batch whose proposals are taken back.")],
+    batch: Annotated[str, typer.Argument(help="The batch whose proposals are withdrawn.")],
     record: Annotated[
         list[str] | None,
         typer.Option("--record", help="Only this record's proposals; may be given several times (default: all)."),
@@ -138,33 +146,32 @@ def withdraw(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take back proposals that were not sent, so that no write-back sends them. Nothing is deleted.
+    """Withdraw proposals that were not sent, so that no write-back sends them. Nothing is deleted.
 
-    They stay in writeback.proposals with the status withdrawn. What was sent cannot be withdrawn: `revert` undoes it.
+    They are kept in writeback.proposals with the status withdrawn. What was sent cannot be
+    withdrawn: `revert` undoes it.
     """
     from pipelines.writeback import publish_results
-    from pipelines.writeback import withdraw as take_back
+    from pipelines.writeback import withdraw as withdraw_proposals
 
     configured, chosen = _project(config, project)
-    done = take_back(configured, chosen, batch, record or (), author=author or _me())
+    done = withdraw_proposals(configured, chosen, batch, record or (), author=author or _user_name())
     published = publish_results(configured, chosen, done)
     if as_json:
-        _print_json({**asdict(done), "published": published})
+        print_json({**asdict(done), "published": published})
     else:
         _show_withdrawn(done)
 
 
 def _project(path: Path | None, name: str) -> tuple[Config, ProjectConfig]:
-    from pipelines.config.load import load_config
-
-    configured = load_config(path)
+    configured = read_config(path)
     return configured, configured.project(name)
 
 
-def _me() -> str:
+def _user_name() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
+    except (OSError, KeyError):  # in a container the user may have no name
         return f"user {os.getuid()}" if hasattr(os, "getuid") else ""
 
 
@@ -173,7 +180,7 @@ def _report(done: Plan | Outcome, *, published: bool, as_json: bool) -> None:
 
     document = _document(done)
     if as_json:
-        _print_json({**document, "applied": isinstance(done, Outcome), "published": published})
+        print_json({**document, "applied": isinstance(done, Outcome), "published": published})
     elif isinstance(done, Outcome):
         _show_outcome(done)
     else:
@@ -183,7 +190,7 @@ def _report(done: Plan | Outcome, *, published: bool, as_json: bool) -> None:
 
 
 def _document(done: Plan | Outcome) -> dict[str, Any]:
-    """A run as plain values; the decided cells themselves are data and stay out."""
+    """A run as plain values, without the cells, which are data."""
     from dataclasses import fields
 
     document: dict[str, Any] = {f.name: getattr(done, f.name) for f in fields(done) if f.name != "decided"}
@@ -194,7 +201,7 @@ def _document(done: Plan | Outcome) -> dict[str, Any]:
 def _show_proposed(proposed: ProposalReport) -> None:
     typer.echo(
         f"{proposed.project}: {counted(proposed.accepted, 'cell')} proposed from {counted(proposed.rows, 'row')}"
-        + (f", {proposed.left} left as they are" if proposed.left else "")
+        + (f", {proposed.left} left unchanged" if proposed.left else "")
         + (f", {counted(len(proposed.refused), 'row')} refused" if proposed.refused else "")
         + "."
     )
@@ -207,7 +214,7 @@ def _show_proposed(proposed: ProposalReport) -> None:
 def _show_ignored(ignored: tuple[Ignored, ...]) -> None:
     for one in ignored:
         edited = f" (edited in {counted(one.edited, 'row')})" if one.edited else ""
-        typer.echo(f"  not taken: {printable(one.column)}{edited}: {one.why}", err=True)
+        typer.echo(f"  not proposed: {printable(one.column)}{edited}: {one.why}", err=True)
 
 
 def _show_refusals(refused: tuple[RefusedRow, ...]) -> None:
@@ -222,24 +229,26 @@ def _show_plan(plan: Plan) -> None:
     if plan.counts.write:
         typer.echo(f"{counted(plan.records, 'record')} would be written. Nothing was sent; --apply sends it.")
     if plan.unsettled:
-        typer.echo(f"{counted(plan.unsettled, 'cell')} of an earlier run not settled yet; --apply looks there first.")
+        typer.echo(
+            f"{counted(plan.unsettled, 'cell')} of an earlier run not settled yet; --apply reads them back first."
+        )
     if plan.refusal:
         typer.echo(f"--apply would be refused. {plan.refusal}", err=True)
-    _say_where(plan.batches)
+    _show_where(plan.batches)
 
 
 def _show_outcome(outcome: Outcome) -> None:
     counts = outcome.counts
     typer.echo(
         f"{outcome.project}: {counted(outcome.sent, 'cell')} sent, {outcome.confirmed} confirmed, "
-        f"{outcome.failed} refused by REDCap, {outcome.not_confirmed} not confirmed; {counts.already_there} were there "
-        f"already, {counted(counts.conflict, 'conflict')}, {counts.invalid} invalid."
+        f"{outcome.failed} refused by REDCap, {outcome.not_confirmed} not confirmed; {counts.already_there} already "
+        f"there, {counted(counts.conflict, 'conflict')}, {counts.invalid} invalid."
     )
     if outcome.settled:
         typer.echo(f"{counted(outcome.settled, 'cell')} of an earlier run settled first.")
     _show_reasons(counts.reasons)
     _show_reasons(outcome.messages)
-    _say_where(outcome.batches)
+    _show_where(outcome.batches)
 
 
 def _show_withdrawn(done: Withdrawn) -> None:
@@ -253,8 +262,8 @@ def _show_withdrawn(done: Withdrawn) -> None:
 
 def _show_counts(project: str, counts: Counts, words: tuple[str, str, str, str]) -> None:
     numbers = (counts.write, counts.already_there, counts.conflict, counts.invalid)
-    told = ", ".join(f"{number} {word}" for number, word in zip(numbers, words, strict=True))
-    typer.echo(f"{project}: {counted(counts.total, 'cell')} proposed: {told}.")
+    listed = ", ".join(f"{number} {word}" for number, word in zip(numbers, words, strict=True))
+    typer.echo(f"{project}: {counted(counts.total, 'cell')} proposed: {listed}.")
     _show_reasons(counts.reasons)
     _show_reasons(counts.warnings)
 
@@ -264,13 +273,9 @@ def _show_reasons(reasons: Mapping[str, int]) -> None:
         typer.echo(f"  {number:>6}  {printable(reason)}")
 
 
-def _say_where(batches: tuple[str, ...]) -> None:
+def _show_where(batches: tuple[str, ...]) -> None:
     if batches:
         typer.echo(
             "Cell by cell: redcap-warehouse sql \"SELECT * FROM writeback.proposals WHERE batch = '…'\" "
             "(and writeback.journal for what was sent)."
         )
-
-
-def _print_json(document: object) -> None:
-    typer.echo(json.dumps(document, indent=2, default=str))

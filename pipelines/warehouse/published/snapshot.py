@@ -1,6 +1,6 @@
-"""What people looked at when they cleaned: one project as it is published, its dictionary and its rows.
+"""One project as it is published, which is what people clean: its dictionary and its rows.
 
-The connection's default database is the published one. Not here: comparing an offer with it (comparison.py).
+The connection's default database is the published one. Not here: comparing a submission with it (comparison/).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pipelines.errors import QueryRefused
 from pipelines.warehouse.database.connection import Connection, DatabaseError
 from pipelines.warehouse.database.file_errors import quotes_no_values
 from pipelines.warehouse.database.parquet import ROWS_AT_ONCE
-from pipelines.warehouse.database.quoting import identifier, literal, qualified
+from pipelines.warehouse.database.quoting import identifier, qualified
+from pipelines.warehouse.published import snapshot_sql
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.value_checks import A_CHOICE
 from redcap_source import model
@@ -22,7 +23,7 @@ from redcap_source import model
 
 @dataclass(frozen=True, slots=True)
 class PublishedDictionary:
-    """One project's structure as its readers see it."""
+    """One project's structure as readers see it."""
 
     record_id_field: str
     missing_data_codes: str
@@ -30,14 +31,14 @@ class PublishedDictionary:
     instruments: Mapping[str, str]
     """The label of each, by its name."""
     events: frozenset[str]
-    """Unique names; none in a classic project."""
+    """Their unique names; none in a classic project."""
 
 
 class PublishedSnapshot:
-    """One project's published rows, as they are or as they were at some time."""
+    """One project's published rows, as they are now or as they were at some time."""
 
     def __init__(self, connection: Connection, project: str, as_of: datetime | None = None) -> None:
-        """`as_of` (UTC) looks at the rows readers found then; the dictionary is always today's."""
+        """`as_of` (UTC) selects the rows readers found then; the dictionary is always the present one."""
         self._connection = connection
         self._project = project
         self._as_of = as_of
@@ -46,7 +47,7 @@ class PublishedSnapshot:
         self._tables: dict[str, str] = {}
 
     def dictionary(self) -> PublishedDictionary | None:
-        """The project's dictionary; None where it has not been published."""
+        """Return the project's dictionary; None if the project has not been published."""
         values = {"project": self._project}
         row = self._connection.execute(self._sql["project"], values).fetchone()
         if row is None:
@@ -65,7 +66,7 @@ class PublishedSnapshot:
         )
 
     def columns(self, instrument: str) -> tuple[str, ...]:
-        """The columns of an instrument's table, the record id first; none where there is no such table."""
+        """Return the columns of an instrument's table, the record id first; none if there is no such table."""
         if instrument not in self._columns:
             found = self._connection.execute(
                 self._sql["columns"], {"schema": f"{self._project}_raw", "table": instrument}
@@ -74,22 +75,19 @@ class PublishedSnapshot:
         return self._columns[instrument]
 
     def table(self, instrument: str) -> str:
-        """The verbatim rows of an instrument, as a name for SQL."""
+        """Return the table of an instrument's verbatim rows, as text for SQL."""
         if self._as_of is None:
             return qualified(f"{self._project}_raw", instrument)
         if instrument not in self._tables:
-            # The versions are gone through once, however often the rows are compared.
-            name = identifier(f"{instrument} as of")
-            macro = qualified(f"{self._project}_history", "as_of")
-            moment = f"TIMESTAMP {literal(self._as_of.isoformat(sep=' '))}"
-            self._connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {macro}({literal(instrument)}, {moment})"
-            )
-            self._tables[instrument] = name
+            # The versions are read once, however often the rows are compared.
+            table = f"{instrument} as of"
+            statement = snapshot_sql.create_rows_as_of(table, self._project, instrument, self._as_of)
+            self._connection.execute(statement)
+            self._tables[instrument] = identifier(table)
         return self._tables[instrument]
 
     def hidden_by_type(self, instrument: str) -> frozenset[tuple[str, str, str, str]]:
-        """Cells that the typed table shows as empty though they hold something: record, event, instance, field."""
+        """Return cells with a value that the typed table shows as empty: record, event, instance, field."""
         rows = self._connection.execute(
             self._sql["hidden_by_type"], {"project": self._project, "instrument": instrument, "choice": A_CHOICE}
         ).fetchall()
@@ -97,20 +95,23 @@ class PublishedSnapshot:
 
 
 def select(connection: Connection, query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
-    """The columns and rows of a person's query over the published warehouse; QueryRefused where DuckDB refuses it."""
+    """Return the columns and rows of a person's query over the published warehouse.
+
+    Raises QueryRefused, also while the rows are read, if DuckDB cannot run it.
+    """
     try:
         answer = connection.execute(query)
     except DatabaseError as problem:
         refused = _refused(problem)
     else:
-        return [column[0] for column in answer.description or ()], _fetched(answer)
-    # Raised out here: DuckDB's message may quote a participant's value.
+        return [column[0] for column in answer.description or ()], _rows(answer)
+    # Raised out here, so that DuckDB's error is not its context: its message may quote a participant's value.
     raise refused
 
 
-def _fetched(answer: Connection) -> Iterator[Sequence[Any]]:
+def _rows(answer: Connection) -> Iterator[Sequence[Any]]:
     try:
-        yield from rows_of(answer)
+        yield from _pages(answer)
     except DatabaseError as problem:
         refused = _refused(problem)
     else:
@@ -118,10 +119,10 @@ def _fetched(answer: Connection) -> Iterator[Sequence[Any]]:
     raise refused
 
 
-def rows_of(answer: Connection) -> Iterator[Sequence[Any]]:
-    """The rows of an answer, fetched a few at a time; a number of single precision keeps the digits it shows.
+def _pages(answer: Connection) -> Iterator[Sequence[Any]]:
+    """Fetch the rows some at a time; a number of single precision keeps the digits that DuckDB shows.
 
-    DuckDB hands one over in double precision, where 160.1 has become 160.10000610351562.
+    DuckDB converts it to double precision, in which 160.1 is 160.10000610351562.
     """
     narrow = [at for at, (_, kind, *_) in enumerate(answer.description or ()) if str(kind) == "FLOAT"]
     while rows := answer.fetchmany(ROWS_AT_ONCE):
@@ -138,11 +139,11 @@ def _shortened(row: Sequence[Any], narrow: Sequence[int]) -> Sequence[Any]:
 
 
 def _refused(problem: DatabaseError) -> QueryRefused:
-    """DuckDB's own words about a query where no value can stand in them."""
+    """The error for a query, with DuckDB's message if no value can be in it."""
     if quotes_no_values(problem):
         return QueryRefused(str(problem))
     return QueryRefused(
-        f"DuckDB could not work out the query ({type(problem).__name__}). Its message may quote a participant's "
-        "value and is not shown. Nothing was proposed. Use TRY_CAST or try_strptime where a value may not fit, then "
+        f"DuckDB could not run the query ({type(problem).__name__}). Its message may quote a participant's value "
+        "and is not shown. Nothing was proposed. Use TRY_CAST or try_strptime where a value may not fit, then "
         "try again."
     )
