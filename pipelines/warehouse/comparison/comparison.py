@@ -9,7 +9,6 @@ from pipelines.warehouse.comparison.source import ROWS_AT_ONCE, insert_rows
 from pipelines.warehouse.comparison.submission import Defaults, Difference, EarlierValue
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.database.plain_csv import NotTheSameRows
-from pipelines.warehouse.database.quoting import identifier
 from pipelines.warehouse.database.rows import count
 from pipelines.warehouse.published.snapshot import PublishedSnapshot
 from pipelines.warehouse.sql import statements
@@ -41,8 +40,8 @@ class Comparison:
         insert_rows(self.connection, "events", [(name,) for name in events])
 
     def count_rows(self, table: str) -> int:
-        """Count the rows of one of the tables."""
-        return count(self.connection, f"SELECT count(*) FROM {identifier(table)}")
+        """Count the rows of `submitted` or `submitted_rows`."""
+        return count(self.connection, self.sql[f"count_{table}"])
 
     def check_rows(self, table: str, rows: int) -> None:
         """Raise NotTheSameRows if DuckDB found another number of rows in a file than the check of it did."""

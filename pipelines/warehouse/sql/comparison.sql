@@ -219,6 +219,14 @@ SELECT * FROM page WHERE rowid >= $begin AND rowid < $end;
 -- All were read.
 DROP TABLE page;
 
+-- count_submitted --
+-- How many cells were submitted.
+SELECT count(*) FROM submitted;
+
+-- count_submitted_rows --
+-- How many rows with a column for each field were submitted.
+SELECT count(*) FROM submitted_rows;
+
 -- count_found --
 -- How many cells are proposed.
 SELECT count(*) FROM found;
