@@ -12,7 +12,9 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from redcap_source.errors import RequestContext
-from redcap_source.http.connection import Address, Transport, checked_url, http_client, verification
+from redcap_source.http.addresses import Address, checked_url
+from redcap_source.http.certificates import verification
+from redcap_source.http.connection import Transport, http_client
 from redcap_source.http.exchange import Wire
 from redcap_source.http.rate_limit import RateLimiter, default_rate_limiter, unlimited_rate_limiter
 from redcap_source.http.retry import RetryPolicy

@@ -1,9 +1,14 @@
-"""Why a server's certificate was not accepted, by OpenSSL's message, and what to do about it.
+"""Which certificates are trusted, and why a server's was not accepted, with what to do about it.
 
-Most need action by the server's administrators; only some are solved by a certificate file.
+Most reasons need action by the server's administrators; only some are solved by a certificate file.
 """
 
 import re
+import ssl
+from pathlib import Path
+
+from redcap_source import errors
+from redcap_source.errors import RequestContext
 
 _ADVICE = (
     (
@@ -53,3 +58,19 @@ def advice(reason: str) -> str:
     # OpenSSL's sentences name no host, person or path of ours.
     plain = "".join(c for c in " ".join(reason.split()) if c.isprintable())[:200]
     return f"OpenSSL says: {plain}. {_UNKNOWN}"
+
+
+def verification(scheme: str, ca_bundle: str | Path | None, project: str) -> ssl.SSLContext | bool:
+    """Which authorities to trust; BadCertificate where the `ca_bundle` cannot be used."""
+    if scheme == "http":
+        # Loopback needs no authorities, and loading them takes longer than a call; this context trusts none.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_bundle is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(ca_bundle))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    raise errors.BadCertificate(
+        RequestContext(project=project), detail=f"The ca_bundle {ca_bundle} cannot be used: {reason}."
+    )

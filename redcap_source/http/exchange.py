@@ -11,8 +11,10 @@ import httpx
 
 from redcap_source import errors
 from redcap_source.errors import RedcapError, RequestContext
-from redcap_source.http.connection import failure, redirect_target, watched
+from redcap_source.http.addresses import Address, redirect_target
+from redcap_source.http.connection import watched
 from redcap_source.http.downloads import announced_name
+from redcap_source.http.failures import error_for_failure
 from redcap_source.http.sinks import Received, Sink
 from redcap_source.http.timeouts import Timeouts, Watch
 from redcap_source.protocol.completeness import CompletenessCheck
@@ -35,7 +37,7 @@ class Wire:
     """What all exchanges of a client share: connections, address, token, time limits, and clocks."""
 
     http: httpx.Client
-    url: httpx.URL
+    url: Address
     token: Token
     timeouts: Timeouts
     clock: Callable[[], float]
@@ -59,7 +61,7 @@ class Exchange:
         self.status: int | None = None
         self.size = 0
         self.server_date: datetime | None = None
-        self.halves = HalfCharacters() if request.expect in JSON else None
+        self.half_characters = HalfCharacters() if request.expect in JSON else None
 
     def run(self) -> Received:
         """Send the request, check the answer and write it to the sink; raises RedcapError only.
@@ -72,7 +74,7 @@ class Exchange:
             with watched(self.watch):
                 received = self._run()
         except (httpx.HTTPError, httpx.StreamError, zlib.error) as error:
-            problem = failure(self._context, error, self.watch, answering=self.status is not None)
+            problem = error_for_failure(self._context, error, self.watch, answering=self.status is not None)
         if problem is not None:
             raise problem
         return received
@@ -85,7 +87,7 @@ class Exchange:
         """
         response = self._sent()
         try:
-            self.watch.answering()
+            self.watch.headers_arrived()
             self.status = response.status_code
             self.server_date = server_date(response.headers)
             pieces = self._pieces(response)
@@ -176,13 +178,13 @@ class Exchange:
         self._write(head, completeness)
         for piece in pieces:
             self._write(piece, completeness)
-        if self.halves is not None:
-            self._sink.write(self.halves.rest())
+        if self.half_characters is not None:
+            self._sink.write(self.half_characters.rest())
         return completeness.error()
 
     def _write(self, data: bytes, completeness: CompletenessCheck) -> None:
         completeness.feed(data)
-        self._sink.write(data if self.halves is None else self.halves.piece(data))
+        self._sink.write(data if self.half_characters is None else self.half_characters.piece(data))
 
 
 def _lower(headers: httpx.Headers) -> dict[str, str]:

@@ -161,6 +161,7 @@ class HttpSession:
 
     def _note_exchange(self, request: Request, exchange: Exchange) -> None:
         seconds = self._wire.clock() - exchange.watch.started
+        halves = exchange.half_characters.count if exchange.half_characters else 0
         with self._lock:
             calls = self._calls
             self._calls = replace(
@@ -168,7 +169,7 @@ class HttpSession:
                 requests=calls.requests + 1,
                 bytes=calls.bytes + exchange.size,
                 seconds=calls.seconds + seconds,
-                half_characters=calls.half_characters + (exchange.halves.count if exchange.halves else 0),
+                half_characters=calls.half_characters + halves,
             )
             self._server_date = exchange.server_date or self._server_date
         _log.debug(

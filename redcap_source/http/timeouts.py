@@ -53,11 +53,11 @@ class Watch:
         self.late: Lateness | None = None
         """Why the answer was cancelled; None while it is in time."""
 
-    def answering(self) -> None:
+    def headers_arrived(self) -> None:
         """The headers have arrived."""
         self._head = None
 
-    def goes_on(self, size: int) -> bool:
+    def is_in_time(self, size: int) -> bool:
         """Count so many bytes read now; False where the answer must be cancelled."""
         now = self._clock()
         if self._last is not None:

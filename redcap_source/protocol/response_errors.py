@@ -4,9 +4,6 @@ REDCap sends status 200 with many failures, so the beginning of a body is checke
 Not here: whether a body is complete (completeness.py), what a good body contains (parsing.py).
 """
 
-import csv
-import io
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -19,6 +16,7 @@ from redcap_source import errors
 from redcap_source.errors import RedcapError, RequestContext
 from redcap_source.protocol.completeness import OUT_OF_MEMORY
 from redcap_source.protocol.content_encoding import without_bom
+from redcap_source.protocol.error_texts import error_text, rejected_cells
 from redcap_source.protocol.redaction import redact
 from redcap_source.protocol.request import Expect, Request
 
@@ -68,7 +66,7 @@ def error_for_status(request: Request, context: RequestContext, answer: Answer) 
         return errors.TooLarge(context, status=status, not_applied=True)
     if status in (408, 429) or (status >= 500 and status != 501):
         kind = errors.RateLimited if status == 429 else errors.ServerOverloaded
-        text = envelope_text(body) or ""
+        text = error_text(body) or ""
         wait = retry_after(answer.headers.get("retry-after", ""), answer.at)
         return kind(
             context,
@@ -86,7 +84,7 @@ def error_for_status(request: Request, context: RequestContext, answer: Answer) 
 
 def _refused_by_redcap(request: Request, context: RequestContext, answer: Answer) -> RedcapError:
     status = answer.status
-    text = envelope_text(answer.body)
+    text = error_text(answer.body)
     if text is None:
         if status == 401:
             return errors.TokenRefused(context, status=status)
@@ -139,7 +137,7 @@ def error_in_opening(request: Request, context: RequestContext, opening: bytes, 
         return errors.EmptyAnswer(context, status=200) if expect not in _MAY_BE_EMPTY and whole else None
     if problem := _foreign(request, context, start):
         return problem
-    if (text := _envelope_with_200(start, expect, whole)) is not None:
+    if (text := _error_with_200(start, expect, whole)) is not None:
         return _error_of_text(request, context, 200, text)
     return _wrong_shape(request, context, start)
 
@@ -189,14 +187,14 @@ def _page_in_place_of_bytes(context: RequestContext, start: bytes) -> RedcapErro
     return None
 
 
-def _envelope_with_200(start: bytes, expect: Expect, whole: bool) -> str | None:
+def _error_with_200(start: bytes, expect: Expect, whole: bool) -> str | None:
     """The text of an error sent with status 200; None where the body is data."""
     if _XML_ERROR.match(start):
-        return envelope_text(start) or ""
+        return error_text(start) or ""
     if expect in (Expect.CSV, Expect.RECORDS_CSV, Expect.LINE):
         # Case matters here: with label headers a first column may be called "Error: …".
-        return (envelope_text(start) or "") if start.startswith((b"ERROR:", b'{"error":')) else None
-    return envelope_text(start) if whole and start.startswith((b"{", b"ERROR:")) else None
+        return (error_text(start) or "") if start.startswith((b"ERROR:", b'{"error":')) else None
+    return error_text(start) if whole and start.startswith((b"{", b"ERROR:")) else None
 
 
 def _wrong_shape(request: Request, context: RequestContext, start: bytes) -> RedcapError | None:
@@ -215,49 +213,6 @@ def _wrong_shape(request: Request, context: RequestContext, start: bytes) -> Red
 
 
 _AFTER_BRACKET = (b"{", b"]", b"")
-
-
-def envelope_text(body: bytes) -> str | None:
-    """The text of an error in JSON, XML or plain form, whatever format was asked for; None if the body is no error.
-
-    With `format=csv` and `returnFormat=json` servers still differ, so all forms are tried (REDCap API, Errors).
-    """
-    text = without_bom(body).decode("utf-8", "replace").strip()
-    if text.startswith("{"):
-        return _json_error(text)
-    if found := re.search(r"<hash>\s*<error>(.*?)</error>", text, re.S | re.I):
-        inner = found[1].strip().removeprefix("<![CDATA[").removesuffix("]]>")
-        return inner.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&").strip()
-    if text.upper().startswith("ERROR:"):
-        return text[len("ERROR:") :].strip()
-    return None
-
-
-def _json_error(text: str) -> str | None:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict) or "error" not in value:
-        return None
-    error = value["error"]
-    # Old servers list the fields beside the error: {"error": "The following fields …", "fields": ["x"]}.
-    beside = value.get("fields")
-    if isinstance(beside, list):
-        return f"{error}: {', '.join(map(str, beside))}"
-    return error if isinstance(error, str) else json.dumps(error)
-
-
-def rejected_cells(text: str) -> list[errors.RejectedCell]:
-    """The cells of a rejected import: CSV of record, field, value, message, one line for each cell."""
-    try:
-        # Cells may contain line ends and doubled quotes, so only a CSV reader can parse this.
-        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error:
-        return []
-    if not rows or any(len(row) != 4 for row in rows if row):
-        return []
-    return [errors.RejectedCell(*row) for row in rows if row]
 
 
 def _sample(body: bytes, most: int = 200) -> str:

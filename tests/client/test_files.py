@@ -4,7 +4,7 @@ import os
 import pytest
 
 from redcap_source import errors
-from redcap_source.http import downloads as files
+from redcap_source.http import downloads
 from redcap_source.http.downloads import announced_name, safe_name
 
 from .canned import answer, client_of
@@ -134,9 +134,9 @@ def test_a_pdf_is_a_whole_pdf_or_an_error(serve, tmp_path):
 
 
 def test_a_download_that_ends_while_it_is_placed_is_never_in_the_way(tmp_path):
-    partial = files.partial_path(tmp_path)
+    partial = downloads.partial_path(tmp_path)
     partial.write_bytes(b"x")
-    assert files.placed(partial, tmp_path, "a").read_bytes() == b"x"
+    assert downloads.placed(partial, tmp_path, "a").read_bytes() == b"x"
     assert not partial.exists()
 
 

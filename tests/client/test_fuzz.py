@@ -20,13 +20,13 @@ from redcap_source import RedcapClient, RetryPolicy, Token, errors, model
 from redcap_source.dictionary import ValueKind, checkbox_column, parse_choices
 from redcap_source.errors import RequestContext
 from redcap_source.frames.typed_values import value_of
-from redcap_source.http import downloads as files
+from redcap_source.http import downloads
 from redcap_source.http.sinks import MEMORY_LIMIT
+from redcap_source.protocol.error_texts import rejected_cells
 from redcap_source.protocol.json_stream import JsonRows
 from redcap_source.protocol.parsing import rows_of
 from redcap_source.protocol.redaction import redact
 from redcap_source.protocol.request import Request
-from redcap_source.protocol.response_errors import rejected_cells
 
 from .canned import SECRET
 
@@ -264,13 +264,13 @@ def test_rows_read_in_pieces_are_the_rows_read_at_once(value, sizes, ascii_only)
 @example("\u202e\u0000")
 @example("CON.txt" + "." * 300)
 def test_a_safe_name_is_one_name_in_one_folder(name):
-    safe = files.safe_name(name)
+    safe = downloads.safe_name(name)
     assert safe not in ("", ".", "..")
     assert not set(safe) & set('/\\\x00<>:"|?*')
     assert not [character for character in safe if unicodedata.category(character).startswith("C")]
     assert len(safe.encode()) <= 255
     assert (Path("/a/b") / safe).parent == Path("/a/b")
-    assert files.safe_name(safe) == safe
+    assert downloads.safe_name(safe) == safe
 
 
 @fuzz

@@ -103,8 +103,8 @@ def ticking(moments):
 def test_how_an_answer_may_come(moments, sizes, late):
     watch = Watch(Timeouts(), ticking(moments))
     if late is not Lateness.HEAD:
-        watch.answering()
-    going = [watch.goes_on(size) for size in sizes if watch.late is None]
+        watch.headers_arrived()
+    going = [watch.is_in_time(size) for size in sizes if watch.late is None]
     assert watch.late is late
     assert going == [True] * (len(going) - (late is not None)) + [False] * (late is not None)
 

@@ -3,14 +3,9 @@ import pytest
 from redcap_source import errors
 from redcap_source.errors import RequestContext
 from redcap_source.protocol.completeness import CompletenessCheck
+from redcap_source.protocol.error_texts import error_text, rejected_cells
 from redcap_source.protocol.request import Expect, Request
-from redcap_source.protocol.response_errors import (
-    Answer,
-    envelope_text,
-    error_for_status,
-    error_in_opening,
-    rejected_cells,
-)
+from redcap_source.protocol.response_errors import Answer, error_for_status, error_in_opening
 
 CONTEXT = RequestContext("record", "", "heart_study", "redcap.example.edu")
 ROWS = Request("metadata")
@@ -221,7 +216,7 @@ def test_the_ending_of_an_answer_with_status_200(request_, body, kind, size):
     ],
 )
 def test_errors_are_known_in_all_three_envelopes(body, text):
-    assert envelope_text(body) == text
+    assert error_text(body) == text
 
 
 def test_rejected_cells_are_read_as_csv_because_values_hold_anything():
