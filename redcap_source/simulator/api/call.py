@@ -94,7 +94,7 @@ class Call:
         """Who makes the changes that this request asks for."""
         return By(self.username, self.clock, way)
 
-    def note(self, kind: Kind, action: str, details: str = "", record: str = "") -> None:
+    def log(self, kind: Kind, action: str, details: str = "", record: str = "") -> None:
         """Write a row about this request into the log."""
         self.project.log.add(self.by().row(kind, action, details, record))
 

@@ -37,7 +37,7 @@ def export_file(call: Call) -> Answer:
     stored = call.project.files.get(number_or(place.stored(), 0))
     if stored is None:
         raise Refusal(NO_FILE)
-    call.note("export", "Download uploaded document (API) ", place.field.field_name, place.record.id)
+    call.log("export", "Download uploaded document (API) ", place.field.field_name, place.record.id)
     return _download(call, stored)
 
 
@@ -121,7 +121,7 @@ def list_repository(call: Call) -> Answer:
         for number, known in call.project.repository.items()
         if known.folder == folder
     ]
-    call.note("manage", "Manage/Design ", "List files in File Repository (API)")
+    call.log("manage", "Manage/Design ", "List files in File Repository (API)")
     keys = keys_known("fileRepository", ("folder_id", "doc_id", "name", "role", "dag"), call.site.version)
     shown: list[Row] = [{key: row[key] for key in keys if key in row} for row in rows]
     return call.table(Table(keys, shown, root="items"))

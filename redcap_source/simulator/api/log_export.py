@@ -14,7 +14,7 @@ def export_log(call: Call) -> Answer:
     An administrator in a group sees all rows, as elsewhere.
     """
     call.require("api_export", "logging")
-    call.note("manage", "Manage/Design ", "Export Logging (API)")
+    call.log("manage", "Manage/Design ", "Export Logging (API)")
     keys = keys_known("log", ("timestamp", "username", "action", "details", "record"), call.site.version)
     if not call.behaviour.log_has_record:
         keys = [key for key in keys if key != "record"]

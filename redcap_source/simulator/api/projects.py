@@ -42,7 +42,7 @@ def import_settings(call: Call) -> Answer:
         raise Refusal(BAD_FORMAT)
     for name, value in known:
         call.project.settings[name] = _setting(name, value)
-    call.note("manage", "Manage/Design ", "Import project settings (API)")
+    call.log("manage", "Manage/Design ", "Import project settings (API)")
     return call.text(len(known))
 
 
@@ -122,7 +122,7 @@ def export_xml(call: Call) -> Answer:
     """content=project_xml: metadata, and records unless returnMetadataOnly is on."""
     call.require("api_export")
     parameters = call.parameters
-    call.note("export", "Data export (API) ", "export_format: CDISC ODM (project XML)")
+    call.log("export", "Data export (API) ", "export_format: CDISC ODM (project XML)")
     with_records = not parameters.flag("returnMetadataOnly")
     return _xml(call, parameters, files=parameters.flag("exportFiles"), with_records=with_records)
 

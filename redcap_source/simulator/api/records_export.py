@@ -9,7 +9,7 @@ from redcap_source.simulator.api.projects import export_odm
 from redcap_source.simulator.errors import OUT_OF_MEMORY, Refusal
 from redcap_source.simulator.export.eav import eav_text
 from redcap_source.simulator.export.flat import flat_text
-from redcap_source.simulator.export.selection import SelectedRow, Selection, in_order, selection_of
+from redcap_source.simulator.export.selection import SelectedRow, Selection, in_field_order, selection_of
 from redcap_source.simulator.export.style import Style
 from redcap_source.simulator.rules.numbering import next_record_id
 from redcap_source.simulator.state.names import NaturalKey, natural_key
@@ -31,7 +31,7 @@ def export_records(call: Call) -> Answer:
     selection = selection_of(project, call.username, parameters, call.behaviour, now)
     style = replace(Style.of(parameters), format=call.format)
     shown = parameters.text("rawOrLabel") or "raw"
-    call.note("export", EXPORT, f"export_format: {call.format.upper()}, rawOrLabel: {shown}")
+    call.log("export", EXPORT, f"export_format: {call.format.upper()}, rawOrLabel: {shown}")
     _refuse_too_big(call, selection)
     if call.format == "odm":
         return export_odm(call)
@@ -70,10 +70,10 @@ def export_report(call: Call) -> Answer:
     pairs += [(name, call.parameters.text(name)) for name in names if name in call.parameters]
     asked = Parameters([*pairs, ("filterLogic", report.logic)])
     now = call.clock.server_time()
-    selection = in_order(selection_of(call.project, call.username, asked, call.behaviour, now), shown)
+    selection = in_field_order(selection_of(call.project, call.username, asked, call.behaviour, now), shown)
     selection = _limited(call.project, selection, report)
     style = replace(Style.of(asked), format=call.format, folds_lines=report.folds_lines)
-    call.note("export", EXPORT, f"report_id: {number}, export_format: {call.format.upper()}")
+    call.log("export", EXPORT, f"report_id: {number}, export_format: {call.format.upper()}")
     return Answer(flat_text(call.project, selection, style, call.behaviour), 200, CONTENT_TYPES[call.format])
 
 

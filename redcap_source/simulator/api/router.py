@@ -87,25 +87,25 @@ def _refuse_unknown_format(call: Call) -> None:
 
 
 def _version(call: Call) -> Answer:
-    call.note("manage", "Manage/Design ", "Export REDCap version (API)")
+    call.log("manage", "Manage/Design ", "Export REDCap version (API)")
     return call.text(call.site.version)
 
 
-def _table(make: Callable[[Call], Table], noted: str, *rights: str) -> Handler:
+def _table(make: Callable[[Call], Table], logged: str, *rights: str) -> Handler:
     """The handler that answers with a table, for users with these rights and the right to export."""
 
     def handle(call: Call) -> Answer:
         call.require(*rights, "api_export")
         table = make(call)
-        call.note("manage", "Manage/Design ", noted)
+        call.log("manage", "Manage/Design ", logged)
         return call.table(table)
 
     return handle
 
 
-def _group_table(make: Callable[[Call], Table], noted: str) -> Handler:
+def _group_table(make: Callable[[Call], Table], logged: str) -> Handler:
     """The same for a table about data access groups, which users in one may not see."""
-    handle_table = _table(make, noted)
+    handle_table = _table(make, logged)
 
     def handle(call: Call) -> Answer:
         call.require("data_access_groups")

@@ -133,7 +133,7 @@ def _chosen(arm: int, chosen: Sequence[str]) -> bool:
 def export_project_info(call: Call) -> Answer:
     """content=project: the settings that a server of the version played has."""
     call.require("api_export")
-    call.note("manage", "Manage/Design ", "Export project information (API)")
+    call.log("manage", "Manage/Design ", "Export project information (API)")
     project = call.project
     project.refresh()
     settings = dict(project.settings) | {"is_longitudinal": int(project.is_longitudinal)}

@@ -39,7 +39,7 @@ def import_metadata(call: Call) -> Answer:
     labels = {form: label for form, label in before.form_labels.items() if any(f.form_name == form for f in fields)}
     project.dictionary = Dictionary(fields, form_labels=labels, missing_codes=before.missing_codes)
     project.follow_dictionary(before.forms)
-    call.note("manage", "Manage/Design ", "Upload data dictionary (API)")
+    call.log("manage", "Manage/Design ", "Upload data dictionary (API)")
     return call.text(len(fields))
 
 
@@ -82,7 +82,7 @@ def import_arms(call: Call) -> Answer:
             _remove_arm(call.project, number)
     for number, row in zip(numbers, rows, strict=True):
         call.project.arms[number] = row.get("name", call.project.arms.get(number, ""))
-    call.note("manage", "Manage/Design ", "Import arms (API)")
+    call.log("manage", "Manage/Design ", "Import arms (API)")
     return call.text(len(rows))
 
 
@@ -103,7 +103,7 @@ def delete_arms(call: Call) -> Answer:
         raise Refusal(f"The following arms do not exist: {', '.join(unknown)}")
     for arm in chosen:
         _remove_arm(call.project, int(arm))
-    call.note("manage", "Manage/Design ", "Delete arms (API)")
+    call.log("manage", "Manage/Design ", "Delete arms (API)")
     return call.text(len(chosen))
 
 
@@ -144,7 +144,7 @@ def import_events(call: Call) -> Answer:
             _remove_event(project, event)
     for row, known in zip(rows, named, strict=True):
         _import_event(project, row, known.event_id if known is not None else 0)
-    call.note("manage", "Manage/Design ", "Import events (API)")
+    call.log("manage", "Manage/Design ", "Import events (API)")
     return call.text(len(rows))
 
 
@@ -193,7 +193,7 @@ def delete_events(call: Call) -> Answer:
     for event in events:
         if event is not None:
             _remove_event(call.project, event)
-    call.note("manage", "Manage/Design ", "Delete events (API)")
+    call.log("manage", "Manage/Design ", "Delete events (API)")
     return call.text(len(names))
 
 
@@ -211,7 +211,7 @@ def import_mapping(call: Call) -> Answer:
             raise Refusal(f"The form '{form}' does not exist")
         mapping[event.event_id] = (*mapping[event.event_id], form)
     project.mapping = mapping
-    call.note("manage", "Manage/Design ", "Import instrument-event mappings (API)")
+    call.log("manage", "Manage/Design ", "Import instrument-event mappings (API)")
     return call.text(len(rows))
 
 
@@ -236,7 +236,7 @@ def import_repeats(call: Call) -> Answer:
     project.repeating_events, project.repeating_forms = events, forms
     _move_to_instances(project)
     project.refresh()
-    call.note("manage", "Manage/Design ", "Import repeating instruments and events (API)")
+    call.log("manage", "Manage/Design ", "Import repeating instruments and events (API)")
     return call.text(len(rows))
 
 

@@ -54,7 +54,7 @@ def import_users(call: Call) -> Answer:
         user = call.project.users.get(name) or User(name)
         call.project.users[name] = _user_with(call.project, user, row)
         verb = "Add" if is_new else "Edit"
-        call.note("user", f"{verb} user {name}", f"user = '{name}'")
+        call.log("user", f"{verb} user {name}", f"user = '{name}'")
     return call.text(len(rows))
 
 
@@ -104,7 +104,7 @@ def delete_users(call: Call) -> Answer:
     _refuse_unknown(names, call.project.users, NO_USERS)
     for name in names:
         del call.project.users[name]
-        call.note("user", f"Delete user {name}", f"user = '{name}'")
+        call.log("user", f"Delete user {name}", f"user = '{name}'")
     return call.text(len(names))
 
 
@@ -126,7 +126,7 @@ def import_roles(call: Call) -> Answer:
             forms=_form_rights(call.project, role.forms, row, "forms", whose),
             forms_export=_form_rights(call.project, role.forms_export, row, "forms_export", whose),
         )
-        call.note("user", "Edit user role", f"role = '{call.project.roles[name].label}'")
+        call.log("user", "Edit user role", f"role = '{call.project.roles[name].label}'")
     return call.text(len(rows))
 
 
@@ -143,7 +143,7 @@ def delete_roles(call: Call) -> Answer:
         del call.project.roles[name]
         for user in [user for user in call.project.users.values() if user.role == name]:
             call.project.users[user.username] = replace(user, role="")
-        call.note("user", "Delete user role", f"role = '{name}'")
+        call.log("user", "Delete user role", f"role = '{name}'")
     return call.text(len(names))
 
 
@@ -159,7 +159,7 @@ def import_role_mapping(call: Call) -> Answer:
         group = _known_group(call.project, row.get("data_access_group", "").strip())
         group = group if "data_access_group" in row else user.group
         call.project.users[user.username] = replace(user, role=role, group=group)
-    call.note("manage", "Manage/Design ", "Import user role assignments (API)")
+    call.log("manage", "Manage/Design ", "Import user role assignments (API)")
     return call.text(len(rows))
 
 
@@ -200,7 +200,7 @@ def import_groups(call: Call) -> Answer:
         else:
             made = unique_group_name(label, project.groups)
             project.add_group(made, label)
-    call.note("manage", "Manage/Design ", "Import DAGs (API)")
+    call.log("manage", "Manage/Design ", "Import DAGs (API)")
     return call.text(len(rows))
 
 
@@ -215,7 +215,7 @@ def delete_groups(call: Call) -> Answer:
         call.project.users[user.username] = replace(user, group="")
     for record in [record for record in call.project.records if record.group in names]:
         call.project.records.put(replace(record, group=""))
-    call.note("manage", "Manage/Design ", "Delete DAGs (API)")
+    call.log("manage", "Manage/Design ", "Delete DAGs (API)")
     return call.text(len(names))
 
 
@@ -224,7 +224,7 @@ def switch_group(call: Call) -> Answer:
     name = _known_group(call.project, call.parameters.text("dag").strip())
     user = call.project.user(call.username)
     call.project.users[call.username] = replace(user, group=name)
-    call.note("manage", "Manage/Design ", "Switch DAG (API)")
+    call.log("manage", "Manage/Design ", "Switch DAG (API)")
     return call.text(1)
 
 
@@ -237,5 +237,5 @@ def import_group_mapping(call: Call) -> Answer:
         user = _known_user(call.project, row)
         group = _known_group(call.project, row.get("redcap_data_access_group", "").strip())
         call.project.users[user.username] = replace(user, group=group)
-    call.note("manage", "Manage/Design ", "Import User-DAG assignments (API)")
+    call.log("manage", "Manage/Design ", "Import User-DAG assignments (API)")
     return call.text(len(rows))

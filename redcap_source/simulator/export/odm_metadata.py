@@ -97,8 +97,8 @@ def _report(report: Report) -> str:
         "redcap_reports_filter_events": ",".join(report.events),
         "redcap_reports_filter_dags": ",".join(report.groups),
     }
-    for at, (name, falls) in enumerate(report.order, start=1):
-        facts |= {f"orderby_field{at}": name, f"orderby_sort{at}": "DESC" if falls else "ASC"}
+    for at, (name, is_descending) in enumerate(report.order, start=1):
+        facts |= {f"orderby_field{at}": name, f"orderby_sort{at}": "DESC" if is_descending else "ASC"}
     return f"<redcap:Reports{attributes(facts)}/>"
 
 

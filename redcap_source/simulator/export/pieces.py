@@ -1,4 +1,4 @@
-"""An export as text in pieces: what stands before, between and after its rows in each format."""
+"""An export as text in pieces: what is written before, between and after its rows in each format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PIECE = 1 << 17
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands before the first row, between two rows, after the last row, and in place of no rows at all."""
+    """The text before the first row, between two rows, after the last row, and of an export without rows."""
 
     head: str = ""
     joint: str = ""
@@ -31,17 +31,18 @@ def csv_frame(header: str) -> Frame:
 
 
 def in_pieces(frame: Frame, rows: Iterable[list[str]]) -> Iterator[bytes]:
-    """The export of rows, which come in lists that are not cut."""
+    """The text of all rows, in pieces that do not cut a list of rows."""
     kept: list[str] = []
-    size, is_open = 0, False
-    for lines in rows:
-        kept += lines
-        size += sum(map(len, lines))
+    size, is_open, before = 0, False, frame.head
+    for lines in filter(None, rows):
+        text = frame.joint.join(lines)
+        kept.append(text)
+        size += len(text)
         if size > PIECE:
-            yield _encoded((frame.joint if is_open else frame.head) + frame.joint.join(kept))
-            kept, size, is_open = [], 0, True
+            yield _encoded(before + frame.joint.join(kept))
+            kept, size, is_open, before = [], 0, True, frame.joint
     if kept:
-        yield _encoded((frame.joint if is_open else frame.head) + frame.joint.join(kept) + frame.tail)
+        yield _encoded(before + frame.joint.join(kept) + frame.tail)
     else:
         yield _encoded(frame.tail if is_open else frame.empty)
 

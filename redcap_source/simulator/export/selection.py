@@ -82,7 +82,7 @@ class Selection:
         return self.id_only_instances or not wanted.isdisjoint(values)
 
 
-def in_order(selection: Selection, fields: tuple[str, ...]) -> Selection:
+def in_field_order(selection: Selection, fields: tuple[str, ...]) -> Selection:
     """The selection with its columns in the order of these fields, as reports have them."""
     rank = {name: at for at, name in enumerate(fields)}
     return replace(selection, columns=tuple(sorted(selection.columns, key=lambda column: rank.get(column.field, 0))))

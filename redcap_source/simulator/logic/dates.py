@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from redcap_source.simulator.logic.functions import Signature, Value, is_true
+from redcap_source.simulator.logic.functions import Function, Signature, Value, is_true
 
 # Seconds of each unit, as REDCap counts them: a year has 365.2425 days, a month 30.44.
 _SECONDS = {"y": 31_556_952.0, "M": 2_630_016.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
@@ -77,31 +77,21 @@ def _is_leap(year: int) -> bool:
     return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
 
 
-def _year(values: Sequence[Value], now: datetime) -> Value:
-    found = moment(values[0], now)
-    return "" if found is None else float(found.year)
+def _part(read: Callable[[datetime], int]) -> Function:
+    """The function that returns a part of a date; blank for what is no date."""
 
+    def function(values: Sequence[Value], now: datetime) -> Value:
+        found = moment(values[0], now)
+        return "" if found is None else float(read(found))
 
-def _month(values: Sequence[Value], now: datetime) -> Value:
-    found = moment(values[0], now)
-    return "" if found is None else float(found.month)
-
-
-def _day(values: Sequence[Value], now: datetime) -> Value:
-    found = moment(values[0], now)
-    return "" if found is None else float(found.day)
-
-
-def _day_of_the_week(values: Sequence[Value], now: datetime) -> Value:
-    found = moment(values[0], now)
-    return "" if found is None else float(found.isoweekday())
+    return function
 
 
 DATE_FUNCTIONS: Mapping[str, Signature] = {
     "datediff": (_datediff, 3, 5),
     "age_at_date": (_age_at_date, 2, 3),
-    "dayoftheweek": (_day_of_the_week, 1, 1),
-    "year": (_year, 1, 1),
-    "month": (_month, 1, 1),
-    "day": (_day, 1, 1),
+    "dayoftheweek": (_part(datetime.isoweekday), 1, 1),
+    "year": (_part(lambda date: date.year), 1, 1),
+    "month": (_part(lambda date: date.month), 1, 1),
+    "day": (_part(lambda date: date.day), 1, 1),
 }

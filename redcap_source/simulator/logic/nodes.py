@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from redcap_source.simulator.logic.functions import Function, Value, as_number, is_true, truth
+from redcap_source.simulator.logic.functions import Function, Value, as_number, is_true
 
 
 class Reference(NamedTuple):
@@ -38,23 +38,23 @@ def looked_up(reference: Reference) -> Node:
 
 def negated(inner: Node) -> Node:
     """True where a node is not."""
-    return lambda look, now: truth(not is_true(inner(look, now)))
+    return lambda look, now: 0.0 if is_true(inner(look, now)) else 1.0
 
 
 def either(left: Node, right: Node) -> Node:
     """True where one of two nodes is."""
-    return lambda look, now: truth(is_true(left(look, now)) or is_true(right(look, now)))
+    return lambda look, now: 1.0 if is_true(left(look, now)) or is_true(right(look, now)) else 0.0
 
 
 def both(left: Node, right: Node) -> Node:
     """True where both nodes are."""
-    return lambda look, now: truth(is_true(left(look, now)) and is_true(right(look, now)))
+    return lambda look, now: 1.0 if is_true(left(look, now)) and is_true(right(look, now)) else 0.0
 
 
 def compared(sign: str, left: Node, right: Node) -> Node:
     """True where the values of two nodes compare so."""
     compare = COMPARISONS[sign]
-    return lambda look, now: truth(compare(left(look, now), right(look, now)))
+    return lambda look, now: 1.0 if compare(left(look, now), right(look, now)) else 0.0
 
 
 def calculated(sign: str, left: Node, right: Node) -> Node:

@@ -45,7 +45,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class RepositoryFile:
-    """A file of the file repository and the folder it lies in."""
+    """A file of the file repository and the folder that holds it."""
 
     file: StoredFile
     folder: int = 0

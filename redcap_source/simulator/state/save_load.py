@@ -143,7 +143,7 @@ def _record(state: Mapping[str, Any]) -> Record:
 
 def _report(state: Mapping[str, Any]) -> Report:
     lists = {name: tuple(state[name]) for name in ("fields", "events", "groups")}
-    return Report(**{**state, **lists, "order": tuple((name, falls) for name, falls in state["order"])})
+    return Report(**{**state, **lists, "order": tuple((name, is_descending) for name, is_descending in state["order"])})
 
 
 def _randomization(state: Mapping[str, Any]) -> Randomization:
