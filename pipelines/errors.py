@@ -18,7 +18,7 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── HashKeyUnusable        the key that identifiers were hashed with is gone or another
     ├── LoadSuperseded         a newer load has begun; this one cannot be gone on with
     ├── LoadUnfinished         the last load did not end well, so it is not published
-    ├── NotProposed            an offer of cleaned values cannot be read; pipelines.writeback.refusals
+    ├── NotProposed            what was submitted as proposals cannot be read; pipelines.writeback.errors
     ├── WritebackRefused       sending could do harm; nothing was sent; the same module
     ├── WritebackStopped       a write-back ended in the middle; the same module
     └── VerificationFailed         an answer that does not add up; asked again, never applied

@@ -53,7 +53,7 @@ def test_a_record_that_is_moved_out_of_reach_after_it_was_written_is_not_called_
 
     outcome = site.apply(step=step)
     assert (outcome.confirmed, outcome.not_confirmed) == (1, 1)
-    assert list(outcome.messages) == ["REDCap refuses the token this record, so nobody knows what it holds"]
+    assert list(outcome.messages) == ["REDCap does not let the token read this record, so its value is not known"]
     # The other one is in the warehouse all the same.
     assert [change[0] for change in site.changes() if change[1] == "remarks"] == ["1"]
 

@@ -110,7 +110,7 @@ class Journal:
             numbers = {"number": list(changed)}
             values = {"held": list(changed.values()), "message": CHANGED_AFTER_WRITE, "run_id": run_id}
             self._connection.execute(self._sql["record_changed_after_write"], {**numbers, **values})
-            self._connection.execute(self._sql["reopen_as_not_confirmed"], numbers)
+            self._connection.execute(self._sql["mark_not_confirmed"], numbers)
         self._connection.execute(self._sql["mark_refreshed"], {"run_id": run_id, "records": list(records)})
         record_followed(self._connection, self._project, run_id, now, unopened)
         return frozenset(changed)

@@ -39,7 +39,7 @@ SELECT $project, $batch, $author, $source, $reverts, $now, 0
 WHERE NOT EXISTS (SELECT 1 FROM writeback.batches WHERE batch = $batch);
 
 -- supersede --
--- A new proposal for a cell replaces an open one that could not be written: whoever proposes again has looked again.
+-- A new proposal for a cell replaces an open one that could not be written.
 UPDATE writeback.proposals AS p SET status = 'superseded'
 FROM (
     SELECT unnest($record::VARCHAR[]) AS record, unnest($event::VARCHAR[]) AS event,
@@ -214,7 +214,7 @@ SET status = 'not confirmed', after_value = nullif(o.held, ''), message = $messa
 FROM (SELECT unnest($number::BIGINT[]) AS number, unnest($held::VARCHAR[]) AS held) o
 WHERE j.proposal = o.number AND j.status = 'confirmed' AND j.accounted_run IS NULL;
 
--- reopen_as_not_confirmed --
+-- mark_not_confirmed --
 -- The proposals of such cells.
 UPDATE writeback.proposals SET status = 'not confirmed' WHERE list_contains($number::BIGINT[], proposal);
 

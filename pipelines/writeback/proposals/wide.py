@@ -68,7 +68,7 @@ def _check_keys(wide: WideColumns, comparison: Comparison, names: Sequence[str])
     missing = [name for name in expected if name not in present]
     if missing:
         listed = " and ".join(missing)
-        raise Unreadable(f"it lacks {listed}, which tell the rows of {', '.join(wide.instruments[:5])} apart.")
+        raise Unreadable(f"it lacks {listed}, which distinguish the rows of {', '.join(wide.instruments[:5])}.")
 
 
 def _read_rows(table: PlainCsv | Table, rows: RowComparison, wide: WideColumns, columns: ProjectColumns) -> None:

@@ -12,7 +12,7 @@ from pipelines.writeback.decide.rules import Rule
 from pipelines.writeback.decide.values import canonical, stored_as_sent
 from pipelines.writeback.send.requests import sent_value
 
-UNREADABLE = "REDCap refuses the token this record, so nobody knows what it holds"
+UNREADABLE = "REDCap does not let the token read this record, so its value is not known"
 LANDED_ELSEWHERE = "REDCap put it into another record, whose id differs only in blanks, letter case or accents"
 NEVER_ARRIVED = "it never arrived in REDCap"
 CHANGED_BEFORE = "not sent: somebody changed it before"
