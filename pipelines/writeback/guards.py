@@ -52,7 +52,7 @@ def check_binding(project: ProjectConfig, loaded_from: int | None, found: int | 
             )
 
 
-def find_refusal(
+def plan_refusal(
     project: ProjectConfig,
     options: WritebackOptions,
     rules: ProjectRules,

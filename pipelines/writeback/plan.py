@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pipelines.config.settings import Config, ProjectConfig
 from pipelines.run import Now, Sleep, new_run_id, utc_now
 from pipelines.warehouse.tables.writeback import Proposal
-from pipelines.writeback import guards
 from pipelines.writeback.decide.cells import CurrentValues, PlannedCell, count_records, counts
 from pipelines.writeback.decide.decide import decide, precheck
 from pipelines.writeback.decide.reasons import Reason
 from pipelines.writeback.errors import WritebackRefused
+from pipelines.writeback.guards import plan_refusal
 from pipelines.writeback.project_rules import ProjectRules
 from pipelines.writeback.report import Plan, WritebackOptions
 from pipelines.writeback.session import Session, open_session
@@ -96,9 +96,7 @@ def decide_by(
 def find_refusal(session: Session, rules: ProjectRules, planned: Sequence[PlannedCell]) -> WritebackRefused | None:
     """Return why none of the planned cells may be sent; None if they may."""
     mirror = session.mirror
-    return guards.find_refusal(
-        session.project, session.options, rules, planned, lambda: len(mirror.state.known_records())
-    )
+    return plan_refusal(session.project, session.options, rules, planned, lambda: len(mirror.state.known_records()))
 
 
 def save_decisions(

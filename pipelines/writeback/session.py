@@ -24,9 +24,9 @@ from pipelines.warehouse.mirror.mirror import Mirror
 from pipelines.warehouse.mirror.proposals import Proposals
 from pipelines.warehouse.mirror.rows.history import RunStamp
 from pipelines.warehouse.published.query import is_published
-from pipelines.writeback import guards
 from pipelines.writeback.current_values import read_current_values
 from pipelines.writeback.decide.cells import CurrentValues, PlannedCell
+from pipelines.writeback.guards import check_binding, check_load
 from pipelines.writeback.project_rules import ProjectRules, make_project_rules
 from pipelines.writeback.report import WritebackOptions
 from redcap_source import RedcapClient
@@ -87,7 +87,7 @@ class Session:
         self._check_binding(self.client.project_info().project_id)
 
     def _check_binding(self, found: int | None) -> None:
-        guards.check_binding(self.project, self.mirror.state.previous().project_id, found)
+        check_binding(self.project, self.mirror.state.previous().project_id, found)
 
     def read_current(self, rules: ProjectRules, cells: Sequence[PlannedCell]) -> CurrentValues:
         """Read what REDCap holds for these cells now."""
@@ -141,7 +141,7 @@ def open_session(
     run = ProjectRun(config, project, run_id=run_id, now=now, sleep=sleep)
     with run.mirror() as mirror:
         proposals, journal = Proposals(mirror.connection, project.name), Journal(mirror.connection, project.name)
-        guards.check_load(project, mirror.runs.last_load(), now())
+        check_load(project, mirror.runs.last_load(), now())
         # The project is locked, so no load is running: what is in its staging folder is of runs that were killed.
         run.folder.clear_staging(project.name)
         private_folder(run.staging)

@@ -10,7 +10,7 @@ from pipelines.warehouse.mirror.runs import LastLoad
 from pipelines.warehouse.tables.writeback import Cell, Decision, Proposal
 from pipelines.writeback import WritebackOptions, WritebackRefused
 from pipelines.writeback.decide.cells import PlannedCell, RowKey
-from pipelines.writeback.guards import FEW_RECORDS, check_binding, check_load, find_refusal
+from pipelines.writeback.guards import FEW_RECORDS, check_binding, check_load, plan_refusal
 
 NOW = datetime(2024, 6, 1, 12)
 
@@ -37,7 +37,7 @@ def planned(records, decision=Decision.WRITE):
 
 def refusal(cells, total=1000, in_step=True, options=None, **settings):
     rules = SimpleNamespace(in_step=in_step)
-    return find_refusal(project(**settings), options or WritebackOptions(), rules, cells, lambda: total)
+    return plan_refusal(project(**settings), options or WritebackOptions(), rules, cells, lambda: total)
 
 
 @pytest.mark.parametrize(
