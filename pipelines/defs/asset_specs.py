@@ -20,7 +20,7 @@ OWNERS = ["team:data-management"]
 RETRY = dg.RetryPolicy(max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
-class Allowances(dg.Config):
+class LoadConfig(dg.Config):
     """How much to read, and what is right although it looks like harm; a run without being told refuses."""
 
     full: bool = Field(default=False, description="Read every record again, not only what changed since the last load.")

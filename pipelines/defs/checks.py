@@ -10,7 +10,7 @@ import dagster as dg
 
 from pipelines.config.settings import Config
 from pipelines.defs.asset_specs import key, markdown_table
-from pipelines.defs.failures import failing_plainly
+from pipelines.defs.failures import as_dagster_failure
 from pipelines.defs.resources import WarehouseResource
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.published import quality as audit
@@ -42,7 +42,7 @@ def _keys_are_unique(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefin
         description="No two rows of an instrument have the same record, event and instance. Nothing is published else.",
     )
     def keys_are_unique(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
-        with failing_plainly():
+        with as_dagster_failure():
             doubles = audit.duplicate_keys(_folder(warehouse), context.partition_key)
         return dg.AssetCheckResult(
             passed=not doubles,
@@ -63,7 +63,7 @@ def _values_fit(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition
         description="Values fit the types of the data dictionary; those that do not are kept verbatim and listed.",
     )
     def values_fit(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
-        with failing_plainly():
+        with as_dagster_failure():
             counts = audit.invalid_by_field(_folder(warehouse), context.partition_key)
         values = sum(count for *_, count in counts)
         return dg.AssetCheckResult(
@@ -91,7 +91,7 @@ def _new_ids_are_explained(partitions: dg.PartitionsDefinition) -> dg.AssetCheck
     def new_ids_are_explained(
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
     ) -> dg.AssetCheckResult:
-        with failing_plainly():
+        with as_dagster_failure():
             records = audit.unexplained_ids(_folder(warehouse), context.partition_key)
         return dg.AssetCheckResult(
             passed=not records,
@@ -117,7 +117,7 @@ def _every_record_is_there(partitions: dg.PartitionsDefinition) -> dg.AssetCheck
     def every_record_is_there(
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
     ) -> dg.AssetCheckResult:
-        with failing_plainly():
+        with as_dagster_failure():
             found = audit.reconciliation(_folder(warehouse), context.partition_key)
         return dg.AssetCheckResult(
             passed=found.whole,

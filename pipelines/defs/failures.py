@@ -21,7 +21,7 @@ OURS = (ROOT / "pipelines", ROOT / "redcap_source")
 
 
 @contextmanager
-def failing_plainly(run: ProjectRun | None = None) -> Iterator[None]:
+def as_dagster_failure(run: ProjectRun | None = None) -> Iterator[None]:
     """Anything that goes wrong inside becomes a dg.Failure, entered in the project's ledger if its run is given.
 
     Dagster stores an exception's text and frames in clear; messages of other libraries may quote participants' data,

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, columns_of, key, markdown_table, project_run
-from pipelines.defs.failures import failing_plainly
+from pipelines.defs.failures import as_dagster_failure
 from pipelines.defs.resources import WarehouseResource
 from pipelines.errors import NotAllPublished, WarehouseBusy
 from pipelines.warehouse.published.publish import publish, release
@@ -30,7 +30,7 @@ def make_record_changes(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinit
     )
     def record_changes(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         """Count what the load of this run found changed."""
-        with failing_plainly():
+        with as_dagster_failure():
             found = last_changes(project_run(context, warehouse).folder, context.partition_key)
         return dg.MaterializeResult(
             metadata={
@@ -62,7 +62,7 @@ def make_published(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     )
     def published(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         """Publish what is loaded."""
-        with failing_plainly():
+        with as_dagster_failure():
             run = project_run(context, warehouse)
             # Only here: until its checks have passed, no other project's publish may take this one along.
             release(run.folder, context.partition_key)

@@ -7,8 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, Allowances, key, markdown_table, project_run
-from pipelines.defs.failures import failing_plainly
+from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, LoadConfig, key, markdown_table, project_run
+from pipelines.defs.failures import as_dagster_failure
 from pipelines.defs.resources import WarehouseResource
 from pipelines.defs.structure import STRUCTURE, read_structure
 from pipelines.sync.apply import apply as apply_fetched
@@ -35,11 +35,11 @@ MOST_BATCHES = 24
     retry_policy=RETRY,
 )
 def plan_batches(
-    context: dg.OpExecutionContext, config: Allowances, warehouse: WarehouseResource
+    context: dg.OpExecutionContext, config: LoadConfig, warehouse: WarehouseResource
 ) -> Iterator[dg.DynamicOutput[int]]:
     """The night's work in batches; structure is read here only if it is not part of this run."""
     run = project_run(context, warehouse)
-    with failing_plainly(run):
+    with as_dagster_failure(run):
         plan = resume(run) if has_plan(run) else read_structure(run, config.options())[0]
     batches = _batches(plan)
     context.log.info("%s: %s records in %s batches, about %s requests", plan.mode, plan.size, batches, plan.requests)
@@ -51,7 +51,7 @@ def plan_batches(
 def fetch(context: dg.OpExecutionContext, warehouse: WarehouseResource, batch: int) -> dict[str, Any]:
     """Fetch one batch; what is returned are counts."""
     run = project_run(context, warehouse)
-    with failing_plainly(run):
+    with as_dagster_failure(run):
         plan = resume(run)
         batches = _batches(plan)
         with run.client() as client, run.verifier() as verifier:
@@ -71,7 +71,7 @@ def apply(
     """Apply what was fetched, in bounded transactions."""
     run = project_run(context, warehouse)
     began = time.monotonic()
-    with failing_plainly(run):
+    with as_dagster_failure(run):
         plan = resume(run)
         calls = _all_calls(plan, batches)
         with run.mirror() as mirror:
@@ -101,7 +101,7 @@ def make_records(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         owners=OWNERS,
         # The launchpad asks for the asset's settings, not for those of an operation inside it.
         config=dg.ConfigMapping(
-            config_schema=Allowances.to_config_schema(), config_fn=lambda given: {"plan_batches": {"config": given}}
+            config_schema=LoadConfig.to_config_schema(), config_fn=lambda given: {"plan_batches": {"config": given}}
         ),
         description=(
             "Every record of the project, one table per instrument: fetched in chunks, each proven whole, and applied "

@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, Allowances, columns_of, key, markdown_table, project_run
-from pipelines.defs.failures import failing_plainly
+from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, LoadConfig, columns_of, key, markdown_table, project_run
+from pipelines.defs.failures import as_dagster_failure
 from pipelines.defs.resources import WarehouseResource
 from pipelines.run import ProjectRun
 from pipelines.sync.handoff import save_plan
@@ -42,12 +42,12 @@ def make_structure(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         retry_policy=RETRY,
     )
     def structure(
-        context: dg.AssetExecutionContext, config: Allowances, warehouse: WarehouseResource
+        context: dg.AssetExecutionContext, config: LoadConfig, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Preflight, structure and the plan of the night; no record is touched."""
         run = project_run(context, warehouse)
         records_follow = key("records") in context.job_def.asset_layer.executable_asset_keys
-        with failing_plainly(run):
+        with as_dagster_failure(run):
             _, report = read_structure(run, config.options(), records_follow=records_follow)
         context.log.info("%s: %s fields in %s instruments", context.partition_key, report.fields, report.instruments)
         counts = {

@@ -14,7 +14,7 @@ from pydantic import Field
 from pipelines.config.settings import Config
 from pipelines.defs.asset_specs import OWNERS, key, markdown_table
 from pipelines.defs.example_cleaning import NAME, is_example, propose_tidy_towns
-from pipelines.defs.failures import failing_plainly
+from pipelines.defs.failures import as_dagster_failure
 from pipelines.defs.resources import WarehouseResource
 from pipelines.wording import counted
 from pipelines.writeback import Outcome, Plan, WritebackOptions, apply_writeback, plan_writeback, publish_results
@@ -88,7 +88,7 @@ def _writeback(partitions: dg.PartitionsDefinition, cleaning: list[dg.AssetKey])
         context: dg.AssetExecutionContext, config: WriteBack, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Plan, or apply, the open proposals of the project."""
-        with failing_plainly():
+        with as_dagster_failure():
             loaded = warehouse.config()
             project = loaded.project(context.partition_key)
             # No retry: what a run that died had sent is looked at when the next one begins.
@@ -170,7 +170,7 @@ def _tidy_towns(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     )
     def tidy_towns(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         """Clean what is published, with pandas, and propose what differs."""
-        with failing_plainly():
+        with as_dagster_failure():
             batch = f"{NAME} {context.run.run_id[:8]}"
             proposed = propose_tidy_towns(warehouse.config(), context.partition_key, batch)
         return dg.MaterializeResult(metadata={"looked_at": proposed.rows, "proposed": proposed.accepted})

@@ -1,8 +1,8 @@
-"""Which records may differ from what the warehouse has, by REDCap's own word.
+"""Which records may differ from what the warehouse has, according to REDCap.
 
-Two sources that do not depend on each other are asked: the records REDCap says changed in a range of dates, and its
-log where the token may read it. A third, the census, is read anyway (warehouse.census). Whatever one of them names is
-looked at again; what comes back as it was is not written.
+Two independent sources are asked: the records that REDCap lists as changed in a range of dates, and its log, where the
+token may read it. A third, the census, is read anyway (warehouse/staging/census.py). A record that any of them names is
+fetched again; what is then found to be the same is not written.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from redcap_source.log.clock import OVERLAP, ServerClock, newest_call, offset_be
 
 log = logging.getLogger("redcap_warehouse")
 
-# After so long a pause everything is read again: it is cheaper than years of log, and surer.
+# After so long a pause every record is read again: that is cheaper than years of log, and more reliable.
 LONGEST = timedelta(days=60)
-# Of our own calls, which stand at the top of the log, so many days are asked for to learn its clock.
+# To learn the log's clock, its last days are read: our own calls are in its newest rows.
 LATELY = timedelta(days=2)
 
 
@@ -35,13 +35,13 @@ class Since:
     moment: datetime | None
     """None where nothing was loaded before."""
     wall: datetime | None = None
-    """The same moment on the server's wall clock, where its log told."""
+    """The same moment on the server's wall clock, where its log shows it."""
     offset: timedelta | None = None
     """How far the wall clock was ahead of UTC."""
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class DetectedChanges:
     """What REDCap says happened since the last load."""
 
     changed: frozenset[str] | None = field(repr=False)
@@ -51,15 +51,15 @@ class Evidence:
     readable: bool
     """Whether the token may read the log."""
     begin: datetime
-    """From when on the log was asked for, on the server's wall clock."""
+    """The start of the range of the log that was read, on the server's wall clock."""
     clock: ServerClock
     wall: datetime | None = None
-    """The load's beginning on the server's wall clock, where the log tells."""
+    """The load's beginning on the server's wall clock, where the log shows it."""
     remark: str | None = None
     """What is odd about the log's clock, or why every record is read."""
 
 
-def gather(
+def detect_changes(
     client: RedcapClient,
     *,
     terms: LogTerms,
@@ -69,11 +69,11 @@ def gather(
     elapsed: Callable[[], timedelta],
     zone: str | None,
     everything: bool,
-) -> Evidence:
-    """Ask both sources for what changed since a moment, or `upto` (UTC) where nothing was loaded before.
+) -> DetectedChanges:
+    """Ask both sources for what changed since a moment, or since `upto` (UTC) where nothing was loaded before.
 
-    With `everything` the range of dates is not asked, as all records are read anyway; the log still tells who made
-    the changes. Its rows go into files of the folder. `elapsed` tells how long ago `upto` was.
+    With `everything` the range of dates is not asked for, as every record is read anyway; the log still shows who made
+    the changes. The log's rows are written to files in the folder. `elapsed` returns how long ago `upto` was.
     """
     known = since.moment is not None and upto - since.moment <= LONGEST
     begun = since.moment if known and since.moment is not None else upto
@@ -86,17 +86,17 @@ def gather(
     clock = ServerClock(since.offset, offset, zone, seen_at=answered)
     narrower = _begin(clock, begun, since if known else None)
     if narrower < begin:
-        # The clock turned out to be set back further than was thought: what lies between was not asked for.
+        # The clock was set back further than assumed: the time in between was not asked for yet.
         read, readable = read_log(client, narrower, upto, folder, terms)
     begin = narrower
-    # A row that is about a record nobody can name could be about any.
+    # A row whose record cannot be determined may be about any record.
     whole_log = read.unparsed == 0 if read is not None else not readable
     ids = _by_date(client, terms.record_id_field, begin) if known and whole_log and not everything else None
     remarks = (
         None if newest is None else stale_log(answered, newest, since.offset),
         _why_everything(read, readable, ids) if known and not everything else None,
     )
-    return Evidence(
+    return DetectedChanges(
         changed=None if ids is None else ids | (read.changed_since(begin) if read is not None else frozenset()),
         log=read,
         readable=readable,
@@ -108,7 +108,7 @@ def gather(
 
 
 def _why_everything(read: LogRead | None, readable: bool, ids: frozenset[str] | None) -> str | None:
-    """Why a load that knew since when to ask reads every record all the same; None where it does not."""
+    """Why a load that knows since when to ask reads every record nevertheless; None where it does not."""
     if read is None and readable:
         return "REDCap could not deliver its log, so every record was read."
     if read is not None and read.unparsed:
@@ -119,7 +119,7 @@ def _why_everything(read: LogRead | None, readable: bool, ids: frozenset[str] | 
 
 
 def _begin(clock: ServerClock, begun: datetime, since: Since | None) -> datetime:
-    """From when on to ask, on the server's wall clock: the earliest that UTC and the log's own clock make of it."""
+    """From when on to ask, on the server's wall clock: the earlier of what UTC and the log's own clock give."""
     begin = clock.window_begin(begun)
     if since is None or since.wall is None:
         return begin
@@ -129,7 +129,7 @@ def _begin(clock: ServerClock, begun: datetime, since: Since | None) -> datetime
 def look_at_clocks(
     client: RedcapClient, own: datetime, *, last_wall: datetime | None, offset: timedelta | None
 ) -> ServerTime:
-    """What time it is by REDCap's last answer and by this computer's clock; where these differ, by the log, too.
+    """What time it is by REDCap's last answer and by this computer's clock, and by the log too where these differ.
 
     `last_wall` and `offset` are what an earlier load learned from the log.
     """
@@ -140,11 +140,11 @@ def look_at_clocks(
 
 
 def wall_now(client: RedcapClient, about: datetime, last: datetime | None) -> datetime | None:
-    """The server's wall clock, by the newest row of its log; None where the log does not tell.
+    """The server's wall clock, by the newest row of its log; None where the log does not show it.
 
-    `about` is what time it may be (UTC), `last` what the wall clock was in an earlier load. Asking is itself a call
-    that REDCap logs, so that the second answer begins with the first question. Only design calls are asked for, which
-    are few.
+    `about` is the approximate time (UTC), `last` the wall clock in an earlier load. REDCap logs the request itself, so
+    the log is requested twice: the second answer begins with the first request. Only design calls are requested, of
+    which there are few.
     """
     begin = ServerClock().window_begin(about) - LATELY
     begin = begin if last is None else min(begin, last)
@@ -154,12 +154,12 @@ def wall_now(client: RedcapClient, about: datetime, last: datetime | None) -> da
     except (errors.MissingRight, errors.RequestRefused):
         return None
     except ABOUT_THE_REQUEST as problem:
-        log.warning("%s: the log could not be asked for the time: %s", client.project, problem)
+        log.warning("%s: the time could not be read from REDCap's log: %s", client.project, problem)
         return None
 
 
 def _by_date(client: RedcapClient, record_id_field: str, begin: datetime) -> frozenset[str] | None:
-    """Records REDCap says were created or modified since; None where it could not say."""
+    """Records that REDCap lists as created or modified since; None where it could not list them."""
     try:
         return frozenset(client.record_ids(record_id_field, date_range_begin=begin))
     except (*ABOUT_THE_REQUEST, errors.RequestRefused) as problem:
@@ -168,7 +168,7 @@ def _by_date(client: RedcapClient, record_id_field: str, begin: datetime) -> fro
 
 
 def refresh_is_due(refreshed: datetime | None, upto: datetime | None, every: timedelta) -> bool:
-    """Whether everything has to be read again; a night that comes a little early counts as the night it stands for."""
+    """Whether every record has to be read again; a load that starts a little early still counts for its day."""
     return refreshed is None or upto is None or upto - refreshed >= every - timedelta(hours=2)
 
 
@@ -177,18 +177,18 @@ def as_utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def told_deleted(evidence: Evidence | None) -> frozenset[str]:
-    """Records of which the last thing that REDCap's log says is that they were deleted."""
-    if evidence is None or evidence.log is None:
+def logged_deletions(detected: DetectedChanges | None) -> frozenset[str]:
+    """Records whose last entry in REDCap's log is their deletion."""
+    if detected is None or detected.log is None:
         return frozenset()
-    return evidence.log.gone_since(evidence.begin)
+    return detected.log.gone_since(detected.begin)
 
 
-def unexplained(vanished: Collection[str], evidence: Evidence | None) -> tuple[str, ...] | None:
-    """Records that are gone without REDCap's log saying that they were deleted; None where the log may not be read."""
-    if evidence is None or evidence.log is None:
+def unlogged_deletions(vanished: Collection[str], detected: DetectedChanges | None) -> tuple[str, ...] | None:
+    """Vanished records that REDCap's log does not show as deleted; None where the log cannot be read."""
+    if detected is None or detected.log is None:
         return None
-    told = evidence.log.deleted_since(evidence.begin)
-    silent = tuple(record for record in vanished if record not in told)
-    # A renamed record leaves its old id without a word.
-    return silent if len(silent) > evidence.log.renames_since(evidence.begin) else ()
+    logged = detected.log.deleted_since(detected.begin)
+    unlogged = tuple(record for record in vanished if record not in logged)
+    # Of a renamed record the log does not name the old id.
+    return unlogged if len(unlogged) > detected.log.renames_since(detected.begin) else ()

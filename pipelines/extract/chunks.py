@@ -1,4 +1,4 @@
-"""Chunks: how many records a request asks for, and what comes back."""
+"""Chunks: how many records a request asks for, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pipelines.extract.scopes import Scope
 from pipelines.warehouse.staging.answers import Answer, Format
 from redcap_source import errors
 
-# About ten seconds or five megabytes an answer: long enough that overhead does not count, short enough that a
-# failure costs little and no proxy gives up.
+# About ten seconds or five megabytes an answer: long enough that overhead does not count, short enough that a failure
+# costs little and no proxy times out.
 AIM_SECONDS = 10.0
 
 
@@ -21,13 +21,13 @@ AIM_BYTES = 5_000_000
 FIRST_RECORDS = 50
 
 
-# Up to here an answer is asked for as JSON, which proves itself whole.
+# Up to so many records are requested as JSON: it ends with a bracket, so an answer that parses is complete.
 JSON_RECORDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkSize:
-    """How many records to ask for at a time, learned from how the last answers went."""
+    """How many records to ask for at a time, learned from the last answers."""
 
     records: int = FIRST_RECORDS
 
@@ -36,7 +36,7 @@ class ChunkSize:
         if records <= 0:
             return self
         fits = min(AIM_SECONDS / max(seconds, 0.001), AIM_BYTES / max(size, 1)) * records
-        # Growing at most fourfold keeps one lucky answer from leading to a request the server cannot bear.
+        # Growth is limited to fourfold, so that one fast answer does not lead to a request that overloads the server.
         return ChunkSize(max(1, min(int(fits), self.records * 4)))
 
     def halved(self) -> ChunkSize:
@@ -53,18 +53,18 @@ class FetchPlan:
     whole: Scope
     """Everything there is to load."""
     narrow: tuple[Scope, ...] = ()
-    """The same in several requests that leave out what can only be blank; none where that would not pay."""
+    """The same in several requests that leave out what must be blank; empty where that would not pay."""
 
     def scope(self, part: Part) -> Scope:
-        """What an answer was asked for."""
+        """The cells that an answer holds."""
         return self.whole if part.scope is None else self.narrow[part.scope]
 
     def answer(self, part: Part) -> Answer:
-        """A part as its proof and the warehouse need it."""
+        """A part as verification and the mirror need it."""
         return Answer(part.path, part.format, self.scope(part).columns)
 
     def alike(self, records: int) -> int:
-        """How many records asked for narrowly make an answer about as large as so many asked for whole."""
+        """How many records make a narrow answer about as large as an answer with so many whole records."""
         widest = max((scope.cells for scope in self.narrow), default=0)
         return records * max(1, self.whole.cells // max(widest, 1))
 
@@ -80,26 +80,26 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some records, whole and proven: one answer, or one for each narrow scope in which they have rows."""
+    """Some records, verified to be complete: one answer, or one for each narrow scope in which they have rows."""
 
     parts: tuple[Part, ...]
     number: int
     asked: int
     records: tuple[str, ...] = field(repr=False)
     excluded: tuple[str, ...] = field(repr=False)
-    """Records that have rows in the answers and are not taken from them."""
+    """Records with rows in the answers that are in doubt, so these rows are not used."""
     rows: int
     cells: int
     bytes: int
     seconds: float
     attempts: int
-    errand: int = 0
-    """Which errand of the night's plan it belongs to."""
+    task: int = 0
+    """Which task of the load's plan it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """One record that cannot be had, and why."""
+    """One record that could not be fetched, and why."""
 
     record: str = field(repr=False)
     reason: str
@@ -107,7 +107,7 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
-    """Records that were in the census and are gone now: someone deleted them meanwhile, as REDCap's log says."""
+    """Records that were in the census and have been deleted since, according to REDCap's log."""
 
     records: tuple[str, ...] = field(repr=False)
 
@@ -115,8 +115,8 @@ class Vanished:
 Fetched = Chunk | Quarantined | Vanished
 
 
-# Failures that say something about the request's size or about one record. Any other failure says something about
-# the server, the network or the token, and asking for less of it would only be asking more often.
+# Failures that may be due to the request's size or to one record. Any other failure is due to the server, the network
+# or the token, and smaller requests would only be more requests.
 ABOUT_THE_REQUEST = (
     errors.ServerOverloaded,
     errors.TimedOut,

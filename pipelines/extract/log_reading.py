@@ -1,7 +1,7 @@
-"""REDCap's log, taken row by row: the rows go to files of the staging folder, and what they say of records is noted.
+"""Reads REDCap's log row by row into files of the staging folder, and collects what it says of records.
 
-A busy project writes hundreds of thousands of rows in a week, so they never stand in memory together. What a row says
-is redcap_source.changes' business; warehouse.audit_log puts the files into the working file.
+A busy project writes hundreds of thousands of rows in a week, so they are never in memory together. Not here: what a
+row means (redcap_source/log/changes.py), and how the files get into the mirror (warehouse/mirror/audit_log.py).
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ LATEST = datetime.fromisoformat("9999-12-31")
 
 @dataclass(frozen=True, slots=True)
 class LogTerms:
-    """What is needed to read a project's log, and how much of its details may be kept."""
+    """What is needed to understand a project's log, and how much of its details may be kept."""
 
     record_id_field: str
     columns: frozenset[str]
-    """The columns that are loaded: no other word of the details is taken for one."""
+    """The columns that are loaded; only their names are recognised in the details."""
     whole: bool
-    """Whether details are kept as they are; else only the names of the columns, as they quote what is left out."""
+    """Whether details are kept verbatim; otherwise only the names of columns, as details quote what is left out."""
     renamed: Mapping[str, str] = field(default_factory=dict)
-    """What columns are called now that the log knows under another name."""
+    """From a column's name in the log to its present name, where they differ."""
 
 
 @dataclass(slots=True)
 class LogRead:
-    """What a log, or one answer of it, says; its rows are in the files.
+    """What a log, or one answer of it, says of records; its rows are in the files.
 
-    Moments are the server's wall clock; a change whose moment cannot be read counts as the latest there could be.
+    Moments are the server's wall clock; a change whose moment cannot be read counts as the latest possible.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -55,18 +55,18 @@ class LogRead:
     unparsed: int = 0
     """How many rows may be about a record that nobody can name."""
     stamps: set[datetime] = field(default_factory=set)
-    """Every moment that stands in the files."""
+    """Every moment in the files."""
     changed: dict[str, datetime] = field(default_factory=dict, repr=False)
     """When each record that may hold other data was last changed."""
     latest: dict[str, tuple[ChangeKind, datetime]] = field(default_factory=dict, repr=False)
-    """The last that is said of each record."""
+    """The last change of each record."""
     deleted: dict[str, datetime] = field(default_factory=dict, repr=False)
-    """When each record was last deleted, whatever became of it."""
+    """When each record was last deleted, even if it was created again."""
     renamed: list[datetime] = field(default_factory=list)
-    """When a record, of which only the new name is told, was renamed."""
+    """When records were renamed; the log gives only their new names."""
 
-    def note(self, change: RecordChange) -> None:
-        """Take in what a row says; the newest row comes first."""
+    def add(self, change: RecordChange) -> None:
+        """Add what a row says; rows are added from the newest to the oldest."""
         at = change.at or LATEST
         self.latest.setdefault(change.record, (change.kind, at))
         if changes.changed_records((change,)):
@@ -77,7 +77,7 @@ class LogRead:
             self.renamed.append(at)
 
     def add_older(self, older: LogRead) -> None:
-        """Take in what the answer for an earlier range says."""
+        """Add what the answer for an earlier range says."""
         self.files += older.files
         self.newest_call = self.newest_call or older.newest_call
         self.unparsed += older.unparsed
@@ -92,13 +92,13 @@ class LogRead:
         return frozenset(record for record, at in self.changed.items() if at >= begin)
 
     def gone_since(self, begin: datetime) -> frozenset[str]:
-        """Records of which the last that is said is that they were deleted."""
+        """Records whose last change is their deletion."""
         return frozenset(
             record for record, (what, at) in self.latest.items() if what is ChangeKind.DELETED and at >= begin
         )
 
     def deleted_since(self, begin: datetime) -> frozenset[str]:
-        """Records that were deleted, though they may have been entered anew."""
+        """Records that were deleted, even if they were created again."""
         return frozenset(record for record, at in self.deleted.items() if at >= begin)
 
     def renames_since(self, begin: datetime) -> int:
@@ -111,7 +111,7 @@ def read_log(
 ) -> tuple[LogRead | None, bool]:
     """The log from a moment of the server's wall clock on, and whether the token may read it at all.
 
-    None where REDCap could not deliver it. The newest range is asked for first, moments after other calls of ours.
+    None where REDCap could not deliver it. The newest range is read first, moments after other calls of ours.
     """
     private_folder(folder)
     found = LogRead()
@@ -144,7 +144,7 @@ def _read_range(client: RedcapClient, start: datetime, end: datetime | None, pat
         return attempts[0].take
 
     try:
-        # Whether the edges belong to a range is not documented: a minute more is asked for, and cut off here.
+        # Whether a range includes its ends is not documented: a minute more is requested, and cut off in `_Answer`.
         client.read_log(open_taker, begin=start - MINUTE, end=end and end + MINUTE)
     finally:
         for attempt in attempts:
@@ -167,25 +167,25 @@ class _Answer:
         read, terms = self.read, self._terms
         read.newest_call = read.newest_call or newest_call((row,))
         read.unparsed += changes.unparsed((row,), record_id_field=terms.record_id_field)
-        told = changes.record_changes((row,), record_id_field=terms.record_id_field, known=terms.columns)
-        for change in told:
-            read.note(change)
+        found = changes.record_changes((row,), record_id_field=terms.record_id_field, known=terms.columns)
+        for change in found:
+            read.add(change)
         if moment is not None:
             read.stamps.add(moment)
-        self.file.write(json.dumps(_kept(row, moment, told, terms), ensure_ascii=False) + "\n")
+        self.file.write(json.dumps(_as_saved(row, moment, found, terms), ensure_ascii=False) + "\n")
 
 
 def _private_text(path: Path) -> TextIO:
     with private_files():
-        # Half a character, as cut details may end with, cannot be written: it becomes a question mark.
+        # Truncated details may end with half a character, which cannot be written: it becomes a question mark.
         return path.open("w", encoding="utf-8", errors="replace")
 
 
-def _kept(
-    row: model.LogRow, moment: datetime | None, told: tuple[RecordChange, ...], terms: LogTerms
+def _as_saved(
+    row: model.LogRow, moment: datetime | None, found: tuple[RecordChange, ...], terms: LogTerms
 ) -> dict[str, object]:
-    """A row as it goes into the file: what auditors are to find, and what it says of records."""
-    columns = dict.fromkeys(name for change in told for name in change.columns)
+    """A row as it is written to the file: for auditors, with what it says of records."""
+    columns = dict.fromkeys(name for change in found for name in change.columns)
     return {
         "timestamp": None if moment is None else moment.isoformat(),
         "username": row.username or "",
@@ -200,7 +200,7 @@ def _kept(
                 "instance": change.instance,
                 "event_label": change.event_label,
             }
-            for change in told
+            for change in found
         ],
     }
 

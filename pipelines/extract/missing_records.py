@@ -1,7 +1,7 @@
-"""Whether records that an answer lacks are gone from REDCap, or were only lost on the way.
+"""Whether records that an answer lacks are gone from REDCap, or were only left out of the answer.
 
-Servers under load lose records out of long answers without a word. The fewer records are asked for the less can be
-lost, so those that stay away are asked for again, with fewer others each time and in the end alone.
+Servers under load leave records out of long answers without an error. The fewer records a request names, the fewer can
+be left out, so missing ones are requested again: together, and in the end one by one.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from redcap_source import RedcapClient, errors
 from redcap_source.log import changes
 from redcap_source.log.clock import ServerClock
 
-# Records that are asked for by name in one request.
+# How many records one request names.
 ASKED_BY_NAME = 500
-# Where so many bring none, the rest are not asked for: they are gone or out of sight like these.
+# If none of so many is returned, the others are not requested: they are gone or out of the token's sight, too.
 FRUITLESS = 5000
-# As many are asked for one by one; if all of them stay away, the rest are not asked for.
+# So many are requested one by one; if none of them is returned, the others are not requested.
 MOST_ALONE = 20
 # What was there when a load began, and is not while it still runs, was deleted within so long.
 LOAD_LASTS = timedelta(hours=12)
@@ -28,21 +28,21 @@ def found_by_name(
 ) -> list[str]:
     """Those of the missing records that REDCap has after all.
 
-    Records that its log says were `deleted` are not asked for alone.
+    Records that its log shows as `deleted` are not requested one by one.
     """
-    found = came = _found_together(client, record_id_field, missing)
+    found = returned = _found_together(client, record_id_field, missing)
     left = _without(missing, found)
-    while came and len(left) > MOST_ALONE:
-        came = _found_together(client, record_id_field, left)
-        left = _without(left, came)
-        found = found + came
+    while returned and len(left) > MOST_ALONE:
+        returned = _found_together(client, record_id_field, left)
+        left = _without(left, returned)
+        found = found + returned
     left = _without(left, deleted)
     while left:
-        # From all over the list: records that stand together may share a fate.
+        # Spread over the whole list: neighbours may be missing for the same reason.
         alone = left[:: -(-len(left) // MOST_ALONE)]
-        came = [record for record in alone if record in client.record_ids(record_id_field, records=[record])]
-        found = found + came
-        if not came:
+        returned = [record for record in alone if record in client.record_ids(record_id_field, records=[record])]
+        found = found + returned
+        if not returned:
             break
         left = _without(left, alone)
     return found
@@ -54,23 +54,23 @@ def _found_together(client: RedcapClient, record_id_field: str, records: Sequenc
         if first >= FRUITLESS and not found:
             break
         part = records[first : first + ASKED_BY_NAME]
-        came = set(client.record_ids(record_id_field, records=part))
-        found += [record for record in part if record in came]
+        returned = set(client.record_ids(record_id_field, records=part))
+        found += [record for record in part if record in returned]
     return found
 
 
 def lately_deleted(client: RedcapClient, record_id_field: str) -> frozenset[str]:
-    """Records that REDCap's log says were deleted not long ago; none where it cannot be had."""
+    """Records that REDCap's log shows as deleted lately; none where the log cannot be read."""
     now = client.server_date
     if now is None:
         return frozenset()
     try:
-        # How far the server's wall clock is from UTC is not known here, so more is asked for than could be meant.
+        # How far the server's wall clock is from UTC is not known here, so a longer range is requested than needed.
         rows = client.log(begin=ServerClock().window_begin(now - LOAD_LASTS), logtype="record_delete")
     except (errors.Transient, errors.MissingRight, errors.RequestRefused):
         return frozenset()
-    told = changes.record_changes(rows, record_id_field=record_id_field)
-    return frozenset(change.record for change in told if change.kind is changes.ChangeKind.DELETED)
+    found = changes.record_changes(rows, record_id_field=record_id_field)
+    return frozenset(change.record for change in found if change.kind is changes.ChangeKind.DELETED)
 
 
 def _without(records: Sequence[str], others: Collection[str]) -> list[str]:

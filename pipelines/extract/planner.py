@@ -1,6 +1,7 @@
-"""What a night fetches: the census of a project, the columns of its answers, and the errands that follow from both.
+"""What a load fetches: the census of a project, the columns of its answers, and the fetch tasks that follow from both.
 
-Which records changed is worklist.py's business, fetching extract.py's.
+Not here: which records changed (change_detection.py), in which requests cells are best asked for (scopes.py), fetching
+(fetcher.py).
 """
 
 from __future__ import annotations
@@ -26,31 +27,29 @@ from redcap_source.methods.options import RecordOptions
 
 log = logging.getLogger("redcap_warehouse")
 
-
-# Where the census asked of some events lacks more than so many, it is asked of all before anything else.
+# If a census of some events lacks more records than this, all events are counted before records are requested by name.
 MOST_BY_NAME = 5000
-
 
 # From this share of a project's records on, a sparse project is asked for scope by scope.
 NARROW_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class FetchTask:
     """Records to fetch in one way: all there is of them, or some instruments only."""
 
     fetch: FetchPlan
     instruments: tuple[str, ...] | None
-    """The instruments that come; None for all."""
+    """The instruments to fetch; None for all."""
     records: tuple[str, ...] = field(repr=False)
     """In REDCap's order."""
-    due: tuple[int, ...] = field(repr=False)
-    """For each of them, the narrow scopes in which it has rows, a bit each; without any it is asked for whole."""
+    scope_masks: tuple[int, ...] = field(repr=False)
+    """For each record the narrow scopes in which it has rows, a bit each; without any it is asked for whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Asks REDCap what there is to fetch of one project; a connection proves and counts the answers."""
+    """Asks REDCap what there is to fetch of one project; a connection verifies and counts the answers."""
 
     client: RedcapClient
     verifier: Connection
@@ -61,7 +60,7 @@ class Planner:
     def census(self, events: Sequence[str] = ()) -> Census:
         """Every record of the project, and in a longitudinal one the events in which it has rows.
 
-        A longitudinal project answers with a row for each of them; with `events` only those are asked for.
+        A longitudinal project answers with a row for each of them; with `events` only those are requested.
         """
         path = self.staging / "census.json"
         options: RecordOptions = {"fields": (self.structure.record_id_field,), "export_data_access_groups": True}
@@ -86,10 +85,10 @@ class Planner:
         changed: Collection[str] | None,
         deleted: Collection[str] = (),
     ) -> Census:
-        """The census, with records that it lacks and REDCap has: it may have been asked of some events, or lost them.
+        """The census, with records that it lacks and REDCap has: it may cover some events only, or be incomplete.
 
-        Those that were known or changed are asked for by name; what does not come then is gone, for all that REDCap's
-        answers and the records its log says were `deleted` can tell. Guard decides whether that is believed.
+        Those that were known or changed are requested by name. What is not returned then is gone, as far as REDCap's
+        answers and the records that its log shows as `deleted` can tell; whether to believe it is not decided here.
         """
         doubtful = only_in(dict.fromkeys((*known, *(changed or ()))), census.records)
         if not census.whole and (changed is None or len(doubtful) > MOST_BY_NAME):
@@ -98,113 +97,113 @@ class Planner:
         found = found_by_name(self.client, self.structure.record_id_field, doubtful, deleted=deleted)
         return census.with_more(found)
 
-    def errands(
-        self,
-        layout: Layout,
-        census: Census,
-        todo: Sequence[str],
-        stale: Sequence[str],
-    ) -> tuple[Errand, ...]:
-        """What to fetch: changed records whole, and of all others the instruments that mean something else now."""
-        selection = select(self.structure, self.project)
-        errands = []
-        if not census.whole and len(todo) >= len(census.records) * NARROW_SHARE:
-            # So many that it pays to know where they have rows.
-            census = self.census()
-            wanted = set(todo)
-            todo = [record for record in census.records if record in wanted]
-        if todo:
-            fetch = self._fetch_plan(layout, selection, census, len(todo))
-            dues = dict(zip(census.records, self._due(fetch, census), strict=True))
-            errands.append(Errand(fetch, None, tuple(todo), tuple(dues[record] for record in todo)))
-        if stale:
-            rest = set(census.records).difference(todo)
-            others = tuple(record for record in census.records if record in rest)
-            scope = instruments_scope(layout, selection, stale)
-            fetch = FetchPlan(self.project.name, self.structure.record_id_field, scope)
-            errands.append(Errand(fetch, tuple(stale), others, (0,) * len(others)))
-        return tuple(errands)
-
-    def _fetch_plan(self, layout: Layout, selection: Selection, census: Census, records: int) -> FetchPlan:
-        """What to ask for: everything at once, or scope by scope where that spares the server millions of blanks."""
-        rows = {event.unique_event_name: 0 for event in self.structure.events} | census.rows
-        known = len(rows) == len(self.structure.events)
-        # What narrow requests do not see is looked for in the whole project, which does not pay for a few records.
-        many = census.whole and records >= len(census.records) * NARROW_SHARE
-        return FetchPlan(
-            project=self.project.name,
-            record_id_field=self.structure.record_id_field,
-            whole=whole_scope(selection, layout.answer_columns, sum(rows.values())),
-            # An event that the structure does not know would be in no scope.
-            narrow=narrow_scopes(layout, selection, rows) if known and many else (),
-        )
-
-    def _due(self, fetch: FetchPlan, census: Census) -> tuple[int, ...]:
-        """For each record the narrow scopes in which it has rows; none for one with values where none can be.
-
-        Such values are looked for here, because narrow requests never see them.
-        """
-        nowhere = (0,) * len(census.records)
-        if not fetch.narrow:
-            return nowhere
-        try:
-            strays = self._with_strays(fetch)
-        except (*ABOUT_THE_REQUEST, errors.RequestRefused) as problem:
-            log.warning("%s: everything is asked for whole, because %s", self.project.name, describe(problem))
-            return nowhere
-        due = scope_masks(self.verifier, [scope.events for scope in fetch.narrow])
-        # Of records that the census itself lacked it is not known where they have rows.
-        padded = (*due, *nowhere[len(due) :])
-        return tuple(0 if record in strays else bits for record, bits in zip(census.records, padded, strict=True))
-
-    def _with_strays(self, fetch: FetchPlan) -> frozenset[str]:
-        """Records with values in events that the values' instruments are not designated for."""
-        strays: frozenset[str] = frozenset()
-        path = self.staging / "elsewhere.json"
-        for elsewhere in (scope.elsewhere for scope in fetch.narrow if scope.elsewhere is not None):
-            with private_files():
-                self.client.export_records_to(
-                    path, format="json", type="eav", fields=elsewhere.fields, events=elsewhere.events
-                )
-            strays |= records_named(self.verifier, path)
-            path.unlink()
-        return strays
-
-    def answer_columns(self, census: Sequence[str]) -> tuple[str, ...] | None:
+    def answer_columns(self, records: Sequence[str]) -> tuple[str, ...] | None:
         """The columns of a flat answer as this token gets it, learned from one record's; None without records.
 
-        Nothing else tells: REDCap leaves columns the token may not see out without a word, and which
-        instruments are surveys is not in its self.structure.
+        Nothing else tells: REDCap leaves out columns that the token may not see without an error, and which instruments
+        are surveys is not in its structure.
         """
-        if not census:
+        if not records:
             return None
         path = self.staging / "header.csv"
         options = whole_scope(select(self.structure, self.project)).options()
         columns: tuple[str, ...] = ()
-        # A record can be deleted between the census and here; then the next one is looked at.
-        for record in census[:3]:
+        # A record can be deleted between the census and here; then the next one is requested.
+        for record in records[:3]:
             with private_files():
                 self.client.export_records_to(path, format="csv", records=(record,), **options)
             columns = csv_header(path)
             path.unlink()
             if columns:
                 break
-        self._check_columns(columns)
+        check_columns(self.structure, columns, self.project.name)
         return columns
 
-    def _check_columns(self, columns: Sequence[str]) -> None:
-        needed = [self.structure.record_id_field] + [EVENT] * self.structure.longitudinal
-        needed += [REPEAT_INSTRUMENT, REPEAT_INSTANCE] * bool(self.structure.repeating)
-        missing = [name for name in needed if name not in columns]
-        strange = unexpected_columns(self.structure, columns)
-        if not missing and not strange:
-            return
-        detail = f"it lacks {', '.join(missing)}" if missing else f"nothing explains {', '.join(strange[:5])}"
-        raise errors.UnexpectedAnswer(
-            errors.RequestContext(content="record", project=self.project.name),
-            detail=f"The columns of the export do not fit the data dictionary: {detail}. Nothing was changed. "
-            "If someone is editing the dictionary just now, run the load again.",
+    def fetch_tasks(
+        self,
+        layout: Layout,
+        census: Census,
+        pending: Sequence[str],
+        stale: Sequence[str],
+    ) -> tuple[FetchTask, ...]:
+        """What to fetch: pending records whole, and of all others the instruments whose meaning changed (`stale`)."""
+        selection = select(self.structure, self.project)
+        tasks = []
+        if not census.whole and len(pending) >= len(census.records) * NARROW_SHARE:
+            # So many that it pays to know where they have rows.
+            census = self.census()
+            wanted = set(pending)
+            pending = [record for record in census.records if record in wanted]
+        if pending:
+            fetch = self._fetch_plan(layout, selection, census, len(pending))
+            masks = dict(zip(census.records, self._scope_masks(fetch, census), strict=True))
+            tasks.append(FetchTask(fetch, None, tuple(pending), tuple(masks[record] for record in pending)))
+        if stale:
+            rest = set(census.records).difference(pending)
+            others = tuple(record for record in census.records if record in rest)
+            scope = instruments_scope(layout, selection, stale)
+            fetch = FetchPlan(self.project.name, self.structure.record_id_field, scope)
+            tasks.append(FetchTask(fetch, tuple(stale), others, (0,) * len(others)))
+        return tuple(tasks)
+
+    def _fetch_plan(self, layout: Layout, selection: Selection, census: Census, records: int) -> FetchPlan:
+        """What to ask for: everything at once, or scope by scope where that spares the server millions of blanks."""
+        rows = {event.unique_event_name: 0 for event in self.structure.events} | census.rows
+        known = len(rows) == len(self.structure.events)
+        # What narrow requests cannot show is looked for in the whole project, which does not pay for a few records.
+        many = census.whole and records >= len(census.records) * NARROW_SHARE
+        return FetchPlan(
+            project=self.project.name,
+            record_id_field=self.structure.record_id_field,
+            whole=whole_scope(selection, layout.answer_columns, sum(rows.values())),
+            # An event that the structure lacks would be in no scope.
+            narrow=narrow_scopes(layout, selection, rows) if known and many else (),
         )
+
+    def _scope_masks(self, fetch: FetchPlan, census: Census) -> tuple[int, ...]:
+        """For each record the narrow scopes in which it has rows; none for one with undesignated values.
+
+        Narrow requests never show such values, so these records are asked for whole.
+        """
+        none = (0,) * len(census.records)
+        if not fetch.narrow:
+            return none
+        try:
+            whole = self._with_undesignated_values(fetch)
+        except (*ABOUT_THE_REQUEST, errors.RequestRefused) as problem:
+            log.warning("%s: every record is requested whole, because %s", self.project.name, describe(problem))
+            return none
+        masks = scope_masks(self.verifier, [scope.events for scope in fetch.narrow])
+        # Of records that the census lacked it is not known where they have rows.
+        padded = (*masks, *none[len(masks) :])
+        return tuple(0 if record in whole else mask for record, mask in zip(census.records, padded, strict=True))
+
+    def _with_undesignated_values(self, fetch: FetchPlan) -> frozenset[str]:
+        """Records with values in events that the values' instruments are not designated for."""
+        found: frozenset[str] = frozenset()
+        path = self.staging / "undesignated.json"
+        for place in (scope.undesignated for scope in fetch.narrow if scope.undesignated is not None):
+            with private_files():
+                self.client.export_records_to(path, format="json", type="eav", fields=place.fields, events=place.events)
+            found |= records_named(self.verifier, path)
+            path.unlink()
+        return found
+
+
+def check_columns(structure: Structure, columns: Sequence[str], project: str) -> None:
+    """Refuse an export whose columns do not fit the data dictionary: they would be stored under wrong names."""
+    needed = [structure.record_id_field] + [EVENT] * structure.longitudinal
+    needed += [REPEAT_INSTRUMENT, REPEAT_INSTANCE] * bool(structure.repeating)
+    missing = [name for name in needed if name not in columns]
+    strange = unexpected_columns(structure, columns)
+    if not missing and not strange:
+        return
+    detail = f"it lacks {', '.join(missing)}" if missing else f"nothing explains {', '.join(strange[:5])}"
+    raise errors.UnexpectedAnswer(
+        errors.RequestContext(content="record", project=project),
+        detail=f"The columns of the export do not fit the data dictionary: {detail}. Nothing was changed. "
+        "If someone is editing the dictionary just now, run the load again.",
+    )
 
 
 def only_in(some: Iterable[str], others: Collection[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 A flat row has a cell for every field of the project, and in a longitudinal project most of them can hold nothing:
 their instruments are not designated for the row's event. Instruments that share events are therefore asked for
-together, with those events only. What the setup says cannot be is looked for separately (`Scope.elsewhere`).
+together, with those events only. Values that the setup rules out are looked for separately (`Scope.undesignated`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NotRequired, TypedDict
 from pipelines.extract.selection import Selection
 from pipelines.warehouse.tables.layout import InstrumentTable, Layout, key_columns, work_columns
 
-# What one request more may cost, in cells: servers answer 20 to 50 thousand a second, the pace is about two
+# What one more request may cost, in cells: servers answer 20 to 50 thousand a second, the rate limit is about two
 # requests a second, and each has its own start-up.
 REQUEST_CELLS = 50_000
 # What an answer holds at most; servers are known to fail at about a million cells.
@@ -35,8 +35,8 @@ class ExportOptions(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """Where the setup says a scope's fields hold nothing."""
+class Undesignated:
+    """The events that a scope's fields are not designated for."""
 
     fields: tuple[str, ...]
     events: tuple[str, ...]
@@ -50,10 +50,10 @@ class Scope:
     forms: tuple[str, ...]
     events: tuple[str, ...]
     columns: tuple[str, ...]
-    """The columns an answer must have, in REDCap's order."""
+    """The columns that an answer must have, in REDCap's order."""
     cells: int = 0
     """About how many cells the whole project has in it."""
-    elsewhere: Elsewhere | None = None
+    undesignated: Undesignated | None = None
 
     def options(self) -> ExportOptions:
         """The parameters of a flat export that holds all there is to load of the scope."""
@@ -77,11 +77,11 @@ def whole_scope(selection: Selection, columns: Sequence[str] = (), rows: int = 0
 def instruments_scope(layout: Layout, selection: Selection, instruments: Collection[str]) -> Scope:
     """Some instruments only, in every event."""
     group = _group(frozenset(), [table for table in layout.instruments if table.name in instruments])
-    return replace(_scope(layout, selection, group, {}), elsewhere=None)
+    return replace(_scope(layout, selection, group, {}), undesignated=None)
 
 
 def narrow_scopes(layout: Layout, selection: Selection, rows: Mapping[str, int]) -> tuple[Scope, ...]:
-    """The scopes that together hold the project, or none where one request for everything is as good.
+    """The scopes that together hold the project, or none where one request for everything costs no more.
 
     `rows` says how many rows each event of the project has.
     """
@@ -111,7 +111,7 @@ class Group:
 
 
 def cheapest(groups: Sequence[Group], rows: Mapping[str, int], *, keys: int) -> list[Group]:
-    """The best way to merge the groups: from all apart to all together, each step the merger that adds least."""
+    """The best way to merge the groups: from all apart to all together, each step merges the pair that adds least."""
     present = list(groups)
     best: list[Group] | None = None
     least = 0
@@ -127,13 +127,13 @@ def _cost(groups: Sequence[Group], rows: Mapping[str, int], keys: int) -> int:
     """What asking for the groups costs, in cells: those sent, and the requests it takes."""
     cells = [group.cells(rows, keys) for group in groups]
     chunks = 1 + max(cells) // ANSWER_CELLS
-    # Apart, each group needs one request more, which looks for what the setup says cannot be.
+    # Apart, each group needs one more request, which looks for undesignated values.
     requests = len(groups) * (chunks + (len(groups) > 1))
     return sum(cells) + requests * REQUEST_CELLS
 
 
 def _merged(groups: Sequence[Group], rows: Mapping[str, int], keys: int) -> list[Group]:
-    """One group fewer; none at all after the last."""
+    """The groups with one pair merged; none at all after the last."""
     if len(groups) < 2:
         return []
     cells = [group.cells(rows, keys) for group in groups]
@@ -152,10 +152,10 @@ def _by_events(layout: Layout) -> list[Group]:
     found: dict[frozenset[str], list[InstrumentTable]] = {}
     for table in layout.instruments:
         found.setdefault(table.events or frozenset(), []).append(table)
-    # An instrument designated for no event keeps company with one that is, as no event would mean every event.
-    homeless = found.pop(frozenset(), [])
+    # An instrument designated for no event joins a group that has events, as to name none would mean every event.
+    undesignated = found.pop(frozenset(), [])
     groups = [_group(events, tables) for events, tables in found.items()]
-    return [groups[0] | _group(frozenset(), homeless), *groups[1:]] if groups else []
+    return [groups[0] | _group(frozenset(), undesignated), *groups[1:]] if groups else []
 
 
 def _group(events: frozenset[str], tables: Sequence[InstrumentTable]) -> Group:
@@ -175,5 +175,5 @@ def _scope(layout: Layout, selection: Selection, group: Group, rows: Mapping[str
         events=inside,
         columns=tuple(name for name in layout.answer_columns if name in wanted),
         cells=group.cells(rows, len(key_columns(layout))),
-        elsewhere=Elsewhere(fields, outside) if outside else None,
+        undesignated=Undesignated(fields, outside) if outside else None,
     )

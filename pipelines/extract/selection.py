@@ -1,7 +1,7 @@
-"""Which part of a project is loaded, when projects.yaml does not want all of it. Pure.
+"""Which part of a project is loaded, where projects.yaml leaves some of it out. Pure.
 
 Instruments are left out by name, fields that the dictionary tags as identifiers by `identifiers: drop`. What is left
-out is never asked for, so it never reaches this machine.
+out is never requested, so it never reaches this machine.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def narrow(structure: Structure, project: ProjectConfig) -> Structure:
 
 
 def select(narrowed: Structure, project: ProjectConfig) -> Selection:
-    """What to ask for so that only the narrowed structure comes."""
+    """What to request so that only the narrowed structure is returned."""
     if project.identifiers == "drop":
-        # Fields named one by one, and every form status with them: REDCap adds none by itself.
+        # Every field is named, and every form status with them: REDCap adds none by itself.
         statuses = [f"{i.instrument_name}_complete" for i in narrowed.instruments]
         shown = [f.field_name for f in narrowed.fields if f.field_type != "descriptive"]
         return Selection(fields=(*shown, *statuses))
@@ -51,9 +51,9 @@ def select(narrowed: Structure, project: ProjectConfig) -> Selection:
 
 
 def unknown_in_writeback(structure: Structure, project: ProjectConfig) -> tuple[str, ...]:
-    """What to say of names that may be written back by projects.yaml and that REDCap does not have; the load goes on.
+    """Remarks about names that projects.yaml allows to be written back and that REDCap does not have.
 
-    A mistyped name would otherwise only show weeks later, as a proposal that may not be written.
+    A mistyped name would otherwise show only weeks later, as a proposal that may not be written.
     """
     instruments = {i.instrument_name for i in structure.instruments}
     fields = {f.field_name for f in structure.fields} | {f"{name}_complete" for name in instruments}
@@ -90,8 +90,8 @@ def _check_identifiable_ids(structure: Structure, project: ProjectConfig) -> Non
     if project.identifiers == "keep" or not dictionary.is_identifier(structure.fields[0]):
         return
     raise ConfigError(
-        f"identifiers: {project.identifiers} cannot be kept to, because the record-id field "
-        f"{structure.record_id_field} is itself tagged as an identifier and every row is named by it.",
+        f"identifiers: {project.identifiers} is not possible, because the record-id field "
+        f"{structure.record_id_field} is itself tagged as an identifier, and every row is stored under its id.",
         where=f"projects.yaml, projects.{project.name}.identifiers",
         remedy="Use neutral record ids in REDCap, or set identifiers: keep.",
     )

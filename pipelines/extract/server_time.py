@@ -1,9 +1,9 @@
-"""What time it is at REDCap, by clocks that do not depend on each other. Pure.
+"""What time it is at REDCap, by independent clocks. Pure.
 
-Three tell it: the `Date` header of REDCap's answers, this computer's clock, and the newest rows of REDCap's log, which
-our own calls have just written. A time that a load may begin from the next night needs two of them, and where they
-differ the earliest that is not outvoted counts: asking from too early costs reading, asking from too late loses edits.
-How the log's wall clock becomes UTC is redcap_source.clock's business.
+There are three: the `Date` header of REDCap's answers, this computer's clock, and the newest rows of REDCap's log,
+which our own calls have just written. A time from which the next load may begin needs two of them, and where they
+differ the earliest that is not outvoted counts: to begin too early costs reading, to begin too late loses edits. Not
+here: how the log's wall clock becomes UTC (redcap_source/log/clock.py).
 """
 
 from __future__ import annotations
@@ -21,51 +21,51 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class ServerTime:
-    """The moment before a load's first question, as each clock tells it; UTC without a zone, but for `wall`."""
+    """The moment before a load's first request, by each clock; UTC without a zone, but for `wall`."""
 
     own: datetime
     """This computer's clock."""
     header: datetime | None
     """The `Date` header; None where the answer had none."""
     wall: datetime | None = None
-    """The server's wall clock by its log; None where the log does not tell."""
+    """The server's wall clock by its log; None where the log does not show it."""
     offset: timedelta | None = None
     """How far that was ahead of UTC in an earlier load."""
 
     @property
     def agree(self) -> bool:
-        """Whether the header is there and this computer's clock bears it out."""
+        """Whether there is a header and this computer's clock confirms it."""
         return self.header is not None and abs(self.header - self.own) <= NEAR
 
     @property
     def upto(self) -> datetime | None:
-        """The moment in UTC; None where only this computer's clock tells it, as nothing bears that out."""
+        """The moment in UTC; None where only this computer's clock shows it, as nothing confirms that."""
         if self.agree or (self.header is not None and self.wall is None):
             return min(self.own, self.header or self.own)
         if self.wall is None:
             return None
-        return min(self._borne_out() or self._all_of_them(self.wall))
+        return min(self._confirmed() or self._all_clocks(self.wall))
 
     @property
     def ahead(self) -> timedelta:
         """How far the moment is ahead of this computer's clock."""
         return timedelta(0) if self.upto is None else self.upto - self.own
 
-    def _borne_out(self) -> list[datetime]:
-        """Which of header and own clock the log bears out; both where no earlier load tells the offset."""
-        told = (clock for clock in (self.header, self.own) if clock is not None)
-        return [clock for clock in told if self._fits(clock)]
+    def _confirmed(self) -> list[datetime]:
+        """Which of header and own clock the log confirms; both where no earlier load knows the offset."""
+        clocks = (clock for clock in (self.header, self.own) if clock is not None)
+        return [clock for clock in clocks if self._fits(clock)]
 
     def _fits(self, clock: datetime) -> bool:
         offset = None if self.wall is None else offset_between(self.wall, clock)
         return offset is not None and (self.offset is None or abs(offset - self.offset) <= HOUR)
 
-    def _all_of_them(self, wall: datetime) -> list[datetime]:
-        told = (self.header, self.own, None if self.offset is None else wall - self.offset)
-        return [clock for clock in told if clock is not None]
+    def _all_clocks(self, wall: datetime) -> list[datetime]:
+        clocks = (self.header, self.own, None if self.offset is None else wall - self.offset)
+        return [clock for clock in clocks if clock is not None]
 
     def remark(self) -> str | None:
-        """What people should know of clocks that differ or are not there; None where all is well."""
+        """What people should know of clocks that differ or are missing; None where all is well."""
         if self.upto is None:
             return (
                 "REDCap's answers have no Date header, and this token cannot read REDCap's log, so the time at REDCap "
@@ -83,7 +83,7 @@ class ServerTime:
     def _vote(self) -> str:
         if self.wall is None:
             return ""
-        match self._borne_out():
+        match self._confirmed():
             case [clock]:
                 right = "the header" if clock == self.header else "this computer's clock"
                 return f", and REDCap's log agrees with {right}"
@@ -99,7 +99,7 @@ _EARLIEST = "The load asked for changes since the earliest possible time, so non
 
 
 def why_everything(before: timedelta | None, frontier: datetime | None, now: ServerTime) -> str | None:
-    """Why clocks that were set since the last load make it read every record; None where they were not."""
+    """Why a load reads every record because clocks were set since the last one; None where they were not."""
     if by := set_back(before, now):
         return (
             f"REDCap's clock was set back by {in_words(by)} against this computer's since the last load, so every "
@@ -113,7 +113,7 @@ def why_everything(before: timedelta | None, frontier: datetime | None, now: Ser
 def set_back(before: timedelta | None, now: ServerTime) -> timedelta:
     """By how much the server's clock was set back against this computer's since the last load, if it was.
 
-    `before` is how far it was ahead then. What was entered since may be stamped before that load began.
+    `before` is how far it was ahead then. What was entered since may bear a time before that load began.
     """
     if before is None or now.upto is None:
         return timedelta(0)
@@ -122,16 +122,16 @@ def set_back(before: timedelta | None, now: ServerTime) -> timedelta:
 
 
 def stale_log(answered: datetime, wall: datetime, offset: timedelta | None) -> str | None:
-    """What to say where the newest row of the log is older than clocks, zones and a busy server explain."""
+    """A remark where the newest row of the log is older than clocks, zones and a busy server explain."""
     if offset is None or answered + offset - wall <= OVERLAP:
         return None
     return (
-        f"The newest row of REDCap's log is {in_words(answered + offset - wall)} older than the time its answers and "
-        f"this computer's clock tell. {_EARLIEST}"
+        f"The newest row of REDCap's log is {in_words(answered + offset - wall)} older than the time of REDCap's "
+        f"answers and of this computer's clock. {_EARLIEST}"
     )
 
 
 def in_words(span: timedelta) -> str:
-    """A span of time as people say it: `13 h`, `7 min`."""
+    """A span of time for people: `13 h`, `7 min`."""
     minutes = round(span.total_seconds() / 60)
     return f"{minutes} min" if minutes < 100 else f"{round(minutes / 60)} h"

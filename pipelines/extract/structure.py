@@ -1,7 +1,7 @@
-"""Reading a project's structure: everything about it that is not a record.
+"""Reads a project's structure: everything about it that is not a record.
 
-What the token may not read is an answer too: it is noted, and does not fail the night. What each thing means
-is redcap_source.model's business; how it is stored, warehouse.catalog's.
+What the token may not read is noted and does not fail the load. Not here: what each thing means (redcap_source/model),
+and how it is stored (warehouse/mirror/schema/catalog.py).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from redcap_source import RedcapClient, errors, model
 T = TypeVar("T")
 
 
-# Each answer is small and the way to the server long; the server's pace may allow fewer at a time.
+# Each answer is small, so most of the time is the way to the server; its rate limit may allow fewer at a time.
 IN_FLIGHT = 2
 
 
 def read_structure(client: RedcapClient, version: str) -> Structure:
-    """The project's structure as REDCap has it now; `version` is what the server said it is.
+    """The project's structure as REDCap has it now; `version` is the server's.
 
     Dictionary, instruments and events are needed to load at all: their errors are raised. The repeating setup, users,
     roles and data access groups need rights of their own, which a token for loading often lacks.
     """
-    # After an error nothing more is asked.
+    # After an error no further request is sent.
     with workers(IN_FLIGHT) as pool:
         project = pool.submit(client.project_info)
         fields = pool.submit(client.data_dictionary)
@@ -53,7 +53,7 @@ def read_structure(client: RedcapClient, version: str) -> Structure:
         return Structure(
             version=version,
             project=project.result(),
-            fields=_sane(fields.result(), client.project),
+            fields=_not_empty(fields.result(), client.project),
             export_field_names=export_field_names.result(),
             instruments=instruments.result(),
             arms=arms.result(),
@@ -70,15 +70,15 @@ def read_structure(client: RedcapClient, version: str) -> Structure:
 
 
 def _unless_refused(call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | None:
-    """What a call brings, or None where the token lacks the right for it."""
+    """What a call returns, or None where the token lacks the right for it."""
     try:
         return call()
     except (errors.MissingRight, errors.RequestRefused):
-        # Servers older than the method answer 400 instead of 403; both mean "not for this token, here".
+        # Servers older than the method answer 400 instead of 403; both mean that this token cannot read it here.
         return None
 
 
-def _sane(fields: tuple[model.Field, ...], project: str) -> tuple[model.Field, ...]:
+def _not_empty(fields: tuple[model.Field, ...], project: str) -> tuple[model.Field, ...]:
     if not fields:
         asked = errors.RequestContext(content="metadata", project=project)
         raise errors.UnexpectedAnswer(asked, detail="The data dictionary holds no field.")

@@ -33,7 +33,7 @@ def apply(
     for item in fetched:
         match item:
             case Chunk():
-                if batch and batch[0].errand != item.errand:
+                if batch and batch[0].task != item.task:
                     _apply_batch(run, mirror, plan, batch, tally, keep_answers)
                     batch = []
                 batch.append(item)
@@ -55,11 +55,11 @@ def _apply_batch(
 ) -> None:
     if not batch:
         return
-    errand = plan.errands[batch[0].errand]
-    staged = [StagedChunk(tuple(map(errand.fetch.answer, c.parts)), c.records, c.excluded) for c in batch]
+    task = plan.tasks[batch[0].task]
+    staged = [StagedChunk(tuple(map(task.fetch.answer, c.parts)), c.records, c.excluded) for c in batch]
     entries = [_entry(chunk, number) for number, chunk in enumerate(batch, tally.chunks + 1)]
-    tally.touched += mirror.apply(plan.layout, staged, entries, run.stamp, instruments=errand.instruments)
-    if errand.instruments is None:
+    tally.touched += mirror.apply(plan.layout, staged, entries, run.stamp, instruments=task.instruments)
+    if task.instruments is None:
         tally.loaded += sum(len(chunk.records) for chunk in batch)
         tally.chunk_records = _chunk_records(batch) or tally.chunk_records
     tally.chunks += len(batch)

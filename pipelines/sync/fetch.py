@@ -32,20 +32,20 @@ def fetch(
     progress.planned(plan.size, plan.requests)
     with private_files():
         for at, part in plan.batch(0, 1) if parts is None else parts:
-            errand = plan.errands[at]
+            task = plan.tasks[at]
             fetcher = Fetcher(
                 client,
-                errand.fetch,
+                task.fetch,
                 staging=run.staging,
                 verifier=verifier,
                 concurrency=run.project.server.concurrency,
                 size=ChunkSize(plan.chunk_records) if plan.chunk_records else None,
                 prefix=f"{prefix}-{at}",
             )
-            records = errand.records[part]
-            for item in fetcher.fetch(records, dict(zip(records, errand.due[part], strict=True))):
+            records = task.records[part]
+            for item in fetcher.fetch(records, dict(zip(records, task.scope_masks[part], strict=True))):
                 if isinstance(item, Chunk):
                     progress.fetched(len(item.records), item.cells)
-                    yield replace(item, errand=at)
+                    yield replace(item, task=at)
                 else:
                     yield item

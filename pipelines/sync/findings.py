@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipelines.extract.change_detection import Evidence, unexplained
+from pipelines.extract.change_detection import DetectedChanges, unlogged_deletions
 from pipelines.sync.load_clock import LoadClock
 from pipelines.warehouse.mirror.schema.renames import Renames
 from pipelines.warehouse.mirror.state import PreviousLoad
@@ -35,7 +35,7 @@ class Findings:
     layout: Layout
     renames: Renames
     """Events and instruments that have another name now."""
-    evidence: Evidence | None = field(repr=False)
+    detected: DetectedChanges | None = field(repr=False)
     """What REDCap says changed; None where nobody knows its time, so that nothing can be asked by time."""
     known: tuple[str, ...] = field(repr=False)
     """Records that the mirror has."""
@@ -47,9 +47,9 @@ class Findings:
     @property
     def changed(self) -> frozenset[str] | None:
         """Records that may hold other data than before; None where only reading every record can tell."""
-        return None if self.evidence is None else self.evidence.changed
+        return None if self.detected is None else self.detected.changed
 
     @property
     def unlogged_deletions(self) -> tuple[str, ...] | None:
         """Missing records that REDCap's log does not show as deleted; None where the log cannot be read."""
-        return unexplained(self.missing, self.evidence)
+        return unlogged_deletions(self.missing, self.detected)

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipelines.extract.change_detection import Evidence, Since, as_utc, look_at_clocks, refresh_is_due
+from pipelines.extract.change_detection import DetectedChanges, Since, as_utc, look_at_clocks, refresh_is_due
 from pipelines.extract.server_time import ServerTime, set_back, why_everything
 from pipelines.run import Now
 from pipelines.sync.reports import LoadOptions
@@ -61,7 +61,7 @@ class LoadClock:
         wall = None if planned_until.wall is None else planned_until.wall - back
         return Since(min(moment, self.now.upto or moment), wall, previous.offset)
 
-    def reaches(self, evidence: Evidence | None, asked: datetime | None) -> PlannedUntil | None:
+    def reaches(self, detected: DetectedChanges | None, asked: datetime | None) -> PlannedUntil | None:
         """From when on the next load is to ask.
 
         None where nobody knows the time, and where `asked` left a gap after the previous load.
@@ -69,16 +69,16 @@ class LoadClock:
         planned_until = self.previous.planned_until
         if self.now.upto is None or (asked is not None and (planned_until is None or asked > planned_until.upto)):
             return None
-        wall = self.now.wall or (evidence.wall if evidence is not None else None)
+        wall = self.now.wall or (detected.wall if detected is not None else None)
         return PlannedUntil(self.now.upto, wall, self.now.ahead)
 
-    def remarks(self, evidence: Evidence | None) -> tuple[str, ...]:
+    def remarks(self, detected: DetectedChanges | None) -> tuple[str, ...]:
         """What the ledger should say of the clocks."""
         planned_until = self.previous.planned_until
         found = (
             self.now.remark(),
             None if planned_until is None else why_everything(planned_until.ahead, planned_until.upto, self.now),
-            None if evidence is None else evidence.remark,
+            None if detected is None else detected.remark,
         )
         return tuple(remark for remark in found if remark)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipelines.extract.chunks import ChunkSize
-from pipelines.extract.planner import Errand
+from pipelines.extract.planner import FetchTask
 from pipelines.warehouse.tables.layout import Layout
 from redcap_source import Calls
 
@@ -21,7 +21,7 @@ class WorkPlan:
     baseline: bool
     """Whether no load of the project ever came to its end before."""
     layout: Layout
-    errands: tuple[Errand, ...]
+    tasks: tuple[FetchTask, ...]
     vanished: tuple[str, ...] = field(repr=False)
     """Records the mirror has and REDCap has not."""
     in_redcap: int
@@ -36,22 +36,22 @@ class WorkPlan:
     @property
     def size(self) -> int:
         """How many records are to be fetched, each once."""
-        return sum(len(errand.records) for errand in self.errands)
+        return sum(len(task.records) for task in self.tasks)
 
     @property
     def requests(self) -> int:
         """About how many requests that takes, as far as is known from other nights."""
         size = self.chunk_records or ChunkSize().records
-        return sum(-(-len(errand.records) // size) * max(1, len(errand.fetch.narrow)) for errand in self.errands)
+        return sum(-(-len(task.records) // size) * max(1, len(task.fetch.narrow)) for task in self.tasks)
 
     def batch(self, number: int, batches: int) -> tuple[tuple[int, slice], ...]:
-        """One of so many batches, numbered from 0: parts of errands."""
+        """One of so many batches, numbered from 0: parts of tasks."""
         size = -(-self.size // batches)
         begin, end = number * size, (number + 1) * size
         found = []
-        for at, errand in enumerate(self.errands):
-            part = slice(max(0, begin), max(0, min(end, len(errand.records))))
+        for at, task in enumerate(self.tasks):
+            part = slice(max(0, begin), max(0, min(end, len(task.records))))
             if part.start < part.stop:
                 found.append((at, part))
-            begin, end = begin - len(errand.records), end - len(errand.records)
+            begin, end = begin - len(task.records), end - len(task.records)
         return tuple(found)

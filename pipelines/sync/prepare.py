@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipelines.extract.change_detection import Evidence, gather, told_deleted
+from pipelines.extract.change_detection import DetectedChanges, detect_changes, logged_deletions
 from pipelines.extract.log_reading import LogTerms
-from pipelines.extract.planner import Errand, Planner, only_in
+from pipelines.extract.planner import FetchTask, Planner, only_in
 from pipelines.extract.selection import narrow, unknown_in_writeback
 from pipelines.extract.structure import read_structure
 from pipelines.run import ProjectRun
@@ -51,11 +51,11 @@ def prepare(
     progress.step("changes")
     findings = _read_changes(run, planner, mirror, preflight, census, layout, options)
     guard.check(findings, preflight.previous)
-    planned_until = preflight.clock.reaches(findings.evidence, options.since)
+    planned_until = preflight.clock.reaches(findings.detected, options.since)
     drift, pending, stale = _adopt(run, mirror, preflight, findings, planned_until)
-    errands = planner.errands(layout, findings.census, pending, stale)
+    tasks = planner.fetch_tasks(layout, findings.census, pending, stale)
     drop_census(verifier)
-    plan = _work_plan(run, preflight, findings, errands, planned_until, client)
+    plan = _work_plan(run, preflight, findings, tasks, planned_until, client)
     return plan, structure_report(findings.structure, layout, drift)
 
 
@@ -97,24 +97,24 @@ def _read_changes(
     """What changed since the previous load, and whether what the census lacks is really gone."""
     structure = preflight.structure
     renames = mirror.tables.find_renames(structure)
-    evidence = _evidence(run, planner.client, preflight, layout, renames, options)
-    if evidence is not None and not evidence.readable:
+    detected = _detect_changes(run, planner.client, preflight, layout, renames, options)
+    if detected is not None and not detected.readable:
         structure = replace(structure, not_readable=(*structure.not_readable, "log"))
     known = tuple(mirror.state.known_records())
-    changed = None if evidence is None else evidence.changed
-    census = planner.completed(census, known, changed, told_deleted(evidence))
+    changed = None if detected is None else detected.changed
+    census = planner.completed(census, known, changed, logged_deletions(detected))
     missing = tuple(only_in(known, census.records))
-    return Findings(structure, layout, renames, evidence, known, census, missing)
+    return Findings(structure, layout, renames, detected, known, census, missing)
 
 
-def _evidence(
+def _detect_changes(
     run: ProjectRun,
     client: RedcapClient,
     preflight: Preflight,
     layout: Layout,
     renames: Renames,
     options: LoadOptions,
-) -> Evidence | None:
+) -> DetectedChanges | None:
     """What REDCap says changed; None where nobody knows its time, so that nothing can be asked by time."""
     project, clock = run.project, preflight.clock
     if clock.now.upto is None:
@@ -123,7 +123,7 @@ def _evidence(
     whole = project.identifiers == "keep" and project.include is None and project.exclude is None
     # The log has a form status under the name that the form had then.
     columns = frozenset((*layout.answer_columns, *renames.columns))
-    return gather(
+    return detect_changes(
         client,
         terms=LogTerms(preflight.structure.record_id_field, columns, whole, renames.columns),
         folder=run.staging,
@@ -144,7 +144,7 @@ def _adopt(
     """
     run.folder.unmark(run.project.name)
     drift = mirror.write_structure(findings.structure, findings.layout, run.stamp, findings.renames)
-    _save_log(run, mirror, findings.evidence)
+    _save_log(run, mirror, findings.detected)
     changed = findings.changed
     pending = mirror.pending.plan(findings.census, changed or (), everything=changed is None, upto=planned_until)
     stale = mirror.tables.stale_instruments() if preflight.previous.planned_until is not None else ()
@@ -152,13 +152,13 @@ def _adopt(
     return drift, pending, stale
 
 
-def _save_log(run: ProjectRun, mirror: Mirror, evidence: Evidence | None) -> None:
-    if evidence is None or evidence.log is None:
+def _save_log(run: ProjectRun, mirror: Mirror, detected: DetectedChanges | None) -> None:
+    if detected is None or detected.log is None:
         return
-    if evidence.clock.offset_now is not None:
-        mirror.state.save_clock(evidence.clock.offset_now, run.stamp.now)
-    read = evidence.log
-    mirror.audit_log.save(read.files, read.stamps, evidence.begin, evidence.clock, run.stamp.run_id)
+    if detected.clock.offset_now is not None:
+        mirror.state.save_clock(detected.clock.offset_now, run.stamp.now)
+    read = detected.log
+    mirror.audit_log.save(read.files, read.stamps, detected.begin, detected.clock, run.stamp.run_id)
     for path in read.files:
         path.unlink()
 
@@ -171,18 +171,18 @@ def _work_plan(
     run: ProjectRun,
     preflight: Preflight,
     findings: Findings,
-    errands: tuple[Errand, ...],
+    tasks: tuple[FetchTask, ...],
     planned_until: PlannedUntil | None,
     client: RedcapClient,
 ) -> WorkPlan:
-    remarks = preflight.clock.remarks(findings.evidence)
+    remarks = preflight.clock.remarks(findings.detected)
     return WorkPlan(
         run_id=run.stamp.run_id,
         began=run.stamp.now,
         mode=_mode(findings),
         baseline=run.stamp.baseline,
         layout=findings.layout,
-        errands=errands,
+        tasks=tasks,
         vanished=findings.missing,
         in_redcap=len(findings.census.records),
         upto=None if planned_until is None else planned_until.upto,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipelines.extract.change_detection import LONGEST, Since, as_utc, gather
+from pipelines.extract.change_detection import LONGEST, Since, as_utc, detect_changes
 from pipelines.extract.log_reading import LogTerms
 from pipelines.extract.planner import Planner, only_in
 from pipelines.extract.selection import narrow
@@ -72,7 +72,7 @@ def ask(site, since, *, everything=False):
     with open_client(project, site.warehouse, sleep=lambda _: None) as client:
         client.version()
         upto = as_utc(client.server_date)
-        return gather(
+        return detect_changes(
             client,
             terms=LogTerms("record_id", frozenset({"town"}), whole=True),
             folder=site.folder,
@@ -167,10 +167,10 @@ def test_so_many_changed_records_that_it_pays_have_the_census_asked_of_all_event
     with planner_of(site) as planner:
         brief = planner.census([planner.structure.events[0].unique_event_name])
         backwards = tuple(reversed(handle.records()))
-        [errand] = planner.errands(layout_of(planner, brief), brief, backwards, ())
-        assert errand.records == planner.census().records
-        assert errand.fetch.narrow
-        assert all(errand.due)
+        [task] = planner.fetch_tasks(layout_of(planner, brief), brief, backwards, ())
+        assert task.records == planner.census().records
+        assert task.fetch.narrow
+        assert all(task.scope_masks)
 
 
 def test_where_stray_values_cannot_be_looked_for_every_record_is_asked_for_whole(site, caplog, monkeypatch):
@@ -180,10 +180,10 @@ def test_where_stray_values_cannot_be_looked_for_every_record_is_asked_for_whole
         census = planner.census()
         layout = layout_of(planner, census)
         site.simulator.faults.add("500", content="record", times=None)
-        [errand] = planner.errands(layout, census, census.records, ())
-        assert errand.fetch.narrow
-        assert set(errand.due) == {0}
-    assert "everything is asked for whole, because" in caplog.text
+        [task] = planner.fetch_tasks(layout, census, census.records, ())
+        assert task.fetch.narrow
+        assert set(task.scope_masks) == {0}
+    assert "every record is requested whole, because" in caplog.text
 
 
 def test_the_columns_are_learned_from_the_next_record_where_one_is_gone(site):

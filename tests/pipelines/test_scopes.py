@@ -58,13 +58,13 @@ def test_a_scope_names_its_instruments_its_events_and_what_it_will_not_see():
     assert (base.fields, base.events) == (("id",), ("one",))
     assert (visit.forms, visit.events) == (("visit",), ("two", "three"))
     assert visit.columns == ("id", "redcap_event_name", "note", "visit_complete")
-    assert (visit.elsewhere.fields, visit.elsewhere.events) == (("note", "visit_complete"), ("one",))
+    assert (visit.undesignated.fields, visit.undesignated.events) == (("note", "visit_complete"), ("one",))
 
 
 def test_an_instrument_designated_for_no_event_is_looked_for_in_all_of_them():
     holding = [scope for scope in scopes() if "attic" in scope.forms]
     assert len(holding) == 1
-    assert set(holding[0].events) | set(holding[0].elsewhere.events) == set(MANY)
+    assert set(holding[0].events) | set(holding[0].undesignated.events) == set(MANY)
 
 
 def test_where_fields_are_named_one_by_one_they_stay_so():
@@ -98,7 +98,7 @@ def narrowly(items):
 def test_narrow_requests_bring_what_one_request_for_everything_would(site):
     handle = site.study("longitudinal", RECORDS)
     plan, items = fetched(site)
-    assert len(plan.errands[0].fetch.narrow) > 1
+    assert len(plan.tasks[0].fetch.narrow) > 1
     assert sum(len(chunk.records) for chunk in narrowly(items)) > RECORDS * 0.8
     assert sorted(r for chunk in items for r in chunk.records) == sorted(handle.records())
     site.night()
@@ -122,7 +122,9 @@ def test_a_value_where_the_setup_has_no_place_for_it_is_loaded_and_reported(site
     record, event_id, name = undesignated(site.simulator.url, handle)
     record.slots[event_id, "", 0][name] = "7"
     plan, _ = fetched(site)
-    assert [r for r, due in zip(plan.errands[0].records, plan.errands[0].due, strict=True) if not due] == [record.id]
+    assert [r for r, due in zip(plan.tasks[0].records, plan.tasks[0].scope_masks, strict=True) if not due] == [
+        record.id
+    ]
     site.night()
     assert published(site, "study") == expected(site.simulator.url, handle.token)
     assert (record.id, "contradicts the project's setup") in site.rows(
@@ -136,7 +138,7 @@ def test_where_undesignated_values_cannot_be_looked_for_everything_is_asked_whol
     # The census, twice, and one record for its columns come first.
     site.simulator.faults.add(kind, content="record", nth=4, times=times)
     plan, items = fetched(site)
-    assert not any(plan.errands[0].due)
+    assert not any(plan.tasks[0].scope_masks)
     assert not narrowly(items)
     assert sorted(r for chunk in items for r in chunk.records) == sorted(handle.records())
 
@@ -147,7 +149,7 @@ def test_no_fault_of_a_narrow_answer_loses_a_record(site, kind, nth):
     handle = site.study("longitudinal", RECORDS)
     site.simulator.faults.add(kind, content="record", nth=nth - 11, times=2)
     plan, items = fetched(site)
-    assert plan.errands[0].fetch.narrow
+    assert plan.tasks[0].fetch.narrow
     assert not [item for item in items if isinstance(item, Quarantined)]
     assert sorted(r for chunk in items for r in chunk.records) == sorted(handle.records())
 
