@@ -1,4 +1,7 @@
-"""The code location `redcap`, as `dagster dev` and `dg dev` load it. Nothing is read or connected on import."""
+"""The code location `redcap`, as `dagster dev` and `dg dev` load it. Importing it reads and connects to nothing.
+
+Not here: the assets, checks, jobs and schedules themselves (defs/).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pipelines.config.settings import Config
 def definitions() -> dg.Definitions:
     """Everything of this location, for the projects in projects.yaml.
 
-    Without a usable projects.yaml the location fails to load, and says why: an empty one would look like success.
+    Without a usable projects.yaml the location fails to load and says why: an empty location would look like success.
     """
     return make_definitions(load_config())
 
@@ -32,7 +35,7 @@ def make_definitions(config: Config) -> dg.Definitions:
         asset_checks=make_checks(config),
         jobs=[job, make_writeback_job()],
         schedules=[make_schedule(config, job)],
-        # A step in a process of its own costs seconds to start; side by side go runs, not steps.
+        # A step in its own process takes seconds to start; runs are parallel, steps are not.
         executor=dg.in_process_executor,
         resources={"warehouse": WarehouseResource(config_path=str(config.path))},
     )

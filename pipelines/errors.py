@@ -1,27 +1,27 @@
-"""What can go wrong on our side of the wire, said for the person who has to act.
+"""What a user of the warehouse can act on: each error says what happened, what was kept, and what to do.
 
 REDCap's own failures are redcap_source.errors. The tree:
 
     WarehouseError
     ├── ConfigError            projects.yaml or the environment is wrong
     ├── WarehouseBusy          another process is loading or publishing
-    ├── NotAllPublished        some projects could not be shown to readers; the others are
+    ├── NotAllPublished        some projects could not be published; the others are
     ├── WarehouseUnreadable    a DuckDB file cannot be opened or written
-    │   └── WarehouseDamaged   it is no whole database any more
-    ├── UnexpectedDatabaseError  DuckDB reported what nobody foresaw
+    │   └── WarehouseDamaged   it is no longer a complete database
+    ├── UnexpectedDatabaseError  DuckDB reported an error that this program does not know
     ├── NotLoadedYet           nothing has been published
-    ├── UnknownRecord          the warehouse never had the record a person asks for
+    ├── UnknownRecord          the warehouse never had the record that a person asks for
     ├── QueryRefused           DuckDB does not accept a person's query
-    ├── LoadRefused            going on could do harm; says which flag to use if it is meant
-    │   └── WorkingFileLost    what a project's load goes on from is gone, empty, damaged or another's
-    ├── ForeignWorkingFile     a working file is not the one the project was published from
-    ├── HashKeyUnusable        the key that identifiers were hashed with is gone or another
-    ├── LoadSuperseded         a newer load has begun; this one cannot be gone on with
-    ├── LoadUnfinished         the last load did not end well, so it is not published
-    ├── NotProposed            what was submitted as proposals cannot be read; pipelines.writeback.errors
-    ├── WritebackRefused       sending could do harm; nothing was sent; the same module
-    ├── WritebackStopped       a write-back ended in the middle; the same module
-    └── VerificationFailed         an answer that does not add up; asked again, never applied
+    ├── LoadRefused            the load could destroy good data; names the option that allows it
+    │   └── MirrorLost         a project's mirror is missing, empty, damaged or another project's
+    ├── ForeignMirror          a mirror is not the one that the project was published from
+    ├── HashKeyUnusable        the key that identifiers were hashed with is missing or another one
+    ├── LoadSuperseded         a newer load has started; this one cannot be continued
+    ├── LoadUnfinished         the last load failed, so it is not published
+    ├── NotProposed            proposals cannot be read (pipelines.writeback.errors)
+    ├── WritebackRefused       writing could do harm; nothing was sent (the same module)
+    ├── WritebackStopped       a write-back ended before it was complete (the same module)
+    └── VerificationFailed     an answer is inconsistent; it is requested again, never applied
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from pathlib import Path
 
 from pipelines.interrupts import INTERRUPTED, was_interrupted
 
-# Where an error goes that this program does not know.
+# For errors that this program does not know.
 REPORT = (
     "Please report it as an issue of redcap-warehouse, with this message. REDCAP_WAREHOUSE_TRACE=1 shows the "
-    "traceback, which may quote participants' data: keep that to yourself."
+    "traceback, which may quote participants' data: do not send it."
 )
 
 
 class WarehouseError(Exception):
-    """Something the person running the warehouse can act on; str() is the whole message."""
+    """Something that the person running the warehouse can act on; str() is the whole message."""
 
 
 def describe(problem: BaseException) -> str:
     """What a ledger or a log may say of any error.
 
-    Our own messages are given whole. Of other errors only the kind, because their texts may quote data.
+    Messages of this program are returned whole; of other errors only the kind, because their texts may quote data.
     """
     from redcap_source.errors import RedcapError  # with the HTTP library, which no --help waits for
 
@@ -54,7 +54,7 @@ def describe(problem: BaseException) -> str:
     if isinstance(problem, WarehouseError | RedcapError):
         return str(problem)
     if isinstance(problem, OSError) and problem.strerror:
-        # The system's own words quote no data.
+        # The system's own messages quote no data.
         return f"{problem.strerror}."
     return f"{type(problem).__name__}."
 
@@ -70,12 +70,12 @@ class ConfigError(WarehouseError):
 
 
 class WarehouseBusy(WarehouseError):
-    """Another process has the file."""
+    """Another process uses the file."""
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(
             f"{path} is in use by another process, most likely a load that is still running. "
-            "Nothing was changed; try again when it has ended."
+            "Nothing was changed. Try again when it has ended."
         )
 
 
@@ -83,37 +83,37 @@ class WarehouseUnreadable(WarehouseError):
     """A file of the warehouse cannot be opened or written."""
 
     def __init__(self, *, path: Path, reason: str, remedy: str) -> None:
-        super().__init__(f"{path} cannot be used: {reason}. The published data is as it was. {remedy}")
+        super().__init__(f"{path} cannot be used: {reason}. The published data is unchanged. {remedy}")
 
 
 class WarehouseDamaged(WarehouseUnreadable):
-    """A file of the warehouse is not the database it was."""
+    """A file of the warehouse is no longer a complete database."""
 
-    def __init__(self, *, path: Path, found: str, remedy: str = "Put it back from a backup.") -> None:
+    def __init__(self, *, path: Path, found: str, remedy: str = "Restore it from a backup.") -> None:
         super().__init__(path=path, reason=f"it is damaged: {found}", remedy=remedy)
         self.path = path
         self.found = found
 
 
 class UnexpectedDatabaseError(WarehouseError):
-    """DuckDB reported an error that this program does not know; its own message may quote data and is not told."""
+    """DuckDB reported an error that this program does not know; its message may quote data and is left out."""
 
     def __init__(self, *, path: Path, doing: str, kind: str) -> None:
         super().__init__(
-            f"{path}: {doing} failed with an unexpected {kind} of DuckDB. Nothing was written; the published data "
-            f"is unchanged. {REPORT}"
+            f"{path}: {doing} failed with an unexpected {kind} of DuckDB. Nothing was written, and the published "
+            f"data is unchanged. {REPORT}"
         )
 
 
 class NotAllPublished(WarehouseError):
-    """Working files that could not be taken up into the published database."""
+    """Projects whose mirrors could not be copied into the published database."""
 
     def __init__(self, *, published: Collection[str], failed: Mapping[str, str]) -> None:
-        told = "; ".join(f"{project}: {reason}" for project, reason in failed.items())
+        reasons = "; ".join(f"{project}: {reason}" for project, reason in failed.items())
         others = f" The others are published: {', '.join(published)}." if published else ""
         super().__init__(
-            f"some projects could not be published; their previous published data is kept: {told}.{others} Try again; "
-            "if it stays so, `redcap-warehouse sync` and `status` say what to do about a project's file."
+            f"some projects could not be published; their previous published data is kept: {reasons}.{others} Try "
+            "again; if it fails again, `redcap-warehouse sync` and `status` say what to do about a project's file."
         )
         self.published = tuple(published)
 
@@ -126,90 +126,90 @@ class NotLoadedYet(WarehouseError):
 
 
 class UnknownRecord(WarehouseError):
-    """A record that no load ever saw."""
+    """A record that no load has found."""
 
     def __init__(self, *, project: str) -> None:
         super().__init__(
-            f"{project}: the warehouse never had a record of this name. Names are compared letter by letter; the table "
+            f"{project}: the warehouse never had a record with this id. Ids are compared letter by letter; the table "
             "redcap.records lists them, deleted ones included."
         )
 
 
 class QueryRefused(WarehouseError):
-    """DuckDB does not accept a query someone typed; its message is for them, in their own terminal."""
+    """DuckDB does not accept a person's query; its message is for them, in their own terminal."""
 
 
 class LoadRefused(WarehouseError):
-    """Applying what was seen could destroy good data."""
+    """Applying what was found could destroy good data."""
 
-    def __init__(self, *, project: str, seen: str, kept: str, if_meant: str) -> None:
-        super().__init__(f"{project}: {seen} {kept} {if_meant}")
+    def __init__(self, *, project: str, problem: str, kept: str, remedy: str) -> None:
+        super().__init__(f"{project}: {problem} {kept} {remedy}")
         self.project = project
 
 
-class WorkingFileLost(LoadRefused):
-    """A project's working file is not there to go on from; it is never taken for a first load."""
+class MirrorLost(LoadRefused):
+    """A project's mirror cannot be continued; this is never treated as a first load."""
 
     def __init__(self, *, project: str, path: Path, found: str, known: str) -> None:
         super().__init__(
             project=project,
-            seen=f"its working file {path} {found}, though {known}. In it were the project's history, and the journal "
-            "of what was written back, with its undo.",
-            kept="Nothing was changed; the published data is unchanged.",
-            if_meant="Put the file back from a backup and load again. Without one, `redcap-warehouse sync "
+            problem=f"its mirror {path} {found}, though {known}. It held the project's history, and the journal of "
+            "what was written back, which undoing needs.",
+            kept="Nothing was changed, and the published data is unchanged.",
+            remedy="Restore the file from a backup and load again. Without one, `redcap-warehouse sync "
             f"{project} --start-over` reads everything again and replaces all published data of the project, "
-            "including its history and journal. Copy first what you want to keep.",
+            "including its history and journal. First copy what you want to keep.",
         )
         self.found = found
 
 
-class ForeignWorkingFile(WarehouseError):
-    """A working file that is not the one a project was published from, nor was begun to take its place."""
+class ForeignMirror(WarehouseError):
+    """A mirror that is not the one its project was published from, and was not started to replace it."""
 
     def __init__(self, *, project: str) -> None:
         super().__init__(
-            "its working file is not the one it was published from, so publishing it would replace the project's "
-            f"history. Put the right file back, or run `redcap-warehouse sync {project} --start-over`"
+            "its mirror is not the one it was published from, so publishing it would replace the project's history. "
+            f"Restore the right file, or run `redcap-warehouse sync {project} --start-over`"
         )
 
 
 class HashKeyUnusable(WarehouseError):
-    """The key that identifiers are hashed with cannot be used: the same person would get another hash."""
+    """The key that identifiers are hashed with cannot be used: the same value would get another hash."""
 
     def __init__(self, *, path: Path, found: str, projects: Collection[str]) -> None:
         hashed = f", and identifiers of {', '.join(projects)} were hashed with it" if projects else ""
         if found == "is another key":
             hashed = f" than the one that identifiers of {', '.join(projects)} were hashed with"
         super().__init__(
-            f"{path} {found}{hashed}. Nothing was changed. Put the key back from a backup of the folder. Without one, "
-            "remove what is there in its place, and run `redcap-warehouse sync PROJECT --start-over` for every project "
+            f"{path} {found}{hashed}. Nothing was changed. Restore the key from a backup of the folder. Without one, "
+            "remove that file, if there is one, and run `redcap-warehouse sync PROJECT --start-over` for every project "
             "that has `identifiers: hash`: this hashes its identifiers with a new key and discards its history."
         )
 
 
 class LoadSuperseded(WarehouseError):
-    """What an interrupted load had fetched is gone."""
+    """The files that an interrupted load had fetched no longer exist."""
 
     def __init__(self, *, project: str) -> None:
         super().__init__(
-            f"{project}: what this run had fetched is gone, most likely because a newer load of the project has begun. "
-            "Nothing was changed. Start a new run instead of going on with this one."
+            f"{project}: the files fetched by this run no longer exist, most likely because a newer load of this "
+            "project has started. Nothing was changed. Start a new run instead of continuing this one."
         )
 
 
 class LoadUnfinished(WarehouseError):
-    """The project's working file is between two nights."""
+    """The last load left the project's mirror between two states."""
 
     def __init__(self, *, project: str, outcome: str) -> None:
         super().__init__(
-            f"{project}: its last load did not end well ({outcome}), so it is not published; the published data is as "
-            "it was. Load the project's records again."
+            f"{project}: its last load did not succeed ({outcome}), so it is not published. The published data is "
+            "unchanged. Load the project's records again."
         )
 
 
 class VerificationFailed(WarehouseError):
-    """An answer does not add up; it is never applied."""
+    """An answer is inconsistent; it is never applied."""
 
     def __init__(self, *, reason: str) -> None:
-        super().__init__(f"the answer does not add up: {reason}")
+        super().__init__(f"the answer is inconsistent: {reason}")
         self.reason = reason

@@ -1,7 +1,7 @@
-"""Signals that ask a process to end: Ctrl-C, and the polite kill of a system that shuts down.
+"""Signals that ask a process to end: Ctrl-C, and the SIGTERM of a system that shuts down.
 
-They are told from failures, so that the ledger, the message and the exit code say what happened. Only the command line
-listens for them; Dagster and a library's user have their own handlers.
+They are distinguished from failures, so that the ledger, the message and the exit code say what happened. Only the
+command line installs these handlers; Dagster and programs that use the library have their own.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from types import FrameType
 
 INTERRUPTED = "Interrupted."
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# A block that is left because of one of these has nothing more to wait for.
+# A block that ends with one of these does not wait for its threads.
 _ENDINGS = (KeyboardInterrupt, SystemExit)
 
 
 class Interrupted(BaseException):
-    """A signal asked this process to end. Not a KeyboardInterrupt, which the command line library would swallow."""
+    """A signal asked this process to end. Not a KeyboardInterrupt, which the command line library would catch."""
 
     def __init__(self, number: int) -> None:
         super().__init__(INTERRUPTED)
@@ -28,16 +28,16 @@ class Interrupted(BaseException):
 
 
 class _Watch:
-    """Which signal has come, if any: what a signal interrupts may turn its exception into another one."""
+    """The signal that was received, if any: interrupted code may turn the exception into another one."""
 
     def __init__(self) -> None:
         self.number: int | None = None
 
-    def take(self, number: int, frame: FrameType | None) -> None:
+    def receive(self, number: int, frame: FrameType | None) -> None:
         if self.number is None:
             self.number = number
             raise Interrupted(number)
-        # Asked a second time: no more waiting for anything.
+        # A second signal ends the process at once.
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 
@@ -47,12 +47,12 @@ _watch = _Watch()
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Within the block either signal raises Interrupted in the main thread, once; a second one ends the process."""
+    """Within the block either signal raises Interrupted in the main thread; a second one ends the process."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     _watch.number = None
-    before = {number: signal.signal(number, _watch.take) for number in SIGNALS}
+    before = {number: signal.signal(number, _watch.receive) for number in SIGNALS}
     try:
         yield
     except BaseException as problem:
@@ -67,7 +67,7 @@ def listening() -> Iterator[None]:
 
 
 def was_interrupted(problem: BaseException) -> bool:
-    """Whether a run ended with this error because somebody asked it to end."""
+    """Whether a run ended with this error because of a signal."""
     return _watch.number is not None or isinstance(problem, Interrupted | KeyboardInterrupt)
 
 
@@ -75,8 +75,8 @@ def was_interrupted(problem: BaseException) -> bool:
 def workers(count: int) -> Iterator[ThreadPoolExecutor]:
     """Threads for requests to REDCap, at most `count` at once.
 
-    Leaving the block drops what was not begun and waits for what is under way; not after an interruption: a request may
-    take minutes, and whoever ended the run is waiting.
+    At the end of the block, requests not yet started are dropped, and running ones are waited for, but not after an
+    interruption: a request may take minutes, and the person who interrupted the run is waiting.
     """
     pool = ThreadPoolExecutor(count, thread_name_prefix="redcap")
     wait = True

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.config.settings import Config, ProjectConfig
-from pipelines.errors import ConfigError, WarehouseDamaged, WorkingFileLost
+from pipelines.errors import ConfigError, MirrorLost, WarehouseDamaged
 from pipelines.warehouse.database.connection import Connection, private_folder
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.locks import project_locked
@@ -102,7 +102,7 @@ class ProjectRun:
         """The project's mirror, locked: no other run opens it meanwhile.
 
         The `published` database and the `readable` files can be read from SQL beside it.
-        Raises WorkingFileLost where a mirror that was there is lost, and HashKeyUnusable where identifiers could not be
+        Raises MirrorLost where a mirror that was there is lost, and HashKeyUnusable where identifiers could not be
         hashed as they were.
         """
         self.folder.make()
@@ -121,7 +121,7 @@ class ProjectRun:
     def _opened(self, published: Path | None, readable: Sequence[Path], *, new: bool) -> Iterator[Mirror]:
         name, path = self.project.name, self.folder.mirror(self.project.name)
 
-        def refuse(found: str) -> WorkingFileLost | None:
+        def refuse(found: str) -> MirrorLost | None:
             return refusal(self.folder, name, found)
 
         try:

@@ -1,1 +1,1 @@
-"""The Dagster definitions: assets, checks, jobs, schedules and resources."""
+"""The Dagster definitions: assets, checks, jobs, schedules and resources; definitions.py puts them together."""

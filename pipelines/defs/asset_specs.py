@@ -1,4 +1,7 @@
-"""What the assets share: keys, owners, retry policy, and the load options of a run."""
+"""What the assets share: keys, owners, retry policy, and the load options of a run.
+
+Not here: the assets themselves (structure.py, records.py, published.py, writeback.py).
+"""
 
 from collections.abc import Sequence
 
@@ -16,37 +19,38 @@ PREFIX = "redcap"
 OWNERS = ["team:data-management"]
 
 
-# Hiccups are retried inside the client already; this is for outages that last minutes.
+# The client itself retries short failures; this is for outages that last minutes.
 RETRY = dg.RetryPolicy(max_retries=2, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
 class LoadConfig(dg.Config):
-    """How much to read, and what is right although it looks like harm; a run without being told refuses."""
+    """Load options. Without an `allow_*` flag, a load that would delete many records or drop columns is refused."""
 
     full: bool = Field(default=False, description="Read every record again, not only what changed since the last load.")
     allow_deletions: bool = Field(
-        default=False, description="Many records are gone from REDCap, and that is right: delete them here too."
+        default=False, description="Many records are no longer in REDCap, as intended: delete them here, too."
     )
     allow_narrower: bool = Field(
-        default=False, description="The token sees fewer fields than last time, and that is right: give them up."
+        default=False, description="The token sees fewer fields than last time, as intended: remove them."
     )
 
     def options(self) -> LoadOptions:
-        """The same as the load takes it."""
+        """The same as options of the load."""
         return LoadOptions(full=self.full, allow_deletions=self.allow_deletions, allow_narrower=self.allow_narrower)
 
 
 def key(name: str) -> dg.AssetKey:
-    """The asset's key: everything of this location stands under `redcap`."""
+    """The asset's key; all keys of this location begin with `redcap`."""
     return dg.AssetKey([PREFIX, name])
 
 
 def columns_of(table: str) -> dg.TableSchema:
+    """The columns of a table of schema redcap."""
     return dg.TableSchema([dg.TableColumn(name, kind) for name, kind in table_columns(table)])
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
-    """A table as the UI shows it; only for counts and names of fields."""
+    """A table for the UI; only for counts and names of fields, as Dagster stores it in clear text."""
     lines = [header, ["---"] * len(header), *rows]
     return dg.MetadataValue.md("\n".join(f"| {' | '.join(map(str, line))} |" for line in lines))
 

@@ -1,7 +1,8 @@
-"""The assets: each wraps steps of pipelines.sync that work without Dagster.
+"""All assets of the load, for the projects of a configuration.
 
-Projects are partitions, one run a project. What passes between steps are counts and references; participants' rows
-lie in the run's staging folder, because Dagster keeps what steps return, in clear.
+Projects are partitions, one run a project. Steps return counts only, because Dagster stores what they return in clear
+text; participants' rows are in the run's staging folder. Not here: what the steps do (pipelines.sync, which works
+without Dagster), the write-back's assets (writeback.py).
 """
 
 import dagster as dg

@@ -1,6 +1,6 @@
-"""Asset checks of a project: keyed and fitting before it is published, complete afterwards.
+"""Asset checks of a project: unique keys and fitting values before it is published, completeness afterwards.
 
-Their answers are counts and names of fields; the questions are warehouse.audit's.
+They return counts and names of fields. Not here: the queries (warehouse/published/quality.py).
 """
 
 # No postponed annotations here: Dagster reads them when it decorates.
@@ -16,7 +16,7 @@ from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.published import quality as audit
 from pipelines.wording import counted
 
-# A dictionary that was recoded can make every field misfit; more lines than this nobody reads in a browser.
+# After a dictionary was recoded, values of every field may not fit; nobody reads more lines than this in a browser.
 FIELDS_SHOWN = 50
 
 
@@ -24,7 +24,7 @@ def make_checks(config: Config) -> list[dg.AssetChecksDefinition]:
     """The checks for the projects of this configuration."""
     partitions = dg.StaticPartitionsDefinition(list(config.projects))
     with warnings.catch_warnings():
-        # Checks of one partition are in preview; without them a project's check would hide the others'.
+        # Partitioned checks are a preview; without them one project's check would hide those of the others.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [
             _keys_are_unique(partitions),
@@ -39,7 +39,8 @@ def _keys_are_unique(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefin
         asset=key("records"),
         partitions_def=partitions,
         blocking=True,
-        description="No two rows of an instrument have the same record, event and instance. Nothing is published else.",
+        description="No two rows of an instrument have the same record, event and instance. Otherwise the project is not "
+        "published.",
     )
     def keys_are_unique(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
         with as_dagster_failure():
@@ -47,7 +48,7 @@ def _keys_are_unique(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefin
         return dg.AssetCheckResult(
             passed=not doubles,
             severity=dg.AssetCheckSeverity.ERROR,
-            description=f"{sum(doubles.values()):,} keys stand twice; the project is not published."
+            description=f"{sum(doubles.values()):,} keys are duplicated, so the project is not published."
             if doubles
             else None,
             metadata={"duplicate_keys": sum(doubles.values()), "instruments": ", ".join(doubles) or "none"},
@@ -85,8 +86,8 @@ def _new_ids_are_explained(partitions: dg.PartitionsDefinition) -> dg.AssetCheck
     @dg.asset_check(
         asset=key("records"),
         partitions_def=partitions,
-        description="Records that have another id by REDCap's log were followed to it. Where ids were exchanged, the "
-        "history under each may be that of two people.",
+        description="The history of records that have another id, according to REDCap's log, was moved to it. Where "
+        "ids were exchanged, the history under each may be that of two people.",
     )
     def new_ids_are_explained(
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
@@ -110,9 +111,9 @@ def _every_record_is_there(partitions: dg.PartitionsDefinition) -> dg.AssetCheck
     @dg.asset_check(
         asset=key("published"),
         partitions_def=partitions,
-        # Nothing comes after it: blocking makes the run fail, so that whoever watches runs hears of it.
+        # Nothing follows it; blocking makes the run fail, so that alerts on failed runs report it.
         blocking=True,
-        description="Every record that REDCap lists is in the warehouse. What could be had is published all the same.",
+        description="Every record that REDCap lists is in the warehouse. What could be fetched is published anyway.",
     )
     def every_record_is_there(
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource

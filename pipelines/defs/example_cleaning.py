@@ -1,4 +1,7 @@
-"""An example of cleaning in pandas, as the demo plays it: read what is published, mend it, propose what differs."""
+"""An example of cleaning with pandas, for the demo: read published values, correct them, propose what differs.
+
+Not here: the asset around it (writeback.py).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pipelines.writeback import ProposalOptions, ProposalReport, propose_frame
 
 PROJECT = "heart_study"
 NAME = "tidy_towns"
-# A missing-data code is no town.
+# A missing-data code is not a town.
 TOWNS = """
 SELECT record_id AS record, town AS seen_value FROM heart_study_raw.enrolment
 WHERE town NOT IN (
@@ -23,7 +26,7 @@ WHERE town NOT IN (
 
 
 def demo_mark(warehouse: Path) -> Path:
-    """A file that says that the demo made the warehouse, and may remove it again."""
+    """A file that marks a warehouse that the demo created and may remove."""
     return warehouse / ".demo"
 
 
@@ -33,7 +36,7 @@ def is_example(config: Config) -> bool:
 
 
 def propose_tidy_towns(config: Config, project: str, batch: str) -> ProposalReport:
-    """Propose town names without stray blanks and with capitals; of other projects there is nothing to clean."""
+    """Propose town names without stray blanks and with capitals; other projects have nothing to clean."""
     import pandas as pd
 
     if project != PROJECT:

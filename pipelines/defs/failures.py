@@ -1,4 +1,4 @@
-"""Our errors as Dagster's: one message, told whether a retry can help, without frames that hold values."""
+"""Errors of the warehouse as failures of Dagster: one message, whether a retry can help, and no frames with values."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ OURS = (ROOT / "pipelines", ROOT / "redcap_source")
 
 @contextmanager
 def as_dagster_failure(run: ProjectRun | None = None) -> Iterator[None]:
-    """Anything that goes wrong inside becomes a dg.Failure, entered in the project's ledger if its run is given.
+    """Turn any error inside into a dg.Failure, and record it in the project's ledger if its run is given.
 
-    Dagster stores an exception's text and frames in clear; messages of other libraries may quote participants' data,
-    so of those only the kind and the place are told.
+    Dagster stores an exception's text and frames in clear text, and messages of other libraries may quote participants'
+    data: of those only the kind and the place are reported.
     """
     outcome = "failed"
     try:
@@ -33,19 +33,19 @@ def as_dagster_failure(run: ProjectRun | None = None) -> Iterator[None]:
     except dg.Failure:
         raise
     except (WarehouseError, RedcapError) as problem:
-        told, retry = str(problem), isinstance(problem, Transient | WarehouseBusy)
+        message, retry = str(problem), isinstance(problem, Transient | WarehouseBusy)
     except OSError as problem:
-        told, retry = str(of_the_system(problem) or _unexpected(problem)), False
+        message, retry = str(of_the_system(problem) or _unexpected(problem)), False
     except Exception as problem:
-        told, retry = _unexpected(problem), False
+        message, retry = _unexpected(problem), False
     except (KeyboardInterrupt, DagsterExecutionInterruptedError):
-        # Dagster's retry policies hold for interrupts too: a run terminated in the UI would begin anew in a minute.
-        told, retry, outcome = "Interrupted. The published data is as it was.", False, "interrupted"
+        # Dagster's retry policies apply to interrupts, too: a run terminated in the UI would start again in a minute.
+        message, retry, outcome = "Interrupted. The published data is unchanged.", False, "interrupted"
     else:
         return
-    _enter(run, outcome, told)
-    # A `with` block hands its error in from outside, so it would be stored as context here too, but for `from None`.
-    raise dg.Failure(description=told, allow_retries=retry) from None
+    _record(run, outcome, message)
+    # Without `from None` Dagster would store the original error as context: a `with` block passes it in.
+    raise dg.Failure(description=message, allow_retries=retry) from None
 
 
 def _unexpected(problem: Exception) -> str:
@@ -60,12 +60,12 @@ def _unexpected(problem: Exception) -> str:
     )
 
 
-def _enter(run: ProjectRun | None, outcome: str, told: str) -> None:
+def _record(run: ProjectRun | None, outcome: str, message: str) -> None:
     if run is None:
         return
     try:
         with run.mirror() as mirror:
-            record_end(run, mirror, outcome, told)
+            record_end(run, mirror, outcome, message)
     except WarehouseError:
-        # The ledger lies in the file that cannot be opened; the failure itself is told all the same.
+        # The ledger is in the file that cannot be opened; the failure itself is reported in any case.
         return

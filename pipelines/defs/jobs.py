@@ -1,4 +1,4 @@
-"""The jobs of each project: the night, and the way back."""
+"""The jobs of each project: the load, and write-back. Not here: when they run (schedules.py)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ WRITEBACK = "write_back"
 
 
 def make_job() -> dg.UnresolvedAssetJobDefinition:
-    """All assets of one project, in process: a step costs a tenth of a second so, and seconds otherwise."""
+    """All assets of one project, in one process: there a step costs a tenth of a second, and seconds in its own."""
     return dg.define_asset_job(
         NIGHTLY,
         selection=dg.AssetSelection.all() - dg.AssetSelection.groups(WRITEBACK_GROUP),
         executor_def=dg.in_process_executor,
-        description="The whole night of one REDCap project: structure, records, checks, publish.",
+        description="The whole load of one REDCap project: structure, records, checks, publish.",
     )
 
 
 def make_writeback_job() -> dg.UnresolvedAssetJobDefinition:
-    """Open proposals of one project back into REDCap; nobody runs it but people, and it is a dry run unless told."""
+    """Write the open proposals of one project to REDCap. Started by hand; a dry run unless `apply` is set."""
     return dg.define_asset_job(
         WRITEBACK,
         selection=dg.AssetSelection.groups(WRITEBACK_GROUP),

@@ -1,4 +1,4 @@
-"""The assets `record_changes` and `published_project`."""
+"""The assets `record_changes` and `published`. Not here: how publishing works (warehouse/published/)."""
 
 import dagster as dg
 
@@ -56,25 +56,25 @@ def make_published(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         pool="redcap_publish",
         retry_policy=RETRY,
         description=(
-            "warehouse.duckdb, the database readers open, put in place in one step. A publish takes up every project "
-            "that was loaded since the last one."
+            "warehouse.duckdb, the database that readers open, replaced in one step. Publishing includes every project "
+            "that was loaded since the last time."
         ),
     )
     def published(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         """Publish what is loaded."""
         with as_dagster_failure():
             run = project_run(context, warehouse)
-            # Only here: until its checks have passed, no other project's publish may take this one along.
+            # Only here: until its checks have passed, no other run may publish this project.
             release(run.folder, context.partition_key)
             try:
-                taken = publish(
+                published_now = publish(
                     run.folder, memory_limit=run.config.memory_limit, configured=run.config.projects
                 ).projects
             except NotAllPublished as problem:
                 if context.partition_key not in problem.published:
                     raise
-                # Another project's trouble is for its own run to tell.
-                taken = problem.published
+                # The failure of another project is reported by its own run.
+                published_now = problem.published
             if context.partition_key in run.folder.unpublished():
                 raise WarehouseBusy(path=run.folder.mirror(context.partition_key))
             rows = published_rows(run.folder, context.partition_key)
@@ -83,7 +83,7 @@ def make_published(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
                 "dagster/partition_row_count": sum(rows.values()),
                 "dagster/uri": str(run.folder.database),
                 "dagster/table_name": f"warehouse.{context.partition_key}",
-                "projects_taken_up": len(taken),
+                "projects_taken_up": len(published_now),
                 "database_bytes": run.folder.database.stat().st_size,
             }
         )

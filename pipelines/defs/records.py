@@ -1,4 +1,4 @@
-"""The asset `records`: plan the batches, fetch them, apply them."""
+"""The asset `records`: plan the batches, fetch them, apply them. Not here: the steps themselves (pipelines.sync)."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from pipelines.sync.reports import LoadReport
 from pipelines.warehouse.published.quality import rows_by_instrument
 from redcap_source import Calls
 
-# Many small steps cost Dagster more than they give; one step asks for so many records, in chunks of its own.
+# A Dagster step costs a tenth of a second, so each fetches so many records, in several chunks.
 RECORDS_IN_BATCH = 1000
 
 
@@ -37,7 +37,7 @@ MOST_BATCHES = 24
 def plan_batches(
     context: dg.OpExecutionContext, config: LoadConfig, warehouse: WarehouseResource
 ) -> Iterator[dg.DynamicOutput[int]]:
-    """The night's work in batches; structure is read here only if it is not part of this run."""
+    """The load's work in batches; the structure is read here only if it is not part of this run."""
     run = project_run(context, warehouse)
     with as_dagster_failure(run):
         plan = resume(run) if has_plan(run) else read_structure(run, config.options())[0]
@@ -47,9 +47,9 @@ def plan_batches(
         yield dg.DynamicOutput(number, mapping_key=f"{number:03d}")
 
 
-@dg.op(description="One batch of records, in chunks proven whole, into the staging folder.", retry_policy=RETRY)
+@dg.op(description="Fetch one batch of records into the staging folder, in verified chunks.", retry_policy=RETRY)
 def fetch(context: dg.OpExecutionContext, warehouse: WarehouseResource, batch: int) -> dict[str, Any]:
-    """Fetch one batch; what is returned are counts."""
+    """Fetch one batch; returns counts."""
     run = project_run(context, warehouse)
     with as_dagster_failure(run):
         plan = resume(run)
@@ -63,8 +63,8 @@ def fetch(context: dg.OpExecutionContext, warehouse: WarehouseResource, batch: i
     return {**asdict(report), **asdict(calls)}
 
 
-# No pool: one would be held by every project together. A project's runs are kept apart by its partition.
-@dg.op(description="Proven chunks into the project's mirror; the watermark last.", retry_policy=RETRY)
+# No pool: all projects would share it. Runs of one project are kept apart by the tags of schedules.py.
+@dg.op(description="Apply verified chunks to the project's mirror; the watermark last.", retry_policy=RETRY)
 def apply(
     context: dg.OpExecutionContext, warehouse: WarehouseResource, batches: list[dict[str, Any]]
 ) -> dg.Output[None]:
@@ -86,7 +86,7 @@ def apply(
 
 
 def _all_calls(plan: WorkPlan, batches: Sequence[Mapping[str, Any]]) -> Calls:
-    """What structure and all batches asked of the server."""
+    """The requests of the structure step and of all batches together."""
     steps = [asdict(plan.calls), *batches]
     return Calls(**{name: sum(step[name] for step in steps) for name in asdict(plan.calls)})
 
@@ -99,13 +99,13 @@ def make_records(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         group_name=PREFIX,
         kinds={"redcap", "duckdb"},
         owners=OWNERS,
-        # The launchpad asks for the asset's settings, not for those of an operation inside it.
+        # The launchpad offers the settings of the asset, not those of an operation inside it.
         config=dg.ConfigMapping(
             config_schema=LoadConfig.to_config_schema(), config_fn=lambda given: {"plan_batches": {"config": given}}
         ),
         description=(
-            "Every record of the project, one table per instrument: fetched in chunks, each proven whole, and applied "
-            "to the project's mirror. Only rows that differ are written, and every changed cell is traced."
+            "Every record of the project, one table per instrument: fetched in verified chunks, and applied to the "
+            "project's mirror. Only rows that differ are written, and every changed cell is recorded."
         ),
     )
     def records(**structure: Any) -> Any:

@@ -1,6 +1,6 @@
-"""What the assets are given: the way to projects.yaml. No token is in any resource, field or run config.
+"""The resource of all assets: the path of projects.yaml. No token is in any resource, field or run config.
 
-The token is read from where projects.yaml says by the step that needs it, and by nobody else.
+Not here: tokens, which each step that needs one reads from the place that projects.yaml names.
 """
 
 from __future__ import annotations

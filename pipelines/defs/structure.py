@@ -1,4 +1,4 @@
-"""The asset `project_structure`."""
+"""The assets of a project's structure, one for each of its tables. Not here: the records (records.py)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -44,7 +44,7 @@ def make_structure(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     def structure(
         context: dg.AssetExecutionContext, config: LoadConfig, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[None]]:
-        """Preflight, structure and the plan of the night; no record is touched."""
+        """Preflight, structure and the plan of the load; no record is written."""
         run = project_run(context, warehouse)
         records_follow = key("records") in context.job_def.asset_layer.executable_asset_keys
         with as_dagster_failure(run):
@@ -66,13 +66,13 @@ def make_structure(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
 def read_structure(
     run: ProjectRun, options: LoadOptions, *, records_follow: bool = True
 ) -> tuple[WorkPlan, StructureReport]:
-    """The first step of the load; its plan is written down where `records_follow`."""
+    """The first step of the load; its plan is saved for the next ones if `records_follow`."""
     with run.mirror() as mirror, run.client() as client:
         record_start(run, mirror)
         with run.verifier() as verifier:
             plan, report = prepare(run, client, mirror, verifier, options)
         if records_follow:
-            # The plan names records, so it lies on disk no longer than somebody needs it.
+            # The plan names records, so it is on disk only as long as another step needs it.
             save_plan(run, plan)
         else:
             message = "Load the records too; then it can be published."

@@ -1,6 +1,6 @@
-"""The reverse asset: cleaned values back into REDCap, dry run by default; and an example of an asset that cleans.
+"""The asset that writes cleaned values to REDCap, a dry run by default, and an example of an asset that cleans.
 
-The work is pipelines.writeback's. Dagster sees counts and names of fields, never a value.
+Not here: the write-back itself (pipelines.writeback). Dagster gets counts and names of fields, never a value.
 """
 
 # No postponed annotations here: Dagster reads them when it decorates.
@@ -31,19 +31,19 @@ class NewRecords(StrEnum):
 
 
 class WriteBack(dg.Config):
-    """A dry run unless told otherwise: every open proposal is decided about, and nothing is sent."""
+    """Write-back options. Without `apply` every open proposal is decided, and nothing is sent."""
 
     apply: bool = Field(default=False, description="Send what may be written; otherwise only plan it.")
-    batch: str | None = Field(default=None, description="Only this batch of proposals; all that are open without it.")
+    batch: str | None = Field(default=None, description="Only this batch of proposals; without it all that are open.")
     max_cells: int | None = Field(
-        default=None, ge=1, description="Refuse to send more cells than this; projects.yaml says how many without it."
+        default=None, ge=1, description="Refuse to send more cells than this; without it the limit of projects.yaml."
     )
     new_records: NewRecords = Field(
-        default=NewRecords.REFUSE, description="Whether records that REDCap does not have may be made."
+        default=NewRecords.REFUSE, description="Whether records that REDCap does not have may be created."
     )
 
     def options(self) -> WritebackOptions:
-        """The same as the write-back takes it."""
+        """The same as options of the write-back."""
         return WritebackOptions(
             batch=self.batch,
             max_cells=self.max_cells,
@@ -71,12 +71,12 @@ def _writeback(partitions: dg.PartitionsDefinition, cleaning: list[dg.AssetKey])
             dg.AssetCheckSpec(
                 CONFLICTS,
                 asset=key("writeback"),
-                description="No proposal was refused, and nobody changed a cell in REDCap after the cleaner saw it.",
+                description="No proposal was refused, and no cell was changed in REDCap after its value was exported.",
             ),
             dg.AssetCheckSpec(
                 CONFIRMED,
                 asset=key("writeback"),
-                description="Every cell that was sent was read back as it should be.",
+                description="Every cell that was sent was read back with the value that was sent.",
             ),
         ],
         description=(
@@ -91,7 +91,7 @@ def _writeback(partitions: dg.PartitionsDefinition, cleaning: list[dg.AssetKey])
         with as_dagster_failure():
             loaded = warehouse.config()
             project = loaded.project(context.partition_key)
-            # No retry: what a run that died had sent is looked at when the next one begins.
+            # No retry: what an interrupted run had sent is checked when the next one begins.
             act = apply_writeback if config.apply else plan_writeback
             done: Plan | Outcome = act(loaded, project, options=config.options(), run_id=context.run.run_id)
             published = publish_results(loaded, project, done)
@@ -164,8 +164,8 @@ def _tidy_towns(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         kinds={"pandas"},
         owners=OWNERS,
         description=(
-            "An example of cleaning, there in the demo only: town names of the heart study without stray blanks and in "
-            "capitals where they belong, offered to REDCap as proposals. `writeback` sends them."
+            "An example of cleaning, in the demo only: town names of the heart study without stray blanks and with "
+            "capitals, as proposals. `writeback` sends them."
         ),
     )
     def tidy_towns(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:

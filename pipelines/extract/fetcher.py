@@ -125,11 +125,11 @@ class Fetcher:
         if self._out_of_sight > MOST_ALONE:
             raise LoadRefused(
                 project=self.plan.project,
-                seen=f"{counted(self._out_of_sight, 'record')} that REDCap listed when the load began no longer appear "
-                "in any answer. Somebody is deleting many, the token was put into a data access group, or the server "
+                problem=f"{counted(self._out_of_sight, 'record')} that REDCap listed when the load began are no longer "
+                "in its answers. Somebody is deleting many, the token was put into a data access group, or the server "
                 "is failing.",
-                kept="No record was deleted here and the published data is as it was.",
-                if_meant="Load again: a load begins with a list of all records, and says how to let go of many.",
+                kept="No record was deleted here, and the published data is unchanged.",
+                remedy="Load again: a load begins with a list of all records, and says how to allow many deletions.",
             )
         deleted = lately_deleted(self.client, self.plan.record_id_field)
         vanished = tuple(record for record in gone if record in deleted)

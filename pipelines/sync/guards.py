@@ -1,6 +1,6 @@
-"""What a load refuses to do, because it would destroy good data if it were a mistake.
+"""What a load refuses to do, because it would destroy good data if it were a mistake. Pure.
 
-Each refusal says what was seen, what was kept, and which flag to use if it is meant.
+Each refusal says what happened, what was kept, and which option to use if it is intended.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from pipelines.wording import counted
 # How many pairs of names a refusal quotes.
 MOST_NAMED = 5
 
+KEPT = "No record was deleted here, and the published data is unchanged."
+
 
 @dataclass(frozen=True, slots=True)
 class Guard:
@@ -29,14 +31,14 @@ class Guard:
 
     project: str
     project_id: int | None
-    """The REDCap project that projects.yaml says it is."""
+    """The id of the REDCap project that projects.yaml names, if it does."""
     deletion_limit: float
     allow_deletions: bool
     allow_narrower: bool
 
     @classmethod
     def of(cls, run: ProjectRun, options: LoadOptions) -> Guard:
-        """What holds for one run."""
+        """The guard of one run."""
         return cls(
             project=run.project.name,
             project_id=run.project.project_id,
@@ -53,103 +55,103 @@ class Guard:
         self.check_deletions(len(findings.missing), len(findings.known), len(findings.census.records))
 
     def check_binding(self, structure: Structure, previous: PreviousLoad) -> None:
-        """Whether the token belongs to the project it belonged to, and its records are named as they were."""
+        """Refuse a token of another project than before, and another record-id field."""
         found = structure.project.project_id
         wanted = self.project_id if self.project_id is not None else previous.project_id
         if found is not None and wanted is not None and found != wanted:
             raise LoadRefused(
                 project=self.project,
-                seen=f"the token belongs to REDCap project {found}, not to {wanted}.",
-                kept="Nothing was read from it and the warehouse is as it was.",
-                if_meant=(
-                    "Check the token; if the study really moved, set project_id in projects.yaml and run "
-                    f"`redcap-warehouse sync {self.project} --start-over`, which discards the project's history in the "
-                    "warehouse."
-                ),
+                problem=f"the token belongs to REDCap project {found}, not to {wanted}.",
+                kept="No record was read, and the warehouse is unchanged.",
+                remedy="Check the token. If the study really moved, set project_id in projects.yaml and run "
+                f"`redcap-warehouse sync {self.project} --start-over`, which discards the project's history in the "
+                "warehouse.",
             )
         field_name = structure.record_id_field
         if previous.record_id_field not in (None, field_name):
             raise LoadRefused(
                 project=self.project,
-                seen=f"the record-id field is now {field_name}, and was {previous.record_id_field}.",
-                kept="Every row is named by it, so nothing was changed.",
-                if_meant=(
-                    f"If it is right, run `redcap-warehouse sync {self.project} --start-over`: it reads everything "
-                    "again and discards the project's history in the warehouse."
-                ),
+                problem=f"the record-id field is now {field_name}, and was {previous.record_id_field}.",
+                kept="Every row is stored under its record id, so nothing was changed.",
+                remedy=f"If this is correct, run `redcap-warehouse sync {self.project} --start-over`: it reads "
+                "everything again and discards the project's history in the warehouse.",
             )
 
     def check_names(self, layout: Layout) -> None:
-        """Whether every instrument and every column has a name of its own."""
+        """Refuse instruments or columns whose names cannot be distinguished in the warehouse."""
         found = collisions(layout)
         if not found:
             return
         more = f" (and {len(found) - MOST_NAMED} more)" if len(found) > MOST_NAMED else ""
         raise LoadRefused(
             project=self.project,
-            seen=f"some names cannot be distinguished: {'; '.join(found[:MOST_NAMED])}{more}.",
+            problem=f"some names cannot be distinguished: {'; '.join(found[:MOST_NAMED])}{more}.",
             kept="Nothing was changed.",
-            if_meant="Give one of each two another name or code in REDCap, or leave its instrument out with exclude "
-            "in projects.yaml.",
+            remedy="Give one of each pair another name or code in REDCap, or leave its instrument out with exclude in "
+            "projects.yaml.",
         )
 
     def check_visible(self, layout: Layout, previous: PreviousLoad) -> None:
-        """Whether the token sees the fields it saw."""
+        """Refuse a token that no longer sees all fields that it saw."""
         hidden = set(layout.hidden_fields)
         lost = [name for name in previous.visible_columns if name in hidden]
         if lost and not self.allow_narrower:
             raise LoadRefused(
                 project=self.project,
-                seen=f"the token no longer sees {counted(len(lost), 'field')} it saw last time ({_some(lost)}), "
-                "though the dictionary still has them: its export rights were lowered.",
+                problem=f"the token no longer sees {counted(len(lost), 'field')} that it saw last time "
+                f"({_some(lost)}), though the dictionary still has them: its export rights were reduced.",
                 kept="Nothing was changed.",
-                if_meant="Ask for the rights back, or run with --allow-narrower to give these columns up.",
+                remedy="Ask for the rights again, or run with --allow-narrower to remove these columns.",
             )
 
     def check_group(
-        self, layout: Layout, structure: Structure, previous: PreviousLoad, unexplained: Collection[str] | None
+        self, layout: Layout, structure: Structure, previous: PreviousLoad, unlogged: Collection[str] | None
     ) -> None:
-        """Whether records are out of sight that nobody deleted.
+        """Refuse where records may be missing because the token cannot see them, or because the server is failing.
 
-        A token that was put into a data access group no longer sees the other groups' records. REDCap does not say so;
-        but to a token in a group it shows no column of them, and mostly no list either. And where no group can be the
-        reason, many records that are gone without a word of the log may still be a server's failure.
+        A token that was put into a data access group no longer sees the records of other groups. REDCap does not say
+        so, but it sends a token in a group no column with groups, and mostly no list of them. Where a group cannot be
+        the reason, many `unlogged` deletions (missing records that the log does not show as deleted) may still be a
+        server's failure.
         """
         if self.allow_narrower:
             return
         if layout.data_access_groups or not structure.may_have_groups:
-            self._check_silence(unexplained)
+            self._check_unlogged(unlogged)
             return
         if previous.in_group is False:
-            seen = "the token may have been put into a data access group: it saw them last time, and does no longer."
-        elif unexplained and not self.allow_deletions:
-            seen = (
-                f"{counted(len(unexplained), 'record is', 'records are')} out of sight, and the log shows no "
-                "deletion: the token may have been put into another data access group."
+            problem = (
+                "the token may have been put into a data access group: last time it saw the groups, and now it does "
+                "not."
+            )
+        elif unlogged and not self.allow_deletions:
+            problem = (
+                f"{counted(len(unlogged), 'record is', 'records are')} out of sight, and the log shows no deletion: "
+                "the token may have been put into another data access group."
             )
         else:
             return
         raise LoadRefused(
             project=self.project,
-            seen=seen,
-            kept="No record was deleted here and the published data is as it was.",
-            if_meant="Take the token's user out of the group, or run with --allow-narrower to give up what it hides.",
+            problem=problem,
+            kept=KEPT,
+            remedy="Remove the token's user from the group, or run with --allow-narrower to delete what it hides.",
         )
 
-    def _check_silence(self, unexplained: Collection[str] | None) -> None:
-        if not unexplained or len(unexplained) <= MOST_ALONE or self.allow_deletions:
+    def _check_unlogged(self, unlogged: Collection[str] | None) -> None:
+        if not unlogged or len(unlogged) <= MOST_ALONE or self.allow_deletions:
             return
         raise LoadRefused(
             project=self.project,
-            seen=f"{counted(len(unexplained), 'record is', 'records are')} no longer in REDCap's answers, and its log "
+            problem=f"{counted(len(unlogged), 'record is', 'records are')} no longer in REDCap's answers, and its log "
             "shows no deletion.",
-            kept="No record was deleted here and the published data is as it was.",
-            if_meant="If they were really deleted (deleting an event or arm does not log its records), run with "
+            kept=KEPT,
+            remedy="If they were really deleted (deleting an event or arm does not log its records), run with "
             "--allow-deletions; otherwise try again.",
         )
 
     def check_deletions(self, deleted: int, known: int, census: int) -> None:
-        """Whether so many of the known records may be gone, where REDCap lists so many."""
+        """Refuse to delete a large share of the `known` records; `census` is how many REDCap lists."""
         limit = self.deletion_limit
         if not deleted or self.allow_deletions or known == 0:
             return
@@ -158,10 +160,10 @@ class Guard:
             return
         raise LoadRefused(
             project=self.project,
-            seen=f"{deleted:,} of {counted(known, 'record')} are no longer in REDCap's answer, more than the "
-            f"{limit:.0%} that may go in one night. The token may have been put into a data access group.",
-            kept="No record was deleted here and the published data is as it was.",
-            if_meant="If they were really deleted, run with --allow-deletions.",
+            problem=f"{deleted:,} of {counted(known, 'record')} are no longer in REDCap's answer, more than the "
+            f"{limit:.0%} that one load may delete. The token may have been put into a data access group.",
+            kept=KEPT,
+            remedy="If they were really deleted, run with --allow-deletions.",
         )
 
 

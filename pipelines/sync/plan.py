@@ -19,19 +19,19 @@ class WorkPlan:
     began: datetime
     mode: str
     baseline: bool
-    """Whether no load of the project ever came to its end before."""
+    """Whether no load of the project has finished before."""
     layout: Layout
     tasks: tuple[FetchTask, ...]
     vanished: tuple[str, ...] = field(repr=False)
-    """Records the mirror has and REDCap has not."""
+    """Records that the mirror has and REDCap does not."""
     in_redcap: int
     upto: datetime | None
     """REDCap's clock (UTC) before anything was read: the next watermark."""
     remarks: tuple[str, ...]
-    """What the ledger is to say of this load, however well it ends."""
+    """What the ledger should say of this load, even if it succeeds."""
     chunk_records: int | None
     calls: Calls
-    """What it took to find all this out."""
+    """The requests that it took to find this out."""
 
     @property
     def size(self) -> int:
@@ -40,7 +40,7 @@ class WorkPlan:
 
     @property
     def requests(self) -> int:
-        """About how many requests that takes, as far as is known from other nights."""
+        """About how many requests that takes, as far as is known from earlier loads."""
         size = self.chunk_records or ChunkSize().records
         return sum(-(-len(task.records) // size) * max(1, len(task.fetch.narrow)) for task in self.tasks)
 

@@ -1,4 +1,4 @@
-"""What a load is asked for, and what it reports."""
+"""The options of a load, and what it reports."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class LoadOptions:
     since: datetime | None = None
     """Read what changed since this moment (UTC) instead of since the last load."""
     allow_deletions: bool = False
-    """Many records vanished, and that is right."""
+    """Many records are no longer in REDCap, as intended: delete them."""
     allow_narrower: bool = False
-    """The token sees fewer fields than last time, and that is right."""
+    """The token sees fewer fields or records than last time, as intended: remove them."""
     start_over: bool = False
-    """Give up the project's working file, with its history and journal, and read everything anew."""
+    """Discard the project's mirror, with its history and journal, and read everything again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +90,14 @@ class Tally:
     chunks: int = 0
     bytes: int = 0
     chunk_records: int | None = None
-    """What the server turned out to manage at a time."""
+    """How many records at a time the server turned out to manage."""
     quarantined: list[Quarantined] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What one batch of fetches brought, in counts."""
+    """What was fetched in one batch, in counts."""
 
     batch: int
     records: int
@@ -109,19 +109,20 @@ class BatchReport:
 
 
 class Progress:
-    """What a load tells whoever watches; the default watches nothing."""
+    """Called by a load as it advances; this one does nothing."""
 
     def planned(self, records: int, requests: int) -> None:
         """So many records will be fetched, in about so many requests."""
 
     def fetched(self, records: int, cells: int) -> None:
-        """So many more have come."""
+        """So many more were fetched."""
 
     def step(self, name: str) -> None:
-        """The load has come to this step."""
+        """The load begins this step."""
 
 
 def batch_report(batch: int, items: Sequence[Fetched]) -> BatchReport:
+    """The counts of one batch."""
     chunks = [item for item in items if isinstance(item, Chunk)]
     return BatchReport(
         batch=batch,
@@ -135,6 +136,7 @@ def batch_report(batch: int, items: Sequence[Fetched]) -> BatchReport:
 
 
 def structure_report(structure: Structure, layout: Layout, drift: tuple[Drift, ...]) -> StructureReport:
+    """The counts of a structure, and how it changed."""
     return StructureReport(
         redcap_version=structure.version,
         instruments=len(structure.instruments),
@@ -149,6 +151,7 @@ def structure_report(structure: Structure, layout: Layout, drift: tuple[Drift, .
 
 
 def ids_message(records: int) -> str:
+    """A warning that records have new ids whose history cannot be assigned."""
     return (
         f"{counted(records, 'record has', 'records have')} another id since the last load, according to REDCap's log, "
         "and the data does not show the previous id. Ids may have been exchanged or reused on the same day. The "
@@ -158,6 +161,7 @@ def ids_message(records: int) -> str:
 
 
 def quarantine_message(quarantined: Sequence[Quarantined]) -> str:
+    """A warning that records could not be fetched, and why."""
     reasons = " ".join(dict.fromkeys(f"{item.reason.rstrip('.')}." for item in quarantined))
     return (
         f"{counted(len(quarantined), 'record')} could not be fetched, even one at a time: {reasons} Their previous "

@@ -167,7 +167,7 @@ def test_a_run_that_is_terminated_is_in_the_ledger(house, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pipelines.defs.records.fetch_parts", terminated)
-    assert failures(house.run()) == ["Interrupted. The published data is as it was."]
+    assert failures(house.run()) == ["Interrupted. The published data is unchanged."]
     assert house.ledger() == [("full", "interrupted")]
 
 

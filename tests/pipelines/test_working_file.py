@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.errors import LoadRefused, NotAllPublished, WarehouseDamaged, WarehouseError, WorkingFileLost
+from pipelines.errors import LoadRefused, MirrorLost, NotAllPublished, WarehouseDamaged, WarehouseError
 from pipelines.run import ProjectRun
 from pipelines.warehouse.database.connection import open_writer
 from pipelines.warehouse.folder import WarehouseFolder
@@ -86,7 +86,7 @@ def test_a_lost_working_file_is_no_first_load(site, found, lose):
     lose(site)
     before = site.warehouse.database.read_bytes()
     for _ in range(2):  # the second time is like the first
-        with pytest.raises(WorkingFileLost) as raised:
+        with pytest.raises(MirrorLost) as raised:
             site.night()
         told = str(raised.value)
         assert f"study.duckdb {found}, though the published database holds the project" in told
@@ -116,7 +116,7 @@ def test_a_working_file_that_vanishes_after_the_first_look_is_no_first_load(site
         return refusal(site.warehouse, "study", found)
 
     path = site.warehouse.mirror("study")
-    with pytest.raises(WorkingFileLost, match="holds no load"):
+    with pytest.raises(MirrorLost, match="holds no load"):
         # What was deleted between two looks is made anew by DuckDB.
         path.unlink()
         with open_writer(path):
@@ -129,7 +129,7 @@ def test_a_load_that_waits_to_be_published_is_known_too(site):
     site.warehouse.database.unlink()
     site.warehouse.mark_loaded("study", "run")
     removed(site)
-    with pytest.raises(WorkingFileLost, match="a load of it waits to be published"):
+    with pytest.raises(MirrorLost, match="a load of it waits to be published"):
         site.load()
 
 
@@ -229,7 +229,7 @@ def test_a_damaged_file_with_rows_in_it_is_not_removed_even_if_nothing_was_publi
     site.warehouse.database.unlink()
     truncated(site)
     before = site.warehouse.mirror("study").read_bytes()
-    with pytest.raises(WorkingFileLost, match="the project was loaded into it"):
+    with pytest.raises(MirrorLost, match="the project was loaded into it"):
         site.load()
     assert site.warehouse.mirror("study").read_bytes() == before
 
@@ -255,6 +255,6 @@ def test_a_working_file_under_the_published_name_is_told_as_another_database(sit
 
 def test_the_published_file_under_a_working_files_name_is_refused_as_no_load(site):
     shutil.copyfile(site.warehouse.database, site.warehouse.mirror("study"))
-    with pytest.raises(WorkingFileLost) as raised:
+    with pytest.raises(MirrorLost) as raised:
         site.night()
     assert raised.value.found == "holds no load"

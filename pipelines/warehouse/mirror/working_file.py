@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from pipelines.errors import WarehouseDamaged, WarehouseError, WarehouseUnreadable, WorkingFileLost
+from pipelines.errors import MirrorLost, WarehouseDamaged, WarehouseError, WarehouseUnreadable
 from pipelines.warehouse.database.connection import HEADER_BYTES, Connection, open_reader, remove_database
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.published_file import open_published
@@ -40,7 +40,7 @@ def published_projects(folder: WarehouseFolder) -> frozenset[str]:
 
 def refusal(
     folder: WarehouseFolder, project: str, found: str, *, published: Collection[str] | None = None
-) -> WorkingFileLost | None:
+) -> MirrorLost | None:
     """What to raise where a load finds a project's working file so; None where nothing of the project is known.
 
     `published` are the published projects, where they have been asked for already.
@@ -52,14 +52,14 @@ def refusal(
     return what_was_lost(folder, project, found, published)
 
 
-def what_was_lost(folder: WarehouseFolder, project: str, found: str, published: Collection[str]) -> WorkingFileLost:
+def what_was_lost(folder: WarehouseFolder, project: str, found: str, published: Collection[str]) -> MirrorLost:
     """The refusal of a load whose project's working file is not what it should be."""
     known = "the project was loaded into it"
     if project in published:
         known = "the published database holds the project"
     elif project in folder.unpublished():
         known = "a load of it waits to be published"
-    return WorkingFileLost(project=project, path=folder.mirror(project), found=found, known=known)
+    return MirrorLost(project=project, path=folder.mirror(project), found=found, known=known)
 
 
 def clear_what_never_was(path: Path, refuse: Refuse) -> None:
@@ -95,7 +95,7 @@ def refuse_the_published_file(connection: Connection, path: Path, project: str, 
     row = connection.execute(statements("reading")["is_published"]).fetchone()
     if row and row[0]:
         known = "it goes by this project's name"
-        raise refuse(NO_LOAD) or WorkingFileLost(project=project, path=path, found=NO_LOAD, known=known)
+        raise refuse(NO_LOAD) or MirrorLost(project=project, path=path, found=NO_LOAD, known=known)
 
 
 def published_source(folder: WarehouseFolder, project: str) -> str | None:
@@ -136,7 +136,7 @@ def check_identity(
     elif (owner := owner_of(connection)) not in (None, project):
         found = f"is that of the project {owner}"
         known = "it goes by this one's name"
-        raise refuse(found) or WorkingFileLost(project=project, path=path, found=found, known=known)
+        raise refuse(found) or MirrorLost(project=project, path=path, found=found, known=known)
 
 
 def is_named(connection: Connection) -> bool:

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from pipelines.errors import ForeignWorkingFile
+from pipelines.errors import ForeignMirror
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.database.long_statements import execute
 from pipelines.warehouse.database.quoting import identifier, literal, qualified
@@ -165,7 +165,7 @@ class ProjectPublisher:
         if row == known and not self._is_older():
             return
         if known is not None and row != known and not self._gives_up(*known):
-            raise ForeignWorkingFile(project=self.project)
+            raise ForeignMirror(project=self.project)
         self.gave_up = known is not None
         self._drop_schemas()
         for table in (*REPLACED, *APPENDED, "audit_log"):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pipelines.errors import ForeignWorkingFile, LoadUnfinished, NotAllPublished
+from pipelines.errors import ForeignMirror, LoadUnfinished, NotAllPublished
 from pipelines.warehouse.database.compaction import compact, compacted_size, needs_compaction, save_compacted_size
 from pipelines.warehouse.database.connection import (
     Connection,
@@ -263,7 +263,7 @@ def _take_up(opened: _Opened) -> tuple[int, dict[str, str]]:
             if part.gave_up:
                 opened.gave_up.append(project)
             part.comment()
-        except (DatabaseError, ForeignWorkingFile) as problem:
+        except (DatabaseError, ForeignMirror) as problem:
             with suppress(DatabaseError):
                 connection.execute("ROLLBACK")
             failed[project] = reason_of(problem)
