@@ -39,8 +39,8 @@ def _keys_are_unique(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefin
         asset=key("records"),
         partitions_def=partitions,
         blocking=True,
-        description="No two rows of an instrument have the same record, event and instance. Otherwise the project is not "
-        "published.",
+        description="No two rows of an instrument have the same record, event and instance. Otherwise the project is "
+        "not published.",
     )
     def keys_are_unique(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
         with as_dagster_failure():
