@@ -62,7 +62,7 @@ class Fault:
 
 
 def parse_fault(text: str) -> Fault:
-    """The fault that a command line's text describes: a kind, then options, as in `502,content=record,nth=3,times=2`.
+    """The fault that a text describes: a kind, then options, as in `502,content=record,nth=3,times=2`.
 
     `times=all` is every request from then on. Raises SimulatorError, which names the option that cannot be read.
     """
@@ -127,7 +127,7 @@ class Faults:
             self._banned, self._too_fast = False, 0
 
     def reset_ban(self) -> None:
-        """Let the banned client in again, as an administrator would."""
+        """Lift the ban, as an administrator would."""
         with self._lock:
             self._banned = False
 

@@ -81,7 +81,7 @@ def keys_known(content: str, keys: Iterable[str], version: str) -> list[str]:
 
 
 def checked_version(text: str) -> str:
-    """A version's text, without blanks; raises SimulatorError for one that is none."""
+    """A version without blanks around it; raises SimulatorError for text that is not a version."""
     if version_numbers(text) is None:
         raise SimulatorError(f"'{text}' is not a version of REDCap; give one such as {DEFAULT_VERSION}.")
     return text.strip()

@@ -113,7 +113,7 @@ SWITCHES: dict[str, str] = {
     "max_cells": "exports of more cells fail for lack of memory; 0 is no limit",
     "max_body_bytes": "longer requests are cut and answered with an empty error; 0 is no limit",
     "rate_limit": "how many requests a minute are answered; 0 is no limit",
-    "rate_limit_answer": "what requests over the limit get: a page until the ban is lifted, or a 429 as proxies send it",
+    "rate_limit_answer": "what requests over the limit get: a page until the ban is lifted, or a 429, as from proxies",
 }
 
 

@@ -1,4 +1,4 @@
-"""Files with something wrong in them: bytes, lines and tags that changed, went or came."""
+"""Damaged files: bytes, lines and tags that were changed, removed or added."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _lost_tag(content: bytes, choose: random.Random) -> bytes:
     if not tags:
         return _lost_line(content, choose)
     gone = choose.choice(tags)
-    # With its end, so that the XML stays whole and only what it says is wrong.
+    # With its end tag, so that the XML is well-formed and only its content is wrong.
     name = re.escape(gone.group().strip(b"</>").split(b" ")[0])
     end = re.compile(b"</" + name + b">").search(content, gone.end())
     if end is None or gone.group().startswith(b"</") or choose.random() < 0.3:

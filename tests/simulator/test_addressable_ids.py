@@ -12,7 +12,7 @@ ODD = [" 1", "2 ", "\t3", "\u00a04", "a b", "x,y", "5-é", "0", "007", "Ünal", 
 
 
 def addressed(ask):
-    """Asks for each record alone and in every way, and counts that it comes."""
+    """Requests each record alone in every way, and checks that it is in the answer."""
     ids = [row["id"] for row in ask.csv(content="record", fields="id")]
     for record in ids:
         assert [row["id"] for row in ask.csv(content="record", **{"records[0]": record})] == [record]

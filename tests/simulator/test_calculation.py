@@ -1,4 +1,4 @@
-"""Calculated fields follow what they are made of, wherever it stands."""
+"""Calculated fields follow the fields in their expression, in whatever row these are."""
 
 import pytest
 

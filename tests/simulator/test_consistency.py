@@ -1,10 +1,10 @@
-"""Date range, log and census tell one story: whatever happens to a project, each agrees with what exports then hold.
+"""Date range, log and census agree: whatever is done to a project, each fits what exports then hold.
 
-Every step happens in a minute of its own, so that the log's minutes tell the steps apart. What must hold after each:
+Every step happens in a minute of its own, so that the minutes of the log separate the steps. After each:
 
 - A record whose exported cells differ, or that is new, is in the date range of that minute; no other record is.
 - The log of that minute has rows for exactly the records that changed, appeared, vanished, moved or were renamed.
-- What a delete row names is gone from the census; what a rename row names is in it.
+- A record that a delete row names is not in the census; one that a rename row names is.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def steps(draw, longitudinal: bool) -> Step:
 
 
 def told_by(story: Story, step: Step) -> tuple[set[str], set[str], set[str], set[str]]:
-    """What a step did, as seen in exports alone: changed or new, gone, moved; and the census after it."""
+    """What a step did, by the exports alone: records changed or new, removed, moved; and the census after it."""
     before, groups = story.exported(), story.groups()
     # Where there is nothing to do it to, it does not happen.
     with contextlib.suppress(SimulatorError):

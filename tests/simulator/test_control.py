@@ -142,7 +142,7 @@ def test_a_project_xml_makes_an_equal_project(simulator):
             copy = Asker(from_xml.url, from_xml.projects["Copy"])
             assert copy.project.token == token
             asked = {"content": "record", "exportSurveyFields": "true", "exportDataAccessGroups": "true"}
-            # Values of calculated fields are not taken along; they come when something in their record changes.
+            # Values of calculated fields are not imported; they are computed when something in their record changes.
             calculated = {field.field_name for field in source.project.project.dictionary.calculated}
             wanted = [{n: "" if n in calculated else cell for n, cell in row.items()} for row in source.csv(**asked)]
             assert copy.csv(**asked) == wanted

@@ -1,4 +1,4 @@
-"""The control endpoint is for whoever started the simulator: no web page, no other program, no other folder."""
+"""Only the person who started the simulator may use the control endpoint: no web page, no other program."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""The page that says where the simulator differs from real servers is kept as the tests know it."""
+"""The page on how the simulator differs from real servers is the table that the tests use."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_a_group_that_is_sent_back_as_it_was_keeps_its_name_and_two_may_exchange
         {"data_access_group_name": "Site A", "unique_group_name": "site_b"},
     ]
     assert send_groups(ask, swap) == "2"
-    # While both are called Site B a letter tells them apart.
+    # While both have the label Site B, a letter makes their names unique.
     assert groups(ask) == [("Site B", "site_bb"), ("Site A", "site_a")]
 
 

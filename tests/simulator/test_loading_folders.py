@@ -1,4 +1,4 @@
-"""A folder with a project XML and what lies beside it."""
+"""A folder with a project XML and other files."""
 
 import csv
 import io

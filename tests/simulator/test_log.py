@@ -11,7 +11,7 @@ from tests.simulator.grids import classic, repeating
 
 @pytest.fixture
 def frozen():
-    """A simulator whose clock stands still at noon, Chicago time."""
+    """A simulator whose clock is stopped at noon, Chicago time."""
     with Simulator(clock=lambda: datetime(2024, 7, 1, 17, 0, 30, tzinfo=UTC)) as running:
         yield running
 

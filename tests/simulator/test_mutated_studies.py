@@ -34,7 +34,7 @@ MAKERS: dict[str, Callable[[], Project]] = {
 
 @pytest.fixture(scope="module")
 def files() -> list[dict[str, bytes]]:
-    """The files of each study, as somebody would have saved them from REDCap."""
+    """The files of each study, as they are downloaded from REDCap."""
     saved = []
     with Simulator() as simulator:
         for name, make in MAKERS.items():
@@ -49,14 +49,14 @@ def files() -> list[dict[str, bytes]]:
             jsons = {name.replace(".csv", ".json"): ask(content=content, format="json")
                      for name, content in (("metadata.csv", "metadata"), ("records.csv", "record"))}  # fmt: skip
             for texts in ({"project.xml": ask(content="project_xml")}, folder, {**folder, **jsons}):
-                # JSON would be taken in place of CSV, so the CSV would be damaged for nothing.
+                # JSON would be read instead of CSV, so that damage to the CSV would have no effect.
                 twice = {name.replace(".json", ".csv") for name in texts if name.endswith(".json")}
                 saved.append({name: text.encode() for name, text in texts.items() if name not in twice})
     return saved
 
 
 def check(simulator: Simulator, place: Path, name: str) -> bool:
-    """Whether a folder is loaded; then its project answers, else the error says something."""
+    """Whether a folder is loaded; if so, its project answers, and if not, the error has a message."""
     try:
         project = load_project(place)
     except SimulatorError as error:

@@ -108,7 +108,7 @@ def designs(draw) -> Design:
             for at, kind in enumerate(kinds)
         ]
     longitudinal = draw(st.booleans())
-    # With one event alone a project would be classic, whatever its setting says.
+    # With a single event a project would be classic, whatever its setting.
     arms = sorted(draw(st.lists(st.sampled_from([1, 2, 3]), min_size=2, max_size=4)))
     names = [f"ev_{n}_arm_{arm}" for n, arm in enumerate(arms)] if longitudinal else [""]
     subsets = st.sets(st.sampled_from(list(forms)), min_size=1)
@@ -274,7 +274,7 @@ def is_here(design: Design, place: Place, form: str) -> bool:
 
 
 def expected(design: Design, *, untouched: str = "0") -> list[dict[str, str]]:
-    """The flat export, in the model; an instrument nobody touched has the status `untouched`."""
+    """The flat export of the model; an instrument that was never opened has the status `untouched`."""
     order = {"1": 0, "2": 1, "10": 2, "x-1": 3}
     forms, events = ["", *design.forms], list(design.events)
     places = sorted(design.rows, key=lambda p: (order[p[0]], events.index(p[1]), forms.index(p[2]), p[3]))
@@ -332,7 +332,7 @@ def written(row: dict[str, str], form: str) -> str:
 
 
 def story(data) -> None:
-    """A project, some imports, every export compared, and a twin made of what came out."""
+    """A project and some imports: every export is compared, and a second project is made of the exports."""
     design = data.draw(designs())
     ask = Direct(project_of(design))
     for _ in range(data.draw(st.integers(0, 8))):

@@ -154,7 +154,7 @@ def check_export(handle: ProjectHandle, request: RandomRequest, method: tuple[st
 
 
 def parsed(request: RandomRequest, content: str, kind: str, text: str) -> list[dict[str, str]] | None:
-    """The rows of an answer in the format it says it has; None where it has none."""
+    """The rows of an answer in the format of its content type; None where it has none."""
     if "json" in kind:
         loaded = json.loads(text)
         assert isinstance(loaded, dict if content == "project" or "randomization_id" in loaded else list)
@@ -174,7 +174,7 @@ def parsed(request: RandomRequest, content: str, kind: str, text: str) -> list[d
 
 
 def run(count: int, seed: int) -> None:
-    """Send so many requests, and tell which one got a wrong answer."""
+    """Send so many requests, and name the one that got a wrong answer."""
     for start in range(0, count, ROUND):
         with Simulator() as simulator:
             makers = [(handle, Requests(handle, seed + start + at)) for at, handle in enumerate(projects(simulator))]

@@ -46,14 +46,14 @@ def read(path: Path) -> Rows:
 
 
 def told(value: object) -> str:
-    """A JSON value as CSV tells it."""
+    """A JSON value as CSV writes it."""
     if isinstance(value, dict):
         return ",".join(f"{key}:{item}" for key, item in value.items())
     return "" if value is None else str(value)
 
 
 def same(recorded: str, ours: str, *, retyped: bool) -> bool:
-    """Whether two cells say the same; XML folds line breaks, and R writes NA, TRUE and numbers its own way."""
+    """Whether two cells hold the same value; XML folds line breaks, and R writes NA, TRUE and numbers its own way."""
     left, right = " ".join((recorded or "").split()), " ".join((ours or "").split())
     if left == right or not retyped:
         return left == right
@@ -93,7 +93,7 @@ def ask_of():
             path, _, group = name.partition(" as ")
             version = folder / path / "version.json"
             known = json.loads(version.read_text())["redcap_version"] if version.exists() else None
-            # Those of which nothing says the version list keys that came with 15.8.2 and 16.0.8.
+            # Recordings without a known version have keys that 15.8.2 and 16.0.8 added.
             simulator = Simulator(version=known or "16.0.8").start()
             servers.append(simulator)
             owner = {"redcapexporter-avalanche": "user2"}.get(name)
@@ -110,7 +110,7 @@ def ask_of():
 
 
 def judge(project: str, answer: str, found: str) -> None:
-    """A difference must be one of the table, and the table may list none that is gone."""
+    """A difference must be in the table, and the table must list no answer that agrees."""
     reason = DIFFERENCES.get((project, answer))
     assert bool(found) == bool(reason), f"{project} {answer}: {found or 'no longer differs, strike it from the table'}"
 
@@ -259,7 +259,7 @@ def test_recorded_calls_of_redcapr(ask_of, project, name):
     judge(project, name, found)
 
 
-# What is asked to see each observed fact again; a lost right comes first.
+# The requests that show each observed fact again; a lost right is first.
 OBSERVED: dict[str, tuple[dict[str, int], dict[str, object]]] = {
     "any content, wrong token": ({}, {"token": "0" * 32, "content": "record"}),
     "content=arm on a classic project": ({}, {"content": "arm"}),

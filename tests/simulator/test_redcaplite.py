@@ -124,7 +124,7 @@ def test_project_and_log(study):
 
 def test_a_super_token_creates_projects():
     with Simulator(super_token="S" * 64) as simulator:
-        # The token comes as plain text, which this client reads as JSON: it fails with the project made.
+        # The token is plain text, which this client reads as JSON: it fails after the project was created.
         with pytest.raises(ValueError):
             RedcapClient(simulator.url, "S" * 64).create_project([{"project_title": "Made", "purpose": 0}])
         made = RedcapClient(simulator.url, simulator.projects["Made"].token)

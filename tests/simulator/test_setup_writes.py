@@ -1,4 +1,4 @@
-"""Requests that change the setup and the people, where they refuse and what they take along."""
+"""Requests that change the design and the people: what they refuse, and what else they change."""
 
 import json
 

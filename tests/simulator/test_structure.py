@@ -1,4 +1,4 @@
-"""Setup, people and settings as the API tells them."""
+"""Design, people and settings as the API exports them."""
 
 import json
 

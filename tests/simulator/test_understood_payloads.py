@@ -1,4 +1,4 @@
-"""What cannot be understood is refused, and what is taken is counted: found by sending random requests."""
+"""Payloads that cannot be understood are refused, and rows that are stored are counted; found by random requests."""
 
 import json
 from xml.etree import ElementTree
@@ -36,7 +36,7 @@ def test_csv_without_headers_is_refused(asker, content):
     ],
 )
 def test_rows_without_a_key_that_is_known_change_nothing(asker, content, data):
-    # Commas where a tab was announced make one column that nobody knows.
+    # With commas where the request names a tab there is one column, and it is unknown.
     ask = asker(repeating())
     before = ask(content=content, format="csv")
     assert ask.raw(content=content, action="import", format="csv", csvDelimiter="tab", data=data)[0] == 400

@@ -112,7 +112,7 @@ def test_records_in_eav_come_as_one_item_too(asker):
 
 @pytest.mark.parametrize("content", [name for name in CONTENTS if name != "record"])
 def test_json_for_the_setup_must_be_a_list(asker, content):
-    # A real server says so in this sentence; of records alone a count of 0 has been seen.
+    # The sentence of a real server; only for records a count of 0 was recorded.
     ask = asker(repeating())
     status, sentence = ask.refused(content=content, action="import", data="{}")
     assert status == 400 and sentence.endswith("The JSON must be in an array, as in [{ ... }].")

@@ -241,7 +241,7 @@ def import_repeats(call: Call) -> Answer:
 
 
 def _move_to_instances(project: Project) -> None:
-    """Make data that now repeat the first instance, and the first instance of what no longer repeats plain data."""
+    """Move data that now repeat to the first instance, and first instances of what no longer repeats to plain data."""
     named = project.dictionary.column_named
     for record in list(project.records):
         slots: dict[Slot, dict[str, str]] = {}

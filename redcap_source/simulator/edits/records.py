@@ -92,7 +92,7 @@ class RecordEdits(HandleBase):
                 saving.wipe(self.project, record, [slot], frozenset({instrument}), self._by(user))
 
     def assign_dag(self, record: str, dag: str, *, user: str = NURSE) -> None:
-        """Put a record into a data access group, which is added if it is new; a blank takes the record out of its."""
+        """Put a record into a data access group, which is added if it is new; a blank removes it from its group."""
         with self.project.lock:
             self._record(record)
             if dag:

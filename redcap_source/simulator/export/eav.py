@@ -126,7 +126,7 @@ class _Writer:
     frame = Frame()
 
     def start(self, cells: list[str]) -> str:
-        """The begin of every line of a slot."""
+        """The start of every line of a slot."""
         raise NotImplementedError
 
     def line(self, start: str, name: str, value: str) -> str:

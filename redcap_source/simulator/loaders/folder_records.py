@@ -35,7 +35,7 @@ def _instance(text: str) -> int:
         # Packages that read numbers write 1.0.
         return int(float(text))
     except (ValueError, OverflowError) as error:
-        raise SimulatorError("The records hold a redcap_repeat_instance that is not a number.") from error
+        raise SimulatorError("The records hold a redcap_repeat_instance that is not a number; correct it.") from error
 
 
 class _Reader:
@@ -52,7 +52,10 @@ class _Reader:
         """Where the values of a row are stored."""
         name = self._clean(row.get("redcap_event_name", ""))
         if name and self._project.is_longitudinal and name not in self._events:
-            raise SimulatorError(f"The records name the event '{name}', which the project does not have.")
+            raise SimulatorError(
+                f"The records name the event '{name}', which the project does not have; add it to the events or correct "
+                "the records."
+            )
         event_id = self._events.get(name, self._project.first_event().event_id)
         instrument = self._clean(row.get("redcap_repeat_instrument", ""))
         instrument = self._form_of_label.get(instrument, instrument)

@@ -62,4 +62,4 @@ def _unpacked(path: Path) -> bytes:
     try:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise SimulatorError(f"{path} is a damaged gzip file ({error}).") from error
+        raise SimulatorError(f"{path} is a damaged gzip file ({error}); copy it again.") from error

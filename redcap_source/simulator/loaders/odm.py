@@ -52,7 +52,7 @@ def project_from_xml(content: bytes, source: str) -> Project:
     study = root.find(f"{ODM}Study")
     version = study.find(f"{ODM}MetaDataVersion") if study is not None else None
     if study is None or version is None:
-        raise SimulatorError(f"{source} is no REDCap Project XML: it has no Study with a MetaDataVersion.")
+        raise SimulatorError(f"{source} is not a REDCap Project XML: it has no Study with a MetaDataVersion.")
     variables = _required(study, "GlobalVariables", source)
     settings = _settings(variables)
     project = Project(dictionary=dictionary_of(version, source), settings=settings)
@@ -73,7 +73,7 @@ def project_from_xml(content: bytes, source: str) -> Project:
 def _required(parent: Element, tag: str, source: str) -> Element:
     found = parent.find(f"{ODM}{tag}")
     if found is None:
-        raise SimulatorError(f"{source} is no REDCap Project XML: it has no {tag}.")
+        raise SimulatorError(f"{source} is not a REDCap Project XML: it has no {tag}.")
     return found
 
 

@@ -29,7 +29,7 @@ def dictionary_of(version: Element, source: str) -> Dictionary:
                 if field is not None:
                     fields.setdefault(field.field_name, field)
     if not fields:
-        raise SimulatorError(f"{source} defines no fields; was it exported with its metadata?")
+        raise SimulatorError(f"{source} defines no fields; export it from REDCap with its metadata.")
     return Dictionary(fields.values(), form_labels=labels)
 
 

@@ -17,7 +17,7 @@ from redcap_source.simulator.wire.import_data import BAD_FORMAT
 def rows_of_odm(project: Project, text: str) -> list[dict[str, str]]:
     """The flat rows of an import in ODM: one for each slot of each subject. Its files are stored in the project.
 
-    Raises Refusal, as REDCap does, for text that is no ODM.
+    Raises Refusal, as REDCap does, for text that is not ODM.
     """
     try:
         records = list(ClinicalData(project).records(root_of(text.encode(), "data")))
@@ -49,7 +49,9 @@ class ClinicalData:
             # As an import takes it: no client could ask for an id with blanks around it.
             record = subject.get("SubjectKey", "").strip()
             if not record:
-                raise SimulatorError("The XML holds data of a record without an id (SubjectKey).")
+                raise SimulatorError(
+                    "The XML holds data of a record without an id (SubjectKey); export it again from REDCap."
+                )
             slots: dict[Slot, dict[str, str]] = {}
             group = ""
             for slot, item in self._items(subject):

@@ -75,8 +75,8 @@ def numbered_rows(content: bytes, source: str) -> dict[int, dict[str, str]]:
 def _row(header: list[str], line: list[str], number: int, source: str) -> dict[str, str]:
     if any(cell.strip() for cell in line[len(header) :]):
         raise SimulatorError(
-            f"Row {number} of {source} has more cells than there are headers; perhaps a cell with a delimiter in it "
-            "has no quotes around it."
+            f"Row {number} of {source} has more cells than there are headers; put quotes around cells that contain "
+            "the delimiter."
         )
     return dict(zip(header, [*line, *[""] * len(header)], strict=False))
 
@@ -99,7 +99,9 @@ def _cells(text: str, delimiter: str, source: str) -> list[list[str]]:
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:
         if "unexpected end" in str(error):
-            raise SimulatorError(f"{source} opens a quote that is never closed, so its rows run together.") from error
+            raise SimulatorError(
+                f"{source} opens a quote that is never closed, so that its rows run together; close it."
+            ) from error
     # Text after a closing quote is not valid CSV, but all programs read it the same way.
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
 
@@ -112,7 +114,9 @@ def _json_rows(text: str, source: str) -> Rows:
     if isinstance(loaded, dict):
         loaded = [loaded]
     if not isinstance(loaded, list) or not all(isinstance(row, dict) for row in loaded):
-        raise SimulatorError(f"{source} must hold a list of objects, as REDCap's JSON does.")
+        raise SimulatorError(
+            f"{source} must hold a list of objects, as REDCap's JSON does; export it again from REDCap."
+        )
     return [{key: _text(value) for key, value in row.items()} for row in loaded]
 
 

@@ -7,7 +7,7 @@ from redcap_source.simulator.whole_numbers import number_or
 
 
 def next_record_id(project: Project, username: str) -> str:
-    """The largest whole number among the ids plus one; for users in a data access group, behind its number."""
+    """The largest whole number among the ids plus one; for users in a data access group, after its number."""
     group = project.groups.get(project.users[username].group)
     ids = project.records.ids()
     if group is None:

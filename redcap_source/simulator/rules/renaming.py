@@ -21,7 +21,7 @@ def relabelled(project: Project, event: Event, label: str, arm: int | None = Non
 
 
 def rename_instrument(project: Project, old: str, new: str, label: str) -> None:
-    """Give an instrument another name, as the Online Designer does, also in data, events, repeats and rights."""
+    """Give an instrument another name, as the Online Designer does, and use it in data, events, repeats and rights."""
     columns = {f"{old}{ending}": f"{new}{ending}" for ending in ("_complete", "_timestamp")}
     project.dictionary = _dictionary(project.dictionary, old, new, label)
     project.mapping = {event: _named(forms, old, new) for event, forms in project.mapping.items()}

@@ -65,7 +65,7 @@ def _line(value: object) -> str:
 
 
 def read_state(path: Path) -> tuple[dict[str, Any], list[Project]]:
-    """The server's part of a saved state, and its projects; raises SimulatorError for a file that is none."""
+    """The server's part of a saved state, and its projects; raises SimulatorError for any other file."""
     try:
         with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
             state = json.loads(file.readline())
@@ -77,7 +77,7 @@ def read_state(path: Path) -> tuple[dict[str, Any], list[Project]]:
                 number, _, record = line[1:-2].partition(",")
                 found[int(number)][json.JSONDecoder().raw_decode(record, len('{"id":'))[0]] = record
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise SimulatorError(f"{path} holds no simulator state ({error}).") from error
+        raise SimulatorError(f"{path} is not a saved state of a simulator ({error}).") from error
     return state, [project_from_state(saved, lines) for saved, lines in zip(state.pop("projects"), found, strict=True)]
 
 
