@@ -1,4 +1,4 @@
-"""A REDCap server for tests, rehearsals and demonstrations: with state, over real HTTP, with its own log and clock.
+"""A REDCap server for tests, rehearsals and demonstrations: stateful, over real HTTP, with its own log and clock.
 
     from redcap_source.simulator import Simulator, make_study
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from redcap_source.simulator.api.call import Answer, Call, text_answer
 from redcap_source.simulator.errors import Refusal
-from redcap_source.simulator.rules.imports import LOCKED_FORM, LOCKED_RECORD
+from redcap_source.simulator.rules.import_checks import LOCKED_FORM, LOCKED_RECORD
 from redcap_source.simulator.rules.rights import NO_EXPORT_RIGHT, exportable_columns
 from redcap_source.simulator.rules.saving import save
 from redcap_source.simulator.state.dictionary import Field

@@ -7,7 +7,8 @@ from dataclasses import replace
 from redcap_source.simulator.api.call import Answer, Call, text_answer
 from redcap_source.simulator.errors import Refusal
 from redcap_source.simulator.loaders.odm_records import rows_of_odm
-from redcap_source.simulator.rules.imports import ImportOptions, Plan, apply_plan, plan_import
+from redcap_source.simulator.rules.import_plan import ImportOptions, Plan
+from redcap_source.simulator.rules.imports import apply_plan, plan_import
 from redcap_source.simulator.rules.numbering import next_record_id
 from redcap_source.simulator.rules.saving import By, delete, rename, save, wipe
 from redcap_source.simulator.state.project import Project, Randomization

@@ -8,7 +8,8 @@ from dataclasses import replace
 from redcap_source.simulator.edits.base import NURSE, HandleBase
 from redcap_source.simulator.errors import Refusal, SimulatorError
 from redcap_source.simulator.rules import saving
-from redcap_source.simulator.rules.imports import ImportOptions, apply_plan, key_cells, plan_import
+from redcap_source.simulator.rules.import_plan import ImportOptions
+from redcap_source.simulator.rules.imports import apply_plan, key_cells, plan_import
 from redcap_source.simulator.rules.saving import By
 from redcap_source.simulator.state.users import User
 

@@ -53,8 +53,8 @@ class _Reader:
         name = self._clean(row.get("redcap_event_name", ""))
         if name and self._project.is_longitudinal and name not in self._events:
             raise SimulatorError(
-                f"The records name the event '{name}', which the project does not have; add it to the events or correct "
-                "the records."
+                f"The records name the event '{name}', which the project does not have; add it to the events or "
+                "correct the records."
             )
         event_id = self._events.get(name, self._project.first_event().event_id)
         instrument = self._clean(row.get("redcap_repeat_instrument", ""))
