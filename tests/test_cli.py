@@ -55,7 +55,7 @@ def workplace(tmp_path, simulated):
     return tmp_path, tokens
 
 
-def test_the_simulator_tells_where_it_is(simulated):
+def test_the_simulator_prints_its_address(simulated):
     assert simulated["url"].startswith("http://127.0.0.1:")
     assert simulated["projects"]["classic"]["token"] == CANARY_TOKEN
     assert isinstance(simulated["projects"]["classic"]["project_id"], int)
@@ -298,7 +298,7 @@ def test_help_lists_the_commands_from_the_nightly_ones_to_the_rare_ones():
     assert names[6:] == ["propose", "writeback", "revert", "withdraw", "forget"]
 
 
-def test_a_fault_that_does_not_exist_is_told(tmp_path):
+def test_a_fault_that_does_not_exist_is_reported(tmp_path):
     result = run("simulate", "--study", "classic", "--faults", "nonsense", cwd=tmp_path)
     assert result.returncode == 1
     assert "There is no fault 'nonsense'; choose from" in result.stderr

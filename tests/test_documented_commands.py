@@ -197,7 +197,7 @@ OPTIONS = {name: {word for p in command.params for word in p.opts} | {"--help"} 
 TOLD = [(where, text) for where, text in sentences() if "redcap-warehouse" in text or "make " in text or "pip " in text]
 
 
-def test_every_command_that_is_told_of_exists_with_its_options():
+def test_every_command_that_is_reported_of_exists_with_its_options():
     wrong = []
     for where, text in TOLD:
         for name, rest in re.findall(r"(?:`|\$ |/|with: )redcap-warehouse ([a-z-]+)([^`\n]*)", text):
@@ -207,14 +207,14 @@ def test_every_command_that_is_told_of_exists_with_its_options():
     assert wrong == []
 
 
-def test_every_target_of_make_that_is_told_of_exists():
+def test_every_target_of_make_that_is_reported_of_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     told = {name for _, text in TOLD for name in re.findall(r"`make ([a-z-]+)", text)}
     assert told - targets == set()
     assert {"demo", "dev", "bench", "fuzz"} <= told
 
 
-def test_nobody_is_told_to_install_what_no_index_has():
+def test_nobody_is_reported_to_install_what_no_index_has():
     assert [where for where, text in TOLD if re.search(r"pip install [^`]*redcap-warehouse", text)] == []
 
 

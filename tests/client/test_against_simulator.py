@@ -165,7 +165,7 @@ def test_every_fault_is_one_clear_error(simulator, fault):
 
 @pytest.mark.parametrize("fault", [name for name in TRANSIENT if name not in ("memory", "php_warning", "ban")])
 @pytest.mark.parametrize("format_", ["csv", "json"])
-def test_what_passes_is_recovered_from(simulator, tmp_path, fault, format_):
+def test_transient_faults_are_recovered_from(simulator, tmp_path, fault, format_):
     handle = simulator.projects["classic"]
     with RedcapClient(simulator.url, Token(handle.token), sleep=lambda _: None) as client:
         client.export_records_to(tmp_path / "good", format=format_)
@@ -177,7 +177,7 @@ def test_what_passes_is_recovered_from(simulator, tmp_path, fault, format_):
         assert received.attempts == 2
 
 
-def test_a_user_without_a_right_is_told_which_call(simulator):
+def test_a_user_without_a_right_is_reported_which_call(simulator):
     handle = simulator.projects["classic"]
     handle.set_rights(logging=0)
     try:
@@ -193,7 +193,7 @@ def test_a_wrong_token_is_refused(simulator):
         client.version()
 
 
-def test_the_wrong_path_is_told(simulator):
+def test_the_wrong_path_is_reported(simulator):
     url = simulator.url.rstrip("/") + "/nothing/here/"
     with RedcapClient(url, Token("F" * 32)) as client, pytest.raises((errors.WrongUrl, errors.TokenRefused)):
         client.version()

@@ -1,4 +1,4 @@
-"""What is said of a server whose certificate is not accepted: real handshakes, with certificates made for the test."""
+"""The errors for certificates that are not accepted: real handshakes, with certificates made for the test."""
 
 import datetime
 import ipaddress
@@ -39,7 +39,7 @@ class Authority:
 
     @staticmethod
     def of_itself():
-        """A key and a certificate that nobody but itself vouches for."""
+        """A key and a self-signed certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
         return key, Authority._made(name, key, name, key, "127.0.0.1")
@@ -145,7 +145,7 @@ def test_a_certificate_from_tomorrow_asks_to_look_at_the_clock(listen, authority
 
 
 @pytest.mark.parametrize("host", ["other.example.edu", "127.0.0.2"])
-def test_a_certificate_for_another_host_is_told_as_such(listen, authority, bundle, host):
+def test_a_certificate_for_another_host_is_reported_as_such(listen, authority, bundle, host):
     key, certificate = authority.leaf(host)
     with pytest.raises(errors.BadCertificate, match=r"another host name.*stop, and tell") as caught:
         call(listen(key, certificate), bundle)
@@ -164,7 +164,7 @@ def test_a_chain_that_ends_in_an_unknown_authority_advises_a_ca_bundle(listen, a
         call(listen(key, certificate, authority.certificate))
 
 
-def test_a_certificate_that_vouches_for_itself_is_told_as_such(listen, authority):
+def test_a_self_signed_certificate_is_reported_as_such(listen, authority):
     with pytest.raises(errors.BadCertificate, match=r"self-signed.*administrators"):
         call(listen(*authority.of_itself()))
 

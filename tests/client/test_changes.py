@@ -1,4 +1,4 @@
-"""The log, read: no changed record is missed, whatever the version's wording and whatever stands in the values."""
+"""The log, read: no changed record is missed, whatever the version's wording and whatever the values contain."""
 
 import csv
 from datetime import datetime

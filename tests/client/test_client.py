@@ -81,7 +81,7 @@ def test_a_good_answer_is_good_however_it_travels(serve, script):
         assert [instrument.instrument_name for instrument in client.instruments()] == ["visit"]
 
 
-def test_what_may_pass_is_asked_again_and_told(serve):
+def test_a_transient_failure_is_retried_and_reported(serve):
     server = serve(OVERLOADED, answer(b""), b"", answer(INSTRUMENT))
     told = []
     with client_of(server, attempts=5, on_retry=lambda *facts: told.append(facts), chance=lambda: 1.0) as client:
@@ -90,14 +90,14 @@ def test_what_may_pass_is_asked_again_and_told(serve):
     assert told == [(1, "ServerOverloaded", 1.0), (2, "EmptyAnswer", 2.0), (3, "Unreachable", 4.0)]
 
 
-def test_what_will_not_pass_is_asked_once(serve):
+def test_a_permanent_failure_is_not_retried(serve):
     server = serve(answer(b'{"error":"no"}', "400 Bad Request"))
     with client_of(server, attempts=5) as client, pytest.raises(errors.RequestRefused):
         client.instruments()
     assert len(server.forms) == 1
 
 
-def test_patience_ends(serve):
+def test_attempts_are_limited(serve):
     server = serve(OVERLOADED)
     with client_of(server, attempts=3) as client, pytest.raises(errors.ServerOverloaded):
         client.instruments()
@@ -366,7 +366,7 @@ def test_a_symbolic_link_is_not_written_through(serve, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_is_told_as_it_is(serve):
+def test_a_full_disk_is_reported_as_it_is(serve):
     with client_of(serve(answer(BODY)), attempts=3) as client, pytest.raises(OSError) as caught:
         client._receive(*_to_full_disk(client))
     assert not isinstance(caught.value, errors.RedcapError)
@@ -446,7 +446,7 @@ def test_the_import_is_cheap():
     assert done.stdout == "[]\n"
 
 
-def test_a_bundle_of_certificates_that_is_not_there_is_told(tmp_path):
+def test_a_bundle_of_certificates_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(errors.BadCertificate, match="No such file"):
         RedcapClient("https://redcap.example.edu/api/", Token(SECRET), ca_bundle=tmp_path / "none.pem")
     (tmp_path / "odd.pem").write_text("odd")

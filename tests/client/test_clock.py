@@ -1,4 +1,4 @@
-"""The server's clock: learned from its answers, and never so that a change falls before the window asked for."""
+"""The server's clock: learned from its answers, so that no change is before the requested window."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -165,7 +165,7 @@ def test_a_wrong_zone_misses_nothing_once_the_server_has_been_seen(zone, wrong, 
 
 @thorough
 @given(st.sampled_from(ODD_ZONES), moments())
-def test_knowing_nothing_misses_nothing(zone, when):
+def test_an_unknown_clock_misses_nothing(zone, when):
     since, event, _ = when
     assert stamp(zone, event) >= ServerClock().window_begin(since)
 
@@ -215,13 +215,13 @@ def test_a_stamp_in_utc():
     assert ServerClock(zone="Europe/Berlin").to_utc(local) == datetime(2024, 7, 1, 10, 30)
 
 
-def test_the_server_is_believed_before_the_configuration():
+def test_the_server_overrides_the_configuration():
     known = ServerClock(offset_now=hours(-5), zone="Europe/Berlin", seen_at=datetime(2024, 7, 1, 12))
     assert known.contradicted
     assert known.to_utc(datetime(2024, 7, 1, 7)) == datetime(2024, 7, 1, 12)
 
 
-def test_hours_that_come_twice_or_never():
+def test_hours_that_are_repeated_or_skipped():
     chicago = ServerClock(zone="America/Chicago")
     assert chicago.to_utc(datetime(2024, 11, 3, 1, 30)) == datetime(2024, 11, 3, 6, 30)
     assert chicago.to_utc(datetime(2024, 11, 3, 1, 30, fold=1)) == datetime(2024, 11, 3, 6, 30)
@@ -242,7 +242,7 @@ def test_with_a_zone_a_stamp_is_its_minute_or_that_minute_the_first_time(zone, m
 
 
 @pytest.mark.parametrize("zone", ODD_ZONES)
-def test_a_server_anywhere_gives_its_offset_away(zone):
+def test_the_offset_is_found_in_every_zone(zone):
     # Its clock is years from ours, which plays no part.
     moment = datetime(2031, 1, 20, 23, 59, 30, tzinfo=UTC)
     with Simulator(time_zone=zone) as simulator:

@@ -32,14 +32,14 @@ from redcap_source.protocol.request import Request
         ({"data": "record_id,name\nP77,Ann\n"}, "Ann is odd (P77, name)", "… is odd (…, name)"),
     ],
 )
-def test_what_is_repeated_of_a_sentence(parameters, text, said):
+def test_messages_are_redacted(parameters, text, said):
     assert redact(text, Request("record", parameters=parameters)) == said
 
 
-def test_sentences_about_the_design_are_repeated_whole():
+def test_messages_about_the_design_are_not_redacted():
     text = 'The form named "demographics" is incorrect for the user role "U-1"'
     assert redact(text, Request("userRole", parameters={"data": "[]"})) == text
 
 
-def test_long_sentences_are_cut():
+def test_long_messages_are_cut():
     assert redact("x" * 1000, Request("metadata")) == "x" * 400 + "…"

@@ -22,7 +22,7 @@ def test_a_message_says_what_failed_why_and_what_to_do(kind):
 
 
 @pytest.mark.parametrize("kind", LEAVES)
-def test_an_error_survives_the_way_home_from_another_process(kind):
+def test_an_error_can_be_pickled(kind):
     error = kind(CONTEXT)
     back = pickle.loads(pickle.dumps(error))
     assert type(back) is kind

@@ -142,7 +142,7 @@ def test_a_download_that_ends_while_it_is_placed_is_never_in_the_way(tmp_path):
 
 @pytest.mark.parametrize("cut", [1, 8, 300])
 def test_a_packed_file_that_was_cut_is_truncated_and_leaves_nothing(serve, tmp_path, cut):
-    """What stands in a file tells nobody where it ends; how it is packed does."""
+    """The content of a file does not show where it ends; its compression does."""
     body = gzip.compress(os.urandom(1000))[:-cut]
     headers = 'Content-Encoding: gzip\r\nContent-Type: application/pdf; name="scan.pdf"\r\n'
     with client_of(serve(answer(body, headers=headers))) as client, pytest.raises(errors.Truncated):

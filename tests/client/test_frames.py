@@ -37,7 +37,7 @@ def test_what_is_no_table_is_refused_without_quoting_it(text):
 
 
 @pytest.mark.parametrize("body", [b"id,x\n1\n", b"id,x\n1,\xff\n"])
-def test_the_client_tells_such_a_table_as_unexpected(serve, body):
+def test_such_a_table_is_an_unexpected_answer(serve, body):
     with client_of(serve(answer(body))) as client, pytest.raises(errors.UnexpectedAnswer) as caught:
         client.export_records()
     assert caught.value.__context__ is None

@@ -1,4 +1,4 @@
-"""Whatever a server sends, a call ends in a value or in one of our errors, and nothing lands outside its folder.
+"""Whatever a server sends, a call returns a value or raises one of our errors, and writes nothing outside its folder.
 
 `FUZZ_EXAMPLES=100000 pytest tests/client/test_fuzz.py` looks longer.
 """
@@ -130,7 +130,7 @@ class Pieces(httpx.SyncByteStream):
 
 
 def asked(call, pieces, status=200, headers=()):
-    """One call against an answer of these pieces: its value or error, and what lies in its folder then."""
+    """One call against an answer of these pieces: its value or error, and the content of its folder after it."""
     transport = httpx.MockTransport(
         lambda request: httpx.Response(status, headers=list(headers), stream=Pieces(pieces))
     )

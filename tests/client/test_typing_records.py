@@ -93,7 +93,7 @@ RAW = pd.DataFrame(
 )
 
 
-def test_columns_are_typed_and_what_did_not_fit_is_told():
+def test_columns_are_typed_and_what_did_not_fit_is_reported():
     typed = type_records(RAW, STUDY, missing_codes=[Choice("UNK", "Unknown")])
     assert typed.frame.dtypes.astype(str).tolist() == [
         "str", "Int64", "datetime64[s]", "str", "str", "boolean", "Float64", "Int64", "str",

@@ -184,7 +184,7 @@ def test_the_opening_of_an_answer_with_status_200(request_, opening, kind):
     ],
 )
 @pytest.mark.parametrize("size", [1, 5, 10_000])
-def test_the_ending_of_an_answer_with_status_200(request_, body, kind, size):
+def test_whether_an_answer_with_status_200_is_complete(request_, body, kind, size):
     check = CompletenessCheck(request_, CONTEXT)
     # The opening comes in one piece, as the client hands it on.
     check.feed(body[:50])
@@ -215,7 +215,7 @@ def test_the_ending_of_an_answer_with_status_200(request_, body, kind, size):
         (b"record_id,error\n", None),
     ],
 )
-def test_errors_are_known_in_all_three_envelopes(body, text):
+def test_errors_are_found_in_all_three_forms(body, text):
     assert error_text(body) == text
 
 

@@ -144,7 +144,7 @@ def test_a_change_that_never_left_may_be_sent_again(serve, call):
     assert told == [(1, "RateLimited", 2.0)]
 
 
-def test_a_refused_change_is_a_refusal(serve):
+def test_a_rejected_change_is_an_error(serve):
     server = serve(answer(b'{"error":"You do not have Delete Record privileges"}', "403 Forbidden"))
     with client_of(server, attempts=5) as client, pytest.raises(errors.MissingRight):
         client.delete_records(["1"])
@@ -268,7 +268,7 @@ def test_a_created_project_answers_with_its_token(serve, tmp_path):
     ]
 
 
-def test_a_created_project_without_a_token_is_an_open_question(serve):
+def test_a_created_project_without_a_token_is_an_unknown_outcome(serve):
     with client_of(serve(answer(b"done"))) as client, pytest.raises(errors.OutcomeUnknown):
         client.create_project("New", 0)
 

@@ -81,7 +81,7 @@ def test_importing_what_was_exported_changes_nothing(client):
     pd.testing.assert_frame_equal(client.export_records(), before)
 
 
-def test_records_come_go_and_change_names(classic):
+def test_records_are_added_deleted_and_renamed(classic):
     key = id_field(classic)
     name = classic.next_record_name()
     assert classic.import_records([{key: name}], return_content="ids").ids == (name,)
@@ -109,12 +109,12 @@ def test_a_rejected_import_names_cells_and_saves_nothing(classic):
     pd.testing.assert_frame_equal(classic.export_records(), before)
 
 
-def test_an_unknown_column_is_a_refusal(classic):
+def test_an_unknown_column_is_an_error(classic):
     with pytest.raises(errors.ImportRejected, match="no_such_field"):
         classic.import_records([{id_field(classic): "1", "no_such_field": "1"}])
 
 
-def test_a_lost_answer_leaves_the_outcome_open_and_is_not_repeated(simulator, classic):
+def test_a_lost_answer_is_an_unknown_outcome_and_is_not_repeated(simulator, classic):
     key = id_field(classic)
     simulator.faults.add("reset", content="record", times=1, after_work=True)
     with pytest.raises(errors.OutcomeUnknown):
@@ -143,7 +143,7 @@ def test_the_structure_can_be_sent_back_as_it_came(client, kind):
     assert client.data_dictionary() == before
 
 
-def test_groups_roles_and_users_come_and_go(classic):
+def test_groups_roles_and_users_are_added_and_removed(classic):
     assert classic.import_data_access_groups([{"data_access_group_name": "New", "unique_group_name": ""}]) == 1
     assert "new" in {group.unique_group_name for group in classic.data_access_groups()}
     assert classic.import_users([{"username": "zed", "logging": 1}]) == 1
@@ -161,7 +161,7 @@ def test_groups_roles_and_users_come_and_go(classic):
     assert classic.delete_data_access_groups(["new"]) == 1
 
 
-def test_files_go_up_and_come_down(classic, tmp_path):
+def test_files_are_uploaded_and_downloaded(classic, tmp_path):
     field = next(
         field.field_name
         for field in classic.data_dictionary()

@@ -1,4 +1,4 @@
-"""projects.yaml: what is accepted, and how each mistake is told."""
+"""projects.yaml: what is accepted, and how each mistake is reported."""
 
 import json
 import re
@@ -213,7 +213,7 @@ def test_what_may_be_written_back_is_read(load):
         ("max_cells: 1, token: {env: A}", "writeback.token does not belong here, but in an entry of projects."),
     ],
 )
-def test_mistakes_about_write_back_are_told_with_the_remedy(complaint, entry, sentence):
+def test_mistakes_about_write_back_are_reported_with_the_remedy(complaint, entry, sentence):
     assert f"projects.heart_study.{sentence}" in complaint(project(f"writeback: {{{entry}}}"))
 
 
@@ -285,7 +285,7 @@ def test_a_folder_is_not_a_configuration(tmp_path):
         (f"token: *{CANARY}\n", "line 1, column 8"),
     ],
 )
-def test_broken_yaml_is_told_with_line_and_column(complaint, text, place):
+def test_broken_yaml_is_reported_with_line_and_column(complaint, text, place):
     message = complaint(text)
     assert message.startswith(f"projects.yaml {place}: this is not YAML: ")
     assert "\n" not in message and CANARY not in message
@@ -356,7 +356,7 @@ def test_endless_nesting_is_refused(complaint, text):
         (project("exclude: {instruments: [a, {}]}"), "exclude.instruments.2 must be one text value."),
     ],
 )
-def test_a_mistake_is_told_with_its_line_and_remedy(complaint, text, message):
+def test_a_mistake_is_reported_with_its_line_and_remedy(complaint, text, message):
     told = complaint(text)
     assert message in told
     assert re.match(r"projects\.yaml line \d+: ", told)
@@ -419,7 +419,7 @@ def test_among_several_servers_one_has_to_be_named(complaint):
     )
 
 
-def test_all_problems_are_told_at_once_in_the_order_of_the_file(complaint):
+def test_all_problems_are_reported_at_once_in_the_order_of_the_file(complaint):
     told = complaint(
         "time_zone: nowhere\n"
         "servers:\n"
@@ -481,7 +481,7 @@ def test_a_schedule_that_would_not_run_is_refused(complaint, cron, message):
 # --- Tokens ---
 
 
-def test_a_project_is_found_by_its_name_or_the_names_are_told(load):
+def test_a_project_is_found_by_its_name_or_the_names_are_reported(load):
     with pytest.raises(ConfigError, match=r"no project hart_study. Did you mean heart_study\? It has: heart_study\."):
         load(SHORTEST).project("hart_study")
 
@@ -559,7 +559,7 @@ def test_a_token_is_read_from_the_environment(load):
         ({"REDCAP_TOKEN_HEART": SECRET}, "which does not hold one"),
     ],
 )
-def test_a_variable_without_a_token_is_told_by_name(load, environment, message):
+def test_a_variable_without_a_token_is_reported_by_name(load, environment, message):
     source = load(SHORTEST).project("heart_study").token
     with pytest.raises(ConfigError) as refused:
         source.read(environment)
@@ -589,7 +589,7 @@ def test_a_token_file_that_others_may_use_is_refused(load, token_file, mode):
     assert CANARY not in str(refused.value)
 
 
-def test_a_token_file_that_is_not_there_is_told(load):
+def test_a_token_file_that_is_not_there_is_reported(load):
     with pytest.raises(ConfigError, match=r"line 4: project heart_study takes its token from the file .*/gone, which"):
         load(token("{file: gone}")).project("heart_study").token.read({})
 
@@ -637,7 +637,7 @@ def test_a_token_is_read_from_the_keyring(load, use_keyring):
         (fail.Keyring, "which cannot be opened (NoKeyringError)."),  # a machine without any
     ],
 )
-def test_a_keyring_without_the_token_is_told(load, use_keyring, backend, message):
+def test_a_keyring_without_the_token_is_reported(load, use_keyring, backend, message):
     use_keyring(backend())
     with pytest.raises(ConfigError, match=re.escape(f"from the keyring entry redcap/heart, {message}")):
         load(token("{keyring: redcap/heart}")).project("heart_study").token.read({})
