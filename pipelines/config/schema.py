@@ -26,9 +26,6 @@ from pipelines.config.values import (
 SCHEMA = Path(__file__).parent.parent / "projects.schema.json"
 
 
-SCHEMA_COMMAND = "python -m pipelines.config"
-
-
 class Section(BaseModel):
     """A mapping of the file: unknown keys are errors, and no error quotes a value."""
 

@@ -31,9 +31,6 @@ class RetryPolicy:
         return full * (0.5 + 0.5 * chance)
 
 
-NO_RETRY = RetryPolicy(attempts=1)
-
-
 def wait_before_retry(error: BaseException, attempt: int, policy: RetryPolicy, chance: float) -> float | None:
     """Seconds to wait before the next attempt, after this many; None for no further attempt.
 

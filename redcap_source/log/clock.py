@@ -27,28 +27,22 @@ _OLDEST, _YOUNGEST = timedelta(minutes=5), timedelta(minutes=-1)
 _LONGEST_MOVE = timedelta(hours=26)
 
 
-def offset_seen(entries: Iterable[LogRow], answered_at: datetime, *, username: str | None = None) -> timedelta | None:
-    """How far the server's local time is ahead of UTC, by the newest row of an API call; None if no row shows it.
-
-    Only for logs fetched moments after other calls of ours, newest row first, as REDCap sends them; `answered_at` is
-    the `Date` of the log's answer (naive: UTC). With `username` only that user's rows count. An older row gives no
-    offset or one that is too small, which makes `window_begin` earlier: slower, not wrong.
-    """
-    newest = newest_call(entries, username=username)
-    return None if newest is None else offset_between(newest, answered_at)
-
-
 def newest_call(entries: Iterable[LogRow], *, username: str | None = None) -> datetime | None:
-    """The server's local time in the newest row of an API call; None if there is none. Rows are given newest first."""
+    """The server's local time in the newest row of an API call; None if there is none.
+
+    Rows are newest first, as REDCap sends them. With `username` only that user's rows count.
+    """
     ours = (stamp_of(entry.timestamp) for entry in entries if _is_api_call(entry, username))
     # In the hour that autumn repeats, the newest row does not have the latest stamp, so the order decides.
     return next((stamp for stamp in ours if stamp is not None), None)
 
 
 def offset_between(stamp: datetime, answered_at: datetime) -> timedelta | None:
-    """How far local time is ahead of UTC, for a call that was answered at `answered_at` and has `stamp` in the log.
+    """How far local time is ahead of UTC, for a call that has `stamp` in the log, and was answered at `answered_at`.
 
-    None where no zone in use fits both, so that one of them is wrong or too old.
+    `answered_at` is the `Date` of the answer (naive: UTC). None where no zone in use fits both, so that one of them is
+    wrong or too old. An older row gives None or an offset that is too small, which makes `window_begin` earlier:
+    slower, not wrong.
     """
     ahead = stamp - _naive_utc(answered_at)
     offset = -((-(ahead + _YOUNGEST)) // _QUARTER) * _QUARTER

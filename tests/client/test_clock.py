@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redcap_source import RedcapClient, Token
 from redcap_source.log import clock
 from redcap_source.log.changes import changed_records, record_changes
-from redcap_source.log.clock import ServerClock, offset_seen
+from redcap_source.log.clock import ServerClock, newest_call, offset_between
 from redcap_source.model import LogRow
 from redcap_source.simulator import Simulator, make_study
 
@@ -23,6 +23,12 @@ def hours(number: float) -> timedelta:
 
 def call(stamp: str, *, action="Data export (API) ", details="", record="", username="api_user"):
     return LogRow(timestamp=stamp, username=username, action=action, details=details, record=record)
+
+
+def offset_seen(entries, answered_at, username=None):
+    """How far the server is ahead of UTC, by the newest row of an API call."""
+    newest = newest_call(entries, username=username)
+    return None if newest is None else offset_between(newest, answered_at)
 
 
 # --- The offset -----------------------------------------------------------------------------------------------
