@@ -23,12 +23,14 @@ from pipelines.warehouse.database.connection import (
     private_files,
     remove_database,
     sync_to_disk,
+    transaction,
 )
 from pipelines.warehouse.database.file_errors import doing, unusable
 from pipelines.warehouse.database.memory import allow
-from pipelines.warehouse.database.quoting import identifier, qualified
+from pipelines.warehouse.database.rows import count
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.locks import project_locked
+from pipelines.warehouse.published.copy_sql import count_rows_of_project, delete_rows_of_project, drop_schema
 from pipelines.warehouse.published.project import SCHEMAS, define_changes
 from pipelines.warehouse.published.publish import compact_published, sweep
 from pipelines.warehouse.published_file import open_published
@@ -111,10 +113,8 @@ def _rows(connection: Connection, project: str) -> dict[str, int]:
     """How many rows the project has in each table that has a column `project`."""
     counts = {}
     for schema, table in connection.execute(statements("publish")["shared_tables"]).fetchall():
-        query = f"SELECT count(*) FROM {qualified(schema, table)} WHERE project = $project"
-        row = connection.execute(query, {"project": project}).fetchone()
-        if row and row[0]:
-            counts[f"{schema}.{table}"] = int(row[0])
+        if rows := count(connection, count_rows_of_project(schema, table), {"project": project}):
+            counts[f"{schema}.{table}"] = rows
     return counts
 
 
@@ -128,14 +128,11 @@ def _publish_without(folder: WarehouseFolder, project: str, memory_limit: str | 
             # A project may be called `memory`.
             connection.execute("DETACH memory")
             allow(connection, memory_limit)
-            connection.execute("BEGIN TRANSACTION")
-            for schema in _schemas(connection, project):
-                connection.execute(f"DROP SCHEMA {identifier(schema)} CASCADE")
-            for schema, table in connection.execute(statements("publish")["shared_tables"]).fetchall():
-                connection.execute(
-                    f"DELETE FROM {qualified(schema, table)} WHERE project = $project", {"project": project}
-                )
-            connection.execute("COMMIT")
+            with transaction(connection):
+                for schema in _schemas(connection, project):
+                    connection.execute(drop_schema(schema))
+                for schema, table in connection.execute(statements("publish")["shared_tables"]).fetchall():
+                    connection.execute(delete_rows_of_project(schema, table), {"project": project})
             define_changes(connection)
             connection.execute("CHECKPOINT")
         compact_published(fresh, memory_limit)

@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.errors import NotAllPublished
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.published import project as take_up
+from pipelines.warehouse.published import project as publisher
 from pipelines.warehouse.published.publish import publish, release
 from pipelines.warehouse.tables.layout import rows_now
 from redcap_source.simulator import Simulator
@@ -111,7 +111,7 @@ def test_first_rows_are_told_alike_wherever_they_are_read(loaded, monkeypatch):
     assert len({row[0] for row in told}) == 2
     assert kept == [(0,)]
     folder = in_a_new_warehouse(loaded, "study", "other")
-    monkeypatch.setattr(take_up, "READ_WHERE_THEY_LIE", 2)
+    monkeypatch.setattr(publisher, "FIRST_LOADS_IN_PLACE", 2)
     publish(folder)
     assert loaded.rows("SELECT * FROM redcap.record_changes ORDER BY ALL") == told
     assert loaded.rows("SELECT count(*) FROM _publish.first_load") != kept

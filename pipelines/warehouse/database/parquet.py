@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from pipelines.errors import QueryRefused
+from pipelines.warehouse.database.builders import widened_rows
 from pipelines.warehouse.database.connection import Connection, connect, harden
 from pipelines.warehouse.database.memory import Width, allow, limit_of
 from pipelines.warehouse.database.quoting import identifier, literal
@@ -35,13 +36,12 @@ def open_parquet(path: Path, *, memory_limit: str | None) -> Iterator[tuple[list
 def _opened(connection: Connection, path: Path, memory_limit: str | None) -> tuple[list[str], Iterator[Sequence[Any]]]:
     source = f"read_parquet({literal(str(path))})"
     try:
-        columns = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+        columns = connection.execute(f"DESCRIBE FROM {source}").fetchall()
         allow(connection, memory_limit, Width(widest=len(columns)))
         connection.execute("SET threads = 1")
         harden(connection, [], [path])
         narrow = [identifier(name) for name, kind, *_ in columns if kind == "FLOAT"]
-        shown = ", ".join(f"CAST(CAST({name} AS VARCHAR) AS DOUBLE) AS {name}" for name in narrow)
-        connection.execute(f"SELECT * {f'REPLACE ({shown}) ' if shown else ''}FROM {source}")
+        connection.execute(widened_rows(source, narrow))
     except duckdb.Error as problem:
         refused = _refused(connection, path, problem)
     else:

@@ -1,56 +1,124 @@
--- What publishing has to remember, kept in the published file so that the two can never disagree.
+-- The published file: what publishing has to remember of each project (schema _publish, kept in the published file so
+-- that the two can never disagree), and the view of all changes.
 
 -- create_bookkeeping --
+-- Schema _publish.
 CREATE SCHEMA IF NOT EXISTS _publish;
+-- For each published instrument the run that changed it last, and a digest of the statements its views were made from.
 CREATE TABLE IF NOT EXISTS _publish.instruments (
     project VARCHAR, instrument VARCHAR, changed_run VARCHAR, definition VARCHAR
 );
+-- One row: the size of the file when it was last compacted.
 CREATE TABLE IF NOT EXISTS _publish.fresh (bytes BIGINT);
+-- The runs whose rows were published.
 CREATE TABLE IF NOT EXISTS _publish.runs (project VARCHAR, run_id VARCHAR);
+-- The mirror each project was published from.
 CREATE TABLE IF NOT EXISTS _publish.sources (project VARCHAR, identity VARCHAR);
--- Changes since each project's first load, as its working file has them.
+-- Changes since each project's first load, as its mirror has them.
 CREATE TABLE IF NOT EXISTS _publish.cell_changes (
     project VARCHAR NOT NULL, record VARCHAR, event VARCHAR, instrument VARCHAR, instance VARCHAR,
     field VARCHAR, old_value VARCHAR, new_value VARCHAR, change VARCHAR, detected_at TIMESTAMP,
     run_id VARCHAR, origin VARCHAR, changed_by VARCHAR, changed_at TIMESTAMP, reason VARCHAR
 );
 ALTER TABLE _publish.cell_changes ADD COLUMN IF NOT EXISTS reason VARCHAR;
--- Where the rows of first loads lie, an instrument at a time: queries of the tables that hold them.
+-- For each instrument a query of its rows of the first load, in the tables that hold them.
 CREATE TABLE IF NOT EXISTS _publish.first_rows (project VARCHAR, instrument VARCHAR, rows VARCHAR);
--- Those that are kept once more instead, their cells as a JSON list. A row for each cell would take three times as long
--- as all the load.
+-- Rows of first loads that are stored once more instead, their cells as a JSON list. A row for each cell would take
+-- three times as long as the whole load.
 CREATE TABLE IF NOT EXISTS _publish.first_load (
     project VARCHAR, instrument VARCHAR, record VARCHAR, event VARCHAR, instance VARCHAR,
     cells VARCHAR USING COMPRESSION zstd, detected_at TIMESTAMP, run_id VARCHAR
 );
 CREATE TABLE IF NOT EXISTS _publish.first_columns (project VARCHAR, instrument VARCHAR, fields VARCHAR[]);
--- What the view of all changes was last made of.
+-- The text of the view of all changes.
 CREATE TABLE IF NOT EXISTS _publish.changes (definition VARCHAR);
 
+-- drop_new_runs --
+-- The project's new runs are published.
+DROP TABLE new_runs;
+
+-- save_runs --
+-- The project's new runs are published with this file.
+INSERT INTO _publish.runs SELECT $project, run_id FROM new_runs;
+
+-- published_identity --
+-- The mirror that the project was last published from.
+SELECT identity FROM _publish.sources WHERE project = $project;
+
+-- count_first_rows --
+-- How many instruments' first-load rows the view of all changes reads in place.
+SELECT count(*) FROM _publish.first_rows;
+
+-- published_versions --
+-- What was published of each instrument of the project.
+SELECT instrument, changed_run, definition FROM _publish.instruments WHERE project = $project;
+
+-- delete_versions --
+-- Other rows are inserted for these instruments next.
+DELETE FROM _publish.instruments WHERE project = $project AND list_contains($names::VARCHAR[], instrument);
+
+-- save_versions --
+-- What is published of these instruments now.
+INSERT INTO _publish.instruments
+SELECT $project, unnest($names::VARCHAR[]), unnest($runs::VARCHAR[]), unnest($definitions::VARCHAR[]);
+
+-- save_definitions --
+-- The views of these instruments are made and commented.
+UPDATE _publish.instruments AS i SET definition = d.definition
+FROM (
+    SELECT unnest($names::VARCHAR[]) AS instrument, unnest($definitions::VARCHAR[]) AS definition
+) d
+WHERE i.project = $project AND i.instrument = d.instrument;
+
+-- save_first_rows --
+-- Queries of first-load rows that the view of all changes reads in place.
+INSERT INTO _publish.first_rows SELECT $project, unnest($names::VARCHAR[]), unnest($rows::VARCHAR[]);
+
+-- save_first_columns --
+-- The fields of an instrument whose first-load rows are stored once more.
+INSERT INTO _publish.first_columns VALUES ($project, $instrument, $fields);
+
+-- writeback_tables --
+-- The tables of schema writeback in a mirror; none where nothing was ever proposed.
+SELECT table_name FROM duckdb_tables() WHERE database_name = $catalog AND schema_name = 'writeback';
+
+-- mirror_instruments --
+-- The instruments that have a table in a mirror, those REDCap no longer has included.
+SELECT DISTINCT table_name FROM duckdb_tables()
+WHERE database_name = $catalog AND schema_name IN ($now, $past);
+
+-- columns --
+-- The columns of all tables and views in some schemas at once: each such question costs as much as its answer.
+SELECT schema_name, table_name, list(column_name ORDER BY column_index) FROM duckdb_columns()
+WHERE database_name = $catalog AND list_contains($schemas::VARCHAR[], schema_name) GROUP BY ALL;
+
 -- schemas_of --
--- Those of these schemas that are there.
+-- Which of these schemas exist.
 SELECT schema_name FROM duckdb_schemas()
 WHERE database_name = current_database() AND list_contains($names::VARCHAR[], schema_name) ORDER BY schema_name;
 
 -- shared_tables --
--- Tables in which every row says whose it is.
+-- Tables in which every row names its project.
 SELECT schema_name, table_name FROM duckdb_columns() SEMI JOIN duckdb_tables() USING (database_name, schema_name, table_name)
 WHERE database_name = current_database() AND column_name = 'project' AND schema_name IN ('redcap', 'writeback', '_publish')
 ORDER BY ALL;
 
 -- become_published --
--- A copy of a working file becomes a published file: what only the next load needs goes, and so does the table whose
--- name is a view's there.
+-- A copy of a mirror becomes a published file: what only the next load needs is dropped, and so is the table whose name
+-- a view has there.
 DROP SCHEMA state CASCADE;
 DROP TABLE redcap.record_changes;
 
 -- first_rows --
+-- The queries of first-load rows.
 SELECT rows FROM _publish.first_rows ORDER BY rowid;
 
--- changes_are --
+-- changes_definition --
+-- The text that the view of all changes was last made from.
 SELECT definition FROM _publish.changes;
 
 -- define_changes --
+-- The view of all changes: what the first loads brought, as inserted cells, and every change since.
 CREATE OR REPLACE VIEW redcap.record_changes AS
 SELECT * FROM (
     SELECT project, record, event, instrument, instance, unnest(fields) AS field, NULL::VARCHAR AS old_value,
@@ -60,21 +128,27 @@ SELECT * FROM (
         SELECT r.project, r.record, r.event, r.instrument, r.instance, c.fields,
                from_json(r.cells, '["VARCHAR"]') AS cells, r.detected_at, r.run_id
         FROM _publish.first_load r JOIN _publish.first_columns c USING (project, instrument)
-        /* where they lie */
+        /* first_rows */
     )
 )
 WHERE new_value IS NOT NULL
 UNION ALL
 SELECT * FROM _publish.cell_changes;
 
+-- save_changes_definition --
+-- The text of the view as it is now.
+DELETE FROM _publish.changes;
+INSERT INTO _publish.changes VALUES ($view);
+
 -- describe_changes --
+-- What the view and its times are.
 COMMENT ON VIEW redcap.record_changes IS
 'Every changed cell of every record, the first load included: replayed from the first, they give what is there.';
 COMMENT ON COLUMN redcap.record_changes.detected_at IS 'When the run that found the change began (UTC)';
 COMMENT ON COLUMN redcap.record_changes.changed_at IS 'When it was made, by REDCap''s log; to the minute (UTC)';
 
 -- describe_times --
--- A new published file: which clock the times of the fixed tables are of.
+-- In a new published file: by which clock the times of the shared tables are.
 BEGIN TRANSACTION;
 COMMENT ON COLUMN redcap.projects.last_loaded_at IS 'When the last load that came to its end began (UTC)';
 COMMENT ON COLUMN redcap.dictionary_changes.detected_at IS 'When the run that found the change began (UTC)';
