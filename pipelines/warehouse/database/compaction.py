@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from pipelines.warehouse.database.builders import read_size, write_size
 from pipelines.warehouse.database.connection import (
     Connection,
     attach_to_read,
@@ -22,6 +21,7 @@ from pipelines.warehouse.database.connection import (
 from pipelines.warehouse.database.file_errors import doing
 from pipelines.warehouse.database.memory import allow
 from pipelines.warehouse.database.quoting import literal
+from pipelines.warehouse.database.table_sql import read_size, write_size
 
 # How much a file may grow before it is compacted: a share of itself, and what every load of even the smallest project
 # replaces, which fills the free blocks of the load before. With the share alone a small file was compacted every night.

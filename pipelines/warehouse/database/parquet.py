@@ -10,10 +10,10 @@ from typing import Any
 import duckdb
 
 from pipelines.errors import QueryRefused
-from pipelines.warehouse.database.builders import widened_rows
 from pipelines.warehouse.database.connection import Connection, connect, harden
 from pipelines.warehouse.database.memory import Width, allow, limit_of
 from pipelines.warehouse.database.quoting import identifier, literal
+from pipelines.warehouse.database.table_sql import widened_rows
 
 ROWS_AT_ONCE = 10_000
 _KEPT = "Nothing was proposed."

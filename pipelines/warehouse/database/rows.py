@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pipelines.warehouse.database.builders import insert_from_json
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.database.quoting import qualified
+from pipelines.warehouse.database.table_sql import insert_from_json
 
 Row = Sequence[object]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipelines.warehouse.database.builders import count_all
 from pipelines.warehouse.database.connection import Connection, open_reader
 from pipelines.warehouse.database.rows import count
+from pipelines.warehouse.database.table_sql import count_all
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.sql import statements

@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from pipelines.warehouse.database.builders import delete_all
 from pipelines.warehouse.database.connection import Connection, connect
 from pipelines.warehouse.database.rows import Row, described_columns, insert_json, insert_json_into, one
+from pipelines.warehouse.database.table_sql import delete_all
 from pipelines.warehouse.mirror.schema.drift import Drift, compare, described, read_described, save_described
 from pipelines.warehouse.mirror.schema.renames import Renames
 from pipelines.warehouse.sql import statements
