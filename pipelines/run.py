@@ -18,18 +18,18 @@ from pipelines.errors import ConfigError, MirrorLost, WarehouseDamaged
 from pipelines.warehouse.database.connection import Connection, private_folder
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.locks import project_locked
+from pipelines.warehouse.mirror.identity import (
+    damaged,
+    discard_mirror,
+    mirror_lost,
+    published_projects,
+    published_source,
+    refusal,
+)
 from pipelines.warehouse.mirror.mirror import Mirror
 from pipelines.warehouse.mirror.open import open_mirror
 from pipelines.warehouse.mirror.rows.hash_key import read_hash_key
 from pipelines.warehouse.mirror.rows.history import RunStamp
-from pipelines.warehouse.mirror.working_file import (
-    damaged,
-    published_projects,
-    published_source,
-    refusal,
-    start_over,
-    what_was_lost,
-)
 from pipelines.warehouse.staging.verify import open_verifier
 from redcap_source import RateLimiter, RedcapClient
 
@@ -110,7 +110,7 @@ class ProjectRun:
             # Once a run: the steps that follow continue with the new file.
             discard, self._start_over = self._start_over, False
             if discard:
-                start_over(self.folder, self.project.name)
+                discard_mirror(self.folder, self.project.name)
             with self._opened(published, readable, new=discard) as mirror:
                 if self.project.identifiers == "hash":
                     hash_key = read_hash_key(self.folder, self.project.name, mirror.connection)
@@ -140,7 +140,7 @@ class ProjectRun:
         except WarehouseDamaged as problem:
             if problem.path != path:
                 raise
-            lost = what_was_lost(self.folder, name, damaged(problem), published_projects(self.folder))
+            lost = mirror_lost(self.folder, name, damaged(problem), published_projects(self.folder))
             raise lost from None
 
 

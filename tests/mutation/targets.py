@@ -95,7 +95,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "pipelines/warehouse/mirror/proposals.py": ("tests/writeback/test_journal.py",),
     "pipelines/warehouse/published/query.py": ("tests/writeback/test_journal.py",),
     "pipelines/warehouse/mirror/rows/followed.py": ("tests/writeback/test_followed.py",),
-    "pipelines/warehouse/mirror/working_file.py": ("tests/pipelines/test_working_file.py",),
+    "pipelines/warehouse/mirror/identity.py": ("tests/pipelines/test_working_file.py",),
     "pipelines/warehouse/mirror/rows/hash_key.py": ("tests/pipelines/test_hash_key.py",),
     "pipelines/warehouse/forget.py": ("tests/pipelines/test_forget.py",),
     "pipelines/warehouse/sql/audit.sql": ("tests/pipelines/test_audit.py",),

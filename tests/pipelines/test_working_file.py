@@ -11,8 +11,8 @@ from pipelines.errors import LoadRefused, MirrorLost, NotAllPublished, Warehouse
 from pipelines.run import ProjectRun
 from pipelines.warehouse.database.connection import open_writer
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.mirror.identity import refusal
 from pipelines.warehouse.mirror.open import open_mirror
-from pipelines.warehouse.mirror.working_file import refusal
 from pipelines.warehouse.published.publish import publish
 from pipelines.warehouse.published.status import statuses
 from redcap_source.simulator import Simulator
@@ -72,7 +72,7 @@ def taken_from_another(site):
 
 
 LOST = {
-    "is not there": removed,
+    "is missing": removed,
     "is empty": emptied,
     "is damaged (its end is missing)": truncated,
     "is damaged (it is no database)": overwritten,

@@ -144,11 +144,6 @@ def _log_start(source: str) -> str:
 # -- schemas and views -------------------------------------------------------------------------------------------
 
 
-def create_schema(name: str) -> str:
-    """One of the project's schemas."""
-    return f"CREATE SCHEMA IF NOT EXISTS {identifier(name)}"
-
-
 def drop_schema(name: str) -> str:
     """One of the project's schemas and everything in it."""
     return f"DROP SCHEMA IF EXISTS {identifier(name)} CASCADE"

@@ -120,7 +120,7 @@ class ProjectPublisher:
             self._reset_rows_if_renamed()
             self._copy_shared_tables()
         for suffix in SCHEMAS:
-            self.connection.execute(copy_sql.create_schema(self.project + suffix))
+            self.connection.execute(ddl.create_schema(self.project + suffix))
         self.connection.execute(copy_sql.copy_cell_changes(self.source), {"rebuild": self._rebuild})
         self._publish_instruments()
         self.connection.execute(copy_sql.define_as_of(self.project))

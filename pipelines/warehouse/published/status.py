@@ -13,16 +13,16 @@ from pipelines.errors import NotLoadedYet, WarehouseBusy, WarehouseDamaged
 from pipelines.project_names import may_be_a_project
 from pipelines.warehouse.database.connection import Connection, open_reader
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.mirror.working_file import (
+from pipelines.warehouse.mirror.identity import (
     EMPTY,
+    MISSING_FILE,
     NO_LOAD,
-    NOT_THERE,
     damaged,
-    is_named,
+    has_identity,
+    mirror_lost,
     owner_of,
     published_projects,
     refusal,
-    what_was_lost,
 )
 from pipelines.warehouse.published.query import DAMAGED, MISSING
 from pipelines.warehouse.published_file import has_ledger, open_published
@@ -52,13 +52,13 @@ def known_projects(folder: WarehouseFolder, published: Collection[str]) -> froze
 def _standing(folder: WarehouseFolder, project: str, published: Collection[str]) -> ProjectStatus | None:
     path = folder.mirror(project)
     if not path.exists():
-        return _lost(folder, project, published, NOT_THERE, MISSING)
+        return _lost(folder, project, published, MISSING_FILE, MISSING)
     if not path.stat().st_size:
         return _lost(folder, project, published, EMPTY, MISSING)
     try:
         with open_reader(path) as connection:
             # A first load that was killed may have come to its end before there was a ledger.
-            if not has_ledger(connection) or not is_named(connection):
+            if not has_ledger(connection) or not has_identity(connection):
                 return _lost(folder, project, published, NO_LOAD, MISSING) or ProjectStatus(project)
             if (owner := owner_of(connection)) not in (None, project):
                 return _without_file(folder, project, published, f"is that of the project {owner}", DAMAGED)
@@ -87,7 +87,7 @@ def _without_file(
 ) -> ProjectStatus:
     """What readers still find of the project, and what its next load will be refused for."""
     standing = (_published(folder, project) if project in published else None) or ProjectStatus(project)
-    return replace(standing, last_outcome=outcome, message=str(what_was_lost(folder, project, found, published)))
+    return replace(standing, last_outcome=outcome, message=str(mirror_lost(folder, project, found, published)))
 
 
 def _published(folder: WarehouseFolder, project: str) -> ProjectStatus | None:

@@ -48,6 +48,11 @@ def rename_column(table: str, old: str, new: str) -> str:
     return f"ALTER TABLE {table} RENAME COLUMN {identifier(old)} TO {identifier(new)}"
 
 
+def create_schema(name: str) -> str:
+    """A schema, where it does not exist yet."""
+    return f"CREATE SCHEMA IF NOT EXISTS {identifier(name)}"
+
+
 def drop_table(table: str) -> str:
     """A table that is no longer needed; `table` is quoted already."""
     return f"DROP TABLE {table}"

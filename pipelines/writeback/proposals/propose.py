@@ -20,8 +20,8 @@ from pipelines.warehouse.database.connection import Connection, reading_publishe
 from pipelines.warehouse.database.parquet import open_parquet
 from pipelines.warehouse.database.plain_csv import NotTheSameRows
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.mirror.identity import published_projects
 from pipelines.warehouse.mirror.proposals import Proposals
-from pipelines.warehouse.mirror.working_file import published_projects
 from pipelines.warehouse.published.snapshot import PublishedSnapshot, select
 from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.tables.writeback import RefusedRow
