@@ -129,10 +129,10 @@ def steps(draw, longitudinal: bool) -> Step:
     return f"{kind} {row}", kinds[kind]
 
 
-def told_by(story: Story, step: Step) -> tuple[set[str], set[str], set[str], set[str]]:
+def exported_changes(story: Story, step: Step) -> tuple[set[str], set[str], set[str], set[str]]:
     """What a step did, by the exports alone: records changed or new, removed, moved; and the census after it."""
     before, groups = story.exported(), story.groups()
-    # Where there is nothing to do it to, it does not happen.
+    # A step without a record to act on does nothing.
     with contextlib.suppress(SimulatorError):
         step[1](story)
     after = story.exported()
@@ -143,7 +143,7 @@ def told_by(story: Story, step: Step) -> tuple[set[str], set[str], set[str], set
 
 def check(story: Story, step: Step) -> None:
     story.simulator.clock.advance(minutes=1)
-    changed, gone, moved, census = told_by(story, step)
+    changed, gone, moved, census = exported_changes(story, step)
     rows = [row for row in story.log() if not row["action"].startswith("Randomize")]
     renamed = {row["record"] for row in rows if row["details"] == f"id = '{row['record']}'"
                and row["action"].startswith("Update record") and gone}  # fmt: skip

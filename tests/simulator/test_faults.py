@@ -36,7 +36,7 @@ def test_bad_answers(asker, simulator, kind, status, start):
     simulator.faults.add(kind)
     got = ask.raw(content="record", format="json")
     assert got[0] == status and got[1].startswith(start)
-    assert len(ask.json(content="record")) == 30, "a fault strikes once unless told otherwise"
+    assert len(ask.json(content="record")) == 30, "a fault is injected once by default"
 
 
 def test_a_cut_body_with_the_whole_length_announced_ends_too_early(asker, simulator):
@@ -201,7 +201,7 @@ def test_too_many_requests_a_minute_are_a_ban(asker, simulator):
     assert answers[:5] == ["14.7.3"] * 5 and "banned" in answers[5] and "banned" in answers[6]
 
 
-def test_too_many_requests_a_minute_may_be_told_to_slow_down(asker, simulator):
+def test_too_many_requests_a_minute_may_get_a_429(asker, simulator):
     ask = asker(classic(*ROWS))
     simulator.behaviour = Behaviour(rate_limit=3, rate_limit_answer="429")
     assert [ask.raw(content="version")[0] for _ in range(5)] == [200, 200, 200, 429, 429]

@@ -71,7 +71,7 @@ def test_a_line_that_names_the_delimiter_is_no_header(tmp_path):
         ("a.csv", b"field_name,form_name\nid,a\n\nage,a,text\n", ["Row 4", "more cells"]),
     ],
 )
-def test_what_is_no_data_dictionary_is_told_from_one(tmp_path, name, content, words):
+def test_a_file_that_is_not_a_data_dictionary_is_refused(tmp_path, name, content, words):
     with pytest.raises(SimulatorError) as caught:
         load_project(written(tmp_path, content, name))
     assert all(word in str(caught.value) for word in (*words, str(tmp_path / name)))

@@ -70,9 +70,9 @@ def test_every_row_is_named_at_once_and_under_the_header_it_has(tmp_path):
     (tmp_path / "metadata.json").write_text(json.dumps([*rows, *[rows[1]] * 30]))
     with pytest.raises(SimulatorError) as caught:
         load_project(tmp_path)
-    told = str(caught.value).splitlines()
-    assert "row 1, column 'select_choices_or_calculations'" in told[1] and "row 2, column 'field_name'" in told[2]
-    assert told[-2:] == ["  and 12 more", "Correct the file, or load what can be loaded with --lenient."]
+    lines = str(caught.value).splitlines()
+    assert "row 1, column 'select_choices_or_calculations'" in lines[1] and "row 2, column 'field_name'" in lines[2]
+    assert lines[-2:] == ["  and 12 more", "Correct the file, or load what can be loaded with --lenient."]
 
 
 def test_blank_lines_and_line_breaks_in_cells_do_not_shift_the_row_numbers(tmp_path):

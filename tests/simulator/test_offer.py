@@ -33,7 +33,7 @@ class Interrupting(io.StringIO):
             signal.raise_signal(signal.SIGINT)
 
 
-def told(*, ask=lambda announced: None, **options):
+def announced(*, ask=lambda text: None, **options):
     out = Interrupting(ask)
     given = {"loads": [], "studies": [], "tokens": {}, "super_token": None, "port": 0, "as_json": True, **options}
     serve(out=out, **given)
@@ -85,16 +85,16 @@ def test_a_super_token_alone_serves_an_empty_server():
         with urllib.request.urlopen(facts["url"], urllib.parse.urlencode(new).encode(), timeout=10) as answer:
             answers.append(answer.read())
 
-    told(super_token="A" * 64, ask=create)
+    announced(super_token="A" * 64, ask=create)
     assert len(answers[0]) == 32
-    assert "super token" in told(super_token="A" * 64, as_json=False)
+    assert "super token" in announced(super_token="A" * 64, as_json=False)
     with pytest.raises(SimulatorError, match="nothing to serve"):
-        told()
+        announced()
 
 
 def test_the_time_zone_is_the_servers():
     with pytest.raises(SimulatorError, match="no time zone 'Mars'"):
-        told(studies=[("a", "classic", 1)], time_zone="Mars")
+        announced(studies=[("a", "classic", 1)], time_zone="Mars")
     times = []
 
     def look(announced):
@@ -104,7 +104,7 @@ def test_the_time_zone_is_the_servers():
         with urllib.request.urlopen(urllib.request.Request(place, b"{}", headers), timeout=10) as answer:
             times.append(datetime.fromisoformat(json.load(answer)["local"]))
 
-    told(studies=[("a", "classic", 1)], time_zone="Asia/Tokyo", ask=look)
+    announced(studies=[("a", "classic", 1)], time_zone="Asia/Tokyo", ask=look)
     assert timedelta(hours=8.9) < times[0] - datetime.now(UTC).replace(tzinfo=None) < timedelta(hours=9.1)
 
 
@@ -192,6 +192,6 @@ def test_reports_that_cannot_be_are_refused(simulator, asker, tmp_path, table, w
 
 def test_the_announcement_names_every_users_token(tmp_path):
     options = {"studies": [("a", "longitudinal", 1)], "users": [UserToken("a", "kim", ("north",))]}
-    facts = json.loads(told(tokens={"a:kim": "C" * 32}, **options))
+    facts = json.loads(announced(tokens={"a:kim": "C" * 32}, **options))
     assert facts["projects"]["a"]["users"] == {"kim": "C" * 32}
-    assert f"a, kim  token {'C' * 32}" in told(tokens={"a:kim": "C" * 32}, as_json=False, **options)
+    assert f"a, kim  token {'C' * 32}" in announced(tokens={"a:kim": "C" * 32}, as_json=False, **options)

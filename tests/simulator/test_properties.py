@@ -238,8 +238,8 @@ def remember(design: Design, row: dict[str, str]) -> None:
     def stored(name: str) -> str:
         return old.get(name) or ("0" if "___" in name else "")
 
-    told = {n: v or ("0" if "___" in n else "") for n, v in values.items()}
-    changed = {name: value for name, value in told.items() if value != stored(name)}
+    wanted = {n: v or ("0" if "___" in n else "") for n, v in values.items()}
+    changed = {name: value for name, value in wanted.items() if value != stored(name)}
     if instrument and not changed and place not in design.rows:
         return
     kept = design.rows.setdefault(place, {})

@@ -40,12 +40,12 @@ def read(path: Path) -> Rows:
         if path.stem == "instruments" and "instrument_name" not in rows[0]:
             # Kept as one object of names and labels.
             return [{"instrument_name": name, "instrument_label": label} for name, label in rows[0].items()]
-        return [{key: told(value) for key, value in row.items()} for row in rows]
+        return [{key: csv_text(value) for key, value in row.items()} for row in rows]
     csv.field_size_limit(1 << 30)
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def told(value: object) -> str:
+def csv_text(value: object) -> str:
     """A JSON value as CSV writes it."""
     if isinstance(value, dict):
         return ",".join(f"{key}:{item}" for key, item in value.items())

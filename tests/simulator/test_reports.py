@@ -144,7 +144,7 @@ def test_strata_choose_their_part_of_the_table(asker):
     ("asked", "is_concealed", "alternative"),
     [({}, False, ""), ({"returnAlt": "true"}, False, "R-17"), ({"returnAlt": "true"}, True, "*")],
 )
-def test_the_alternative_is_told_where_it_is_asked_for_and_not_concealed(asker, asked, is_concealed, alternative):
+def test_the_alternative_is_returned_if_asked_for_and_not_concealed(asker, asked, is_concealed, alternative):
     ask = asker(classic(*PEOPLE))
     ask.project.add_randomization(5, "sex", [Allocation("2", "R-17")], is_concealed=is_concealed)
     answer = randomize(ask, "11", **asked)
