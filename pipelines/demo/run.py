@@ -52,7 +52,7 @@ def run_demo(folder: Path, records: int) -> None:
 def _first_night(console: Console, config: Config, load: Callable[[str], list[str]]) -> None:
     console.print(
         f"A simulated REDCap with {len(config.projects)} studies runs on this machine. "
-        "The nightly Dagster job loads them, one run a project:",
+        "The nightly Dagster job loads them, one run per project:",
         soft_wrap=True,
     )
     _load_all(console, config, load)
