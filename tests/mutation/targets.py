@@ -98,7 +98,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "pipelines/warehouse/mirror/identity.py": ("tests/pipelines/test_working_file.py",),
     "pipelines/warehouse/mirror/rows/hash_key.py": ("tests/pipelines/test_hash_key.py",),
     "pipelines/warehouse/forget.py": ("tests/pipelines/test_forget.py",),
-    "pipelines/warehouse/sql/audit.sql": ("tests/pipelines/test_audit.py",),
+    "pipelines/warehouse/sql/quality.sql": ("tests/pipelines/test_audit.py",),
     "pipelines/warehouse/sql/deletions.sql": ("tests/pipelines/test_apply.py",),
     "pipelines/warehouse/sql/reading.sql": ("tests/test_cli.py",),
     "pipelines/warehouse/sql/renames.sql": ("tests/nights/test_renames.py",),

@@ -71,7 +71,7 @@ def test_a_key_that_is_gone_is_not_replaced_while_there_are_hashes(site):
     before = site.rows("SELECT last_name FROM study.enrolment ORDER BY ALL")
     key = site.warehouse.hash_key.read_text()
     site.warehouse.hash_key.unlink()
-    with pytest.raises(HashKeyUnusable, match=r"is not there, and identifiers of study were hashed with it"):
+    with pytest.raises(HashKeyUnusable, match=r"is missing, and identifiers of study were hashed with it"):
         site.night()
     # Nor is one made for another project, which then could not be matched with this one.
     with (

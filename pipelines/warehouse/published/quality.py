@@ -35,7 +35,7 @@ class Reconciliation:
 def reconciliation(folder: WarehouseFolder, project: str) -> Reconciliation:
     """Compare REDCap's records with the published ones."""
     with open_published(folder) as connection:
-        row = connection.execute(statements("audit")["reconciliation"], {"project": project}).fetchone()
+        row = connection.execute(statements("quality")["reconciliation"], {"project": project}).fetchone()
     return Reconciliation(*(int(value or 0) for value in row)) if row else Reconciliation(0, 0, 0)
 
 
@@ -49,13 +49,13 @@ def duplicate_keys(folder: WarehouseFolder, project: str) -> dict[str, int]:
 def invalid_by_field(folder: WarehouseFolder, project: str) -> list[tuple[str, str, str, int]]:
     """Values that do not fit, counted by instrument, field and reason, the most frequent first."""
     with open_reader(folder.mirror(project)) as connection:
-        return connection.execute(statements("audit")["invalid_by_field"]).fetchall()
+        return connection.execute(statements("quality")["invalid_by_field"]).fetchall()
 
 
 def unexplained_ids(folder: WarehouseFolder, project: str) -> int:
     """How many records have a new id by REDCap's log of which the last load could not find the old one."""
     with open_reader(folder.mirror(project)) as connection:
-        return count(connection, statements("audit")["unexplained_ids"])
+        return count(connection, statements("quality")["unexplained_ids"])
 
 
 def last_changes(folder: WarehouseFolder, project: str) -> list[tuple[str, str, int, int]]:
@@ -64,7 +64,7 @@ def last_changes(folder: WarehouseFolder, project: str) -> list[tuple[str, str, 
     Empty after a first load, whose rows are all new.
     """
     with open_reader(folder.mirror(project)) as connection:
-        return connection.execute(statements("audit")["last_changes"]).fetchall()
+        return connection.execute(statements("quality")["last_changes"]).fetchall()
 
 
 def rows_by_instrument(folder: WarehouseFolder, project: str) -> dict[str, int]:
@@ -78,9 +78,9 @@ def published_rows(folder: WarehouseFolder, project: str) -> dict[str, int]:
     """How many rows of each instrument are published."""
     schema = f"{project}_raw"
     with open_published(folder) as connection:
-        found = connection.execute(statements("audit")["published_instruments"], {"schema": schema}).fetchall()
+        found = connection.execute(statements("quality")["published_instruments"], {"schema": schema}).fetchall()
         return {name: count(connection, count_all(schema, name)) for (name,) in found}
 
 
 def _instruments(connection: Connection) -> list[str]:
-    return [name for (name,) in connection.execute(statements("audit")["instruments"]).fetchall()]
+    return [name for (name,) in connection.execute(statements("quality")["instruments"]).fetchall()]

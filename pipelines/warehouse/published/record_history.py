@@ -56,10 +56,10 @@ def record_history(folder: WarehouseFolder, project: str, record: str) -> Record
     """What happened to a record under all the names it had; raises UnknownRecord where the warehouse never had it."""
     sql = statements("reading")
     with open_published(folder) as connection:
-        found = connection.execute(sql["names"], {"project": project, "record": record}).fetchall()
+        found = connection.execute(sql["record_ids"], {"project": project, "record": record}).fetchall()
         names = tuple(Name(*row) for row in found)
         if not names:
             raise UnknownRecord(project=project)
         values = {"project": project, "records": [name.record for name in names]}
-        changes = connection.execute(sql["life"], values).fetchall()
+        changes = connection.execute(sql["record_history"], values).fetchall()
     return RecordHistory(names, tuple(CellChange(*row) for row in changes))

@@ -125,7 +125,7 @@ class ProjectStatus:
 
 
 def status_in(connection: Connection, project: str, *, loading: bool = False) -> ProjectStatus | None:
-    row = connection.execute(statements("reading")["standing"], {"project": project}).fetchone()
+    row = connection.execute(statements("reading")["status"], {"project": project}).fetchone()
     if row is None:
         return None
     names = [column[0] for column in connection.description or ()]

@@ -1,6 +1,5 @@
--- The tables of schema redcap: one per kind, the same in every project's working file and in the published
--- database, so that publishing copies rows and nothing has to be translated. Times are UTC unless the name
--- says server; texts are REDCap's own.
+-- The tables of schema redcap: the same in every project's mirror and in the published file, so that publishing copies rows
+-- and translates nothing. Times are UTC unless a comment says otherwise; texts are REDCap's own.
 
 -- create_catalog --
 -- Everything analysts find in schema redcap.
@@ -61,7 +60,7 @@ CREATE TABLE IF NOT EXISTS redcap.data_access_groups (
 CREATE TABLE IF NOT EXISTS redcap.data_access_group_assignments (
     project VARCHAR NOT NULL, username VARCHAR, redcap_data_access_group VARCHAR
 );
--- What was renamed (old_value, new_value) goes by its new name everywhere else, in the past as well.
+-- What was renamed (old_value, new_value) has its new name in all other tables, in their past rows too.
 CREATE TABLE IF NOT EXISTS redcap.dictionary_changes (
     project VARCHAR NOT NULL, detected_at TIMESTAMP, run_id VARCHAR, change VARCHAR, kind VARCHAR,
     name VARCHAR, old_value VARCHAR, new_value VARCHAR
@@ -74,8 +73,8 @@ CREATE TABLE IF NOT EXISTS redcap.invalid_values (
     project VARCHAR NOT NULL, record VARCHAR, event VARCHAR, instrument VARCHAR, instance VARCHAR,
     field VARCHAR, value VARCHAR, expected VARCHAR, reason VARCHAR, run_id VARCHAR
 );
--- REDCap's own log as far as the token may read it; times are the server's. Where the warehouse does not hold all of a
--- project, details are only the names of the fields, because they would quote what is left out.
+-- REDCap's own log as far as the token may read it; times are the server's local time. Where parts of a project are left
+-- out of the warehouse, details has only the names of the fields, because it would quote what is left out.
 CREATE TABLE IF NOT EXISTS redcap.audit_log (
     project VARCHAR NOT NULL, timestamp TIMESTAMP, username VARCHAR, action VARCHAR, details VARCHAR, record VARCHAR,
     run_id VARCHAR
@@ -83,7 +82,8 @@ CREATE TABLE IF NOT EXISTS redcap.audit_log (
 CREATE TABLE IF NOT EXISTS redcap.sync_runs (
     project VARCHAR NOT NULL, run_id VARCHAR NOT NULL, mode VARCHAR, started_at TIMESTAMP,
     finished_at TIMESTAMP, outcome VARCHAR, records_in_redcap BIGINT, records_loaded BIGINT,
-    records_added BIGINT, records_changed BIGINT, records_unchanged BIGINT, records_deleted BIGINT, records_renamed BIGINT, records_quarantined BIGINT, rows_inserted BIGINT, rows_updated BIGINT,
+    records_added BIGINT, records_changed BIGINT, records_unchanged BIGINT, records_deleted BIGINT,
+    records_renamed BIGINT, records_quarantined BIGINT, rows_inserted BIGINT, rows_updated BIGINT,
     rows_deleted BIGINT, rows_unchanged BIGINT, cells BIGINT, invalid_values BIGINT, chunks INTEGER,
     requests BIGINT, bytes BIGINT, seconds DOUBLE, watermark_from TIMESTAMP, watermark_to TIMESTAMP,
     redcap_version VARCHAR, message VARCHAR
@@ -94,14 +94,14 @@ CREATE TABLE IF NOT EXISTS redcap.sync_chunks (
 );
 
 -- create_record_changes --
--- Every changed cell since a project was first loaded; a table of a working file, a view with the first load in it of
--- the published one.
+-- Every changed cell since a project was first loaded: a table in a mirror; in the published file a view, which shows the
+-- first load too.
 CREATE TABLE IF NOT EXISTS redcap.record_changes (
     project VARCHAR NOT NULL, record VARCHAR, event VARCHAR, instrument VARCHAR, instance VARCHAR,
     field VARCHAR, old_value VARCHAR, new_value VARCHAR, change VARCHAR, detected_at TIMESTAMP,
     run_id VARCHAR, origin VARCHAR, changed_by VARCHAR, changed_at TIMESTAMP, reason VARCHAR
 );
--- Files that were made before changes had a reason.
+-- For files that were made before changes had a reason.
 ALTER TABLE redcap.record_changes ADD COLUMN IF NOT EXISTS reason VARCHAR;
 
 -- read_project_totals --

@@ -1,7 +1,7 @@
--- Questions about how the loads stand; they run on a working file and on the published file alike.
+-- The status of loads and the history of records; most of these run on a mirror and on the published file alike.
 
--- standing --
--- A write-back is a run, but no load.
+-- status --
+-- The last load of a project and the last good one, with what it holds; write-backs are runs, but not loads.
 WITH runs AS (SELECT * FROM redcap.sync_runs WHERE project = $project AND mode IS DISTINCT FROM 'writeback'),
 last AS (SELECT * FROM runs ORDER BY started_at DESC LIMIT 1),
 good AS (SELECT * FROM runs WHERE outcome = 'ok' ORDER BY started_at DESC LIMIT 1)
@@ -18,21 +18,21 @@ LEFT JOIN good ON true
 LEFT JOIN (SELECT * FROM redcap.projects WHERE project = $project) p ON true;
 
 -- published_projects --
--- Of which readers find anything, or whose working file is on the books.
+-- Projects of which anything is published, or whose mirror was published.
 SELECT project FROM redcap.projects UNION SELECT project FROM _publish.sources;
 
 -- is_published --
--- Whether the file is one that was published, and no working file or stranger under its name.
+-- Whether the file is a published one, and not a mirror or another database with its name.
 SELECT count(*) > 0 FROM duckdb_tables()
 WHERE database_name = current_database() AND schema_name = '_publish' AND table_name = 'sources';
 
 -- has_ledger --
--- Whether a working file has come as far as to have a name and a ledger of its loads.
+-- Whether a mirror has the tables for its identity and for the ledger of its loads.
 SELECT count(*) = 2 FROM duckdb_tables()
 WHERE database_name = current_database()
   AND (schema_name, table_name) IN (('redcap', 'sync_runs'), ('state', 'identity'));
 
--- names --
+-- record_ids --
 -- Every id a record has had.
 WITH RECURSIVE chain (record) AS (
     SELECT $record::VARCHAR
@@ -45,8 +45,8 @@ SELECT chain.record, r.first_seen, r.last_changed, r.deleted_at, r.renamed_to
 FROM chain JOIN redcap.records r ON r.project = $project AND r.record = chain.record
 ORDER BY r.first_seen, r.deleted_at NULLS LAST;
 
--- life --
--- Every changed cell of some records, in the order it was found; of one load, by row.
+-- record_history --
+-- Every changed cell of some records, in the order in which loads found them, and for one load by row.
 SELECT detected_at, changed_at, changed_by, origin, change, record, event, instrument, instance, field, old_value,
        new_value, run_id, reason
 FROM redcap.record_changes
@@ -54,5 +54,5 @@ WHERE project = $project AND list_contains($records::VARCHAR[], record)
 ORDER BY detected_at, change <> 'rename', record, event NULLS FIRST, instrument, try_cast(instance AS INTEGER), field;
 
 -- published_source --
--- The identity of the working file that a project was published from.
+-- The identity of the mirror that a project was published from.
 SELECT identity FROM _publish.sources WHERE project = $project;

@@ -3,53 +3,54 @@
 -- create_state --
 -- Every table of the schema; those that are there already stay as they are.
 CREATE SCHEMA IF NOT EXISTS state;
--- Which file this is: what is published of another one has to be published anew.
+-- Which file this is: what was published from another one is published again as a whole.
 CREATE TABLE IF NOT EXISTS state.identity (identity VARCHAR, format INTEGER);
--- The identity of the published working file that `--start-over` gave up for this one: only that one may it replace.
+-- The identity of the published mirror that `--start-over` discarded for this one, which may replace only that one.
 CREATE TABLE IF NOT EXISTS state.started_over (identity VARCHAR);
--- One row where identifiers were hashed: tells the key they were hashed with from any other.
+-- One row where identifiers were hashed: a fingerprint of the key they were hashed with.
 CREATE TABLE IF NOT EXISTS state.hash_key (fingerprint VARCHAR);
--- One row: how large the file was when it was last written afresh.
+-- One row: the size of the file when it was last compacted.
 CREATE TABLE IF NOT EXISTS state.fresh (bytes BIGINT);
--- One row: how far the mirror is known to be whole, on REDCap's clock (UTC).
+-- One row: up to when the mirror is known to be complete, by REDCap's clock (UTC).
 CREATE TABLE IF NOT EXISTS state.watermark (upto TIMESTAMP, run_id VARCHAR);
--- One row: every record that is not to do is in the mirror as it was then or later, on REDCap's clock (UTC); the same
--- moment on the server's wall clock, where its log told; and how far REDCap's clock was ahead of this computer's.
+-- One row: every record that is not pending is in the mirror as of this time or later, by REDCap's clock (UTC); the same
+-- time on the server's wall clock, where its log showed it; and how far REDCap's clock was ahead of this computer's.
 CREATE TABLE IF NOT EXISTS state.frontier (upto TIMESTAMP, wall TIMESTAMP, ahead_seconds BIGINT);
--- Records that have to be read before the mirror is whole; what lands leaves the list in the same transaction.
+-- Pending records, which must be read before the mirror is complete; a record leaves the list in the transaction that
+-- stores it.
 CREATE TABLE IF NOT EXISTS state.todo (record VARCHAR);
 -- The records of the last census, each with a digest of where it had rows and of its data access group: in all events
--- (`seen`), or in the few that were asked for (`briefly`).
+-- (`seen`), or in the few that were requested (`briefly`).
 CREATE TABLE IF NOT EXISTS state.census (record VARCHAR, seen VARCHAR, briefly VARCHAR);
 -- The events in which every record is expected to have a row.
 CREATE TABLE IF NOT EXISTS state.cover (event VARCHAR);
--- When everything was to be read again, on REDCap's clock, and whether all of that has come.
+-- When a full refresh began, by REDCap's clock, and whether it is completed.
 CREATE TABLE IF NOT EXISTS state.refresh (upto TIMESTAMP, finished BOOLEAN);
--- How far REDCap's wall clock is ahead of UTC, learned from its own log.
+-- How far REDCap's wall clock is ahead of UTC, by its own log.
 CREATE TABLE IF NOT EXISTS state.clock (offset_seconds INTEGER, learned_at TIMESTAMP);
--- What REDCap's log says of the records this load looks at; times are UTC where they could be told.
+-- What REDCap's log says of the records this load examines; times are UTC where they are known.
 CREATE TABLE IF NOT EXISTS state.logged (
     record VARCHAR, what VARCHAR, columns VARCHAR[], instance VARCHAR, event_label VARCHAR, username VARCHAR,
     changed_at TIMESTAMP
 );
--- Rows of the log that read as a new id of a record, each told of once: the run that did, and whether what it found
+-- Rows of the log that mean a new id of a record, with the run that first read each, and whether what that run found
 -- shows which id the record had before.
 CREATE TABLE IF NOT EXISTS state.id_changes (record VARCHAR, changed_at TIMESTAMP, run_id VARCHAR, explained BOOLEAN);
 -- The columns the token could see last time, in REDCap's order.
 CREATE TABLE IF NOT EXISTS state.visible_columns (position INTEGER, name VARCHAR);
--- When each instrument's rows or columns last changed, so that publishing copies only what did; what decides its
--- cells; and whether all records' cells have to be read again, because that changed.
+-- When each instrument's rows or columns last changed, so that publishing copies only what did; what decides its cells;
+-- and whether that changed, so that its cells must be read again for every record.
 CREATE TABLE IF NOT EXISTS state.instruments (
     instrument VARCHAR, changed_run VARCHAR, changed_at TIMESTAMP, definition JSON, stale BOOLEAN
 );
--- How each instrument is shown to analysts: statements made when the structure was read.
+-- How each instrument is shown to analysts: statements for the next publish.
 CREATE TABLE IF NOT EXISTS state.publication (
     position INTEGER, instrument VARCHAR, raw_select VARCHAR, typed_select VARCHAR, label_select VARCHAR,
     comments JSON, keys JSON
 );
--- The structure in the form it is compared in, for drift.
+-- The structure, in the form in which structures are compared.
 CREATE TABLE IF NOT EXISTS state.structure (described VARCHAR);
--- What the server taught us about itself: the next night starts from here.
+-- How many records the next load should request at a time.
 CREATE TABLE IF NOT EXISTS state.chunking (records INTEGER, learned_at TIMESTAMP);
 
 -- is_made --

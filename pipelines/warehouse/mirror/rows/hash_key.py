@@ -32,7 +32,7 @@ def read_hash_key(folder: WarehouseFolder, project: str, connection: Connection)
     if text is None:
         hashed = [project] if known else _hashed_projects(folder, project)
         if hashed:
-            raise HashKeyUnusable(path=folder.hash_key, found="is not there", projects=hashed)
+            raise HashKeyUnusable(path=folder.hash_key, found="is missing", projects=hashed)
         text = _make(folder.hash_key)
     if not _KEY.fullmatch(text):
         raise HashKeyUnusable(path=folder.hash_key, found="does not hold a key of 64 hexadecimal digits", projects=())
