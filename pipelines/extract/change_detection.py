@@ -45,7 +45,7 @@ class DetectedChanges:
     """What REDCap says happened since the last load."""
 
     changed: frozenset[str] | None = field(repr=False)
-    """Records that may hold other data than before; None where only reading everything can tell."""
+    """Records that may hold other data than before; None where every record has to be read."""
     log: LogRead | None = field(repr=False)
     """What the log says; None where the token may not read it, or REDCap could not deliver it."""
     readable: bool

@@ -1,6 +1,6 @@
 """Fetches records in chunks, a few requests at a time; yields only what was verified.
 
-Not here: what to ask for next (request_queue.py), what an answer proves (chunk_verification.py), retries of a request
+Not here: what to ask for next (request_queue.py), verifying the answers (chunk_verification.py), retries of a request
 (redcap_source), the mirror (sync/apply.py).
 """
 
@@ -80,7 +80,7 @@ class Fetcher:
         ]
 
     def _result(self, queue: RequestQueue, request: ChunkRequest, future: Future[list[Received]]) -> Iterator[Fetched]:
-        """What the request brought; what it did not bring goes back into the queue."""
+        """What the request returned; what it did not return is put back into the queue."""
         try:
             received = future.result()
             chunk = verify_chunk(self.verifier, self.plan, request, received, queue.scopes)
@@ -109,9 +109,9 @@ class Fetcher:
         if not missing:
             return
         there = set(found_by_name(self.client, self.plan.record_id_field, missing))
-        gone = tuple(record for record in missing if record not in there)
-        if gone:
-            yield from self._account_for_gone(gone)
+        unavailable = tuple(record for record in missing if record not in there)
+        if unavailable:
+            yield from self._account_for_unavailable(unavailable)
         left_out = tuple(record for record in missing if record in there)
         if left_out and len(left_out) < len(request.records):
             queue.ask_apart(left_out)
@@ -119,9 +119,9 @@ class Fetcher:
             reason = f"{len(left_out):,} of {counted(len(request.records), 'record')} were left out of it"
             yield from self._failed(queue, request, left_out, VerificationFailed(reason=reason))
 
-    def _account_for_gone(self, gone: tuple[str, ...]) -> Iterator[Fetched]:
-        """Records that REDCap no longer returns, however it is asked: only its log tells whether they were deleted."""
-        self._out_of_sight += len(gone)
+    def _account_for_unavailable(self, records: tuple[str, ...]) -> Iterator[Fetched]:
+        """Records that REDCap does not return to any request: only its log shows whether they were deleted."""
+        self._out_of_sight += len(records)
         if self._out_of_sight > MOST_ALONE:
             raise LoadRefused(
                 project=self.plan.project,
@@ -132,10 +132,10 @@ class Fetcher:
                 remedy="Load again: a load begins with a list of all records, and says how to allow many deletions.",
             )
         deleted = lately_deleted(self.client, self.plan.record_id_field)
-        vanished = tuple(record for record in gone if record in deleted)
+        vanished = tuple(record for record in records if record in deleted)
         if vanished:
             yield Vanished(vanished)
-        for record in gone:
+        for record in records:
             if record not in deleted:
                 yield Quarantined(record, OUT_OF_SIGHT)
 

@@ -137,15 +137,15 @@ def ranges(begin: datetime, upto: datetime) -> Iterator[tuple[datetime, datetime
 def _read_range(client: RedcapClient, start: datetime, end: datetime | None, path: Path, terms: LogTerms) -> LogRead:
     attempts: list[_Answer] = []
 
-    def open_taker() -> Callable[[model.LogRow], object]:
+    def open_answer() -> Callable[[model.LogRow], object]:
         for earlier in attempts:
             earlier.file.close()
         attempts[:] = [_Answer(path, start, end, terms)]
-        return attempts[0].take
+        return attempts[0].add
 
     try:
         # Whether a range includes its ends is not documented: a minute more is requested, and cut off in `_Answer`.
-        client.read_log(open_taker, begin=start - MINUTE, end=end and end + MINUTE)
+        client.read_log(open_answer, begin=start - MINUTE, end=end and end + MINUTE)
     finally:
         for attempt in attempts:
             attempt.file.close()
@@ -160,7 +160,7 @@ class _Answer:
         self.file = _private_text(path)
         self._start, self._end, self._terms = start, end, terms
 
-    def take(self, row: model.LogRow) -> None:
+    def add(self, row: model.LogRow) -> None:
         moment = stamp(row)
         if moment is not None and not (self._start < moment and (self._end is None or moment <= self._end)):
             return

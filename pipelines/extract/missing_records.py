@@ -1,4 +1,4 @@
-"""Whether records that an answer lacks are gone from REDCap, or were only left out of the answer.
+"""Whether records that an answer lacks were deleted in REDCap, or only left out of the answer.
 
 Servers under load leave records out of long answers without an error. The fewer records a request names, the fewer can
 be left out, so missing ones are requested again: together, and in the end one by one.
@@ -15,7 +15,7 @@ from redcap_source.log.clock import ServerClock
 
 # How many records one request names.
 ASKED_BY_NAME = 500
-# If none of so many is returned, the others are not requested: they are gone or out of the token's sight, too.
+# If none of so many is returned, the others are not requested: they are deleted or out of the token's sight, too.
 FRUITLESS = 5000
 # So many are requested one by one; if none of them is returned, the others are not requested.
 MOST_ALONE = 20

@@ -87,8 +87,8 @@ class Planner:
     ) -> Census:
         """The census, with records that it lacks and REDCap has: it may cover some events only, or be incomplete.
 
-        Those that were known or changed are requested by name. What is not returned then is gone, as far as REDCap's
-        answers and the records that its log shows as `deleted` can tell; whether to believe it is not decided here.
+        Those that were known or changed are requested by name. What is not returned then seems to be deleted,
+        by REDCap's answers and by its log (`deleted`); the guards decide whether to believe it.
         """
         doubtful = only_in(dict.fromkeys((*known, *(changed or ()))), census.records)
         if not census.whole and (changed is None or len(doubtful) > MOST_BY_NAME):
@@ -100,8 +100,8 @@ class Planner:
     def answer_columns(self, records: Sequence[str]) -> tuple[str, ...] | None:
         """The columns of a flat answer as this token gets it, learned from one record's; None without records.
 
-        Nothing else tells: REDCap leaves out columns that the token may not see without an error, and which instruments
-        are surveys is not in its structure.
+        There is no other source: REDCap leaves out columns that the token may not see without an error, and which
+        instruments are surveys is not in its structure.
         """
         if not records:
             return None

@@ -1,6 +1,6 @@
 """What to ask REDCap for next: which records, how many of them, and in which answers. Pure.
 
-Not here: sending the requests (fetcher.py), what an answer proves (chunk_verification.py).
+Not here: sending the requests (fetcher.py), verifying the answers (chunk_verification.py).
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class RequestQueue:
         self._whole.extendleft(records)
 
     def ask_apart(self, records: tuple[str, ...]) -> None:
-        """An answer lacked these records; without those that came, it may hold them."""
+        """An answer lacked these records; a request for them alone may return them."""
         self._split.append((records, False))
 
     def ask_less(self, request: ChunkRequest, records: tuple[str, ...] | None = None) -> bool:

@@ -124,7 +124,7 @@ def cheapest(groups: Sequence[Group], rows: Mapping[str, int], *, keys: int) -> 
 
 
 def _cost(groups: Sequence[Group], rows: Mapping[str, int], keys: int) -> int:
-    """What asking for the groups costs, in cells: those sent, and the requests it takes."""
+    """What requesting the groups costs, in cells: those sent, and the equivalent of the requests."""
     cells = [group.cells(rows, keys) for group in groups]
     chunks = 1 + max(cells) // ANSWER_CELLS
     # Apart, each group needs one more request, which looks for undesignated values.

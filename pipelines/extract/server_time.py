@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from redcap_source.log.clock import OVERLAP, offset_between
 
-# The header and a computer's clock are both UTC: they differ by the time an answer takes, and by what clocks drift.
+# The header and a computer's clock are both UTC: they differ by the duration of a request and by drift.
 NEAR = timedelta(minutes=5)
 # The log's wall clock moves by an hour in spring and autumn.
 HOUR = timedelta(hours=1)
@@ -98,14 +98,14 @@ _DIFFER = "differ by more than time zones explain"
 _EARLIEST = "The load asked for changes since the earliest possible time, so none is missed. Check the clocks."
 
 
-def why_everything(before: timedelta | None, frontier: datetime | None, now: ServerTime) -> str | None:
+def why_everything(before: timedelta | None, planned_until: datetime | None, now: ServerTime) -> str | None:
     """Why a load reads every record because clocks were set since the last one; None where they were not."""
     if by := set_back(before, now):
         return (
             f"REDCap's clock was set back by {in_words(by)} against this computer's since the last load, so every "
             "record was read."
         )
-    if frontier is not None and now.upto is not None and now.upto < frontier:
+    if planned_until is not None and now.upto is not None and now.upto < planned_until:
         return "All clocks show an earlier time than when the last load began, so every record was read."
     return None
 
@@ -113,7 +113,7 @@ def why_everything(before: timedelta | None, frontier: datetime | None, now: Ser
 def set_back(before: timedelta | None, now: ServerTime) -> timedelta:
     """By how much the server's clock was set back against this computer's since the last load, if it was.
 
-    `before` is how far it was ahead then. What was entered since may bear a time before that load began.
+    `before` is how far it was ahead then. What was entered since may be stamped with a time before that load began.
     """
     if before is None or now.upto is None:
         return timedelta(0)

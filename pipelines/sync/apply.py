@@ -15,7 +15,7 @@ from pipelines.warehouse.staging.column_groups import StagedChunk
 # A transaction's rows stay in memory until it commits, so it is bounded by what was staged, not by the project.
 BATCH_BYTES = 32_000_000
 
-# Of wider projects less is staged: besides its text every column takes room of its own.
+# Of wider projects less is staged: every column takes memory besides its text.
 BATCH_COLUMNS = 4_000
 
 
@@ -24,7 +24,7 @@ def apply(
 ) -> Tally:
     """Put what was fetched into the mirror, and return what was applied, in counts.
 
-    A failed apply can be repeated from the start if it was told to `keep_answers` until the load has finished.
+    With `keep_answers` their files stay until the load has finished, so a failed apply can be repeated.
     """
     mirror.runs.delete_chunk_entries(run.stamp.run_id)
     tally = Tally()

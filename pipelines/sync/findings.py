@@ -46,7 +46,7 @@ class Findings:
 
     @property
     def changed(self) -> frozenset[str] | None:
-        """Records that may hold other data than before; None where only reading every record can tell."""
+        """Records that may hold other data than before; None where every record has to be read."""
         return None if self.detected is None else self.detected.changed
 
     @property

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 
 from pipelines.errors import LoadRefused
 from pipelines.extract.missing_records import MOST_ALONE
-from pipelines.run import ProjectRun
 from pipelines.sync.findings import Findings
-from pipelines.sync.reports import LoadOptions
 from pipelines.warehouse.mirror.state import PreviousLoad
 from pipelines.warehouse.tables.layout import Layout
 from pipelines.warehouse.tables.name_collisions import collisions
@@ -35,17 +33,6 @@ class Guard:
     deletion_limit: float
     allow_deletions: bool
     allow_narrower: bool
-
-    @classmethod
-    def of(cls, run: ProjectRun, options: LoadOptions) -> Guard:
-        """The guard of one run."""
-        return cls(
-            project=run.project.name,
-            project_id=run.project.project_id,
-            deletion_limit=run.config.deletion_limit,
-            allow_deletions=options.allow_deletions,
-            allow_narrower=options.allow_narrower,
-        )
 
     def check(self, findings: Findings, previous: PreviousLoad) -> None:
         """Raise LoadRefused where applying what was found could destroy good data."""

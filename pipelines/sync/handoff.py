@@ -1,6 +1,6 @@
 """The plan and each batch's result on disk, for steps that do not share a process.
 
-They name records, so they lie in the run's private staging folder, which the load removes at its end.
+They name records, so they are in the run's private staging folder, which the load removes at its end.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def has_plan(run: ProjectRun) -> bool:
 def resume(run: ProjectRun) -> WorkPlan:
     """The plan that an earlier step wrote; from here on, the run continues under the id of the run that made it.
 
-    Raises LoadSuperseded where the files are gone.
+    Raises LoadSuperseded where the files no longer exist.
     """
     plan = _read_plan(run)
     run.stamp = replace(run.stamp, run_id=plan.run_id, now=plan.began, baseline=plan.baseline)
@@ -73,7 +73,7 @@ def _save(run: ProjectRun, name: str, content: bytes) -> None:
         unfinished.replace(run.staging / name)
 
 
-# Made when first used: a load in one process never writes its plan, and making them takes a moment.
+# Made when first used: a load in one process never writes its plan, and making them costs some milliseconds.
 @cache
 def _plan_adapter() -> TypeAdapter[WorkPlan]:
     return TypeAdapter(WorkPlan)

@@ -1,7 +1,7 @@
 """The first step: read what is there, judge it, write it into the mirror, and plan what to fetch.
 
-In this order: everything is read before it is judged (but that the token belongs to the project is judged first), and
-judged before anything is written. Rows of records are neither read nor written here.
+Everything is read before it is judged, and judged before anything is written; only whether the token belongs to the
+project is judged first. Rows of records are neither read nor written here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def prepare(
     Raises LoadRefused, before anything is written, where a load could destroy good data.
     """
     progress = progress or Progress()
-    guard = Guard.of(run, options)
+    guard = _guard(run, options)
     progress.step("structure")
     preflight = _preflight(run, client, mirror, guard, options)
     planner = Planner(client, verifier, run.staging, run.project, preflight.structure)
@@ -57,6 +57,16 @@ def prepare(
     drop_census(verifier)
     plan = _work_plan(run, preflight, findings, tasks, planned_until, client)
     return plan, structure_report(findings.structure, layout, drift)
+
+
+def _guard(run: ProjectRun, options: LoadOptions) -> Guard:
+    return Guard(
+        project=run.project.name,
+        project_id=run.project.project_id,
+        deletion_limit=run.config.deletion_limit,
+        allow_deletions=options.allow_deletions,
+        allow_narrower=options.allow_narrower,
+    )
 
 
 def _preflight(run: ProjectRun, client: RedcapClient, mirror: Mirror, guard: Guard, options: LoadOptions) -> Preflight:
@@ -94,7 +104,7 @@ def _read_changes(
     layout: Layout,
     options: LoadOptions,
 ) -> Findings:
-    """What changed since the previous load, and whether what the census lacks is really gone."""
+    """What changed since the previous load, and whether records that the census lacks are really deleted."""
     structure = preflight.structure
     renames = mirror.tables.find_renames(structure)
     detected = _detect_changes(run, planner.client, preflight, layout, renames, options)
@@ -119,7 +129,7 @@ def _detect_changes(
     project, clock = run.project, preflight.clock
     if clock.now.upto is None:
         return None
-    # Where some values are left out of the warehouse, the log must not bring them in.
+    # Values that are left out of the warehouse must not get into it with the log.
     whole = project.identifiers == "keep" and project.include is None and project.exclude is None
     # The log has a form status under the name that the form had then.
     columns = frozenset((*layout.answer_columns, *renames.columns))
@@ -140,7 +150,9 @@ def _adopt(
 ) -> tuple[tuple[Drift, ...], tuple[str, ...], tuple[str, ...]]:
     """Write what was found; returns what changed in the structure, the pending records and the stale instruments.
 
-    From here to the end of the load the mirror is between two loads, and no publish may use it.
+    From here to the end of the load the mirror is between two loads, and no publish may use it. There are three
+    transactions rather than one, as changed tables and the log of a busy project would be in memory together. The last
+    one moves the time from which the next load begins, so after an interruption in between, all of it is done again.
     """
     run.folder.unmark(run.project.name)
     drift = mirror.write_structure(findings.structure, findings.layout, run.stamp, findings.renames)

@@ -36,7 +36,7 @@ ROWS = (
 def read(folder, terms, rows=ROWS, start=NOON - timedelta(hours=6), end=None):
     answer = _Answer(folder / "log-000.json", start, end, terms)
     for each in rows:
-        answer.take(each)
+        answer.add(each)
     answer.file.close()
     return answer.read
 
