@@ -126,7 +126,7 @@ def _begin(clock: ServerClock, begun: datetime, since: Since | None) -> datetime
     return min(begin, (since.wall - OVERLAP).replace(second=0, microsecond=0))
 
 
-def look_at_clocks(
+def compare_clocks(
     client: RedcapClient, own: datetime, *, last_wall: datetime | None, offset: timedelta | None
 ) -> ServerTime:
     """What time it is by REDCap's last answer and by this computer's clock, and by the log too where these differ.

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipelines.extract.change_detection import DetectedChanges, Since, as_utc, look_at_clocks, refresh_is_due
+from pipelines.extract.change_detection import DetectedChanges, Since, as_utc, compare_clocks, refresh_is_due
 from pipelines.extract.server_time import ServerTime, set_back, why_everything
 from pipelines.run import Now
 from pipelines.sync.reports import LoadOptions
@@ -38,10 +38,10 @@ class LoadClock:
 
     def reads_everything(self, options: LoadOptions, refresh_every: timedelta) -> bool:
         """Whether the load reads every record, whatever REDCap says changed."""
-        planned_until = self.previous.planned_until
-        if planned_until is None or self.now.upto is None or options.full:
+        before = self.previous.planned_until
+        if before is None or self.now.upto is None or options.full:
             return True
-        if why_everything(planned_until.ahead, planned_until.upto, self.now):
+        if why_everything(before.ahead, before.upto, self.now):
             # What happened since the last load may be stamped with an earlier time.
             return True
         due = refresh_is_due(self.previous.refreshed, self.now.upto, refresh_every)
@@ -53,31 +53,31 @@ class LoadClock:
 
         `asked` is a moment (UTC) that a person named.
         """
-        previous, planned_until = self.previous, self.previous.planned_until
-        if planned_until is None or (asked is not None and asked > planned_until.upto):
+        previous, before = self.previous, self.previous.planned_until
+        if before is None or (asked is not None and asked > before.upto):
             return Since(asked, None, previous.offset)
-        back = set_back(planned_until.ahead, self.now)
-        moment = (planned_until.upto if asked is None else asked) - back
-        wall = None if planned_until.wall is None else planned_until.wall - back
+        back = set_back(before.ahead, self.now)
+        moment = (before.upto if asked is None else asked) - back
+        wall = None if before.wall is None else before.wall - back
         return Since(min(moment, self.now.upto or moment), wall, previous.offset)
 
-    def reaches(self, detected: DetectedChanges | None, asked: datetime | None) -> PlannedUntil | None:
-        """From when on the next load is to ask.
+    def planned_until(self, detected: DetectedChanges | None, asked: datetime | None) -> PlannedUntil | None:
+        """From when on the next load will ask, once this one has planned what to fetch.
 
         None where nobody knows the time, and where `asked` left a gap after the previous load.
         """
-        planned_until = self.previous.planned_until
-        if self.now.upto is None or (asked is not None and (planned_until is None or asked > planned_until.upto)):
+        before = self.previous.planned_until
+        if self.now.upto is None or (asked is not None and (before is None or asked > before.upto)):
             return None
         wall = self.now.wall or (detected.wall if detected is not None else None)
         return PlannedUntil(self.now.upto, wall, self.now.ahead)
 
     def remarks(self, detected: DetectedChanges | None) -> tuple[str, ...]:
         """What the ledger should say of the clocks."""
-        planned_until = self.previous.planned_until
+        before = self.previous.planned_until
         found = (
             self.now.remark(),
-            None if planned_until is None else why_everything(planned_until.ahead, planned_until.upto, self.now),
+            None if before is None else why_everything(before.ahead, before.upto, self.now),
             None if detected is None else detected.remark,
         )
         return tuple(remark for remark in found if remark)
@@ -86,5 +86,5 @@ class LoadClock:
 def read_clocks(client: RedcapClient, own_clock: Now, previous: PreviousLoad) -> LoadClock:
     """What time it is, right after an answer of REDCap: its header is compared with this computer's clock."""
     wall = previous.planned_until.wall if previous.planned_until is not None else None
-    now = look_at_clocks(client, own_clock(), last_wall=wall, offset=previous.offset)
+    now = compare_clocks(client, own_clock(), last_wall=wall, offset=previous.offset)
     return LoadClock(client, previous, now, own_clock, time.monotonic())

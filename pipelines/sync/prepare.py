@@ -51,7 +51,7 @@ def prepare(
     progress.step("changes")
     findings = _read_changes(run, planner, mirror, preflight, census, layout, options)
     guard.check(findings, preflight.previous)
-    planned_until = preflight.clock.reaches(findings.detected, options.since)
+    planned_until = preflight.clock.planned_until(findings.detected, options.since)
     drift, pending, stale = _adopt(run, mirror, preflight, findings, planned_until)
     tasks = planner.fetch_tasks(layout, findings.census, pending, stale)
     drop_census(verifier)
