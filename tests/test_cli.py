@@ -208,7 +208,7 @@ def test_what_another_user_may_not_read_is_named_as_such(workplace):
         warehouse.chmod(0o700)
     assert result.returncode == 1
     assert f"{warehouse / 'warehouse.duckdb'} cannot be used: Permission denied" in result.stderr
-    assert "the user the warehouse belongs to" in result.stderr
+    assert "the user who owns the warehouse" in result.stderr
     assert "nforeseen" not in result.stderr
 
 

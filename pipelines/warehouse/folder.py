@@ -1,12 +1,12 @@
-"""Where things lie on disk: the warehouse folder and what is in it.
+"""The warehouse folder: the paths of what is in it, and which loads are not published yet.
 
 warehouse.duckdb          the published database, all a reader needs
 work/<project>.duckdb     a project's private mirror
-work/<project>.loaded     a mark: loaded since the last publish, by this run
-work/hash.key             what identifiers are hashed with, where a project asks for that
+work/<project>.loaded     a mark: loaded since the last publish, with the id of the run
+work/hash.key             the key identifiers are hashed with, where a project is configured so
 work/locks/               one lock per project; work/publish.lock is the publisher's
 work/staging/<project>/   answers on their way into the mirror; empty between loads
-work/pace/                one pace per REDCap server, across processes
+work/pace/                the rate limit of each REDCap server, shared by all processes
 """
 
 from __future__ import annotations
@@ -33,44 +33,44 @@ class WarehouseFolder:
 
     @property
     def work(self) -> Path:
-        """The folder of everything that is not for readers."""
+        """The folder of everything that readers do not need."""
         return self.path / "work"
 
     @property
     def publish_lock(self) -> Path:
-        """Held by whoever publishes."""
+        """Held while a process publishes."""
         return self.work / "publish.lock"
 
     @property
     def locks(self) -> Path:
-        """Where projects' locks lie: in a folder of their own, so that no project's name is that of another lock."""
+        """The folder of projects' locks, apart from other locks, so that no project can have the name of one."""
         return self.work / "locks"
 
     @property
     def pace(self) -> Path:
-        """Where processes keep one pace per server."""
+        """The folder of the servers' shared rate limits."""
         return self.work / "pace"
 
     @property
     def hash_key(self) -> Path:
-        """The secret identifiers are hashed with, once there is one."""
+        """The key that identifiers are hashed with, once there is one."""
         return self.work / "hash.key"
 
     def mirror(self, project: str) -> Path:
-        """The project's working file."""
+        """The project's mirror."""
         return self.work / f"{project}.duckdb"
 
     def project_lock(self, project: str) -> Path:
-        """Held by the one load of a project that may run."""
+        """Held by the one load of the project that may run."""
         return self.locks / f"{project}.lock"
 
     def staging(self, project: str, run: str) -> Path:
-        """Where one run's answers wait; named by the run, so that a re-execution finds them."""
+        """The folder of one run's answers, named by the run so that a re-execution finds them."""
         safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in run)
         return self.work / "staging" / project / safe
 
     def make(self) -> None:
-        """Create the folders, for their owner only; says so plainly where it cannot."""
+        """Create the folders, for their owner only; raises WarehouseUnreadable where that is impossible."""
         try:
             with private_files():
                 for folder in (self.path, self.work, self.work / "staging", self.pace, self.locks):
@@ -100,11 +100,11 @@ class WarehouseFolder:
         return {mark.stem: mark.read_text(errors="replace") for mark in sorted(self.work.glob("*.loaded"))}
 
     def mark(self, project: str) -> Path:
-        """Stands while the project waits to be published."""
+        """The file that exists while the project waits to be published."""
         return self.work / f"{project}.loaded"
 
     def clear_staging(self, project: str, *, but: str | None = None) -> None:
-        """Remove answers that no run needs any more, except those of one run."""
+        """Remove answers that no run needs any more; those of the run `but` stay."""
         kept = self.staging(project, but).name if but is not None else None
         for folder in (self.work / "staging" / project).glob("*"):
             if folder.name != kept:

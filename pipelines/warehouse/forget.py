@@ -1,7 +1,7 @@
-"""Removing every trace of a project: what is published of it, its working file, and what lies beside that.
+"""Removes every trace of a project: what is published of it, its mirror, and the files that belong to it.
 
-The published file is written afresh without it, because rows that are only deleted stay in the file's holes. Dagster's
-own record of runs, backups, and free space of the disk are not ours to clear.
+The published file is compacted without it, because rows that are only deleted stay in the file's free blocks. Not here:
+Dagster's own record of runs, backups, and the free space of the disk.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from pipelines.warehouse.sql import statements
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What there is of a project, in names and counts."""
+    """What the warehouse folder has of a project, in names and counts."""
 
     project: str
     schemas: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class Traces:
 def find_traces(folder: WarehouseFolder, project: str) -> Traces:
     """Every trace of the project in the warehouse folder; changes nothing.
 
-    A name that no project can have leaves none: what goes by it, as the schema `redcap`, is not a project's.
+    There are none of a name that no project can have: the schema `redcap`, for example, is not a project's.
     """
     if not may_be_a_project(project):
         return Traces(project)
@@ -70,7 +70,7 @@ def find_traces(folder: WarehouseFolder, project: str) -> Traces:
 def forget(folder: WarehouseFolder, project: str, *, memory_limit: str | None = None) -> Traces:
     """Remove every trace of the project; returns what was removed.
 
-    Raises WarehouseBusy while the project is being loaded. If it is ended in the middle, doing it again goes on.
+    Raises WarehouseBusy while the project is being loaded. If it is interrupted, calling it again completes it.
     """
     if not may_be_a_project(project):
         return Traces(project)
@@ -78,7 +78,7 @@ def forget(folder: WarehouseFolder, project: str, *, memory_limit: str | None = 
     with project_locked(folder, project), FileLock(folder.publish_lock, mode=0o600):
         sweep(folder)
         found = find_traces(folder, project)
-        # First of all, so that no publish brings it back.
+        # First, so that no publish restores it.
         folder.unmark(project)
         if found.schemas or found.rows:
             try:
@@ -90,13 +90,13 @@ def forget(folder: WarehouseFolder, project: str, *, memory_limit: str | None = 
         remove_database(folder.mirror(project))
         for path in _files(folder, project):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        # Still held, so that whoever waits for it notices that the file is another one by then.
+        # Still held, so that a process that waits for it notices that the file was replaced.
         folder.project_lock(project).unlink(missing_ok=True)
     return found
 
 
 def _files(folder: WarehouseFolder, project: str) -> list[Path]:
-    """What lies in the folder `work` of the project, its lock left out: whoever forgets holds it."""
+    """The project's files in the folder `work`, without its lock, which the caller holds."""
     mirror = folder.mirror(project)
     own = [mirror, *(Path(f"{mirror}{ending}") for ending in (".wal", ".spill")), folder.mark(project)]
     fresh = folder.work.glob(f".{mirror.name}.fresh*")

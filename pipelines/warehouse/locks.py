@@ -1,4 +1,4 @@
-"""One process at a time: the lock of a project's working file."""
+"""The lock of a project's mirror: one process at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipelines.warehouse.folder import WarehouseFolder
 
 @contextmanager
 def project_locked(folder: WarehouseFolder, project: str) -> Iterator[None]:
-    """Hold the project's lock within the block; WarehouseBusy at once where another process holds it."""
+    """Hold the project's lock; raises WarehouseBusy at once where another process holds it."""
     lock = FileLock(folder.project_lock(project), mode=0o600)
     try:
         lock.acquire(timeout=0)

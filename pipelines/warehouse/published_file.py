@@ -1,7 +1,4 @@
-"""The published file as it is opened by whoever only reads it.
-
-Apart from pipelines.warehouse.reading, whose answers a load has no use for.
-"""
+"""Opens the published file for reading."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from pipelines.warehouse.sql import statements
 
 @contextmanager
 def open_published(folder: WarehouseFolder) -> Iterator[Connection]:
-    """A read-only connection to the published warehouse; raises WarehouseDamaged where the file is another database."""
+    """A read-only connection to the published file; raises NotLoadedYet, or WarehouseDamaged for another database."""
     if not folder.database.exists():
         raise NotLoadedYet(path=folder.database)
     with open_reader(folder.database, "warehouse") as connection:
@@ -27,6 +24,6 @@ def open_published(folder: WarehouseFolder) -> Iterator[Connection]:
 
 
 def has_ledger(connection: Connection) -> bool:
-    """Whether the file has come as far as to have a ledger of its loads."""
+    """Whether the file has a ledger of its loads."""
     row = connection.execute(statements("reading")["has_ledger"]).fetchone()
     return bool(row and row[0])

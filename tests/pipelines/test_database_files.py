@@ -193,10 +193,10 @@ def test_an_unforeseen_error_of_duckdb_tells_what_was_done_and_no_cause(tmp_path
     ("problem", "remedy"),
     [
         (OSError(28, "No space left on device"), "Make room"),
-        (PermissionError(13, "Permission denied"), "the user the warehouse belongs to"),
+        (PermissionError(13, "Permission denied"), "the user who owns the warehouse"),
         (OSError(5, "Input/output error"), "Fix the cause, then try again"),
         (duckdb.IOException('IO Error: Could not write file "a": No space left on device'), "Make room"),
-        (duckdb.IOException('IO Error: Cannot open file "a": Permission denied'), "the user the warehouse belongs to"),
+        (duckdb.IOException('IO Error: Cannot open file "a": Permission denied'), "the user who owns the warehouse"),
         (duckdb.OutOfMemoryException("Out of Memory Error: could not allocate block of size 2 MB"), "memory_limit"),
     ],
     ids=lambda value: str(value)[:40],

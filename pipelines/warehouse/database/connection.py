@@ -1,6 +1,6 @@
-"""Opening DuckDB files so that they are private, hardened and never fought over.
+"""The door to DuckDB: files are opened private, hardened, and by one writer at a time.
 
-What lies in a file is layout.py's and the SQL files' business.
+Not here: what the files hold (../tables, ../sql).
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from pipelines.errors import WarehouseDamaged
 from pipelines.warehouse.database.file_errors import is_locked, unusable
 from pipelines.warehouse.database.memory import allow, enough
 from pipelines.warehouse.database.quoting import identifier, literal
+from pipelines.warehouse.sql import statements
 
-# Analysts' drivers lag behind ours: what is published can be opened by DuckDB 1.4 and newer. Written for still older
-# ones it would be a third larger and cost half as much again. A published file begins as a copy of a working file.
+# Analysts' drivers lag behind ours: DuckDB 1.4 and newer can open what is published. A file that still older ones can open
+# is a third larger and costs half as much again to write. A published file begins as a copy of a mirror.
+# is a third larger and costs half as much again to write. A published file begins as a copy of a mirror.
 STORAGE_VERSION = "v1.4.0"
-# Rows that fill a row group are compressed as they come; those that do not are kept, copied and then compressed, and
+# Rows that fill a row group are compressed as they are inserted; others are stored, copied and then compressed, and
 # whatever is added to a row group has the whole of it written again. DuckDB's own 122,880 rows are more than most
-# instruments ever have: with it applying a first load costs a seventh more, and the file is a twelfth smaller.
+# instruments ever have: with them applying a first load costs a seventh more, and the file is a twelfth smaller.
 ROW_GROUP_SIZE = 8192
-# DuckDB would fetch an extension from the network by itself: for a file of SQLite under one of our names, for a query
-# that names a URL. The warehouse asks nobody but REDCap.
+# DuckDB would download extensions by itself, for an SQLite file under one of our names or for a query that names a URL.
+# The warehouse connects to nothing but REDCap.
 SETTINGS = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
-    # Without a file of its own a database spills into the folder the command was typed in. Who may spill names a
-    # private folder.
+    # A database without a file would spill into the current folder. Connections that may spill set a private folder.
     "temp_directory": "",
 }
-# What stands at the beginning of every file of DuckDB; a file that is not longer holds no rows.
+# The size of the header of a DuckDB file; a file that is not longer holds no rows.
 HEADER_BYTES = 3 * 4096
 
-# What a working file and the published one are called where both are open; no project's schema is called the latter.
+# The catalogs of a mirror and of the published file where both are open; no project's schema can have the second name.
 MIRROR, PUBLISHED = "mirror", ":published"
 
 Connection = duckdb.DuckDBPyConnection
@@ -50,17 +51,17 @@ UNREADABLE_ROWS = (duckdb.InvalidInputException, duckdb.ConversionException)
 
 
 def connect() -> Connection:
-    """A connection to an empty database in memory that loads no extension: every connection begins as one.
+    """A connection to an empty database in memory that loads no extension; every connection begins as one.
 
-    Files are attached to it. To open a file itself would share one instance of it, with its settings, with whoever has
-    it open in this process, as a notebook may.
+    Files are attached to it. Opening a file directly would share one instance, with its settings, with everything else
+    in this process that has it open, such as a notebook.
     """
     return duckdb.connect(config=dict(SETTINGS))
 
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """Everything created inside is readable by its owner only (DuckDB itself would create files 0644)."""
+    """Make everything created inside readable by its owner only (DuckDB itself would create files 0644)."""
     before = os.umask(0o077)
     try:
         yield
@@ -83,7 +84,7 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 
 def sync_to_disk(path: Path) -> None:
-    """Have the system write a file or folder through to the disk."""
+    """Let the system write a file or folder through to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -92,7 +93,7 @@ def sync_to_disk(path: Path) -> None:
 
 
 def private_folder(path: Path) -> Path:
-    """The folder, created for its owner only if it is not there."""
+    """The folder, created for its owner only if it does not exist."""
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
 
@@ -110,10 +111,10 @@ def open_writer(
 ) -> Iterator[Connection]:
     """A read-write connection to one file, closed whatever happens.
 
-    Another process that holds the file is waited for, up to `patience_seconds`; any other failure is told at
-    once. Only the `staging` folder and the `readable` files can be read from SQL afterwards, so no text from REDCap can
-    reach a file. The `published` database is attached beside it, to be read, under the name PUBLISHED.
-    Without a `memory_limit` the database takes what its widest table needs; memory.py says how much that is.
+    Waits up to `patience_seconds` for another process that has the file open; any other error is raised at once. SQL
+    can then read only the `staging` folder and the `readable` files, so no text from REDCap can reach another file. The
+    `published` database is attached read-only under the name PUBLISHED. Without a `memory_limit` the database may use
+    what its widest table needs (memory.py).
     """
     private_folder(path.parent)
     with private_files():
@@ -124,10 +125,10 @@ def open_writer(
             allow(connection, memory_limit)
             # A second thread costs a third more CPU time on tables of this size; projects load side by side instead.
             connection.execute(f"SET threads = {int(threads)}")
-            # A chunk's rows carry their own order; not keeping insertion order keeps memory with the chunk.
+            # A chunk's rows need no order; without insertion order memory does not grow beyond the chunk.
             connection.execute("SET preserve_insertion_order = false")
             if memory_limit is None:
-                # It grows when a table is made that is wider than all before.
+                # It is raised when a table is made that is wider than all before.
                 connection.execute("SET allowed_configs = ['memory_limit']")
             if published is not None:
                 _attach_published(connection, published)
@@ -146,7 +147,7 @@ def open_writer(
 def open_reader(path: Path, name: str = "mirror") -> Iterator[Connection]:
     """A read-only connection to a file, attached under a name; closed whatever happens.
 
-    Raises WarehouseBusy where another process writes to it, WarehouseDamaged where it is no whole database.
+    Raises WarehouseBusy where another process writes to it, WarehouseDamaged where it is no complete database.
     """
     connection = connect()
     try:
@@ -164,7 +165,7 @@ def open_reader(path: Path, name: str = "mirror") -> Iterator[Connection]:
 
 
 def harden(connection: Connection, folders: list[Path], files: Sequence[Path] = ()) -> None:
-    """Take file and network access away from SQL, but for the given folders and files; it cannot be given back."""
+    """Remove file and network access from SQL, except to the given folders and files; this cannot be undone."""
     # The order matters: both are refused once external access is off.
     listed = ", ".join(literal(str(folder)) for folder in folders)
     connection.execute(f"SET allowed_directories = [{listed}]")
@@ -176,7 +177,7 @@ def harden(connection: Connection, folders: list[Path], files: Sequence[Path] = 
 
 def _attach(path: Path) -> Connection:
     if path.exists() and path.stat().st_size == 0:
-        # A full disk leaves an empty file behind, which is no database.
+        # A full disk leaves an empty file, which is no database.
         path.unlink()
     whole = path.exists() and not Path(f"{path}.wal").exists()
     connection = connect()
@@ -202,7 +203,7 @@ def _attach_published(connection: Connection, published: Path) -> None:
 
 @contextmanager
 def reading_published(connection: Connection) -> Iterator[None]:
-    """While it lasts, names in SQL mean those of the published database that is attached beside a working file."""
+    """Inside, names in SQL are those of the published database that is attached beside a mirror."""
     connection.execute(f"USE {identifier(PUBLISHED)}.main")
     try:
         yield
@@ -211,7 +212,7 @@ def reading_published(connection: Connection) -> Iterator[None]:
 
 
 def attach_to_write(connection: Connection, path: Path, name: str) -> None:
-    """Attach a file under a name, to write to it as this warehouse's files are written; it is made if not there."""
+    """Attach a file under a name for writing, in this warehouse's format; it is created if it does not exist."""
     options = ["TYPE duckdb", f"ROW_GROUP_SIZE {ROW_GROUP_SIZE}"]
     if not path.exists():
         options.append(f"STORAGE_VERSION {literal(STORAGE_VERSION)}")
@@ -224,16 +225,14 @@ def attach_to_read(connection: Connection, path: Path, name: str) -> None:
 
 
 def _check_length(connection: Connection, path: Path) -> None:
-    """Refuse a file in which the blocks that are in use find no room: DuckDB notices only when it reads one of them.
+    """Refuse a file that is shorter than its used blocks; DuckDB notices this only when it reads one that is missing.
 
-    Free blocks at the end need not have been written, so a file that lacks little is not told from a whole one. Where a
-    log of what is not in the file yet lies beside it, its length says nothing.
+    Free blocks at the end need not have been written, so a file that lacks only a little passes. Where there is a
+    write-ahead log, the length of the file means nothing.
     """
     if Path(f"{path}.wal").exists():
         return
-    row = connection.execute(
-        "SELECT used_blocks * block_size FROM pragma_database_size() WHERE database_name = current_database()"
-    ).fetchone()
+    row = connection.execute(statements("database")["used_bytes"]).fetchone()
     if row and path.stat().st_size < HEADER_BYTES + row[0]:
         raise WarehouseDamaged(path=path, found="its end is missing")
 
@@ -252,7 +251,7 @@ def _waiting_for_the_lock(connect: Callable[[], Connection], path: Path, patienc
 
 
 def remove_database(path: Path) -> None:
-    """Remove a database file and what stands beside it: its log, and what DuckDB put on disk for want of memory."""
+    """Remove a database file, its write-ahead log, and what DuckDB wrote to disk because memory was short."""
     for file in (path, Path(f"{path}.wal")):
         with suppress(FileNotFoundError):
             file.unlink()

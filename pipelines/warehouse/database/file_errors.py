@@ -1,7 +1,7 @@
-"""What went wrong with a database file, as one of our errors: no message quotes data, and none guesses a cause.
+"""Errors of a database file as errors of ours: no message quotes data, and none guesses a cause.
 
-Where DuckDB or the system names the cause, the remedy follows from it. Anything else is told as unexpected: what was
-being done, the kind of error, and where to report it.
+Where DuckDB or the system names the cause, the remedy follows from it. Any other error is reported as unexpected: what
+was being done, the kind of error, and where to report it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _WITHOUT_VALUES = (
 )
 # What DuckDB says of a statement that changes something.
 _NOT_A_QUERY = "Invalid Input Error: Cannot execute statement of type"
-# As DuckDB 1.5 and 2.0 put it.
+# The words of DuckDB 1.5 and 2.0.
 _DAMAGE = ("not a valid duckdb database file", "corrupt database file", "could not read enough bytes")
 _ROOM = "Make room on the disk, then try again."
-_RIGHTS = "Run it as the user the warehouse belongs to, or give this one the rights, then try again."
+_RIGHTS = "Run it as the user who owns the warehouse, or give this user the rights, then try again."
 _MEMORY = "Set memory_limit in projects.yaml {}, then try again."
 _REMEDIES = {
     errno.ENOSPC: _ROOM,
@@ -49,7 +49,7 @@ _REMEDIES = {
 
 @contextmanager
 def doing(what: str) -> Iterator[None]:
-    """Say what is being done, for the message of an error that nobody foresaw; the innermost one counts."""
+    """Name what is being done, for the message of an unexpected error; the innermost name is used."""
     try:
         yield
     except duckdb.Error as problem:
@@ -68,30 +68,30 @@ def is_locked(problem: BaseException) -> bool:
 
 
 def unusable(path: Path, problem: BaseException, *, enough: str | None = None) -> WarehouseError:
-    """What to raise when a file of the warehouse could not be opened, read or written.
+    """The error to raise when a file of the warehouse could not be opened, read or written.
 
-    `enough` is a memory_limit that would do, where memory ran out and it can be told.
+    `enough` is a memory_limit that would be enough, where memory ran out and that is known.
     """
     if isinstance(problem, OSError):
-        # What the system refused may be another file than the one that is open.
+        # The system may have refused another file than the one that is open.
         path = Path(problem.filename) if isinstance(problem.filename, str) else path
         remedy = _REMEDIES.get(problem.errno or 0, "Fix the cause, then try again.")
         return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=remedy)
-    told = str(problem).lower()
+    text = str(problem).lower()
     if is_locked(problem):
         return WarehouseBusy(path=path)
-    if any(words in told for words in _DAMAGE):
-        return WarehouseDamaged(path=path, found=_damage(told))
-    if isinstance(problem, duckdb.OutOfMemoryException) and "disk" not in told:
+    if any(words in text for words in _DAMAGE):
+        return WarehouseDamaged(path=path, found=_damage(text))
+    if isinstance(problem, duckdb.OutOfMemoryException) and "disk" not in text:
         return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=memory_remedy(enough))
     if isinstance(problem, (duckdb.IOException, duckdb.OutOfMemoryException)):
-        return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=_remedy(told))
+        return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=_remedy(text))
     notes = getattr(problem, "__notes__", None) or ["working with the file"]
     return UnexpectedDatabaseError(path=path, doing=notes[0], kind=type(problem).__name__)
 
 
 def of_the_system(problem: OSError) -> WarehouseError | None:
-    """The error for a file or disk that the system would not let us use; None where it names neither file nor cause."""
+    """The error for a file or disk that the system refused; None where it names neither the file nor a known cause."""
     if isinstance(problem.filename, str):
         return unusable(Path(problem.filename), problem)
     if problem.errno not in _REMEDIES:
@@ -100,7 +100,7 @@ def of_the_system(problem: OSError) -> WarehouseError | None:
 
 
 def memory_remedy(enough: str | None) -> str:
-    """What to do where memory ran out."""
+    """What to do after memory ran out."""
     return _MEMORY.format(f"to {enough} or more" if enough else "higher")
 
 
@@ -116,18 +116,18 @@ def reason_of(problem: BaseException) -> str:
         return f"it is damaged: {_damage(str(problem).lower())}"
     if isinstance(problem, (duckdb.IOException, duckdb.OutOfMemoryException)):
         return str(problem).splitlines()[0].rstrip(".")
-    # Other errors may quote the value they stumbled over.
+    # Other errors may quote the value they are about.
     return f"DuckDB reported {type(problem).__name__}"
 
 
-def _damage(told: str) -> str:
-    if _DAMAGE[0] in told:
+def _damage(text: str) -> str:
+    if _DAMAGE[0] in text:
         return "it is no database"
-    return "its end is missing" if _DAMAGE[2] in told else "its content does not match its checksum"
+    return "its end is missing" if _DAMAGE[2] in text else "its content does not match its checksum"
 
 
-def _remedy(told: str) -> str:
+def _remedy(text: str) -> str:
     """What to do, where DuckDB quotes the system's words."""
-    if "no space left" in told or "disk quota" in told or "out of memory" in told:
+    if "no space left" in text or "disk quota" in text or "out of memory" in text:
         return _ROOM
-    return _RIGHTS if "permission denied" in told else "Fix the cause, then try again."
+    return _RIGHTS if "permission denied" in text else "Fix the cause, then try again."

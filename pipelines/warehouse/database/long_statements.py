@@ -1,7 +1,7 @@
-"""Statements about thousands of columns, without keeping the memory that reading their text took.
+"""Executes statements about thousands of columns without keeping the memory that parsing them took.
 
-DuckDB's parser takes about 8 kB for every expression, and its allocator keeps what is free again for later. A statement
-about 15,000 columns would do its work beside half a gigabyte that nobody uses.
+DuckDB's parser takes about 8 kB for every expression, and its allocator keeps freed memory for later. A statement about
+15,000 columns would otherwise run beside half a gigabyte that is not used.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from typing import Any
 
 from pipelines.warehouse.database.connection import Connection, connect
 
-# Text in characters from which giving memory back is worth its 20 ms: what views of some 4,000 columns have.
+# From this length of text, in characters, returning memory is worth its 20 ms: that of views of some 4,000 columns.
 LONG = 500_000
 
 
 def execute(connection: Connection, sql: str, values: Any = None) -> Connection:
-    """Execute SQL as the connection itself would; where it is long, what is not in use is given back around it."""
+    """Execute SQL as the connection itself would; around long SQL, memory that is not in use is returned."""
     if len(sql) < LONG:
         return connection.execute(sql, values)
-    _give_back()
+    _return_memory()
     for statement in connection.extract_statements(sql):
-        _give_back()
+        _return_memory()
         connection.execute(statement, values)
-    _give_back()
+    _return_memory()
     return connection
 
 
-def _give_back() -> None:
-    """Return to the operating system what DuckDB's allocator holds for later.
+def _return_memory() -> None:
+    """Return to the operating system what DuckDB's allocator keeps for later.
 
-    It is one allocator for all databases of the process, and it gives everything back when any of them gets a new
-    memory limit (`BufferPool::SetLimit`). A database whose settings are locked cannot get one, so another does.
+    All databases of the process share one allocator, which returns everything when any of them gets a new memory limit
+    (`BufferPool::SetLimit`). The limit of a database whose settings are locked cannot be set, so another one's is.
     """
     with connect() as other:
         other.execute("SET memory_limit = '100MB'")
-    # What statements are made of is allocated by the C library, whose glibc keeps it too.
+    # Statements are allocated by the C library, and glibc keeps freed memory too.
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)

@@ -1,7 +1,7 @@
-"""How much memory a database may count as its own: what projects.yaml says, else by itself what its columns take.
+"""How much memory a database may use: what projects.yaml says, or what its columns need.
 
-DuckDB handles 2,048 rows of a column at a time and counts their vectors whole, however few rows there are. So what
-it must be allowed follows the columns, while what it really takes follows the rows of a chunk.
+DuckDB processes 2,048 rows of a column at a time and counts their vectors whole, however few rows there are. So the
+limit it needs depends on the columns, while the memory it really uses depends on the rows of a chunk.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import NamedTuple
 import duckdb
 
 from pipelines.warehouse.database.quoting import literal
+from pipelines.warehouse.sql import statements
 
 # What the rows of a chunk take in tables of usual width, in bytes.
 USUAL = 256_000_000
-# What a column takes where rows of today stand beside rows that came, to be compared and written: ten vectors of 2,048
-# texts, 16 bytes each. Measured for tables of 2,000 to 18,000 columns: six when they are filled first, eight later.
+# What a column takes while present rows are compared with new ones and written: ten vectors of 2,048 texts, 16 bytes
+# each. Measured for tables of 2,000 to 18,000 columns: six when they are filled first, eight later.
 A_COLUMN = 10 * 2048 * 16
-# What any column of a project takes until the transaction ends that wrote to it, and how many the usual memory bears.
+# What each column of a project takes until the transaction that wrote to it ends, and for how many USUAL is enough.
 WRITTEN = 24_000
 FEW = 1_200
 
@@ -28,7 +29,7 @@ _UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
 class Width(NamedTuple):
-    """How many columns one project has: in its widest table, and in all tables of rows of today."""
+    """How many columns one project has: in its widest table, and in all tables of present rows."""
 
     widest: int = 0
     together: int = 0
@@ -45,10 +46,10 @@ def needed(width: Width) -> int:
 def allow(
     connection: duckdb.DuckDBPyConnection, configured: str | None, width: Width = _NONE, *, writes: bool = True
 ) -> None:
-    """Let the database take what was configured; where nothing was, what its tables need and the machine has.
+    """Limit the database to what was configured, or else to what its tables need and the machine has.
 
-    Looked at are the tables there are, in all attached files; `width` is that of tables about to be made. Where no rows
-    are written (`writes`), less is allowed: DuckDB keeps every block it has read until it meets the limit.
+    Counts the tables in all attached files; `width` is that of tables about to be made. Where no rows are written
+    (`writes`), the limit is lower: DuckDB keeps every block it has read until it meets the limit.
     """
     if configured is not None:
         connection.execute(f"SET memory_limit = {literal(configured)}")
@@ -64,16 +65,13 @@ def allow(
 
 def width_of(connection: duckdb.DuckDBPyConnection) -> Width:
     """The widest table and the widest schema, in all attached files."""
-    row = connection.execute(
-        "SELECT max(widest), max(together)::BIGINT FROM (SELECT max(column_count) AS widest, sum(column_count) AS "
-        "together FROM duckdb_tables() GROUP BY database_name, schema_name)"
-    ).fetchone()
+    row = connection.execute(statements("database")["width"]).fetchone()
     return Width(row[0] or 0, row[1] or 0) if row else _NONE
 
 
 def limit_of(connection: duckdb.DuckDBPyConnection) -> int:
-    """How many bytes the database may take now."""
-    row = connection.execute("SELECT current_setting('memory_limit')").fetchone()
+    """How many bytes the database may use now."""
+    row = connection.execute(statements("database")["memory_limit"]).fetchone()
     return in_bytes(row[0]) if row else 0
 
 
@@ -84,9 +82,9 @@ def in_bytes(amount: str) -> int:
 
 
 def enough(connection: duckdb.DuckDBPyConnection, width: Width = _NONE) -> str | None:
-    """A limit that would do after memory has run out, as projects.yaml writes it; None where it cannot be told."""
+    """A limit that would be enough after memory ran out, as projects.yaml writes it; None where it is not known."""
     with suppress(duckdb.Error):
-        # After an error in a transaction nothing can be asked before it is given up.
+        # After an error in a transaction nothing can be queried before it is rolled back.
         with suppress(duckdb.TransactionException):
             connection.rollback()
         return _written(max(needed(width), needed(width_of(connection)), 2 * limit_of(connection)))

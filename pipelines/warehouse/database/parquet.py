@@ -1,4 +1,4 @@
-"""Reading a person's Parquet file: its columns, and its rows a few at a time."""
+"""Reads a person's Parquet file: its columns, and its rows some at a time."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _KEPT = "Nothing was proposed."
 
 @contextmanager
 def open_parquet(path: Path, *, memory_limit: str | None) -> Iterator[tuple[list[str], Iterator[Sequence[Any]]]]:
-    """The columns and rows of a Parquet file; QueryRefused, without what stands in it, where it cannot be read.
+    """The columns and rows of a Parquet file; raises QueryRefused, without its content, where it cannot be read.
 
-    `memory_limit` is that of projects.yaml. A number of single precision comes with the digits it shows: handed over in
-    double precision 160.1 would be 160.10000610351562.
+    `memory_limit` is that of projects.yaml. Numbers of single precision keep the digits they show: converted to double
+    precision, 160.1 would become 160.10000610351562.
     """
     connection = connect()
     try:
@@ -46,7 +46,7 @@ def _opened(connection: Connection, path: Path, memory_limit: str | None) -> tup
         refused = _refused(connection, path, problem)
     else:
         return [name for name, *_ in columns], _rows(connection, path)
-    # Raised out here: DuckDB's message may quote what stands in the file.
+    # Raised outside the handler: DuckDB's message, which would be chained to it, may quote the file.
     raise refused
 
 

@@ -1,4 +1,4 @@
-"""A CSV file that was checked to be a table, read by DuckDB. The check is pipelines.writeback.proposals.files."""
+"""Reads a CSV file that was checked to be a table. Not here: the check (pipelines/writeback/proposals/files.py)."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from pipelines.warehouse.database.quoting import literal
 
 @dataclass(frozen=True, slots=True)
 class PlainCsv:
-    """A CSV file that was checked to be a table, and in which DuckDB finds the same rows."""
+    """A CSV file that was checked to be a table, and that DuckDB must read as the same rows."""
 
     path: Path
     delimiter: str
     columns: int
     rows: int
     blank_rows: bool = False
-    """Whether it has rows of delimiters only; they count among no rows."""
+    """Whether it has rows of delimiters only, which are not counted in `rows`."""
 
 
 class NotTheSameRows(Exception):
-    """DuckDB did not find in a file what the check of it found; the text says what, without anything of the file."""
+    """DuckDB read a file differently from the check; the message quotes nothing of the file."""
 
 
 def read_csv(statement: Callable[[], object]) -> None:
-    """Run a statement that reads a checked file; NotTheSameRows, without the line DuckDB quotes, where it cannot."""
+    """Run a statement that reads a checked file; raises NotTheSameRows, without the line DuckDB quotes, if it fails."""
     try:
         statement()
     except (duckdb.InvalidInputException, duckdb.ConversionException):
         pass
     else:
         return
-    # Raised out here, and not by a context manager: DuckDB's error would come with it.
+    # Raised outside the handler, and not by a context manager: DuckDB's error would be chained to it.
     raise NotTheSameRows("a first check found a table in it, and DuckDB could not read it as one.")
 
 

@@ -1,7 +1,7 @@
-"""The one place where text from REDCap or from a user becomes part of a SQL statement.
+"""Quotes text from REDCap or from a user that becomes part of a SQL statement; no other module does this.
 
-Everything that can be a parameter is a parameter; only identifiers, literals inside view definitions and
-comments cannot, and they pass through here.
+Everything that can be a parameter is one; only identifiers, and literals inside view definitions and comments, cannot
+be, and pass through here.
 """
 
 
@@ -19,5 +19,5 @@ def qualified(*names: str) -> str:
 
 def literal(text: str) -> str:
     """The text as a SQL string literal."""
-    # DuckDB refuses NUL inside a literal; a label that holds one still has to be shown.
+    # DuckDB refuses NUL inside a literal; a label that holds one must still be shown.
     return "'" + text.replace("\x00", "\ufffd").replace("'", "''") + "'"

@@ -1,7 +1,4 @@
-"""What is asked of the published warehouse from outside: any query of a person's, and how the loads stand.
-
-Nothing here writes. Loading is mirror.py's business, publishing publish.py's.
-"""
+"""Answers a person's query of the published file, and tells whether a load is published. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -17,9 +14,9 @@ from pipelines.wording import counted
 
 
 def is_published(folder: WarehouseFolder, project: str, last_run: str) -> bool:
-    """Whether readers see the project's last load, or will at the next publish: then a write-back may show itself.
+    """Whether the project's last load is published, or will be at the next publish.
 
-    A load that is held back by its checks is not published by the way.
+    Only then may a write-back be published: otherwise it would publish a load that its checks hold back.
     """
     if project in folder.unpublished():
         return True
@@ -30,13 +27,13 @@ def is_published(folder: WarehouseFolder, project: str, last_run: str) -> bool:
     return row is not None and row[0] == last_run
 
 
-# How a project stands whose working file is no whole database, or not there although it was published.
+# The status of a project whose mirror is no complete database, or is missing although the project is published.
 DAMAGED, MISSING = "damaged", "missing"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A query's column names and rows; the rows are data and stay out of the repr."""
+    """A query's column names and rows; the repr leaves the rows out, because they are data."""
 
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
@@ -46,7 +43,7 @@ class Answer:
 
 
 def query(connection: Connection, statement: str) -> Answer:
-    """The answer to a person's query; a query DuckDB refuses is their mistake to read, not ours to hide."""
+    """The answer to a person's query; raises QueryRefused with DuckDB's message where DuckDB refuses it."""
     try:
         connection.execute(statement)
         columns = tuple(column[0] for column in connection.description or ())

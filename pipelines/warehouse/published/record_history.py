@@ -1,4 +1,4 @@
-"""The history of one record, as the published warehouse has it."""
+"""The history of one record in the published file."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ class CellChange:
     new_value: str | None = dataclasses.field(repr=False)
     run_id: str
     reason: str | None = dataclasses.field(repr=False)
-    """Why it was written back, in the words of whoever proposed it."""
+    """Why it was written back, in the words of the person who proposed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordHistory:
-    """What is known of one record: its names and every changed cell, the earliest first."""
+    """What is known of one record: its ids and every changed cell, the earliest first."""
 
     names: tuple[Name, ...]
     changes: tuple[CellChange, ...] = dataclasses.field(repr=False)
 
 
 def record_history(folder: WarehouseFolder, project: str, record: str) -> RecordHistory:
-    """What happened to a record under all the names it had; raises UnknownRecord where the warehouse never had it."""
+    """The history of a record under all the ids it had; raises UnknownRecord where the warehouse never had it."""
     sql = statements("reading")
     with open_published(folder) as connection:
         found = connection.execute(sql["record_ids"], {"project": project, "record": record}).fetchall()

@@ -1,4 +1,4 @@
-"""The fixed SQL of the warehouse: every statement has a name and, where it is not plain, a sentence.
+"""The fixed SQL of the warehouse: every statement has a name and a sentence.
 
 A file holds sections headed `-- name --`; comments inside a section belong to it.
 """

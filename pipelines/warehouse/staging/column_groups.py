@@ -1,7 +1,7 @@
-"""Which columns of staged answers are read together: as many as memory bears, whole instruments at a time.
+"""Which columns of staged answers are read together: as many as memory allows, whole instruments at a time.
 
-What memory a batch takes follows the columns read at once, not those of the project. Where they are more than that, the
-answers are split first; putting the rows into tables is apply.py's business.
+The memory a batch takes depends on the columns that are read at once, not on those of the project. Where a project has
+more, the answers are split first. Not here: storing the rows (mirror/rows/merge.py).
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ WIDEST = 1200
 
 @dataclass(frozen=True, slots=True)
 class StagedChunk:
-    """A chunk as apply needs it: some records whole, in one CSV or spread over several."""
+    """A verified chunk: some complete records, in one CSV or in several with some columns each."""
 
     answers: tuple[Answer, ...]
     records: tuple[str, ...] = field(repr=False)
     excluded: tuple[str, ...] = field(repr=False, default=())
-    """Records in the answers that are not proven whole: what the mirror has of them stays."""
+    """Records in the answers that may not be complete: what the mirror has of them stays."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One answer, and the records whose rows in it are not taken."""
+    """One answer, and the records whose rows in it are not used."""
 
     answer: Answer
     excluded: tuple[str, ...] = field(repr=False)
@@ -48,9 +48,9 @@ Group = tuple[list[Source], list[InstrumentTable]]
 
 
 def column_groups(layout: Layout, wanted: Sequence[InstrumentTable], chunks: Sequence[StagedChunk]) -> Iterator[Group]:
-    """The instruments in groups of a bearable width, each with the answers in which its cells stand.
+    """The instruments in groups of at most WIDEST columns, each with the answers that have its columns.
 
-    An instrument that is wider by itself is a group of its own. What was split is gone when the groups are used up.
+    An instrument that is wider is a group of its own. Split answers are removed when the iteration ends.
     """
     sources = [Source(answer, chunk.excluded) for chunk in chunks for answer in chunk.answers]
     columns = [frozenset(source.answer.columns) for source in sources]
@@ -68,7 +68,7 @@ def column_groups(layout: Layout, wanted: Sequence[InstrumentTable], chunks: Seq
 
 
 def columns_read(layout: Layout, tables: Sequence[InstrumentTable]) -> set[str]:
-    """The columns of a flat answer in which some instruments' cells stand, and the keys."""
+    """The columns of a flat answer that have some instruments' cells, and the keys."""
     keys = {layout.record_id_field, EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE}
     return keys | {name for table in tables for _, name in work_columns(layout, table)}
 
@@ -86,12 +86,12 @@ def _by_width(tables: Sequence[InstrumentTable]) -> Iterator[list[InstrumentTabl
 
 
 def _apart(layout: Layout, sources: Sequence[Source], groups: Sequence[list[InstrumentTable]]) -> Iterator[Group]:
-    """The groups, each with answers of its own columns only."""
+    """The groups, each with answers that have only its columns."""
     if not sources:
         yield from (([], group) for group in groups)
         return
     columns = [columns_read(layout, group) for group in groups]
-    # Where the answers lie is all of the disk that the database may read.
+    # The folder of the answers is the only one that the database may read.
     with tempfile.TemporaryDirectory(prefix="parts-", dir=sources[0].answer.path.parent) as folder:
         parts = [_split(source, columns, Path(folder), number) for number, source in enumerate(sources)]
         for at, group in enumerate(groups):
@@ -99,7 +99,7 @@ def _apart(layout: Layout, sources: Sequence[Source], groups: Sequence[list[Inst
 
 
 def _split(source: Source, columns: Sequence[Collection[str]], folder: Path, number: int) -> list[Source]:
-    """An answer in parts, each with some of its columns; where that cannot be, the whole of it for each part."""
+    """An answer split into parts with some columns each; where it cannot be split, the whole answer for each part."""
     answer = source.answer
     parts = [
         Answer(folder / f"{number}-{part}.csv", "csv", tuple(name for name in answer.columns if name in some))

@@ -1,8 +1,8 @@
-"""Wide CSV answers as several narrow ones, some columns each.
+"""Splits a wide CSV answer into narrow ones with some columns each.
 
-To read one column of a CSV DuckDB reads all of them, with 32 kB for each: of an answer with 15,000 columns that is half
-a gigabyte in every step, for every group of columns that is asked for. Python's reader hands the cells on as they
-are, a row at a time; it takes a second for 34 million of them.
+To read one column of a CSV, DuckDB reads all of them, with 32 kB for each: for an answer with 15,000 columns that is
+half a gigabyte in every step, for every group of columns that is read. Python's reader copies the cells as they are, a
+row at a time; it takes a second for 34 million of them.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from operator import itemgetter
 from pipelines.warehouse.database.connection import private_files
 from pipelines.warehouse.staging.answers import Answer
 
-# What stands at the end of an answer that was cut inside a cell; that record was never proven.
+# csv's message for a file that ends inside a cell; the record it belongs to was not verified.
 _CUT = "unexpected end of data"
 
 
 def split_csv(answer: Answer, parts: Sequence[Answer]) -> bool:
-    """Write the rows of a proven CSV answer as narrower ones; False where Python and DuckDB may not read it alike.
+    """Write the rows of a verified CSV answer as narrower ones; False where Python and DuckDB may read it differently.
 
-    Each part has at least two columns, all of them the answer's. A last row that was cut inside a cell is left out, as
-    DuckDB leaves it out. Where False is returned, what was written is of no use.
+    Each part has at least two columns of the answer. A last row that was cut inside a cell is left out, as DuckDB
+    leaves it out. Where False is returned, what was written must not be used.
     """
     csv.field_size_limit(max(csv.field_size_limit(), answer.path.stat().st_size + 1))
     places = {name: at for at, name in enumerate(answer.columns)}
@@ -46,7 +46,7 @@ def split_csv(answer: Answer, parts: Sequence[Answer]) -> bool:
 
 
 def _rows(lines: Iterator[str], width: int) -> Iterator[list[str]]:
-    """Every whole row, the header first; csv.Error at anything that is not one."""
+    """Every complete row, the header first; raises csv.Error at any other."""
     reader = csv.reader(lines, strict=True)
     while True:
         try:
@@ -57,7 +57,7 @@ def _rows(lines: Iterator[str], width: int) -> Iterator[list[str]]:
             raise
         if row is None:
             return
-        # A blank line holds no row.
+        # A blank line is no row.
         if len(row) == width:
             yield row
         elif row:

@@ -1,4 +1,4 @@
-"""A JSON answer rewritten as CSV, row by row, for projects too wide for DuckDB's JSON reader."""
+"""Rewrites a JSON answer as CSVs, for projects too wide for DuckDB's JSON reader."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pipelines.warehouse.staging.answers import Answer
 
 
 def split_json(answer: Answer, parts: Sequence[Answer]) -> None:
-    """Write what a proven JSON answer holds as CSVs, each with columns of its own; or VerificationFailed.
+    """Write the rows of a verified JSON answer as CSVs with some columns each; raises VerificationFailed.
 
-    What reads the answer next asks for some columns at a time, and each of a JSON costs it as much as five of a CSV. No
-    more than a few records are ever asked for as JSON.
+    Answers are read some columns at a time, and each column of a JSON costs as much as five of a CSV. Only a few
+    records are ever requested as JSON.
     """
     try:
         rows = json.loads(answer.path.read_text(encoding="utf-8"), parse_int=str, parse_float=str)
     except ValueError:
         raise VerificationFailed(reason="its JSON is cut or broken") from None
-    # REDCap gives text, and a number for the repeating instance; what else there may be has no one spelling.
+    # REDCap sends text, and a number for the repeating instance; other values could be written in several ways.
     if any(not isinstance(value, str | None) for row in rows for value in row.values()):
         raise VerificationFailed(reason="some of its values are neither text nor numbers")
     try:
@@ -33,7 +33,7 @@ def split_json(answer: Answer, parts: Sequence[Answer]) -> None:
 
 def _write_csv(part: Answer, rows: Sequence[Mapping[str, str | None]]) -> None:
     with private_files(), part.path.open("w", encoding="utf-8", newline="") as file:
-        # Everything is quoted, as the module would leave a carriage return bare.
+        # Everything is quoted, because the module would not quote a carriage return.
         writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
         writer.writerow(part.columns)
         writer.writerows([row[name] for name in part.columns] for row in rows)

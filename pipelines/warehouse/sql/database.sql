@@ -1,0 +1,17 @@
+-- Questions about a database file itself.
+
+-- used_bytes --
+-- How many bytes the blocks in use take.
+SELECT used_blocks * block_size FROM pragma_database_size() WHERE database_name = current_database();
+
+-- width --
+-- The columns of the widest table and those of the widest schema, in all attached files.
+SELECT max(widest), max(together)::BIGINT
+FROM (
+    SELECT max(column_count) AS widest, sum(column_count) AS together FROM duckdb_tables()
+    GROUP BY database_name, schema_name
+);
+
+-- memory_limit --
+-- How much memory the database may take, in words.
+SELECT current_setting('memory_limit');
