@@ -38,7 +38,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "pipelines.config": GROUND,
     WAREHOUSE: (),
     f"{WAREHOUSE}.sql": (),
-    f"{WAREHOUSE}.database": GROUND,
+    f"{WAREHOUSE}.database": (*GROUND, f"{WAREHOUSE}.sql"),
     f"{WAREHOUSE}.folder": DATABASE,
     f"{WAREHOUSE}.locks": (*DATABASE, f"{WAREHOUSE}.folder"),
     f"{WAREHOUSE}.published_file": (*DATABASE, f"{WAREHOUSE}.folder"),
