@@ -50,7 +50,7 @@ def _copy(source: Path, target: Path, spill: Path, memory_limit: str | None) -> 
         connection.execute(f"SET temp_directory = {literal(str(private_folder(spill)))}")
         connection.execute("SET threads = 1")
         connection.execute("SET preserve_insertion_order = false")
-        # No project's name has a colon, so no schema goes by these names.
+        # No project's name has a colon, so no schema can have these names.
         attach_to_read(connection, source, "source:")
         attach_to_write(connection, target, "target:")
         allow(connection, memory_limit)

@@ -176,8 +176,8 @@ class ProjectPublisher:
         lost = count(self.connection, copy_sql.count_lost_runs(self.source), self._named)
         if lost:
             log.warning(
-                "%s: the working file is older than what was published of it, as one from a backup is: the project is "
-                "published anew from it, without %s later runs.",
+                "%s: the mirror is older than what is published of it, like one restored from a backup. The project is "
+                "published again from it, without %s later runs.",
                 self.project,
                 lost,
             )

@@ -41,8 +41,9 @@ SELECT unnest($walls::TIMESTAMP[]) AS wall, unnest($utcs::TIMESTAMP[]) AS utc;
 DROP TABLE log_times;
 
 -- sign_changes --
--- Who made a change and when, where REDCap's log names the record and the field; the latest who did. The log keeps an
--- event's label of the moment: one that another event has since this run's structure was read tells of neither.
+-- Who made a change and when, where REDCap's log names the record and the field; of several, the latest. The log keeps
+-- the label an event had at the time: a label that another event has had since this run's structure was read names
+-- neither.
 UPDATE redcap.record_changes AS c SET changed_by = signed.username, changed_at = signed.changed_at
 FROM (
     WITH labels AS (
@@ -67,7 +68,8 @@ FROM (
     WHERE (l.what = 'deleted' AND mine.change = 'delete')
        OR (l.what = 'renamed' AND mine.change = 'rename')
        OR (l.what = 'group' AND mine.field = 'redcap_data_access_group')
-       OR (l.what IN ('saved', 'randomized') AND list_contains(l.columns, mine.field) AND coalesce(l.instance, '1') = mine.instance
+       OR (l.what IN ('saved', 'randomized') AND list_contains(l.columns, mine.field)
+           AND coalesce(l.instance, '1') = mine.instance
            AND (l.event_label IS NULL OR l.event_label NOT IN (SELECT label FROM passed_on))
            AND (l.event_label IS NULL OR labels.label IS NULL OR l.event_label = labels.label
                 OR l.event_label NOT IN (SELECT label FROM labels WHERE label IS NOT NULL)))

@@ -1,5 +1,5 @@
--- The tables of schema redcap: the same in every project's mirror and in the published file, so that publishing copies rows
--- and translates nothing. Times are UTC unless a comment says otherwise; texts are REDCap's own.
+-- The tables of schema redcap: the same in every project's mirror and in the published file, so that publishing copies
+-- rows and translates nothing. Times are UTC unless a comment says otherwise; texts are REDCap's own.
 
 -- create_catalog --
 -- Everything analysts find in schema redcap.

@@ -1,5 +1,5 @@
--- Records that REDCap no longer has: telling a new id from a deletion, and recording either. The temporary tables: missing,
--- the records that are gone; appeared, those that are new; candidate_cells, the cells of both; renamed, old and new ids;
+-- Records that REDCap no longer has: distinguishing a new id from a deletion, and recording either. Temporary tables:
+-- missing, these records; appeared, those that are new; candidate_cells, the cells of both; renamed, old and new ids;
 -- deleted, records without a new id.
 
 -- make_missing --
@@ -120,8 +120,8 @@ DELETE FROM redcap.invalid_values WHERE record IN (SELECT record FROM deleted);
 SELECT 1 FROM state.logged WHERE what = 'renamed' LIMIT 1;
 
 -- record_id_changes --
--- The new ids of the log, compared with what was found since a load last ended well. An id is explained where its record
--- was recognised, and where nothing of it changed but what the log itself shows.
+-- The new ids of the log, compared with what was found since a load last ended well. An id is explained where its
+-- record was recognised, and where nothing of it changed but what the log itself shows.
 INSERT INTO state.id_changes
 WITH good AS (
     SELECT max(started_at) AS at FROM redcap.sync_runs

@@ -1,5 +1,5 @@
--- A batch of chunks on its way into the instruments' tables. Its temporary tables: batch_records, the records it replaces;
--- batch, the rows as REDCap gave them; incoming, those of one instrument; present, the mirror's rows of the same records;
+-- A batch of chunks on its way into the instruments' tables. Temporary tables: batch_records, the records it replaces;
+-- batch, the rows as REDCap sent them; incoming, those of one instrument; present, the mirror's rows of these records;
 -- differing, the keys of the rows that are to be inserted, replaced or deleted.
 
 -- make_batch_records --

@@ -99,8 +99,10 @@ WHERE database_name = current_database() AND list_contains($names::VARCHAR[], sc
 
 -- shared_tables --
 -- Tables in which every row names its project.
-SELECT schema_name, table_name FROM duckdb_columns() SEMI JOIN duckdb_tables() USING (database_name, schema_name, table_name)
-WHERE database_name = current_database() AND column_name = 'project' AND schema_name IN ('redcap', 'writeback', '_publish')
+SELECT schema_name, table_name FROM duckdb_columns()
+SEMI JOIN duckdb_tables() USING (database_name, schema_name, table_name)
+WHERE database_name = current_database() AND column_name = 'project'
+  AND schema_name IN ('redcap', 'writeback', '_publish')
 ORDER BY ALL;
 
 -- become_published --

@@ -28,7 +28,7 @@ UPDATE state.instruments SET changed_run = $run_id, changed_at = $now
 WHERE list_contains($instruments::VARCHAR[], instrument);
 
 -- forget_instrument --
--- An instrument that REDCap no longer has is published no more.
+-- An instrument that REDCap no longer has is no longer published.
 DELETE FROM state.instruments WHERE instrument = $instrument;
 
 -- delete_invalid_values --
@@ -40,5 +40,5 @@ DELETE FROM redcap.invalid_values WHERE instrument = $instrument;
 DELETE FROM redcap.invalid_values WHERE instrument = $instrument AND list_contains($fields::VARCHAR[], field);
 
 -- delete_disagreements --
--- Choices that contradict the export field names are listed without a record; they are listed anew next.
+-- Choices that contradict the export field names are listed without a record; they are listed again next.
 DELETE FROM redcap.invalid_values WHERE record IS NULL;

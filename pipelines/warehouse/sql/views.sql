@@ -1,7 +1,7 @@
 -- How instruments are shown to analysts: statements that the mirror keeps for the next publish.
 
 -- clear --
--- The statements are made anew at the end of every load.
+-- The statements are made again at the end of every load.
 DELETE FROM state.publication;
 
 -- inexact --

@@ -1,7 +1,7 @@
-"""Whether the dictionary's choices of checkboxes are those that the server's export field names know. Pure.
+"""Compares the dictionary's choices of checkboxes with the server's export field names. Pure.
 
-Both come from one project, and readings of a choice text differ: a `|` inside a label, a comma that is missing. The
-columns of an export follow the server's own list; what the dictionary says otherwise is reported.
+Both describe the same project, but a text of choices can be read differently: a `|` inside a label, a comma that is
+missing. The columns of an export follow the server's list; where the dictionary differs, that is reported.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ class Disagreement:
     field: str
     code: str
     expected: str
-    """What there is no sign of in the other list."""
+    """What the other list lacks."""
 
 
 def disagreements(structure: Structure) -> Iterator[Disagreement]:
-    """The codes of checkboxes that the dictionary has and the export field names lack, or the other way round."""
+    """The codes of checkboxes that only the dictionary, or only the export field names, have."""
     exported: dict[str, set[str]] = {}
     for name in structure.export_field_names:
         if name.choice_value:
             exported.setdefault(name.original_field_name, set()).add(name.choice_value)
     missing = {choice.code for choice in dictionary.missing_data_codes(structure.project.missing_data_codes)}
     for field in structure.fields:
-        # A server that names none of a field's columns says nothing about its choices.
+        # A server that lists none of a field's columns says nothing about its choices.
         if field.field_type != "checkbox" or not exported.get(field.field_name):
             continue
         listed = [choice.code for choice in dictionary.choices(field)]

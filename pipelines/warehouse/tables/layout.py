@@ -1,6 +1,6 @@
-"""Which tables a project becomes: pure, worked out from its structure and the columns its token can see.
+"""Which tables a project becomes, from its structure and the columns its token can see. Pure.
 
-Kinds of values are redcap_source.dictionary's; making the tables is mirror.py's; showing them, views.py's.
+Not here: kinds of values (redcap_source/dictionary), making the tables (mirror/schema/migrate.py), views (views.py).
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from pipelines.warehouse.tables.structure import Structure
 from redcap_source import dictionary, model
 from redcap_source.dictionary import Choice, ValueKind
 
-# The keys of every row in a working file, whatever the project calls them.
+# The keys of every row in a mirror, whatever the project calls them.
 KEYS = ("_record", "_event", "_instance")
 EXTRAS = ("_data_access_group", "_survey_identifier", "_survey_timestamp")
-# Since when a row has been as it is, and the run that found it so; a row that was replaced also has the end of it.
+# Since when a row has been as it is, and the run that found it so; a version that ended also has its end.
 VERSION = ("_valid_from", "_run_id")
-# Where a project's rows lie, in its working file as in the published one: those of today, and the versions that ended.
-# No project's name has a colon, so no schema of these is another project's.
+# The endings of the schemas of a project's rows, in its mirror and in the published file: present rows, and versions
+# that ended. No project's name has a colon, so these schemas cannot be another project's.
 NOW, PAST = ":now", ":past"
-# What a working file of this version looks like; another is not read.
+# The number of the mirror's format; a mirror with another is not read.
 FORMAT = 3
 OTHER_FORMAT = "another version of redcap-warehouse made it"
-# The part of an instrument's definition that says what its values are held against.
+# The part of an instrument's definition that says which values are valid.
 CODES = ":codes"
 
 EVENT = dictionary.EVENT_COLUMN
@@ -49,14 +49,14 @@ class Column:
     hashed: bool = False
     """Whether the warehouse holds a keyed hash instead of the value."""
     formula: str | None = None
-    """What a calculated field is worked out by."""
+    """The formula of a calculated field."""
     missing: tuple[Choice, ...] = ()
-    """The codes that stand for missing data in it. One that is a choice of the field is the choice."""
+    """Its codes for missing data; a code that is also a choice of the field is the choice."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstrumentTable:
-    """One instrument's table: its columns and which keys tell its rows apart."""
+    """One instrument's table: its columns, and which keys its rows have."""
 
     name: str
     label: str
@@ -69,7 +69,7 @@ class InstrumentTable:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """All tables of one project, and where their cells stand in a flat answer."""
+    """All tables of one project, and where their cells are in a flat answer."""
 
     record_id_field: str
     record_id_label: str
@@ -83,7 +83,7 @@ class Layout:
     """Fields of the dictionary that this token's answers lack."""
 
     def position(self, column: str) -> int | None:
-        """Where a column stands in a flat answer, or None where it does not."""
+        """The position of a column in a flat answer, or None where the answer lacks it."""
         return self.answer_columns.index(column) if column in self.answer_columns else None
 
 
@@ -136,7 +136,7 @@ def unexpected_columns(structure: Structure, answer_columns: Sequence[str]) -> t
 
 
 def key_columns(layout: Layout) -> tuple[str, ...]:
-    """The columns of a flat answer that belong to no instrument; every answer has them, whatever it was asked for."""
+    """The columns of a flat answer that belong to no instrument; every answer has them, whatever was requested."""
     keys = {layout.record_id_field, EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE, DATA_ACCESS_GROUP, SURVEY_IDENTIFIER}
     return tuple(name for name in layout.answer_columns if name in keys)
 
@@ -152,7 +152,7 @@ def rows_past(project: str, instrument: str) -> str:
 
 
 def work_columns(layout: Layout, table: InstrumentTable) -> list[tuple[str, str]]:
-    """The columns behind the keys, as (name in the working file, REDCap's name)."""
+    """The columns after the keys, as (name in the mirror, REDCap's name)."""
     shown: list[tuple[str, str]] = []
     if layout.data_access_groups:
         shown.append(("_data_access_group", DATA_ACCESS_GROUP))
@@ -176,10 +176,10 @@ def redcap_name(record_id_field: str, instrument: str, column: str) -> str:
 
 
 def definition(layout: Layout, table: InstrumentTable) -> dict[str, str]:
-    """What decides the cells of an instrument's rows, part by part: where a part is new or other, they are read again.
+    """What decides the cells of an instrument's rows, part by part; with a new or different part they are read again.
 
-    Labels and the order of fields are not in it: they change what a column is called, not what it holds. Choices and
-    codes for missing data decide no cell either; where they change, the values that do not fit are listed again.
+    Labels and the order of fields are not in it: they change how a column is shown, not what it holds. Choices and
+    codes for missing data decide no cell either; where they change, the invalid values are listed again.
     """
     parts = {c.name: f"{c.kind.value}{' hashed' if c.hashed else ''} {c.formula or ''}" for c in table.columns}
     parts |= {name: "" for name, _ in work_columns(layout, table) if name in EXTRAS}

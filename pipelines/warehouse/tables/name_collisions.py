@@ -1,7 +1,7 @@
 """Names that two columns or two tables of a project would have to share. Pure.
 
-SQL does not tell `Age` from `age`, and a column of a flat answer is known by its name alone. REDCap keeps its users
-from most of this, but not from all: the options `A` and `a` of a checkbox have one export name.
+SQL does not distinguish `Age` from `age`, and a column of a flat answer is identified by its name alone. REDCap
+prevents most collisions, but not all: the options `A` and `a` of a checkbox have the same export name.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from pipelines.warehouse.tables.layout import (
     Layout,
 )
 
-# Columns of the warehouse's own, beside those of REDCap.
+# The warehouse's own columns.
 OURS = (*KEYS, *EXTRAS, *VERSION, "_valid_to", "_closed_run")
-# And of every flat answer, whatever it was asked for.
+# REDCap's own columns of every flat answer, whatever was requested.
 REDCAPS = (EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE, DATA_ACCESS_GROUP, SURVEY_IDENTIFIER)
 
 
 def collisions(layout: Layout) -> list[str]:
-    """What cannot be told apart by its name, in words; empty where everything can."""
+    """What cannot be distinguished by its name, in words; empty where everything can."""
     found = [
         f"the instruments {one} and {other}" for one, other in _alike((t.name, t.name) for t in layout.instruments)
     ]
@@ -39,7 +39,7 @@ def collisions(layout: Layout) -> list[str]:
     for table in layout.instruments:
         named = list(_named(table))
         found += [f"in {table.name}, {one} and {other}" for one, other in _alike([*reserved, *named])]
-        # An answer has the columns of all instruments, and tells them apart by their exact names.
+        # An answer has the columns of all instruments, distinguished by their exact names.
         found += [f"{elsewhere[name]} and, in {table.name}, {words}" for name, words in named if name in elsewhere]
         elsewhere |= {name: f"in {table.name}, {words}" for name, words in named}
     return found
@@ -61,7 +61,7 @@ def _named(table: InstrumentTable) -> Iterator[tuple[str, str]]:
 
 
 def _alike(named: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Pairs of which SQL takes the one's name for the other's, in words."""
+    """Pairs of names that SQL does not distinguish, in words."""
     seen: dict[str, str] = {}
     for name, words in named:
         if name.lower() in seen:

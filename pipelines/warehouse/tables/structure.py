@@ -1,4 +1,4 @@
-"""A project's structure as one value: everything about it that is not a record."""
+"""A project's structure as one value: everything about it but its records. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from redcap_source import model
 DATA_ACCESS_GROUPS = "data access groups"
 
 
-# Exporting it takes the right to design the project, which a token for loading seldom has.
+# Exporting it requires the right to design the project, which a token for loading seldom has.
 REPEATING_SETUP = "repeating setup"
 
 
@@ -35,17 +35,17 @@ class Structure:
 
     @property
     def record_id_field(self) -> str:
-        """The first field of the dictionary names the records."""
+        """The field that names the records: the first of the dictionary."""
         return self.fields[0].field_name
 
     @property
     def repeating_unknown(self) -> bool:
-        """Whether something may repeat, and the token may not read what."""
+        """Whether something may repeat that the token may not read."""
         return REPEATING_SETUP in self.not_readable and self.project.has_repeating_instruments_or_events is not False
 
     @property
     def may_have_groups(self) -> bool:
-        """Whether the project has data access groups, or the token may not read whether it has."""
+        """Whether the project has data access groups, or may have some that the token cannot read."""
         return bool(self.data_access_groups) or DATA_ACCESS_GROUPS in self.not_readable
 
     @property

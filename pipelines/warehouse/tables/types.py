@@ -1,9 +1,8 @@
-"""How a kind of REDCap value is stored and shown: its SQL type, what text fits it, and the cast.
+"""How a kind of REDCap value is shown: its SQL type, the text that is valid, and the cast.
 
-DuckDB's casts are generous: '1.5' becomes the integer 2, '0x1F' becomes 31, '2020-01-01 10:00' becomes a
-date, '1e400' infinity. Nothing may be invented, so a cast is only tried on text of the right shape, and what the type
-cannot hold as it is written is no value of it.
-What kind a field is, is redcap_source.dictionary's business.
+DuckDB's casts accept too much: '1.5' becomes the integer 2, '0x1F' becomes 31, '2020-01-01 10:00' becomes a date,
+'1e400' becomes infinity. No value may be altered, so only text of the right shape is cast, and text that the type
+cannot hold exactly is no value of it. Not here: which kind a field is (redcap_source/dictionary).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _DATE = rf"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}"
 _CLOCK = r"([01]?[0-9]|2[0-3]):[0-5][0-9]"
 _NUMBER = r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"
 
-# The days there are since the year 1000, so that nothing is cast to know one.
+# All days since the year 1000, so that no cast is needed to recognise one.
 _LEAP_YEAR = "([1-9][0-9](0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)"
 _REAL_DATE = (
     "([1-9][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
@@ -41,15 +40,15 @@ class SqlType:
     cast: str
     """An expression over the placeholder {value}."""
     usual: str
-    """A shape that most text has, and all text of which fits, so that nothing is cast to know it."""
+    """A shape that most text has; all text of this shape is valid, so that no cast is needed to know it."""
     exact: str = ""
-    """Where the type does not hold all that has the shape: the test, over {value}, for what it does; SQL."""
+    """Where the type cannot hold all text of the shape: the test, over {value}, for text it can hold; SQL."""
 
     def of(self, value: str, missing: Collection[str] = (), *, exactly: bool = True) -> str:
-        """The typed expression over a SQL expression of text; NULL where the text does not fit.
+        """The typed expression over a SQL expression of text; NULL where the text is invalid.
 
-        `missing` are the codes that stand for missing data in it, and are no values whatever shape they have. Where it
-        is known that the type holds all there is, `exactly` may be False: the expression is a third as long then.
+        `missing` are the codes for missing data, which are no values whatever shape they have. Where the type is known
+        to hold every value exactly, `exactly` may be False: the expression is then a third as long.
         """
         cast = self.cast.format(value=value)
         # The same as regexp_full_match, which takes the parser half as much memory again.
@@ -63,20 +62,20 @@ class SqlType:
         return f"CASE {' '.join(whens)} END"
 
     def alike(self, codes: Collection[str]) -> list[str]:
-        """Those of some codes that would pass for values."""
+        """The codes that have the shape of values."""
         return [code for code in codes if re.fullmatch(self.shape, code)]
 
     def invalid(self, value: str, missing: Collection[str] = ()) -> str:
-        """The exact test over a SQL expression of text: whether it does not fit."""
+        """The exact test over a SQL expression of text: whether it is invalid."""
         return f"{value} IS NOT NULL AND {self.of(value, missing)} IS NULL"
 
     @property
     def held_not(self) -> str:
-        """Why text does not fit that has the shape."""
+        """Why text that has the shape is invalid."""
         return f"a {self.name} cannot hold it exactly"
 
     def reason(self, value: str) -> str:
-        """Why text does not fit that is no code for missing data; SQL."""
+        """Why text that is no code for missing data is invalid; SQL."""
         too_long = ""
         if self.name in ("BIGINT", "DOUBLE"):
             too_long = f"WHEN regexp_full_match({value}, {literal(self.shape)}) THEN {literal(self.held_not)} "
@@ -118,7 +117,7 @@ _MOMENT = SqlType(
 )
 _WITH_SECONDS = f"{_CLOCK}(:[0-5][0-9])?"
 _TIME = SqlType("TIME", _WITH_SECONDS, "TRY_CAST({value} AS TIME)", usual=_WITH_SECONDS)
-# Minutes and seconds are a time of day in REDCap's eyes too; the hour is nought.
+# For REDCap minutes and seconds are a time of day too; the hour is 0.
 _MM_SS = "[0-5][0-9]:[0-5][0-9]"
 _TIME_MM_SS = SqlType("TIME", _MM_SS, "TRY_CAST('00:' || {value} AS TIME)", usual=_MM_SS)
 
@@ -153,7 +152,7 @@ def type_name(kind: ValueKind) -> str:
 
 SURVEY_TIMESTAMP = _MOMENT
 INSTANCE = SqlType("INTEGER", r"[0-9]+", "TRY_CAST({value} AS INTEGER)", usual="[0-9]{1,9}")
-# A blank instance is stored as '' (keys are never NULL) and fits.
+# A blank instance is stored as '' (keys are never NULL) and is valid.
 BLANK_INSTANCE = SqlType(
     "INTEGER",
     "[0-9]*",
@@ -161,4 +160,4 @@ BLANK_INSTANCE = SqlType(
     usual="[0-9]{0,9}",
 )
 INEXACT = _FLOAT.held_not
-"""The reason with which numbers are listed that their type would change."""
+"""The reason for which numbers are listed that their type would change."""

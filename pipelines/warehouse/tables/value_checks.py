@@ -1,8 +1,8 @@
-"""What the values of an instrument's columns are held against, as SQL over the rows that a load has staged. Pure.
+"""The tests that an instrument's values must pass, as SQL over the rows that a load has staged. Pure.
 
-A value fits where it is of its column's type, or one of its field's choices, and no code for missing data. Testing each
-cell by itself costs more than storing it; so the cells of a row are written one behind the other and matched at once
-against the shapes that most of them have. Only rows that do not match are looked at cell by cell.
+A value is valid where it is of its column's type, or one of its field's choices, and no code for missing data. Testing
+each cell by itself costs more than storing it; so the cells of a row are joined and matched at once against the shapes
+that most of them have. Only rows that do not match are tested cell by cell.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ MISSING_DATA_CODE = "missing data code"
 NO_CHOICE = "not among the choices"
 A_CHOICE = "one of its choices"
 
-# Between the cells of a row. Hardly any text has it in it; a row with such text matches no pattern.
+# Between the cells of a row. Hardly any text contains it; a row with such text matches no pattern.
 _BETWEEN = "\x1f"
 # How many columns are matched at once: of one pattern, and of several. Measured over 24 columns: for 500 rows several
-# patterns of numbers take twice as long as one, since every statement builds its automaton anew; the short patterns of
+# patterns of numbers take twice as long as one, since every statement builds its automaton again; the short patterns of
 # choices do not.
 _ALIKE = 100
 _TOGETHER = 24
@@ -33,25 +33,25 @@ _MOST_CHOICES = 1500
 
 @dataclass(frozen=True, slots=True)
 class ColumnCheck:
-    """How the values of one column are judged."""
+    """How the values of one column are tested."""
 
     name: str
-    """In the working file."""
+    """In the mirror."""
     field: str
     """REDCap's name of the column."""
     expected: str
     invalid: str
-    """The exact test for a value not to fit; SQL."""
+    """The exact test for a value to be invalid; SQL."""
     reason: str
-    """Why it does not fit, where it does not; SQL."""
+    """Why it is invalid, where it is; SQL."""
     usual: str = ""
-    """A pattern of text that fits, most of it; without one the exact test is always made."""
+    """A pattern that most valid text has, and no other; without one the exact test is always made."""
     excluded: tuple[str, ...] = ()
     """Codes for missing data that match the pattern nevertheless."""
 
 
 def column_checks(layout: Layout, table: InstrumentTable) -> list[ColumnCheck]:
-    """How the columns of an instrument are judged, those of one kind in a row; columns of free text are not."""
+    """The tests of an instrument's columns, those of one kind together; free text has none."""
     fields = dict(work_columns(layout, table))
     found = [(column.kind.value, check) for column in table.columns if (check := _column_check(column)) is not None]
     found.sort(key=lambda pair: pair[0])
@@ -64,7 +64,7 @@ def column_checks(layout: Layout, table: InstrumentTable) -> list[ColumnCheck]:
 
 
 def groups(checks: Iterable[ColumnCheck]) -> list[list[ColumnCheck]]:
-    """Columns that are looked at together; those without a pattern each by itself."""
+    """Columns that are tested together; those without a pattern each by itself."""
     alike: dict[str, list[ColumnCheck]] = {}
     choices: list[ColumnCheck] = []
     alone: list[ColumnCheck] = []
@@ -88,7 +88,7 @@ def _parts(checks: Sequence[ColumnCheck], most: int) -> Iterator[list[ColumnChec
 
 
 def maybe_invalid(checks: Sequence[ColumnCheck]) -> str:
-    """The test for a row in which a value of these columns may not fit; SQL. Text is never empty: a blank is NULL."""
+    """The test for a row in which one of these values may be invalid; SQL. Blank cells are NULL, never empty text."""
     if not checks[0].usual:
         return " OR ".join(f"({check.invalid})" for check in checks)
     names = ", ".join(identifier(check.name) for check in checks)
@@ -110,7 +110,7 @@ def maybe_invalid(checks: Sequence[ColumnCheck]) -> str:
 
 
 def listed(checks: Sequence[ColumnCheck]) -> str:
-    """The values of a row that do not fit, as a list with a NULL for each that does; SQL."""
+    """The invalid values of a row, as a list with a NULL for each valid one; SQL."""
     cells = (
         f"CASE WHEN {check.invalid} THEN {{'field': {literal(check.field)}, 'value': {identifier(check.name)}, "
         f"'expected': {literal(check.expected)}, 'reason': {check.reason}}} END"
@@ -124,7 +124,7 @@ def _column_check(column: Column) -> ColumnCheck | None:
     if kind is not None:
         return _typed(column.name, column.name, kind, column)
     if column.kind not in (ValueKind.CHOICE, ValueKind.STATUS) or not column.choices:
-        # Of a field that takes its choices from a query only the server knows them.
+        # Only the server knows the choices of a field that takes them from a query.
         return None
     value, codes = identifier(column.name), [choice.code for choice in column.choices]
     pattern = "|".join(map(re.escape, codes))

@@ -1,7 +1,7 @@
-"""How an instrument is shown to analysts: pure text of the SELECTs behind p, p_labels and p_raw.
+"""How an instrument is shown to analysts: the text of the SELECTs of the views in p, p_labels and p_raw. Pure.
 
-The statements are made once, when the structure is read, and kept in the working file; publishing only runs
-them, with a FROM of its own behind. (No placeholder stands in them: labels may hold any text, braces too.)
+The statements are stored in the mirror when a load ends; publishing only runs them, with a FROM appended. They have no
+placeholder, because labels may contain any text, braces too.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from redcap_source.dictionary import ValueKind
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One instrument's three faces, and what its columns mean."""
+    """One instrument's three views, and descriptions of its columns."""
 
     instrument: str
     keys: dict[str, str]
-    """The key columns readers see, from their names in the working file to REDCap's."""
+    """The key columns readers see: REDCap's name for each name in the mirror."""
     raw_select: str
     typed_select: str
     label_select: str
@@ -40,10 +40,10 @@ class Publication:
 def publication(
     layout: Layout, table: InstrumentTable, *, instances: bool, inexact: Collection[str] = ()
 ) -> Publication:
-    """How one instrument is published; `instances` says whether its rows are told apart by instance.
+    """How one instrument is published; `instances` says whether its rows have an instance.
 
-    `inexact` are the columns that hold numbers which their type would change. Only those are tested for it by whoever
-    reads them: the test would make every view three times as long, and each comment on a view makes a copy of it.
+    `inexact` are the columns that hold numbers which their type would change. The views test only these: the test makes
+    a view three times as long, and each comment on a view makes a copy of it.
     """
     keys = _keys(layout, table, instances)
 
@@ -65,7 +65,7 @@ def publication(
 
 
 def _keys(layout: Layout, table: InstrumentTable, instances: bool) -> list[tuple[str, str]]:
-    """The key columns a reader sees, as (name in the working file, REDCap's name)."""
+    """The key columns a reader sees, as (name in the mirror, REDCap's name)."""
     keys = [("_record", layout.record_id_field)]
     if layout.longitudinal:
         keys.append(("_event", EVENT))
@@ -87,7 +87,7 @@ def _select(keys: list[tuple[str, str]], table: InstrumentTable, show: Callable[
 
 
 def shown(column: str) -> str:
-    """A column of a working table as readers see it, in SQL: keys that do not apply are NULL there, and blank here."""
+    """A column of a mirror's table as readers see it, in SQL: keys that do not apply are NULL there, and blank here."""
     return f"nullif({column}, '')" if column in ("_event", "_instance") else identifier(column)
 
 
@@ -115,7 +115,7 @@ _FIXED_LABELS = {
 
 
 def _labelled(column: Column) -> str | None:
-    """A column as REDCap's own label export has it: the words behind the codes; None where there are none.
+    """A column with labels instead of codes, as in REDCap's own label export; None where it has no labels.
 
     A column that may hold codes for missing data is text, because their labels are.
     """
@@ -126,7 +126,7 @@ def _labelled(column: Column) -> str | None:
         return None
     name = identifier(column.name)
     whens = " ".join(f"WHEN {literal(code)} THEN {literal(label)}" for code, label in labels.items())
-    # A code the dictionary does not know is shown as it is: hiding it would lose it.
+    # A code that is not in the dictionary is shown as it is: hiding it would lose it.
     return f"CASE {name} {whens} ELSE {name} END"
 
 

@@ -1,7 +1,7 @@
-"""The secret with which a warehouse hashes identifiers: made once, whole, and the same for as long as hashes exist.
+"""The key with which a warehouse hashes identifiers: made once, and the same for as long as hashes exist.
 
-With another key the same person would have another hash, without a word. So each working file remembers a fingerprint
-of the key its hashes were made with, and a load refuses any other.
+With another key the same person would silently have another hash. So each mirror stores a fingerprint of the key its
+hashes were made with, and a load refuses any other key.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def read_hash_key(folder: WarehouseFolder, project: str, connection: Connection) -> str:
-    """The warehouse's key for a project whose working file is open; made if nothing was ever hashed with one.
+    """The warehouse's key, for a project whose mirror is open; made if nothing was ever hashed with one.
 
-    Raises HashKeyUnusable where the key is gone, is no key, or is not the one the project's hashes were made with.
+    Raises HashKeyUnusable where the key is missing, is no key, or is not the one the project's hashes were made with.
     """
     known = _fingerprint_in(connection)
     text = _read(folder.hash_key)
@@ -42,7 +42,7 @@ def read_hash_key(folder: WarehouseFolder, project: str, connection: Connection)
 
 
 def fingerprint(key: str) -> str:
-    """What tells one key from another, and nothing more about it."""
+    """A digest that identifies the key and reveals nothing else about it."""
     return hashlib.sha256(f"fingerprint of a hash key of redcap-warehouse {key}".encode()).hexdigest()[:32]
 
 
@@ -60,7 +60,7 @@ def _read(path: Path) -> str | None:
 
 
 def _make(path: Path) -> str:
-    """A new key, put in its place whole and only if there is none: of several processes one makes it."""
+    """Make a key, whole and only if there is none: of several processes one makes it."""
     fresh = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
     with private_files():
         try:
@@ -69,7 +69,7 @@ def _make(path: Path) -> str:
             path.hardlink_to(fresh)
             sync_to_disk(path.parent)
         except FileExistsError:
-            # Another process was first, and its key is as good.
+            # Another process was first; its key is used.
             pass
         finally:
             fresh.unlink(missing_ok=True)
@@ -77,7 +77,7 @@ def _make(path: Path) -> str:
 
 
 def _hashed_projects(folder: WarehouseFolder, but: str) -> list[str]:
-    """Other projects with hashed values; one that is being loaded has read the key already and is passed over."""
+    """Other projects with hashed values; one that is being loaded has read the key already and is skipped."""
     found = []
     for path in sorted(folder.work.glob("*.duckdb")):
         if path.stem == but:
@@ -93,7 +93,7 @@ def _hashed_projects(folder: WarehouseFolder, but: str) -> list[str]:
 
 
 def _fingerprint_in(connection: Connection) -> str | None:
-    """The fingerprint a working file remembers; None where it has no hashed values."""
+    """The fingerprint a mirror stores; None where it has no hashed values."""
     state = statements("state")
     there = connection.execute(state["can_hash"]).fetchone()
     row = connection.execute(state["read_hash_key"]).fetchone() if there and there[0] else None

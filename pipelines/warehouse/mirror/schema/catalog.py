@@ -1,6 +1,6 @@
-"""Writing a project's structure into schema redcap, and noticing what changed since it was last written.
+"""Writes a project's structure into schema redcap, and records what changed since the previous load.
 
-What the tables are is sql/catalog.sql; reading the structure from REDCap is pipelines.structure's business.
+Not here: the tables (sql/catalog.sql), and reading the structure from REDCap (pipelines/extract/structure.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipelines.warehouse.tables.structure import Structure
 from pipelines.warehouse.tables.types import type_name
 from redcap_source import dictionary, model
 
-# Rights that say who may do what are kept whole as JSON: the list differs with every REDCap version.
+# Users' rights are stored whole as JSON, because their list differs between REDCap versions.
 STRUCTURE_TABLES = (
     "data_dictionary",
     "field_choices",

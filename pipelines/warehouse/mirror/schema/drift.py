@@ -1,4 +1,4 @@
-"""What changed in a project's dictionary and setup since they were last written."""
+"""What changed in a project's dictionary and setup since the previous load."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipelines.warehouse.tables.structure import Structure
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One difference between two nights' structures."""
+    """One difference between the structures of two loads."""
 
     change: str
     kind: str
@@ -28,7 +28,7 @@ Described = Mapping[tuple[str, str], Mapping[str, str]]
 
 
 def described(structure: Structure) -> Described:
-    """Every named part of a structure with the properties whose change matters to the warehouse."""
+    """Every named part of a structure, with the properties whose changes are recorded."""
     parts: dict[tuple[str, str], dict[str, str]] = {}
     for position, field in enumerate(structure.fields):
         parts["field", field.field_name] = {
@@ -49,7 +49,7 @@ def described(structure: Structure) -> Described:
 
 
 def compare(before: Described, after: Described, renames: Renames) -> tuple[Drift, ...]:
-    """What was renamed, added, removed or altered; what was renamed is compared under its new name."""
+    """What was renamed, added, removed or altered; renamed parts are compared under their new names."""
     drift = [Drift("renamed", "event", new, old, new) for old, new in renames.events.items()]
     drift += [Drift("renamed", "instrument", new, old, new) for old, new in renames.instruments.items()]
     before = under_new_names(before, renames)
@@ -67,7 +67,7 @@ def compare(before: Described, after: Described, renames: Renames) -> tuple[Drif
 
 
 def under_new_names(before: Described, renames: Renames) -> Described:
-    """A structure as it would have been described had its events and instruments always been called as now."""
+    """A described structure with the present names of its events and instruments."""
     return {
         (kind, _new_name(kind, name, renames)): {
             change: _new_place(value, renames) if (kind, change) == ("field", "moved") else value
@@ -95,13 +95,13 @@ def _new_place(place: str, renames: Renames) -> str:
 
 def _matters(change: str, old: str, new: str) -> bool:
     if change == "moved":
-        # A field that only slid along because another was inserted before it has not been moved by anyone.
+        # A field whose position changed only because another was inserted before it was not moved.
         return old.split("#")[0] != new.split("#")[0]
     return old != new
 
 
 def read_described(connection: Connection) -> Described:
-    """The structure as it was last written, in the form it is compared in."""
+    """The structure of the previous load, in the form in which structures are compared."""
     row = one(connection, statements("catalog")["read_described"])
     if row is None:
         return {}
@@ -109,6 +109,6 @@ def read_described(connection: Connection) -> Described:
 
 
 def save_described(connection: Connection, structure: Structure) -> None:
-    """Remember the structure for the next night's comparison."""
+    """Store the structure for the next load's comparison."""
     parts = [[kind, name, properties] for (kind, name), properties in described(structure).items()]
     connection.execute(statements("catalog")["write_described"], {"described": json.dumps(parts)})

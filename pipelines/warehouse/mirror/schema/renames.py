@@ -1,8 +1,8 @@
-"""Events and instruments that got another name in REDCap: recognised by their structure, and followed by their data.
+"""Events and instruments with a new name in REDCap: recognised by their structure, and renamed in all their data.
 
-A name that goes and one that comes are one thing where REDCap says so (an event keeps its id) or where the fields do
-(an instrument keeps most of them). Everything that goes by the old name then goes by the new one, in rows of today and
-of the past, so that no cell of a record changes. Records that got another id are departure.py's business.
+An old name and a new one are the same thing where REDCap says so (an event keeps its id) or where the fields do (an
+instrument keeps most of them). Everything with the old name then gets the new one, in present rows and in the history,
+so that no cell of a record changes. Not here: records with a new id (../rows/deletions.py).
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from pipelines.warehouse.tables import ddl, row_sql
 from pipelines.warehouse.tables.layout import NOW, PAST
 from pipelines.warehouse.tables.structure import Structure
 
-# The columns of a flat answer that are called after their instrument.
+# The columns of a flat answer that are named after their instrument.
 ENDINGS = ("_complete", "_timestamp")
 
 
 @dataclass(frozen=True, slots=True)
 class Renames:
-    """Old names and the new ones; all of one night are meant at once, so two can be exchanged."""
+    """Old and new names; all of one load apply at once, so two names can be exchanged."""
 
     events: Mapping[str, str] = field(default_factory=dict)
     instruments: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Columns of flat answers that are called after a renamed instrument."""
+    """Columns of flat answers that are named after a renamed instrument."""
 
     def __bool__(self) -> bool:
         return bool(self.events or self.instruments)
 
     def event(self, name: str) -> str:
-        """What an event of that name is called now."""
+        """The present name of an event."""
         return self.events.get(name, name)
 
     def instrument(self, name: str) -> str:
-        """What an instrument of that name is called now."""
+        """The present name of an instrument."""
         return self.instruments.get(name, name)
 
     def definition(self, parts: Mapping[str, str]) -> dict[str, str]:
-        """What decides the cells of an instrument (layout.definition), under the names of now."""
+        """What decides the cells of an instrument (layout.definition), with the present names."""
         renamed = {self.columns.get(name, name): part for name, part in parts.items()}
         if (events := parts.get(":events", "classic")) != "classic":
             renamed[":events"] = ",".join(sorted(map(self.event, filter(None, events.split(",")))))
@@ -53,29 +53,29 @@ class Renames:
 
 
 def renamed_events(before: Iterable[tuple[int | None, str]], after: Iterable[tuple[int | None, str]]) -> dict[str, str]:
-    """Events, as (event id, unique name), whose id has another name now; where the server gives no ids, none."""
+    """Events, as (event id, unique name), whose id has a new name; none where the server gives no ids."""
     names = {number: name for number, name in after if number is not None}
     return {old: names[number] for number, old in before if number is not None and names.get(number, old) != old}
 
 
 def renamed_instruments(before: Mapping[str, Collection[str]], after: Mapping[str, Collection[str]]) -> dict[str, str]:
-    """Instruments, each with its fields, that go by another name now.
+    """The new names of instruments, each given with its fields.
 
-    One that is gone and one that is new are the same if more than half of the fields of either are the other's too: no
-    instrument can be that of two others, so nothing is guessed. One whose name is still there was not renamed.
+    One that is missing and one that is new are the same if more than half of the fields of either are the other's too:
+    no instrument can match two others, so nothing is guessed. One whose name still exists was not renamed.
     """
-    gone = {name: set(fields) for name, fields in before.items() if name not in after}
-    came = {name: set(fields) for name, fields in after.items() if name not in before}
+    missing = {name: set(fields) for name, fields in before.items() if name not in after}
+    added = {name: set(fields) for name, fields in after.items() if name not in before}
     return {
         old: new
-        for old, had in gone.items()
-        for new, has in came.items()
+        for old, had in missing.items()
+        for new, has in added.items()
         if 2 * len(had & has) > max(len(had), len(has))
     }
 
 
 def without_clashes(renames: Mapping[str, str], used: Collection[str]) -> dict[str, str]:
-    """Those renames that make no two things one: a new name is free, or what has it is renamed as well."""
+    """The renames that do not merge two things: the new name is unused, or what has it is renamed as well."""
     kept = dict(renames)
     while clashing := [old for old, new in kept.items() if new in used and new not in kept]:
         for old in clashing:
@@ -84,10 +84,10 @@ def without_clashes(renames: Mapping[str, str], used: Collection[str]) -> dict[s
 
 
 def find_renames(connection: Connection, project: str, structure: Structure) -> Renames:
-    """What has another name now than in the working file.
+    """What has another name now than in the mirror.
 
-    A new name that stands in the working file for something else, today or in the past, would make two things one; then
-    the old one is gone and the new one new, as if nothing were known.
+    A new name that the mirror has for something else, now or in the history, would merge two things; such a rename is
+    treated as a removal and an addition.
     """
     events = renamed_events(
         connection.execute(statements("renames")["known_events"]).fetchall(),
@@ -102,11 +102,11 @@ def find_renames(connection: Connection, project: str, structure: Structure) -> 
 def _find_renamed_instruments(
     connection: Connection, project: str, structure: Structure
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Instruments that have another name, and the columns called after them."""
+    """Instruments with a new name, and the columns named after them."""
     sql = statements("renames")
     names = [name for (name,) in connection.execute(sql["known_instruments"]).fetchall()]
     after: dict[str, set[str]] = {i.instrument_name: set() for i in structure.instruments}
-    # Most nights end here: nothing is gone, or nothing is new.
+    # Most loads end here: nothing is missing, or nothing is new.
     if after.keys() >= set(names) or after.keys() <= set(names):
         return {}, {}
     for known in structure.fields:
@@ -129,7 +129,7 @@ def _find_renamed_instruments(
 
 
 def _tables(connection: Connection, project: str) -> dict[str, list[tuple[str, list[str]]]]:
-    """Each instrument's tables of today and of the past, as (schema, columns)."""
+    """Each instrument's tables of present rows and of versions, as (schema, columns)."""
     found: dict[str, list[tuple[str, list[str]]]] = {}
     values = {"schemas": [project + NOW, project + PAST]}
     for schema, name, columns in connection.execute(statements("renames")["tables"], values).fetchall():
@@ -138,7 +138,7 @@ def _tables(connection: Connection, project: str) -> dict[str, list[tuple[str, l
 
 
 def _events_in_use(connection: Connection, project: str, names: Collection[str]) -> set[str]:
-    """Those of some names that rows of today or of the past, or changes of them, give to an event."""
+    """Which of these names rows, versions or recorded changes have as an event."""
     places = [
         *(qualified(schema, name) for name, some in _tables(connection, project).items() for schema, _ in some),
         "(SELECT event AS _event FROM redcap.record_changes)",
@@ -148,7 +148,7 @@ def _events_in_use(connection: Connection, project: str, names: Collection[str])
 
 
 def _taken(connection: Connection, project: str, renames: Mapping[str, str]) -> set[str]:
-    """Those of the new names that an instrument has or had, or whose form status would be a column that is there."""
+    """Which of the new names an instrument has or had, or whose form status would be a column that exists."""
     tables = _tables(connection, project)
     return {
         new
@@ -158,10 +158,10 @@ def _taken(connection: Connection, project: str, renames: Mapping[str, str]) -> 
 
 
 def rename_instruments(connection: Connection, project: str, renames: Renames) -> None:
-    """Let the tables of renamed instruments go by their new names, and all that is told of their rows.
+    """Rename the tables of renamed instruments, and the instruments in everything recorded about their rows.
 
     Whether REDCap kept the form status and the surveys' times depends on how the instrument was renamed, so its cells
-    are read again. In the caller's transaction, before the tables are brought to today's structure.
+    are read again. In the caller's transaction, before the tables are migrated.
     """
     tables = _tables(connection, project)
     for old, new in renames.instruments.items():
@@ -177,7 +177,7 @@ def rename_instruments(connection: Connection, project: str, renames: Renames) -
 
 
 def _redefine(connection: Connection, renames: Renames) -> None:
-    """What decides the cells of instruments says the same as before, under the names of now."""
+    """Store what decides the cells of instruments with the present names."""
     sql = statements("renames")
     found = connection.execute(statements("tables")["read_instruments"]).fetchall()
     for name, parts, _ in found:
@@ -196,7 +196,7 @@ def _redefine(connection: Connection, renames: Renames) -> None:
 
 
 def rename_events(connection: Connection, project: str, events: Mapping[str, str]) -> None:
-    """Let rows of today and of the past go by the events' new names, and all that is told of them.
+    """Rename events in rows and versions, and in everything recorded about them.
 
     In the caller's transaction, after everything else: DuckDB 1.5 does not alter a table whose rows the transaction has
     changed.
@@ -209,7 +209,7 @@ def rename_events(connection: Connection, project: str, events: Mapping[str, str
 
 
 def _rename_in_tables(connection: Connection, kind: str, names: Mapping[str, str]) -> None:
-    """Let what is told of changes, of values that do not fit, and of what is written back go by the new names."""
+    """Put the new names in recorded changes, invalid values and write-back."""
     sql = statements("renames")
     connection.execute(sql["make_renamed"], {"old": list(names.keys()), "new": list(names.values())})
     connection.execute(sql[f"rename_{kind}"])
