@@ -76,35 +76,61 @@ def detect_changes(
     the changes. The log's rows are written to files in the folder. `elapsed` returns how long ago `upto` was.
     """
     known = since.moment is not None and upto - since.moment <= LONGEST
-    begun = since.moment if known and since.moment is not None else upto
-    clock = ServerClock(since.offset, zone=zone)
-    begin = _begin(clock, begun, since if known else None)
+    found = _ask_log(client, terms, folder, since if known else Since(upto, None, since.offset), upto, elapsed, zone)
+    read, readable = found.read, found.readable
+    # A row whose record cannot be determined may be about any record.
+    whole_log = read.unparsed == 0 if read is not None else not readable
+    by_date = known and whole_log and not everything
+    ids = _by_date(client, terms.record_id_field, found.begin) if by_date else None
+    remarks = (
+        None if found.newest is None else stale_log(found.answered, found.newest, since.offset),
+        _why_everything(read, readable, ids) if known and not everything else None,
+    )
+    return DetectedChanges(
+        changed=None if ids is None else ids | (read.changed_since(found.begin) if read is not None else frozenset()),
+        log=read,
+        readable=readable,
+        begin=found.begin,
+        clock=found.clock,
+        wall=None if found.newest is None else found.newest - (found.answered - upto),
+        remark=" ".join(filter(None, remarks)) or None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _LogAnswer:
+    """REDCap's log from some moment on, and what it shows of the server's wall clock."""
+
+    read: LogRead | None
+    readable: bool
+    begin: datetime
+    clock: ServerClock
+    newest: datetime | None
+    """The wall clock by its newest row of a call of ours."""
+    answered: datetime
+    """When it was answered, in UTC."""
+
+
+def _ask_log(
+    client: RedcapClient,
+    terms: LogTerms,
+    folder: Path,
+    since: Since,
+    upto: datetime,
+    elapsed: Callable[[], timedelta],
+    zone: str | None,
+) -> _LogAnswer:
+    """Read the log since a moment, and again from earlier where it shows that the clock was set back further."""
+    begin = _begin(ServerClock(since.offset, zone=zone), since, upto)
     read, readable = read_log(client, begin, upto, folder, terms)
     answered = upto + elapsed()
     newest = read.newest_call if read is not None else None
     offset = None if newest is None else offset_between(newest, answered)
     clock = ServerClock(since.offset, offset, zone, seen_at=answered)
-    narrower = _begin(clock, begun, since if known else None)
-    if narrower < begin:
-        # The clock was set back further than assumed: the time in between was not asked for yet.
-        read, readable = read_log(client, narrower, upto, folder, terms)
-    begin = narrower
-    # A row whose record cannot be determined may be about any record.
-    whole_log = read.unparsed == 0 if read is not None else not readable
-    ids = _by_date(client, terms.record_id_field, begin) if known and whole_log and not everything else None
-    remarks = (
-        None if newest is None else stale_log(answered, newest, since.offset),
-        _why_everything(read, readable, ids) if known and not everything else None,
-    )
-    return DetectedChanges(
-        changed=None if ids is None else ids | (read.changed_since(begin) if read is not None else frozenset()),
-        log=read,
-        readable=readable,
-        begin=begin,
-        clock=clock,
-        wall=None if newest is None else newest - (answered - upto),
-        remark=" ".join(filter(None, remarks)) or None,
-    )
+    by_log = _begin(clock, since, upto)
+    if by_log < begin:
+        read, readable = read_log(client, by_log, upto, folder, terms)
+    return _LogAnswer(read, readable, by_log, clock, newest, answered)
 
 
 def _why_everything(read: LogRead | None, readable: bool, ids: frozenset[str] | None) -> str | None:
@@ -118,12 +144,10 @@ def _why_everything(read: LogRead | None, readable: bool, ids: frozenset[str] | 
     )
 
 
-def _begin(clock: ServerClock, begun: datetime, since: Since | None) -> datetime:
+def _begin(clock: ServerClock, since: Since, upto: datetime) -> datetime:
     """From when on to ask, on the server's wall clock: the earlier of what UTC and the log's own clock give."""
-    begin = clock.window_begin(begun)
-    if since is None or since.wall is None:
-        return begin
-    return min(begin, (since.wall - OVERLAP).replace(second=0, microsecond=0))
+    begin = clock.window_begin(since.moment or upto)
+    return begin if since.wall is None else min(begin, (since.wall - OVERLAP).replace(second=0, microsecond=0))
 
 
 def compare_clocks(
