@@ -33,7 +33,7 @@ def nights(records: int) -> str:
 
 
 def thirty_nights(records: int, count: int = 30, share: float = 0.01) -> str:
-    """How the working file grows over many nights, beside a fresh copy of what is in it."""
+    """How the mirror grows over many nights, beside a fresh copy of what is in it."""
     sizes = []
     with simulated("longitudinal", records) as (url, token, secret), tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / "warehouse" / "work" / "study.duckdb"
@@ -45,7 +45,7 @@ def thirty_nights(records: int, count: int = 30, share: float = 0.01) -> str:
     grown = sizes[-1] / needed
     return (
         f"{count} nights, {share:.0%} of {records:,} records changed in each\n"
-        f"working file: {sizes[0] / 1e6:.1f} MB after the first load, {sizes[-1] / 1e6:.1f} MB after the last night; "
+        f"mirror: {sizes[0] / 1e6:.1f} MB after the first load, {sizes[-1] / 1e6:.1f} MB after the last night; "
         f"its content written afresh takes {needed / 1e6:.1f} MB: {grown:.2f} ×"
     )
 

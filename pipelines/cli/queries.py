@@ -13,8 +13,8 @@ from pipelines.cli.options import ConfigOption, JsonOption, ProjectsArgument, ch
 def status(projects: ProjectsArgument = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show each project's last good load, and what needs attention.
 
-    Also lists projects that are no longer in projects.yaml. The exit code is 1 if a project's working file is damaged
-    or missing, because its next load will be refused.
+    Also lists projects that are no longer in projects.yaml. The exit code is 1 if a project's mirror is damaged or
+    missing, because its next load will be refused.
     """
     from pipelines.console.tables import show_statuses
     from pipelines.warehouse.folder import WarehouseFolder

@@ -46,7 +46,7 @@ StartOverOption = Annotated[
     bool,
     typer.Option(
         "--start-over",
-        help="Discard a project's working file, including its history and write-back journal, and read everything "
+        help="Discard a project's mirror, including its history and write-back journal, and read everything "
         "again. Requires project names.",
     ),
 ]
