@@ -153,8 +153,8 @@ class MirrorLost(LoadRefused):
     def __init__(self, *, project: str, path: Path, found: str, known: str) -> None:
         super().__init__(
             project=project,
-            problem=f"its mirror {path} {found}, though {known}. It held the project's history, and the journal of "
-            "what was written back, which undoing needs.",
+            problem=f"its working file {path} {found}, though {known}. It held the project's history, and the journal "
+            "of what was written back, which undoing needs.",
             kept="Nothing was changed, and the published data is unchanged.",
             remedy="Restore the file from a backup and load again. Without one, `redcap-warehouse sync "
             f"{project} --start-over` reads everything again and replaces all published data of the project, "
@@ -168,8 +168,8 @@ class ForeignMirror(WarehouseError):
 
     def __init__(self, *, project: str) -> None:
         super().__init__(
-            "its mirror is not the one it was published from, so publishing it would replace the project's history. "
-            f"Restore the right file, or run `redcap-warehouse sync {project} --start-over`"
+            "its working file is not the one it was published from, so publishing it would replace the project's "
+            f"history. Restore the right file, or run `redcap-warehouse sync {project} --start-over`"
         )
 
 
