@@ -1,8 +1,8 @@
 """Every fault at every step of a night: recovered, or one clear error and yesterday's data.
 
-Each fault the simulator knows strikes each request of an incremental night in turn, once and without end. What comes
-of it is the table in docs/faults.md. WAREHOUSE_WRITE_FAULTS=1 writes it, or the names of some faults instead of 1, to
-try only those anew; the long run behind the marker `fuzz` compares every cell, and `make test` a few of each fault.
+Each fault of the simulator is injected into each request of an incremental load in turn, once and without end. The
+results are the table in docs/faults.md. WAREHOUSE_WRITE_FAULTS=1 writes it, or the names of some faults instead of 1, to
+try only those again; the long run behind the marker `fuzz` compares every cell, and `make test` a few of each fault.
 """
 
 import os
@@ -207,14 +207,14 @@ WAYS = {"once": False, "without end": True}
 def document(columns: dict[tuple[str, str], dict[str, str]]) -> str:
     """The page in the docs."""
     lines = [
-        "# What a fault does to a night",
+        "# What a fault does to a load",
         "",
-        "Every fault of the simulator, at every request of an incremental night: `tests/nights/test_faults.py` tries",
-        "them and writes this page. ✓ means recovered: the load came to its end, and the published warehouse equals a",
-        "fresh export. Otherwise the cell names the one error the load ended with; the published file was left byte by",
-        "byte as it was, and the next night without the fault brought everything right. · means that the fault has no",
-        "meaning there. *Incomplete*: some records could not be had; the run says which, they keep what they had, and",
-        "the rest is as in REDCap.",
+        "`tests/nights/test_faults.py` injects every fault of the simulator into every request of an incremental load",
+        "and writes this page. ✓ means recovered: the load finished, and the published warehouse equals a fresh",
+        "export. Otherwise the cell names the one error that the load ended with; the published file was unchanged,",
+        "byte by byte, and the next load without the fault brought everything up to date. · means that the fault has",
+        "no meaning there. *Incomplete*: some records could not be fetched; the run names them and keeps their",
+        "previous rows, and the rest equals REDCap.",
         "",
         "| fault | what happens |",
         "|---|---|",
@@ -223,7 +223,7 @@ def document(columns: dict[tuple[str, str], dict[str, str]]) -> str:
     for way in WAYS:
         kinds = [kind for kind in KINDS if (kind, way) in columns]
         steps = list(columns[kinds[0], way])
-        lines += ["", f"## The fault strikes {way}", ""]
+        lines += ["", f"## The fault occurs {way}", ""]
         lines += ["| step | " + " | ".join(kinds) + " |", "|---" * (len(kinds) + 1) + "|"]
         lines += [f"| {step} | " + " | ".join(columns[kind, way][step] for kind in kinds) + " |" for step in steps]
     return "\n".join(lines) + "\n"
@@ -231,7 +231,7 @@ def document(columns: dict[tuple[str, str], dict[str, str]]) -> str:
 
 def documented(kind: str, way: str) -> dict[str, str]:
     """What the docs say of one fault."""
-    part = DOCUMENT.read_text(encoding="utf-8").split(f"## The fault strikes {way}\n")[1].split("\n## ")[0]
+    part = DOCUMENT.read_text(encoding="utf-8").split(f"## The fault occurs {way}\n")[1].split("\n## ")[0]
     table = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line.startswith("|")
     ]

@@ -1,7 +1,7 @@
 """Which test modules need neither a server nor a DuckDB file: those of `make quick`.
 
-A module is quick if neither what it imports from the tests nor the fixtures it uses import what opens a socket, a process
-or a database file. Judged by reading the imports, so that modules which are not quick are not even imported.
+A module is quick if neither what it imports from the tests nor the fixtures it uses import what opens a socket, a
+process or a database file. The imports are read as text, so that modules which are not quick are not even imported.
 """
 
 from __future__ import annotations
