@@ -1,8 +1,8 @@
 """Every fault at every step of a night: recovered, or one clear error and yesterday's data.
 
 Each fault of the simulator is injected into each request of an incremental load in turn, once and without end. The
-results are the table in docs/faults.md. WAREHOUSE_WRITE_FAULTS=1 writes it, or the names of some faults instead of 1, to
-try only those again; the long run behind the marker `fuzz` compares every cell, and `make test` a few of each fault.
+results are in docs/faults.md. WAREHOUSE_WRITE_FAULTS=1 writes it, or the names of some faults instead of 1, to try
+only those again; the long run behind the marker `fuzz` compares every cell, and `make test` a few of each fault.
 """
 
 import os

@@ -29,7 +29,6 @@ class Reason(StrEnum):
     NOT_REPEATING = "names an instance, where nothing repeats"
     REPEATING_UNKNOWN = "names an instance, and the token may not read what repeats (Project Design right)"
     NO_RECORD = "names no record"
-    BLANK = "blank without clear: nothing to write"
     BAD_CHOICE = "not one of the field's choices"
     BAD_FORMAT = "does not follow the field's validation"
     NO_SUCH_DATE = "not a date of the calendar"
