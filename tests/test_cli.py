@@ -212,7 +212,7 @@ def test_what_another_user_may_not_read_is_named_as_such(workplace):
     assert "nforeseen" not in result.stderr
 
 
-def test_status_fails_where_a_working_file_is_damaged_and_says_what_to_do(workplace):
+def test_status_fails_where_a_mirror_is_damaged_and_says_what_to_do(workplace):
     folder, tokens = workplace
     assert run("sync", "classic", cwd=folder, env=tokens).returncode == 0
     (folder / "warehouse" / "work" / "classic.duckdb").write_bytes(b"no database at all" * 1000)

@@ -69,7 +69,7 @@ class House:
             return connection.execute(query).fetchall()
 
     def ledger(self) -> list[tuple]:
-        """How the runs of the study ended, as its working file has it."""
+        """How the runs of the study ended, as its mirror has it."""
         with duckdb.connect(str(self.folder.mirror("study")), read_only=True) as connection:
             return connection.execute("SELECT mode, outcome FROM redcap.sync_runs ORDER BY started_at").fetchall()
 

@@ -58,7 +58,7 @@ def insert(connection, table, columns, text):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A published file of two projects, and the working file of one of them."""
+    """A published file of two projects, and the mirror of one of them."""
     made = WarehouseFolder(tmp_path_factory.mktemp("audit") / "warehouse")
     made.make()
     for path in (made.database, made.mirror("heart")):

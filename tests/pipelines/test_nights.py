@@ -237,7 +237,7 @@ def test_a_suddenly_smaller_project_is_refused(site):
     assert whole(site)
 
 
-def test_a_working_file_that_has_grown_is_written_afresh(site, monkeypatch):
+def test_a_mirror_that_has_grown_is_compacted(site, monkeypatch):
     monkeypatch.setattr("pipelines.warehouse.database.compaction.EVERY_LOAD", 0)
     monkeypatch.setattr("pipelines.warehouse.database.compaction.GROWN", 1.05)
     handle = site.study("classic", 120)
@@ -254,7 +254,7 @@ def test_a_working_file_that_has_grown_is_written_afresh(site, monkeypatch):
     assert site.warehouse.mirror("study").stat().st_mode & 0o077 == 0
 
 
-def test_quiet_nights_of_a_small_project_do_not_write_its_working_file_afresh(site):
+def test_quiet_nights_of_a_small_project_do_not_compact_its_mirror(site):
     site.study("classic", 4)
     files = []
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""The first publish begins as a copy of a working file; what readers find must not depend on that."""
+"""The first publish begins as a copy of a mirror; what readers find must not depend on that."""
 
 import shutil
 import subprocess
@@ -62,13 +62,13 @@ def loaded(loaded_once, tmp_path, monkeypatch) -> Site:
     return replace(loaded_once, folder=tmp_path, monkeypatch=monkeypatch)
 
 
-def in_working_file(site: Site, query: str) -> list[tuple]:
+def in_mirror(site: Site, query: str) -> list[tuple]:
     with duckdb.connect(str(site.warehouse.mirror("study")), read_only=True) as connection:
         return connection.execute(query).fetchall()
 
 
 def in_a_new_warehouse(site: Site, *projects: str) -> WarehouseFolder:
-    """The same working files, of which nothing was published yet, some of them waiting for that."""
+    """The same mirrors, of which nothing was published yet, some of them waiting for that."""
     site.warehouse.database.unlink(missing_ok=True)
     for project in ("study", "small", "other"):
         site.warehouse.unmark(project)
@@ -88,9 +88,7 @@ def test_a_copied_project_shows_what_a_written_one_shows(loaded):
 
 
 def test_what_was_replaced_before_the_first_publish_is_in_no_hole_of_it(loaded):
-    [(record,)] = in_working_file(
-        loaded, "SELECT record FROM redcap.record_changes WHERE new_value = 'Neuland' LIMIT 1"
-    )
+    [(record,)] = in_mirror(loaded, "SELECT record FROM redcap.record_changes WHERE new_value = 'Neuland' LIMIT 1")
     publish(in_a_new_warehouse(loaded, "study"))
     # Written afresh, not copied: readers find both versions, and nothing of the file is free.
     assert len(loaded.rows(f"SELECT * FROM study_history.enrolment WHERE record_id = '{record}'")) == 2
@@ -128,7 +126,7 @@ def test_the_others_are_published_where_the_copied_project_cannot_be(loaded):
     assert not {"other", "other:now", "state"} & schemas
 
 
-def test_a_working_file_that_is_broken_is_told_and_one_that_is_being_loaded_waits(loaded):
+def test_a_mirror_that_is_broken_is_told_and_one_that_is_being_loaded_waits(loaded):
     folder = in_a_new_warehouse(loaded, "study", "small", "other")
     folder.mirror("other").write_bytes(b"no database" * 1000)
     holding = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
@@ -142,7 +140,7 @@ def test_a_working_file_that_is_broken_is_told_and_one_that_is_being_loaded_wait
     assert folder.unpublished().keys() == {"small", "other"}
 
 
-def test_what_a_working_file_of_another_version_holds_is_not_taken_up(loaded):
+def test_what_a_mirror_of_another_version_holds_is_not_published(loaded):
     with duckdb.connect(str(loaded.warehouse.mirror("study"))) as connection:
         connection.execute("UPDATE state.identity SET format = 1")
     with pytest.raises(NotAllPublished, match="study: another version of redcap-warehouse made it"):

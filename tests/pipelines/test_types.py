@@ -129,7 +129,7 @@ def test_odd_text_may_be_invalid_wherever_it_does_not_fit(kind):
     with duckdb.connect() as connection:
         let_through = connection.execute(
             f"SELECT v FROM (SELECT unnest($odd) AS v) WHERE {judged.invalid} AND NOT {maybe_invalid([judged])}",
-            # A blank cell is NULL in the working file, so no text is empty.
+            # A blank cell is NULL in the mirror, so no text is empty.
             {"odd": [text for text in ODD if text]},
         ).fetchall()
     assert let_through == []

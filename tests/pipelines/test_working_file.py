@@ -1,4 +1,4 @@
-"""A working file that is gone, empty, damaged or another's is never taken for a first load."""
+"""A mirror that is missing, empty, damaged or another project's is never treated as a first load."""
 
 import os
 import shutil
@@ -82,7 +82,7 @@ LOST = {
 
 
 @pytest.mark.parametrize(("found", "lose"), LOST.items(), ids=LOST.keys())
-def test_a_lost_working_file_is_no_first_load(site, found, lose):
+def test_a_lost_mirror_is_no_first_load(site, found, lose):
     lose(site)
     before = site.warehouse.database.read_bytes()
     for _ in range(2):  # the second time is like the first
@@ -103,7 +103,7 @@ def test_a_lost_working_file_is_no_first_load(site, found, lose):
     assert (other.last_outcome, other.lost) == ("ok", False)
 
 
-def test_no_other_door_opens_on_a_lost_working_file(site):
+def test_no_other_door_opens_on_a_lost_mirror(site):
     removed(site)
     run = ProjectRun(site.config, site.config.project("study"), run_id="propose")
     with pytest.raises(LoadRefused), run.mirror():
@@ -111,7 +111,7 @@ def test_no_other_door_opens_on_a_lost_working_file(site):
     assert not site.warehouse.mirror("study").exists()
 
 
-def test_a_working_file_that_vanishes_after_the_first_look_is_no_first_load(site):
+def test_a_mirror_that_vanishes_after_the_first_look_is_no_first_load(site):
     def refuse(found: str) -> WarehouseError | None:
         return refusal(site.warehouse, "study", found)
 
@@ -161,7 +161,7 @@ def test_one_that_started_over_and_failed_goes_on_without_being_asked_again(site
     assert site.rows("SELECT count(*) FROM study.enrolment") == [(4,)]
 
 
-def test_a_working_file_of_another_warehouse_replaces_nothing(site, tmp_path):
+def test_a_mirror_of_another_warehouse_replaces_nothing(site, tmp_path):
     elsewhere = Site(site.simulator, tmp_path / "elsewhere", site.monkeypatch, handles=site.handles)
     elsewhere.folder.mkdir()
     elsewhere.load()
@@ -172,7 +172,7 @@ def test_a_working_file_of_another_warehouse_replaces_nothing(site, tmp_path):
     assert site.rows(CHANGED) == [("Neuland",)]
 
 
-def test_a_working_file_that_was_begun_anew_elsewhere_replaces_nothing_here(site, tmp_path):
+def test_a_mirror_that_was_begun_again_elsewhere_replaces_nothing_here(site, tmp_path):
     elsewhere = Site(site.simulator, tmp_path / "elsewhere", site.monkeypatch, handles=site.handles)
     elsewhere.folder.mkdir()
     elsewhere.night()
@@ -184,7 +184,7 @@ def test_a_working_file_that_was_begun_anew_elsewhere_replaces_nothing_here(site
     assert site.rows(CHANGED) == [("Neuland",)]
 
 
-def test_a_working_file_from_a_backup_is_published_whole(site, tmp_path):
+def test_a_mirror_from_a_backup_is_published_whole(site, tmp_path):
     handle = site.handles["study"]
     backup = tmp_path / "backup"
     shutil.copy(site.warehouse.mirror("study"), backup)
@@ -247,13 +247,13 @@ def test_a_garbled_mark_still_stands_for_a_project_that_waits(site):
     assert list(site.warehouse.unpublished()) == ["study"]
 
 
-def test_a_working_file_under_the_published_name_is_told_as_another_database(site):
+def test_a_mirror_under_the_published_name_is_reported_as_another_database(site):
     shutil.copyfile(site.warehouse.mirror("study"), site.warehouse.database)
     with pytest.raises(WarehouseDamaged, match="another database than the published one"):
         statuses(site.warehouse, ["study", "other"])
 
 
-def test_the_published_file_under_a_working_files_name_is_refused_as_no_load(site):
+def test_the_published_file_under_a_mirrors_name_is_refused_as_no_load(site):
     shutil.copyfile(site.warehouse.database, site.warehouse.mirror("study"))
     with pytest.raises(MirrorLost) as raised:
         site.night()

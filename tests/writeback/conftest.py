@@ -65,7 +65,7 @@ class WritebackSite(Site):
         )
 
     def work(self, query: str, name: str = "study") -> list[tuple]:
-        """A query of the project's working file."""
+        """A query of the project's mirror."""
         with duckdb.connect(str(self.warehouse.mirror(name)), read_only=True) as connection:
             return connection.execute(query).fetchall()
 

@@ -106,7 +106,7 @@ FIELDS = (
 
 @pytest.fixture(scope="module")
 def told_of(tmp_path_factory):
-    """A working file with the fields above; asked with changes and written cells it tells what followed."""
+    """A mirror with the fields above; asked with changes and written cells it tells what followed."""
     path = tmp_path_factory.mktemp("followed") / "study.duckdb"
     with open_mirror(path, "study") as mirror:
         journal, proposals = Journal(mirror.connection, "study"), Proposals(mirror.connection, "study")

@@ -55,7 +55,7 @@ def proposals(opened, journal):
 
 @pytest.fixture
 def ask(opened):
-    """A query of the working file."""
+    """A query of the mirror."""
     return lambda query: opened[0].connection.execute(query).fetchall()
 
 

@@ -324,16 +324,17 @@ class ProjectPublisher:
     def _publish_instrument(self, before: PublishedVersion | None, views: InstrumentViews) -> None:
         """Copy the instrument's versions and make its views, each only where something changed."""
         # Tables never change their columns without the views or the run.
-        if before == (views.changed_run, views.digest):
+        digest = views.digest
+        if before == (views.changed_run, digest):
             return
         name, keys = views.name, json.loads(views.keys)
         columns = self._history_columns(name, keys)
         self._copy_versions(name, keys)
-        if before is None or before[1] != views.digest:
-            self._definitions[name] = views.digest
+        if before is None or before[1] != digest:
+            self._definitions[name] = digest
             self._define_history(name, columns)
             self._define_views(views)
-        self._versions[name] = (views.changed_run, None if name in self._definitions else views.digest)
+        self._versions[name] = (views.changed_run, None if name in self._definitions else digest)
 
     def _define_views(self, views: InstrumentViews) -> None:
         comments = json.loads(views.comments)
