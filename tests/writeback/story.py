@@ -94,7 +94,9 @@ class Story:
             return f"{chance.uniform(1, 9):.2f}"
         if known.validation.startswith("number"):
             return str(chance.randrange(100, 200))
-        return chance.choice(["plain", "two\nlines", 'comma, and "quotes"', "Zoë", f"w{chance.randrange(99)}"])
+        # Only a notes box may hold a line break.
+        two = "two\nlines" if known.field_type == "notes" else "two words"
+        return chance.choice(["plain", two, 'comma, and "quotes"', "Zoë", f"w{chance.randrange(99)}"])
 
     def held(self, spot: Spot) -> str:
         """What the server holds of a cell."""
