@@ -25,7 +25,7 @@ quick: $(DEV_STAMP)  ## run the tests that need no server and no DuckDB file, fo
 	$(BIN)/python -m pytest -q -n 2 --quick -m "not browser and not daemon and not fuzz"
 
 test-daemon: $(DEV_STAMP)  ## kill runs under a real Dagster daemon
-	$(BIN)/python -m pytest tests/dagster -m daemon -p no:xdist
+	$(BIN)/python -m pytest tests/defs -m daemon -p no:xdist
 
 test-browser: $(DEV_STAMP)  ## test the Dagster UI in a real headless Chromium
 	$(BIN)/python -m pytest tests/browser -m browser -p no:xdist

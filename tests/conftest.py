@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.recordings import REASON, recorded_folder
 from tests.support.quick import is_quick
+from tests.support.recordings import REASON, recorded_folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

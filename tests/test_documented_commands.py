@@ -42,7 +42,7 @@ NOT_RUN = {
     "make demo": "makes its own environment and takes half a minute; what it runs is tested by tests/test_readme.py",
     "make test": "it is this very run",
     ".venv/bin/dagster dev": "runs until it is interrupted; `make test-browser` drives it in a browser",
-    "dg dev": "runs until it is interrupted; tests/dagster/test_dagster.py loads what it loads",
+    "dg dev": "runs until it is interrupted; tests/defs/test_assets.py loads what it loads",
     "dagster-daemon run": "runs until it is interrupted; `make test-daemon` runs it",
     "keyring set service user": "asks for a secret and needs a person's keyring",
 }

@@ -20,7 +20,7 @@ from pipelines.sync.load import load_project
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.published.publish import publish
 from pipelines.writeback import ProposalOptions, plan_writeback, propose_rows, publish_results
-from tests.pipelines import oracle
+from tests.support import export_oracle as oracle
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.recordings import REASON, VARIABLE
+from tests.support.recordings import REASON, VARIABLE
 
 TESTS = Path(__file__).resolve().parent
 MARK = re.compile(r"^(pytestmark = |@)pytest\.mark\.recorded$", re.MULTILINE)

@@ -16,10 +16,10 @@ import pytest
 from pipelines.demo.in_process import nightly_instance
 from redcap_source import RedcapClient, Token
 from redcap_source.simulator import Simulator, make_study
+from tests.support.root import ROOT
 
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 

@@ -27,8 +27,8 @@ from queue import Queue
 
 from tests.mutation.operators import Mutant, mutants
 from tests.mutation.targets import TARGETS, covering
+from tests.support.root import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 COPIED = (
     "pipelines",
     "redcap_source",

@@ -1,13 +1,10 @@
 """The mutation run makes the wrongs it is meant to make, in the modules and with the tests there are."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.mutation.operators import mutants
 from tests.mutation.targets import TARGETS, covering
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.root import ROOT
 
 PYTHON = '''
 def f(rows, why, limit):

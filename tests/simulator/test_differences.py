@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields
-from pathlib import Path
 
 from redcap_source.simulator import Behaviour
 from tests.simulator.differences import SWITCHES, table
+from tests.support.root import ROOT
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "simulator-differences.md"
+PAGE = ROOT / "docs" / "simulator-differences.md"
 
 
 def test_every_switch_stands_in_the_docs():

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from redcap_source.simulator import Simulator, SimulatorError, load_project
-from tests.recordings import recorded_folder
 from tests.simulator.conftest import Asker
 from tests.simulator.differences import DIFFERENCES
+from tests.support.recordings import recorded_folder
 
 pytestmark = pytest.mark.recorded
 

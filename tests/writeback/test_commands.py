@@ -9,8 +9,7 @@ from typer.testing import CliRunner
 from pipelines.cli.app import app
 from pipelines.errors import WarehouseError
 from pipelines.writeback import WritebackRefused
-
-from .conftest import row, write_csv
+from tests.support.writeback_site import row, write_csv
 
 
 @pytest.fixture

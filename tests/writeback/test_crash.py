@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from .conftest import row, values
+from tests.support.writeback_site import row, values
 
 PROGRAM = """
 import sys

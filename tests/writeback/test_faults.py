@@ -3,8 +3,7 @@
 import pytest
 
 from pipelines.errors import WarehouseError
-
-from .conftest import row
+from tests.support.writeback_site import row
 
 # Goes as soon as Mirror.finish calls journal.attribute.
 KINDS = ("500", "502", "504", "reset", "truncate", "html", "empty", "memory", "php_warning")

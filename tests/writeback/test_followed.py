@@ -9,8 +9,7 @@ from pipelines.warehouse.mirror.open import open_mirror
 from pipelines.warehouse.mirror.proposals import Proposals
 from pipelines.warehouse.mirror.rows.followed import record_followed
 from pipelines.warehouse.tables.writeback import Cell, FormRow, JournalEntry, Proposal
-
-from .conftest import row
+from tests.support.writeback_site import row
 
 NOW = datetime(2024, 6, 1)
 

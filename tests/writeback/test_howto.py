@@ -1,15 +1,15 @@
 """The how-to's examples run, and it names every decision, status and column there is."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from pipelines.warehouse.tables.writeback import Decision, Status
 from pipelines.writeback import ProposalOptions, propose_query
 from pipelines.writeback.proposals.long import LONG
+from tests.support.root import ROOT
 
-DOC = (Path(__file__).parents[2] / "docs" / "howto" / "writeback.md").read_text(encoding="utf-8")
+DOC = (ROOT / "docs" / "howto" / "writeback.md").read_text(encoding="utf-8")
 
 
 def example(language: str) -> str:

@@ -1,8 +1,7 @@
 """What one project, batch or record goes through leaves the others as they were, and each is counted by itself."""
 
 from pipelines.writeback import publish_results, withdraw
-
-from .conftest import row, values
+from tests.support.writeback_site import row, values
 
 TABLES = ("writeback.batches", "writeback.proposals", "writeback.journal", "redcap.record_changes", "redcap.sync_runs")
 

@@ -1,8 +1,7 @@
 """What was proposed under the old names of an event and an instrument goes by the new ones."""
 
-from tests.nights.edits import small_study
-
-from .conftest import row
+from tests.support.edits import small_study
+from tests.support.writeback_site import row
 
 
 def test_proposals_and_what_was_written_follow_an_event_and_an_instrument_to_their_new_names(site):

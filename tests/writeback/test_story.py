@@ -10,10 +10,9 @@ import shutil
 import pytest
 
 from redcap_source.simulator import Simulator
-from tests.pipelines import oracle
-
-from .conftest import Template, WritebackSite, values
-from .story import Story
+from tests.support import export_oracle as oracle
+from tests.support.batch_story import Story
+from tests.support.writeback_site import Template, WritebackSite, values
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 

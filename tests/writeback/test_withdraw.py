@@ -7,8 +7,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli.app import app
 from pipelines.writeback import WritebackRefused, publish_results, withdraw
-
-from .conftest import row
+from tests.support.writeback_site import row
 
 STATUSES = "SELECT record, status FROM writeback.proposals ORDER BY proposal"
 NARROW = "{fields: [remarks], max_record_share: 1}"

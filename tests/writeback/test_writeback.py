@@ -8,8 +8,7 @@ from pipelines.run import utc_now
 from pipelines.warehouse.tables.layout import rows_now
 from pipelines.writeback import NotProposed, WritebackOptions, WritebackRefused, WritebackStopped, plan_writeback
 from redcap_source.simulator import make_study
-
-from .conftest import row, values
+from tests.support.writeback_site import row, values
 
 
 def test_a_plan_sends_nothing_and_tells_what_would_be_done(site, study):

@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.writeback import Blanks, NotProposed, ProposalOptions, propose_file, propose_frame
 from redcap_source.simulator import Simulator
-from tests.writeback.conftest import WritebackSite
+from tests.support.writeback_site import WritebackSite
 
 SPIROMETRY = "2", "baseline_arm_1", "spirometry", "2"
 YEARLY = "2", "yearly_visit_arm_1", "", "2"

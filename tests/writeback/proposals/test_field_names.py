@@ -10,8 +10,8 @@ from pipelines.writeback.proposals.columns import project_columns
 from pipelines.writeback.proposals.intake import is_copy
 from redcap_source.simulator import Project, Simulator
 from redcap_source.simulator.studies.grid import dictionary_from
-from tests.pipelines.test_names import WORDS
-from tests.writeback.conftest import WritebackSite
+from tests.support.writeback_site import WritebackSite
+from tests.warehouse.tables.test_name_collisions import WORDS
 
 GRID = "# base ~ Base\nrecord_id ~ text ~ ~ Id\n" + "\n".join(f"{word} ~ text ~ ~ Word" for word in WORDS)
 

@@ -10,7 +10,7 @@ from pipelines.warehouse.database.parquet import open_parquet
 from pipelines.warehouse.database.plain_csv import NotTheSameRows, PlainCsv, csv_source, read_csv
 from pipelines.writeback import NotProposed, ProposalOptions, propose_file
 from redcap_source.simulator import Simulator
-from tests.writeback.conftest import WritebackSite, write_csv
+from tests.support.writeback_site import WritebackSite, write_csv
 
 CANARY = "Zaphod Canary"
 

@@ -7,7 +7,7 @@ import pytest
 from pipelines.cli.main import main
 from pipelines.writeback import ProposalOptions, propose_file, propose_frame, propose_rows, publish_results, withdraw
 from redcap_source.simulator import Simulator
-from tests.writeback.conftest import WritebackSite, row, write_csv
+from tests.support.writeback_site import WritebackSite, row, write_csv
 
 CANARY = "Zaphod Canary"
 

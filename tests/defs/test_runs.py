@@ -1,0 +1,104 @@
+"""Runs that are picked apart, repeated, or cross each other: readers see whole nights, and the newest."""
+
+import pytest
+
+from pipelines.defs.structure import STRUCTURE
+from pipelines.warehouse.published import quality as audit
+from tests.support.dagster_house import failures
+
+pytestmark = pytest.mark.filterwarnings("ignore::dagster.PreviewWarning", "ignore::dagster.BetaWarning")
+
+
+def test_records_alone_read_the_structure_first(house):
+    assert house.materialize("records", "published").success
+    assert house.rows("SELECT count(*) FROM study.intake") == [(10,)]
+
+
+def test_structure_alone_leaves_no_record_ids_and_is_not_published(house):
+    assert house.materialize(*STRUCTURE).success
+    assert house.staged() == []
+    assert house.ledger() == [("full", "structure only")]
+    assert "structure only" in failures(house.materialize("published"))[0]
+
+
+def test_what_was_never_loaded_is_not_published(house):
+    (told,) = failures(house.materialize("published"))
+    assert "never loaded" in told
+    assert not house.folder.database.exists()
+
+
+def test_a_re_execution_from_failure_repeats_only_what_failed(house):
+    house.simulator.faults.add("php_warning", content="record", nth=4)
+    failed = house.run()
+    assert not failed.success
+    before = len(house.simulator.requests)
+    with house.re_execute(failed) as again:
+        assert again.success
+    assert {request.content for request in house.simulator.requests[before:]} == {"record"}
+    assert house.rows("SELECT outcome, records_loaded FROM redcap.sync_runs") == [("ok", 10)]
+    assert house.staged() == []
+
+
+def test_an_apply_that_failed_near_its_end_can_be_done_again(house, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("pipelines.defs.records.finish", lambda *_, **__: (_ for _ in ()).throw(OSError))
+        failed = house.run()
+    assert not failed.success
+    before = len(house.simulator.requests)
+    with house.re_execute(failed) as again:
+        assert again.success
+    assert len(house.simulator.requests) == before
+    assert house.rows("SELECT outcome, records_loaded, chunks FROM redcap.sync_runs") == [("ok", 10, 2)]
+    assert house.rows("SELECT count(*) FROM redcap.sync_chunks") == [(2,)]
+    assert house.rows("SELECT count(*) FROM study.intake") == [(10,)]
+
+
+def test_a_whole_run_done_again_brings_what_is_new(house):
+    first = house.run()
+    house.study.save(house.study.records()[0], {"nickname_first_name": "Zed"})
+    with house.re_execute(first, from_failure=False) as again:
+        assert again.success
+    assert house.rows("SELECT count(*) FROM study.intake WHERE nickname_first_name = 'Zed'") == [(1,)]
+    assert house.rows("SELECT new_value FROM redcap.record_changes WHERE change = 'update'") == [("Zed",)]
+    assert house.rows("SELECT outcome FROM redcap.sync_runs") == [("ok",), ("ok",)]
+
+
+def test_a_failed_run_cannot_be_gone_on_with_after_a_newer_one(house):
+    house.simulator.faults.add("php_warning", content="record", nth=4)
+    failed = house.run()
+    house.simulator.faults.clear()
+    assert house.run().success
+    assert house.staged() == []
+    with house.re_execute(failed) as again:
+        assert "newer load" in failures(again)[0]
+    assert house.rows("SELECT outcome FROM redcap.sync_runs ORDER BY started_at") == [("failed",), ("ok",)]
+
+
+def test_what_its_checks_stopped_no_other_project_publishes(house, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(audit, "duplicate_keys", lambda *_: {"intake": 1})
+        stopped = house.run()
+    assert not stopped.success
+    assert house.run("other").success
+    assert house.rows("SELECT DISTINCT project FROM redcap.sync_runs") == [("other",)]
+
+
+def test_a_load_that_died_over_an_unpublished_one_is_not_taken_along(house, monkeypatch):
+    house.run()
+    house.folder.mark_loaded("study", "an earlier run that was not published")
+    with monkeypatch.context() as patched:
+        patched.setattr("pipelines.defs.records.finish", lambda *_, **__: (_ for _ in ()).throw(OSError))
+        house.run()
+    assert house.run("other").success
+    assert house.rows("SELECT count(*) FROM redcap.sync_runs WHERE project = 'study'") == [(1,)]
+
+
+@pytest.mark.parametrize(("allowed", "left"), [(False, 10), (True, 2)])
+def test_many_deletions_are_accepted_in_the_launchpad_only(house, allowed, left):
+    assert house.run().success
+    for record in house.study.records()[2:]:
+        house.study.delete(record)
+    switch = {"config": {"allow_deletions": allowed}}
+    result = house.run(run_config={"ops": {"structure": switch, "redcap__records": switch}})
+    assert result.success == allowed
+    assert house.rows("SELECT count(*) FROM study.intake") == [(left,)]

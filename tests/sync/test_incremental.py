@@ -1,0 +1,367 @@
+"""Nights after the first: what is read again, what is remembered, and what may not go wrong."""
+
+from itertools import pairwise
+
+import pytest
+
+from pipelines.errors import LoadRefused, NotAllPublished
+from pipelines.warehouse.published.publish import publish
+from redcap_source.errors import RedcapError
+from redcap_source.simulator import Simulator
+from tests.support.export_oracle import expected
+from tests.support.load_site import Site
+from tests.sync.test_load import published
+
+
+def next_day(site, hours=24):
+    """Let a day pass on the server, so that yesterday's log rows are out of reach."""
+    site.simulator.clock.advance(hours=hours)
+
+
+def changes(site, report):
+    return site.rows(
+        "SELECT record, field, old_value, new_value, change FROM redcap.record_changes "
+        f"WHERE run_id = '{report.run_id}' ORDER BY ALL"
+    )
+
+
+def whole(site, name="study"):
+    """Whether readers find what a fresh export holds."""
+    return published(site, name) == expected(site.simulator.url, site.handles[name].token)
+
+
+def test_a_night_reads_only_what_changed(site):
+    handle = site.study("classic", 40)
+    assert site.night().mode == "full"
+    next_day(site)
+    first, second, third, *_ = handle.records()
+    handle.save(first, {"town": "Neuland"})
+    handle.delete(second)
+    handle.save("new-1", {"town": "Erstort"})
+    report = site.night()
+    assert report.mode == "incremental"
+    assert (report.records_loaded, report.records_added, report.records_changed, report.records_deleted) == (2, 1, 1, 1)
+    assert whole(site)
+    assert third in handle.records()
+
+
+def test_a_night_without_changes_asks_little_and_writes_nothing(site):
+    site.study("longitudinal", 30)
+    site.night()
+    next_day(site)
+    structure = 14
+    report = site.night()
+    assert report.mode == "incremental"
+    assert report.requests <= 6 + structure
+    assert (report.records_loaded, report.rows_inserted, report.rows_updated, report.rows_deleted) == (0, 0, 0, 0)
+    assert changes(site, report) == []
+    assert whole(site)
+
+
+def test_what_is_entered_while_a_load_runs_comes_the_next_night(site):
+    handle = site.study("classic", 30)
+    record = handle.records()[2]
+    site.simulator.before_request(lambda: handle.save(record, {"town": "Unterwegs"}), content="record", nth=4)
+    site.night()
+    report = site.night()
+    assert report.mode == "incremental"
+    assert whole(site)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Chicago", "Asia/Kolkata", "Pacific/Kiritimati"])
+def test_the_servers_wall_clock_is_learned(tmp_path, monkeypatch, zone):
+    with Simulator(time_zone=zone) as simulator:
+        check_the_wall_clock_is_learned(Site(simulator, tmp_path, monkeypatch))
+
+
+def check_the_wall_clock_is_learned(site):
+    handle = site.study("classic", 30)
+    site.night()
+    next_day(site)
+    site.night()
+    next_day(site)
+    handle.save(handle.records()[4], {"town": "Neuland"})
+    report = site.night()
+    assert (report.mode, report.records_loaded) == ("incremental", 1)
+    assert whole(site)
+
+
+def test_without_the_log_the_dates_and_the_census_find_what_changed(site):
+    handle = site.study("classic", 30)
+    handle.set_rights(logging=0)
+    site.night()
+    next_day(site, 48)
+    first, second, *_ = handle.records()
+    handle.save(first, {"town": "Neuland"})
+    handle.delete(second)
+    report = site.night()
+    assert (report.mode, report.records_changed, report.records_deleted) == ("incremental", 1, 1)
+    assert whole(site)
+    assert "log" in site.rows("SELECT not_readable FROM redcap.projects")[0][0]
+
+
+def test_changes_say_who_made_them_where_the_log_does(site):
+    handle = site.study("classic", 30)
+    site.night()
+    next_day(site)
+    record = handle.records()[0]
+    handle.save(record, {"town": "Neuland"})
+    report = site.night()
+    found = site.rows(
+        f"SELECT field, changed_by, changed_at FROM redcap.record_changes WHERE run_id = '{report.run_id}'"
+    )
+    assert [(field, bool(by), bool(at)) for field, by, at in found] == [("town", True, True)]
+    assert site.rows("SELECT count(*) > 0 FROM redcap.audit_log WHERE record = '" + record + "'") == [(True,)]
+
+
+def test_a_rename_keeps_the_history(site):
+    handle = site.study("classic", 30)
+    site.night()
+    next_day(site)
+    old = handle.records()[0]
+    handle.rename(old, "moved-1")
+    handle.save("moved-1", {"town": "Neuland"})
+    report = site.night()
+    assert (report.records_renamed, report.records_deleted) == (1, 0)
+    assert ("moved-1", "study_id", old, "moved-1", "rename") in [
+        (record, "study_id", before, after, change) for record, _, before, after, change in changes(site, report)
+    ]
+    assert [field for _, field, _, _, change in changes(site, report) if change != "rename"] == ["town"]
+    assert site.rows(f"SELECT renamed_to FROM redcap.records WHERE record = '{old}'") == [("moved-1",)]
+    assert whole(site)
+
+
+def test_a_renamed_record_is_known_by_its_data_where_the_log_is_closed(site):
+    handle = site.study("classic", 30)
+    handle.set_rights(logging=0)
+    site.night()
+    next_day(site)
+    handle.rename(handle.records()[0], "moved-1")
+    report = site.night()
+    assert (report.records_renamed, report.records_deleted) == (1, 0)
+    assert whole(site)
+
+
+def test_history_shows_any_night(site):
+    handle = site.study("classic", 12)
+    record = handle.records()[0]
+    towns = []
+    for town in ("Erstort", "Zweitort", "Drittort"):
+        handle.save(record, {"town": town})
+        report = site.night()
+        towns.append((town, report.run_id))
+        next_day(site)
+    instrument = site.rows("SELECT form_name FROM redcap.data_dictionary WHERE field_name = 'town'")[0][0]
+    id_field = site.rows("SELECT record_id_field FROM redcap.projects")[0][0]
+    for town, run in towns:
+        ended = site.rows(f"SELECT finished_at FROM redcap.sync_runs WHERE run_id = '{run}'")[0][0]
+        found = site.rows(
+            f"SELECT town FROM study_history.as_of('{instrument}', TIMESTAMP '{ended}') WHERE {id_field} = '{record}'"
+        )
+        assert found == [(town,)]
+
+
+def test_a_new_field_is_read_for_every_record_and_nothing_else_is(site):
+    handle = site.study("classic", 30)
+    site.night()
+    next_day(site)
+    instrument = site.rows("SELECT instrument_name FROM redcap.instruments ORDER BY position")[0][0]
+    handle.add_field({"field_name": "brand_new", "form_name": instrument, "field_type": "text", "field_label": "New"})
+    handle.save(handle.records()[3], {"brand_new": "here"})
+    report = site.night()
+    assert report.mode == "incremental"
+    assert report.records_loaded == 1
+    assert report.requests < 30
+    assert whole(site)
+
+
+def test_what_a_removed_field_held_stays_in_the_history(site):
+    handle = site.study("classic", 30)
+    handle.save(handle.records()[0], {"town": "Altort"})
+    site.night()
+    next_day(site)
+    handle.remove_field("town")
+    report = site.night()
+    assert whole(site)
+    assert (handle.records()[0], "town", "Altort", None, "delete") in changes(site, report)
+    instrument = site.rows("SELECT DISTINCT instrument FROM redcap.record_changes WHERE field = 'town'")[0][0]
+    assert ("Altort",) in site.rows(f"SELECT town FROM study_history.{instrument} WHERE _valid_to IS NOT NULL")
+
+
+def test_a_row_that_held_only_a_removed_field_goes_with_it(site):
+    handle = site.study("classic", 12)
+    handle.save("99", {"town": "Altort"})
+    # Until the record is not looked at any more.
+    for _ in range(3):
+        site.night()
+        next_day(site)
+    [(instrument,)] = site.rows("SELECT form_name FROM redcap.data_dictionary WHERE field_name = 'town'")
+    handle.remove_field("town")
+    report = site.night()
+    assert whole(site)
+    assert site.rows(f"SELECT * FROM study_raw.{instrument} WHERE record_id = '99'") == []
+    assert ("99", "town", "Altort", None, "delete") in changes(site, report)
+    assert ("Altort",) in site.rows(f"SELECT town FROM study_history.{instrument} WHERE _valid_to IS NOT NULL")
+
+
+def test_a_load_that_died_goes_on_where_it_stopped(site, monkeypatch):
+    handle = site.study("classic", 400)
+    monkeypatch.setattr("pipelines.sync.apply.BATCH_BYTES", 1)
+    site.simulator.faults.add("reset", content="record", nth=6, times=50)
+    with pytest.raises(RedcapError):
+        site.night()
+    site.simulator.faults.clear()
+    report = site.night()
+    assert 0 < report.records_loaded < len(handle.records())
+    assert whole(site)
+
+
+def test_the_weekly_refresh_reads_everything(site):
+    site.study("classic", 20)
+    site.night()
+    next_day(site, 24 * 7)
+    assert site.night().mode == "full"
+    next_day(site)
+    assert site.night().mode == "incremental"
+
+
+def test_a_suddenly_smaller_project_is_refused(site):
+    handle = site.study("classic", 40)
+    site.night()
+    for record in handle.records()[:30]:
+        handle.delete(record)
+    with pytest.raises(LoadRefused, match="--allow-deletions"):
+        site.night()
+    report = site.night(allow_deletions=True)
+    assert report.records_deleted == 30
+    assert whole(site)
+
+
+def test_a_mirror_that_has_grown_is_compacted(site, monkeypatch):
+    monkeypatch.setattr("pipelines.warehouse.database.compaction.EVERY_LOAD", 0)
+    monkeypatch.setattr("pipelines.warehouse.database.compaction.GROWN", 1.05)
+    handle = site.study("classic", 120)
+    files = []
+    for turn in range(4):
+        for record in handle.records()[turn::2]:
+            handle.save(record, {"town": f"Ort {turn} " + "x" * 200})
+        site.night()
+        files.append(site.warehouse.mirror("study").stat().st_ino)
+        assert whole(site)
+        next_day(site)
+    assert any(later != earlier for earlier, later in pairwise(files))
+    assert not list(site.warehouse.work.glob(".*fresh*"))
+    assert site.warehouse.mirror("study").stat().st_mode & 0o077 == 0
+
+
+def test_quiet_nights_of_a_small_project_do_not_compact_its_mirror(site):
+    site.study("classic", 4)
+    files = []
+    for _ in range(4):
+        site.night()
+        files.append(site.warehouse.mirror("study").stat())
+    assert len({file.st_ino for file in files}) == 1
+    assert files[-1].st_size < 2 * files[0].st_size
+
+
+def test_a_large_longitudinal_project_is_counted_by_a_few_events(site, monkeypatch):
+    monkeypatch.setattr("pipelines.warehouse.staging.census.MANY_ROWS", 10)
+    handle = site.study("longitudinal", 12)
+    site.night()
+    assert handle.project.is_longitudinal
+    asked = []
+    for turn in range(3):
+        next_day(site)
+        first, second, third, *_ = handle.records()
+        site.simulator.requests.clear()
+        match turn:
+            case 0:
+                handle.delete(first)
+            case 1:
+                # It has rows in no event that the short census asks for.
+                handle.save("only-late", {"vital_signs_date": "2025-01-01"}, event="visit_7_arm_1")
+            case 2:
+                handle.assign_dag(second, "elsewhere")
+                handle.rename(third, "moved-1")
+        report = site.night()
+        assert report.mode == "incremental"
+        assert report.records_in_redcap == len(handle.records())
+        assert whole(site)
+        asked.append(report)
+    # The last night looks back an hour before the one before, and reads that one's record again.
+    assert [report.records_loaded for report in asked] == [0, 1, 3]
+    assert asked[2].records_renamed == 1
+
+
+def test_a_census_that_lost_records_deletes_none(site):
+    handle = site.study("classic", 12)
+    site.night()
+    site.simulator.faults.add("drop_records", content="record", nth=1, times=1, every=5)
+    report = site.night()
+    assert (report.records_deleted, report.records_in_redcap) == (0, 12)
+    assert len(handle.records()) == 12
+    assert whole(site)
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("study", ["classic", "longitudinal"])
+def test_one_of_the_first_two_censuses_that_lost_records_is_made_up_for(site, monkeypatch, study, lost):
+    # From so many rows on the second is asked of a few events only.
+    monkeypatch.setattr("pipelines.warehouse.staging.census.MANY_ROWS", 10)
+    site.study(study, 12)
+    site.simulator.faults.add("drop_records", content="record", nth=lost, times=1, every=5)
+    assert site.night().records_loaded == 12
+    assert whole(site)
+
+
+def test_a_token_put_into_a_group_deletes_nothing(site):
+    handle = site.study("classic", 12)
+    handle.add_dag("south")
+    for record in handle.records()[:-1]:
+        handle.assign_dag(record, "south")
+    site.night()
+    handle.set_rights(dag="south")
+    with pytest.raises(LoadRefused, match="data access group"):
+        site.night()
+    assert site.rows("SELECT count(*) FROM redcap.records WHERE deleted_at IS NULL") == [(12,)]
+    assert site.night(allow_narrower=True).records_deleted == 1
+    assert whole(site)
+
+
+def test_a_project_that_cannot_be_published_does_not_hold_the_others_back(site):
+    for name in ("good", "bad"):
+        site.study("classic", 6, name)
+        site.night(name)
+    before = site.rows("SELECT count(*) FROM bad_raw.enrolment")
+    handle = site.handles["good"]
+    handle.save(handle.records()[0], {"town": "Neuland"})
+    site.load("good")
+    site.load("bad")
+    site.warehouse.mirror("bad").write_bytes(b"no database at all" * 1000)
+    with pytest.raises(NotAllPublished, match=r"bad: .*The others are published: good"):
+        publish(site.warehouse)
+    assert whole(site, "good")
+    assert site.rows("SELECT count(*) FROM bad_raw.enrolment") == before
+    assert site.warehouse.unpublished().keys() == {"bad"}
+
+
+def test_a_server_that_keeps_losing_records_deletes_none(site):
+    site.study("classic", 20)
+    site.night()
+    next_day(site)
+    site.simulator.faults.add("drop_records", content="record", times=None, every=3)
+    report = site.night()
+    assert (report.records_deleted, report.records_in_redcap) == (0, 20)
+    site.simulator.faults.clear()
+    site.night()
+    assert whole(site)
+
+
+def test_a_server_whose_clock_was_set_back_is_read_whole(site):
+    handle = site.study("classic", 12)
+    next_day(site)
+    site.night()
+    next_day(site, -24)
+    handle.save(handle.records()[0], {"town": "Neuland"})
+    assert site.night().mode == "full"
+    assert whole(site)

@@ -1,0 +1,293 @@
+"""The whole load against a simulated REDCap over loopback: what is published equals a fresh export."""
+
+import pytest
+
+from pipelines.errors import LoadRefused, WarehouseBusy
+from pipelines.warehouse.mirror.open import open_mirror
+from pipelines.warehouse.published.status import statuses
+from redcap_source import errors
+from tests.support.export_oracle import expected, published
+
+
+@pytest.mark.parametrize(("kind", "records"), [("classic", 60), ("longitudinal", 25), ("repeating", 60)])
+def test_the_warehouse_equals_a_fresh_export(site, kind, records):
+    handle = site.study(kind, records)
+    report = site.night()
+    assert published(site, "study") == expected(site.simulator.url, handle.token)
+    assert (report.outcome, report.records_loaded, report.records_in_redcap) == ("ok", records, records)
+
+
+@pytest.mark.parametrize("kind", ["classic", "longitudinal", "repeating"])
+def test_typed_and_labelled_views_show_the_same_rows(site, kind):
+    site.study(kind)
+    site.night()
+    for (table,) in site.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'study_raw'"):
+        counts = {site.rows(f"SELECT count(*) FROM study{suffix}.{table}")[0] for suffix in ("", "_labels", "_raw")}
+        assert len(counts) == 1
+
+
+def test_the_dictionary_gives_types_labels_and_comments(site):
+    site.study()
+    site.night()
+    types = dict(site.rows("SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = 'study'"))
+    assert {types[name] for name in ("dob", "exam_at", "systolic", "bmi", "consent", "zip", "sex")} == {
+        "DATE",
+        "TIMESTAMP",
+        "BIGINT",
+        "DOUBLE",
+        "BOOLEAN",
+        "VARCHAR",
+    }
+    comments = dict(site.rows("SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = 'study'"))
+    assert comments["dob"] == "Date of birth"
+    assert "|" in comments["sex"]
+    labels = {label for (label,) in site.rows("SELECT DISTINCT sex FROM study_labels.enrolment WHERE sex IS NOT NULL")}
+    choices = {label for (label,) in site.rows("SELECT label FROM redcap.field_choices WHERE field_name = 'sex'")}
+    assert labels <= choices
+
+
+def test_values_that_do_not_fit_are_null_when_typed_verbatim_when_raw_and_listed(site):
+    site.study("repeating", 40)
+    site.night()
+    misfits = site.rows(
+        "SELECT i.record, i.value, r.height, t.height FROM redcap.invalid_values i "
+        "JOIN study_raw.intake r ON r.study_id = i.record JOIN study.intake t ON t.study_id = i.record "
+        "WHERE i.field = 'height' AND i.reason = 'missing data code'"
+    )
+    assert misfits
+    assert all(value == raw and typed is None for _, value, raw, typed in misfits)
+
+
+def test_a_second_night_without_changes_writes_no_rows(site):
+    site.study("repeating", 10)
+    site.night()
+    report = site.night()
+    assert (report.rows_inserted, report.rows_updated, report.rows_deleted) == (0, 0, 0)
+    assert site.rows(f"SELECT count(*) FROM redcap.record_changes WHERE run_id = '{report.run_id}'") == [(0,)]
+
+
+def test_edits_deletes_and_new_records_arrive_with_their_trace(site):
+    handle = site.study()
+    site.night()
+    first, second, *_ = handle.records()
+    handle.save(first, {"town": "Neuland"})
+    handle.delete(second)
+    handle.save("new-1", {"town": "Erstort"})
+    report = site.night()
+    assert published(site, "study") == expected(site.simulator.url, handle.token)
+    assert report.records_deleted == 1
+    changes = site.rows("SELECT record, new_value, change FROM redcap.record_changes WHERE field = 'town' ORDER BY ALL")
+    assert (first, "Neuland", "update") in changes
+    assert ("new-1", "Erstort", "insert") in changes or (
+        ("new-1",) in site.rows("SELECT record_id FROM study.enrolment")
+    )
+    assert (second,) in site.rows("SELECT record FROM redcap.records WHERE deleted_at IS NOT NULL")
+
+
+def test_a_new_field_and_a_removed_one_arrive_as_drift(site):
+    handle = site.study()
+    site.night()
+    handle.add_field(
+        {"field_name": "shoe_size", "form_name": "enrolment", "field_type": "text", "field_label": "Shoe size"}
+    )
+    handle.remove_field("street")
+    site.night()
+    drift = site.rows("SELECT change, kind, name FROM redcap.dictionary_changes ORDER BY ALL")
+    assert drift == [("added", "field", "shoe_size"), ("removed", "field", "street")]
+    columns = {name for (name,) in site.rows("SELECT column_name FROM duckdb_columns() WHERE schema_name = 'study'")}
+    assert "shoe_size" in columns
+    assert "street" not in columns
+
+
+def test_records_deleted_while_the_load_runs_are_not_missed(site):
+    handle = site.study("classic", 30)
+    gone = handle.records()[5]
+    site.simulator.before_request(lambda: handle.delete(gone), content="record", nth=4)
+    report = site.night()
+    assert report.outcome == "ok"
+    assert published(site, "study") == expected(site.simulator.url, handle.token)
+
+
+def test_a_token_without_special_rights_loads_all_records_and_says_what_it_may_not_read(site):
+    handle = site.study("repeating", 20)
+    handle.set_rights(design=0, user_rights=0, data_access_groups=0)
+    site.night()
+    assert published(site, "study") == expected(site.simulator.url, handle.token)
+    ((unreadable,),) = site.rows("SELECT not_readable FROM redcap.projects")
+    assert {"repeating setup", "users", "user roles"} <= set(unreadable)
+    assert site.rows("SELECT count(*) FROM redcap.invalid_values WHERE reason LIKE 'contradicts%'") == [(0,)]
+    assert site.rows("SELECT max(redcap_repeat_instance) > 1 FROM study.spirometry") == [(True,)]
+
+
+# -- refusals ------------------------------------------------------------------------------------------------
+
+
+def test_a_project_that_lost_most_records_is_refused_until_it_is_meant(site):
+    handle = site.study("classic", 20)
+    site.night()
+    before = site.rows("SELECT count(*) FROM study.enrolment")
+    for record in handle.records()[3:]:
+        handle.delete(record)
+    with pytest.raises(LoadRefused, match=r"17 of 20 records.*--allow-deletions"):
+        site.night()
+    assert site.rows("SELECT count(*) FROM study.enrolment") == before
+    site.night(allow_deletions=True)
+    assert site.rows("SELECT count(*) FROM redcap.records WHERE deleted_at IS NULL") == [(3,)]
+
+
+def test_a_suddenly_empty_project_is_refused(site):
+    handle = site.study("classic", 2)
+    site.night()
+    for record in handle.records():
+        handle.delete(record)
+    with pytest.raises(LoadRefused, match="2 of 2 records"):
+        site.night()
+
+
+def test_a_token_of_another_project_is_refused(site, monkeypatch):
+    site.study("classic", 4)
+    other = site.study("repeating", 4, name="other")
+    site.night()
+    monkeypatch.setenv("TOKEN_STUDY", other.token)
+    with pytest.raises(LoadRefused, match="the token belongs to REDCap project"):
+        site.night()
+
+
+def test_a_token_that_sees_fewer_fields_is_refused_until_it_is_meant(site):
+    handle = site.study("classic", 6)
+    site.night()
+    handle.set_rights(forms_export=3)
+    with pytest.raises(LoadRefused, match=r"no longer sees \d+ fields.*--allow-narrower"):
+        site.night()
+    assert site.rows("SELECT count(last_name) > 0 FROM study.enrolment") == [(True,)]
+    site.night(allow_narrower=True)
+    ((hidden,),) = site.rows("SELECT hidden_fields FROM redcap.projects")
+    assert "last_name" in hidden
+    columns = site.rows("SELECT column_name FROM duckdb_columns() WHERE schema_name = 'study'")
+    assert ("last_name",) not in columns
+
+
+def test_a_token_put_into_a_data_access_group_deletes_nothing(site):
+    handle = site.study("longitudinal", 12)
+    site.night()
+    ((group,), *_) = site.rows("SELECT unique_group_name FROM redcap.data_access_groups")
+    handle.set_rights(dag=group)
+    with pytest.raises(LoadRefused, match="data access group"):
+        site.night()
+    assert site.rows("SELECT count(*) FROM redcap.records WHERE deleted_at IS NOT NULL") == [(0,)]
+
+
+def test_one_load_of_a_project_at_a_time(site):
+    site.study("classic", 4)
+    config = site.config
+    site.warehouse.make()
+    with open_mirror(site.warehouse.mirror("study"), "study"):
+        from filelock import FileLock
+
+        with FileLock(site.warehouse.project_lock("study")), pytest.raises(WarehouseBusy, match="still running"):
+            site.load()
+    assert config.projects
+
+
+# -- trouble on the way --------------------------------------------------------------------------------------
+
+RECOVERED = [
+    ("500", "record", {}),
+    ("502", "metadata", {}),
+    ("503", "project", {}),
+    ("504", "record", {}),
+    ("reset", "record", {}),
+    ("truncate", "record", {}),
+    ("truncate", "record", {"wrong_length": True}),
+    ("truncate_line", "record", {"nth": 4}),
+    ("empty", "record", {"nth": 4}),
+    ("empty", "metadata", {}),
+    ("drop_records", "record", {"nth": 4}),
+    ("memory", "record", {"nth": 4}),
+    ("html", "record", {}),
+]
+
+
+@pytest.mark.parametrize(("fault", "content", "options"), RECOVERED, ids=lambda value: str(value))
+def test_a_passing_fault_costs_time_and_nothing_else(site, fault, content, options):
+    handle = site.study("classic", 12)
+    site.simulator.faults.add(fault, content=content, **options)
+    report = site.night()
+    assert report.outcome == "ok"
+    assert published(site, "study") == expected(site.simulator.url, handle.token)
+
+
+LASTING = [
+    ("500", "version"),
+    ("502", "metadata"),
+    ("504", "record"),
+    ("reset", "project"),
+    ("truncate", "metadata"),
+    ("truncate", "record"),
+    ("empty", "version"),
+    ("empty", "record"),
+    ("html", "record"),
+    ("ban", "record"),
+    ("memory", "record"),
+    ("php_warning", "record"),
+]
+
+
+@pytest.mark.parametrize(("fault", "content"), LASTING)
+def test_a_lasting_fault_is_one_error_and_leaves_yesterdays_file(site, fault, content):
+    handle = site.study("classic", 4)
+    site.night()
+    yesterday = site.warehouse.database.read_bytes()
+    handle.save(handle.records()[0], {"town": "Neuland"})
+    site.simulator.faults.add(fault, content=content, times=None)
+    with pytest.raises(errors.RedcapError) as raised:
+        site.night()
+    assert "study" in str(raised.value)
+    assert site.warehouse.database.read_bytes() == yesterday
+    site.simulator.faults.clear()
+    site.simulator.faults.reset_ban()
+    site.night()
+    assert published(site, "study") == expected(site.simulator.url, handle.token)
+
+
+def test_a_failed_run_is_in_the_ledger_with_its_reason(site):
+    site.study("classic", 4)
+    site.simulator.faults.add("502", content="metadata", times=None)
+    with pytest.raises(errors.ServerOverloaded):
+        site.load()
+    with open_mirror(site.warehouse.mirror("study"), "study") as mirror:
+        ((outcome, message),) = mirror.connection.execute("SELECT outcome, message FROM redcap.sync_runs").fetchall()
+    assert outcome == "failed"
+    assert "metadata" in message
+
+
+def test_status_shows_the_last_run_and_the_last_good_one(site):
+    site.study("classic", 4)
+    good = site.night()
+    site.simulator.faults.add("502", content="metadata", times=None)
+    with pytest.raises(errors.ServerOverloaded):
+        site.load()
+    [standing] = statuses(site.warehouse, ["study"])
+    assert (standing.last_outcome, standing.records) == ("failed", 4)
+    assert standing.last_run != good.run_id
+    assert standing.last_good is not None
+    site.simulator.faults.clear()
+    latest = site.night()
+    [standing] = statuses(site.warehouse, ["study"])
+    assert (standing.last_run, standing.last_outcome) == (latest.run_id, "ok")
+
+
+def test_nothing_is_left_in_staging(site):
+    site.study("classic", 4)
+    site.night()
+    site.simulator.faults.add("reset", content="record", nth=4, times=None)
+    with pytest.raises(errors.RedcapError):
+        site.night(full=True)
+    assert [path for path in (site.warehouse.work / "staging").rglob("*") if path.is_file()] == []
+
+
+def test_files_are_for_their_owner_only(site):
+    site.study("classic", 4)
+    site.night()
+    for path in [site.warehouse.path, *site.warehouse.path.rglob("*")]:
+        assert path.stat().st_mode & 0o077 == 0, path

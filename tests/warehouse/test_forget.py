@@ -1,0 +1,79 @@
+"""A project that is forgotten is in no byte of the warehouse folder."""
+
+import json
+
+import duckdb
+import pytest
+from filelock import FileLock
+
+from pipelines.errors import WarehouseBusy
+from pipelines.warehouse.forget import find_traces, forget
+from pipelines.warehouse.published.status import statuses
+from tests.cli.test_cli import run
+
+CANARY = "Quorthwick"
+
+
+def holding(site, text: str) -> list[str]:
+    """The files of the warehouse in whose bytes a text stands."""
+    return [
+        str(path) for path in site.warehouse.path.rglob("*") if path.is_file() and text.encode() in path.read_bytes()
+    ]
+
+
+def test_forgetting_a_project_leaves_no_byte_of_it_and_all_of_the_others(site):
+    old = site.study("classic", 4, "oldstudy")
+    site.study("classic", 3, "kept")
+    old.save(old.records()[0], {"town": CANARY})
+    site.night("kept")
+    site.night("oldstudy")
+    old.save(old.records()[0], {"town": "Neuland"})
+    site.night("oldstudy")
+    before = site.rows("SELECT * FROM kept.enrolment ORDER BY ALL")
+    assert holding(site, CANARY)
+    del site.handles["oldstudy"]
+    # Taken out of projects.yaml it stays published, which is said and is no failure.
+    [kept, gone] = statuses(site.warehouse, ["kept"], others=True)
+    assert (kept.configured, gone.project, gone.configured, gone.lost) == (True, "oldstudy", False, False)
+
+    with FileLock(site.warehouse.project_lock("oldstudy")), pytest.raises(WarehouseBusy):
+        forget(site.warehouse, "oldstudy")
+    refused = run("forget", "kept", "--yes", cwd=site.path.parent)
+    assert refused.returncode == 1
+    assert "still configured" in refused.stderr
+    unasked = run("forget", "oldstudy", cwd=site.folder)
+    assert unasked.returncode == 1
+    assert "--yes" in unasked.stderr
+    assert holding(site, CANARY)
+
+    told = run("forget", "oldstudy", "--yes", "--json", cwd=site.folder)
+    assert told.returncode == 0, told.stderr
+    removed = json.loads(told.stdout)
+    assert "oldstudy_history" in removed["schemas"]
+    assert removed["rows"]["redcap.sync_runs"] == 2
+    assert "work/oldstudy.duckdb" in removed["files"]
+    assert holding(site, CANARY) == []
+    assert holding(site, "oldstudy") == []
+    assert [path for path in site.warehouse.path.rglob("*") if "oldstudy" in path.name] == []
+    assert not find_traces(site.warehouse, "oldstudy")
+    assert site.rows("SELECT * FROM kept.enrolment ORDER BY ALL") == before
+    assert site.rows("SELECT DISTINCT project FROM redcap.record_changes") == [("kept",)]
+    site.night("kept")
+    with duckdb.connect(str(site.warehouse.database), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM redcap.sync_runs").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize("name", ["redcap", "writeback", "main", "kept_labels", "kept_history", "..", "", "../../kept"])
+def test_forgetting_a_name_that_no_project_can_have_removes_nothing(site, name):
+    path = site.warehouse.path
+    site.warehouse.make()
+    with duckdb.connect(str(site.warehouse.database)) as connection:
+        for schema in ("redcap", "writeback", "kept_labels", "kept_history"):
+            connection.execute(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.t (project VARCHAR)")
+        connection.execute("CREATE SCHEMA _publish")
+    (path / "work" / "staging" / "kept").mkdir(parents=True)
+    (path.parent / "kept.duckdb").touch()
+    before = sorted(site.folder.rglob("*")), site.warehouse.database.read_bytes()
+    assert not find_traces(site.warehouse, name)
+    assert not forget(site.warehouse, name)
+    assert (sorted(site.folder.rglob("*")), site.warehouse.database.read_bytes()) == before
