@@ -159,7 +159,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "pipelines/warehouse/mirror/proposals.py": ("tests/warehouse/mirror/test_journal.py",),
     "pipelines/warehouse/published/query.py": ("tests/warehouse/mirror/test_journal.py",),
     "pipelines/warehouse/mirror/rows/followed.py": ("tests/writeback/test_followed.py",),
-    "pipelines/warehouse/mirror/identity.py": ("tests/warehouse/mirror/test_working_file.py",),
+    "pipelines/warehouse/mirror/identity.py": ("tests/warehouse/mirror/test_identity.py",),
     "pipelines/warehouse/mirror/rows/hash_key.py": ("tests/warehouse/mirror/test_hash_key.py",),
     "pipelines/warehouse/forget.py": ("tests/warehouse/test_forget.py",),
     "pipelines/warehouse/sql/quality.sql": ("tests/warehouse/published/test_quality.py",),
