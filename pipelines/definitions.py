@@ -1,4 +1,5 @@
-"""The code location `redcap`, as `dagster dev` and `dg dev` load it. Importing it reads and connects to nothing.
+"""The code location `redcap`, as `dagster dev` and `dg dev` load it. Importing it reads nothing and connects to
+nothing.
 
 Not here: the assets, checks, jobs and schedules themselves (defs/).
 """
@@ -13,7 +14,7 @@ from pipelines.config.settings import Config
 
 @dg.definitions
 def definitions() -> dg.Definitions:
-    """Everything of this location, for the projects in projects.yaml.
+    """All definitions of this location, for the projects in projects.yaml.
 
     Without a usable projects.yaml the location fails to load and says why: an empty location would look like success.
     """

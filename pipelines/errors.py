@@ -15,7 +15,7 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── LoadRefused            the load could destroy good data; names the option that allows it
     │   └── MirrorLost         a project's mirror is missing, empty, damaged or another project's
     ├── ForeignMirror          a mirror is not the one that the project was published from
-    ├── HashKeyUnusable        the key that identifiers were hashed with is missing or another one
+    ├── HashKeyUnusable        the key that identifiers were hashed with is missing or has changed
     ├── LoadSuperseded         a newer load has started; this one cannot be continued
     ├── LoadUnfinished         the last load failed, so it is not published
     ├── NotProposed            proposals cannot be read (pipelines.writeback.errors)

@@ -1,4 +1,4 @@
-"""Signals that ask a process to end: Ctrl-C, and the SIGTERM of a system that shuts down.
+"""Signals that ask a process to end: Ctrl-C, and the SIGTERM of a system that is shutting down.
 
 They are distinguished from failures, so that the ledger, the message and the exit code say what happened. Only the
 command line installs these handlers; Dagster and programs that use the library have their own.

@@ -33,10 +33,10 @@ from pipelines.warehouse.mirror.rows.history import RunStamp
 from pipelines.warehouse.staging.verify import open_verifier
 from redcap_source import RateLimiter, RedcapClient
 
-# The longest answer that is accepted: a chunk aims at 5 MB, and the list of ten million rows' records is some 700 MB.
+# The longest answer that is accepted: a chunk aims at 5 MB, and the list of ten million rows' records is about 700 MB.
 ANSWER_LIMIT = 2**30
 
-# What is read into memory: the dictionary of fifteen thousand fields is some 20 MB.
+# What is read into memory: the dictionary of fifteen thousand fields is about 20 MB.
 STRUCTURE_LIMIT = 2**27
 
 Now = Callable[[], datetime]
@@ -102,12 +102,12 @@ class ProjectRun:
         """The project's mirror, locked: no other run opens it meanwhile.
 
         The `published` database and the `readable` files can be read from SQL beside it.
-        Raises MirrorLost where a mirror that was there is lost, and HashKeyUnusable where identifiers could not be
-        hashed as they were.
+        Raises MirrorLost if the project's mirror has been lost, and HashKeyUnusable if identifiers could not be hashed
+        with the same key as before.
         """
         self.folder.make()
         with project_locked(self.folder, self.project.name):
-            # Once a run: the steps that follow continue with the new file.
+            # Only once per run: the later steps continue with the new file.
             discard, self._start_over = self._start_over, False
             if discard:
                 discard_mirror(self.folder, self.project.name)

@@ -14,14 +14,14 @@ from pipelines.interrupts import Interrupted, listening
 
 def main() -> None:
     """Run the command line; every failure is one message and exit code 1."""
-    # Nearly all objects of a command live until its end; with Python's default threshold, looking for garbage among
-    # them costs a short command a twentieth of its time.
+    # Nearly all objects of a command live until its end; with Python's default threshold, garbage collection would cost
+    # a short command a twentieth of its time.
     gc.set_threshold(50_000)
     try:
         with listening():
             app()
     except SystemExit:
-        # Every command ends with one, and need not import the types of expected errors.
+        # Every command ends with a SystemExit, which needs no import of the types of expected errors.
         raise
     except expected() as problem:
         complain(str(problem))

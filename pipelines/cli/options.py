@@ -42,14 +42,14 @@ def chosen(config: Config, names: list[str] | None) -> list[ProjectConfig]:
 
 
 def in_utc(moment: datetime | None, zone: str) -> datetime | None:
-    """A naive moment of the zone as a naive moment in UTC."""
+    """A time in the zone as a time in UTC, both without a zone."""
     from zoneinfo import ZoneInfo
 
     return moment and moment.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)
 
 
 def complain(message: str) -> None:
-    """Print a message to standard error, with nothing in it that steers a terminal."""
+    """Print a message to standard error, with control characters escaped."""
     typer.echo(f"redcap-warehouse: {printable(message)}", err=True)
 
 

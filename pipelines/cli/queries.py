@@ -36,7 +36,7 @@ def history(
     record: Annotated[str, typer.Argument(help="A record id, current or earlier.")],
     config: ConfigOption = None,
     cells: Annotated[
-        bool, typer.Option("--cells", help="Show every cell, also of rows that were added or deleted whole.")
+        bool, typer.Option("--cells", help="Show every cell, even of rows that were added or deleted as a whole.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -48,7 +48,9 @@ FaultsOption = Annotated[
 ]
 VersionOption = Annotated[
     str | None,
-    typer.Option("--redcap-version", metavar="X.Y.Z", help="The version to play, which decides what is answered."),
+    typer.Option(
+        "--redcap-version", metavar="X.Y.Z", help="The REDCap version to simulate; it determines the answers."
+    ),
 ]
 TimeZoneOption = Annotated[str, typer.Option("--time-zone", metavar="ZONE", help="The server's time zone.")]
 PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on loopback; 0 picks a free one.")]

@@ -1,4 +1,4 @@
-"""The options of `simulate` that name things, such as NAME=VALUE, from text to values."""
+"""Parses the options of `simulate` that contain names, such as NAME=VALUE."""
 
 from __future__ import annotations
 

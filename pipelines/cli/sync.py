@@ -93,7 +93,7 @@ def sync(
 
 @dataclass(slots=True)
 class _Result:
-    """What became of each project, and of the publish (under the name `publish`)."""
+    """The result for each project, and for the publish (under the name `publish`)."""
 
     reports: list[LoadReport] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)

@@ -43,7 +43,7 @@ def cron(text: str) -> str:
 
 
 def _cron_field(text: str, allowed: range, words: list[str]) -> set[int]:
-    """The numbers that a field means; none if it cannot be read."""
+    """The numbers that a field stands for; none if it cannot be read."""
     numbers = {word: str(allowed[i]) for i, word in enumerate(words)}
     values: set[int] = set()
     for item in text.split(","):

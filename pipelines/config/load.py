@@ -39,7 +39,7 @@ def load_config(path: Path | str | None = None, environment: Mapping[str, str] =
     shown = Path(path or environment.get(VARIABLE) or "projects.yaml")
     document = parse(read_file_text(shown), str(shown))
     file, problems = validated(document.content)
-    # One mistake often breaks a second rule: what was found first, nearer to the text, is the cause.
+    # One mistake often breaks a second rule; the problem found first, closer to the text, is the cause.
     causes = document.problems
     problems = [*causes, *(p for p in problems if not any(related(p.key, cause.key) for cause in causes))]
     if file is None or problems:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from pipelines.wording import printable
 
-# Longer than any name made of hexadecimal digits alone, shorter than a token that was copied badly.
+# Longer than any name made of hexadecimal digits alone, shorter than a token that was copied incompletely.
 LIKE_A_TOKEN = re.compile(r"[0-9A-Fa-f]{24,}")
 
 

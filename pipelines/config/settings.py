@@ -25,7 +25,7 @@ class InstrumentSelection:
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """A REDCap server, and the limits of what it is asked."""
+    """A REDCap server, and the limits on requests to it."""
 
     name: str
     url: str

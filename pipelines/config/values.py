@@ -18,7 +18,7 @@ from pipelines.project_names import LONGEST, PATTERN, RESERVED, RESERVED_ENDINGS
 
 def refused_value(problem: str, remedy: str = "") -> PydanticCustomError:
     """The error of a validator; its sentence continues after the key's name."""
-    # Braces in a template are pydantic's, so the sentence is passed as a value.
+    # pydantic interprets braces in a template, so the sentence is passed as a value.
     return PydanticCustomError("refused", "{sentence}", {"sentence": f"{problem} {remedy}".strip()})
 
 
@@ -38,7 +38,7 @@ def check_url(text: str) -> str:
     if url.scheme == "http" and not is_loopback(host):
         raise refused_value("is plain http, so tokens and data would be sent unencrypted.", "Write https://.")
     if not url.path.endswith("/api/"):
-        # What a browser shows, and people paste, continues with the version's folder or a page.
+        # The address that a browser shows, and people paste, continues with the version's folder or a page.
         base = re.sub(r"(/api)?(/(redcap_v\d.*|[^/]*\.php.*))?/*$", "", url.path, flags=re.IGNORECASE)
         raise refused_value(
             "does not end with /api/.", f"It should be {show_name(f'{url.scheme}://{url.netloc}{base}')}/api/."

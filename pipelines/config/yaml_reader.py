@@ -60,7 +60,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 def read_file_text(path: Path) -> str:
-    """The text of the file; ConfigError, with three lines to begin with, where it cannot be read."""
+    """The text of the file; ConfigError, which suggests three lines to begin with, if it cannot be read."""
     problem = ""
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -107,7 +107,7 @@ def parse(text: str, shown: str) -> Document:
 
 
 class _Reader:
-    """Reads every scalar as its text, so that a name such as `no` or 007 stays what it looks like."""
+    """Reads every scalar as its text, so that a name such as `no` or 007 is kept as written."""
 
     def __init__(self) -> None:
         self.lines: dict[Key, int] = {}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 200
 
 
-# Output that is piped into a file or a mail is not folded to a terminal's width.
+# Output that is piped into a file or a mail is not wrapped to a terminal's width.
 WIDTH_OF_NO_TERMINAL = 200
 
 
@@ -170,7 +170,7 @@ def show_answer(answer: Answer, style: str) -> None:
 
 
 def answer_table(console: Console, answer: Answer, title: str | None = None) -> None:
-    """Print a query's answer as a table; a long one is cut, which the last line says."""
+    """Print a query's answer as a table; a long one is cut off, and the last line says so."""
     table = _table(title, answer.columns)
     for row in answer.rows[:SHOWN_ROWS]:
         table.add_row(*(Text("" if value is None else printable(str(value))) for value in row))

@@ -50,7 +50,7 @@ def columns_of(table: str) -> dg.TableSchema:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MarkdownMetadataValue:
-    """A table for the UI; only for counts and names of fields, as Dagster stores it in clear text."""
+    """A table for the UI; only for counts and names of fields, because Dagster stores it in clear text."""
     lines = [header, ["---"] * len(header), *rows]
     return dg.MetadataValue.md("\n".join(f"| {' | '.join(map(str, line))} |" for line in lines))
 

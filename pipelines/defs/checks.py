@@ -87,7 +87,7 @@ def _new_ids_are_explained(partitions: dg.PartitionsDefinition) -> dg.AssetCheck
         asset=key("records"),
         partitions_def=partitions,
         description="The history of records that have another id, according to REDCap's log, was moved to it. Where "
-        "ids were exchanged, the history under each may be that of two people.",
+        "ids were exchanged, the history under each may belong to two people.",
     )
     def new_ids_are_explained(
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource

@@ -11,7 +11,7 @@ WRITEBACK = "write_back"
 
 
 def make_job() -> dg.UnresolvedAssetJobDefinition:
-    """All assets of one project, in one process: there a step costs a tenth of a second, and seconds in its own."""
+    """All assets of one project, in one process: a step in its own process would cost seconds, not a tenth of one."""
     return dg.define_asset_job(
         NIGHTLY,
         selection=dg.AssetSelection.all() - dg.AssetSelection.groups(WRITEBACK_GROUP),

@@ -21,7 +21,7 @@ from pipelines.sync.reports import LoadReport
 from pipelines.warehouse.published.quality import rows_by_instrument
 from redcap_source import Calls
 
-# A Dagster step costs a tenth of a second, so each fetches so many records, in several chunks.
+# A Dagster step costs a tenth of a second, so each step fetches this many records, in several chunks.
 RECORDS_IN_BATCH = 1000
 
 

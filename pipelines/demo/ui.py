@@ -43,7 +43,7 @@ def _run_until_interrupted(command: Sequence[str], environment: Mapping[str, str
     with (
         suppress(Interrupted),
         listening(),
-        # In a session of its own, so that one signal reaches all of it, and Ctrl-C does not reach it before us.
+        # In a session of its own, so that one signal reaches all of it, and Ctrl-C reaches only this process.
         subprocess.Popen(command, env=environment, start_new_session=True) as dagster,  # noqa: S603 - our own command
     ):
         try:

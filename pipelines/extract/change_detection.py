@@ -30,7 +30,7 @@ LATELY = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """From when on a load asks, and what was known of the server's clocks then; UTC but for `wall`."""
+    """The time from which a load asks for changes, and what was known about the server's clocks; UTC except `wall`."""
 
     moment: datetime | None
     """None where nothing was loaded before."""
@@ -99,16 +99,16 @@ def detect_changes(
 
 @dataclass(frozen=True, slots=True)
 class _LogAnswer:
-    """REDCap's log from some moment on, and what it shows of the server's wall clock."""
+    """REDCap's log from some moment on, and what it shows about the server's wall clock."""
 
     read: LogRead | None
     readable: bool
     begin: datetime
     clock: ServerClock
     newest: datetime | None
-    """The wall clock by its newest row of a call of ours."""
+    """The wall clock according to the newest row of one of our own calls."""
     answered: datetime
-    """When it was answered, in UTC."""
+    """When that call was answered, in UTC."""
 
 
 def _ask_log(
@@ -134,7 +134,7 @@ def _ask_log(
 
 
 def _why_everything(read: LogRead | None, readable: bool, ids: frozenset[str] | None) -> str | None:
-    """Why a load that knows since when to ask reads every record nevertheless; None where it does not."""
+    """Why a load that could ask for changes only reads every record anyway; None if it does not."""
     if read is None and readable:
         return "REDCap could not deliver its log, so every record was read."
     if read is not None and read.unparsed:
@@ -145,7 +145,7 @@ def _why_everything(read: LogRead | None, readable: bool, ids: frozenset[str] | 
 
 
 def _begin(clock: ServerClock, since: Since, upto: datetime) -> datetime:
-    """From when on to ask, on the server's wall clock: the earlier of what UTC and the log's own clock give."""
+    """The time on the server's wall clock from which to ask: the earlier of those by UTC and by the log's clock."""
     begin = clock.window_begin(since.moment or upto)
     return begin if since.wall is None else min(begin, (since.wall - OVERLAP).replace(second=0, microsecond=0))
 
@@ -153,7 +153,7 @@ def _begin(clock: ServerClock, since: Since, upto: datetime) -> datetime:
 def compare_clocks(
     client: RedcapClient, own: datetime, *, last_wall: datetime | None, offset: timedelta | None
 ) -> ServerTime:
-    """What time it is by REDCap's last answer and by this computer's clock, and by the log too where these differ.
+    """The time by REDCap's last answer and by this computer's clock, and by the log too if these differ.
 
     `last_wall` and `offset` are what an earlier load learned from the log.
     """
@@ -214,5 +214,5 @@ def unlogged_deletions(vanished: Collection[str], detected: DetectedChanges | No
         return None
     logged = detected.log.deleted_since(detected.begin)
     unlogged = tuple(record for record in vanished if record not in logged)
-    # Of a renamed record the log does not name the old id.
+    # The log does not name the old id of a renamed record.
     return unlogged if len(unlogged) > detected.log.renames_since(detected.begin) else ()

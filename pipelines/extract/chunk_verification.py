@@ -1,4 +1,4 @@
-"""The answers to one request as a chunk: which of its records they verifiably hold in full.
+"""Turns the answers to one request into a chunk: the records that they verifiably hold in full.
 
 Not here: how one answer is verified (warehouse/staging/verify.py).
 """
@@ -46,7 +46,7 @@ def verify_chunk(
 
 
 def verified_by_all(request: ChunkRequest, found: Sequence[Verified]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The records that no answer leaves in doubt, and those in the answers that one does."""
+    """The records that every answer verifies, and those that some answer leaves in doubt."""
     if not request.narrow:
         (verified,) = found
         return verified.records, () if verified.unverified is None else (verified.unverified,)
@@ -66,7 +66,7 @@ def remove_files(parts: Sequence[Part]) -> None:
 
 
 def _as_csv(plan: FetchPlan, part: Part, scopes: Sequence[int | None]) -> tuple[Part, ...]:
-    """A JSON answer as CSVs with the columns of those beside which it will be read."""
+    """Convert a JSON answer to CSVs, with the columns of the CSVs that it will be read together with."""
     parts = tuple(Part(_beside(part.path, at), "csv", at) for at in scopes)
     split_json(plan.answer(part), [plan.answer(part) for part in parts])
     part.path.unlink()

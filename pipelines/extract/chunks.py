@@ -1,4 +1,4 @@
-"""Chunks: how many records a request asks for, and what becomes of them."""
+"""Chunks: how many records a request asks for, and what it returned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipelines.extract.scopes import Scope
 from pipelines.warehouse.staging.answers import Answer, Format
 from redcap_source import errors
 
-# About ten seconds or five megabytes an answer: long enough that overhead does not count, short enough that a failure
+# About ten seconds or five megabytes an answer: long enough that overhead is negligible, short enough that a failure
 # costs little and no proxy times out.
 AIM_SECONDS = 10.0
 
@@ -40,7 +40,7 @@ class ChunkSize:
         return ChunkSize(max(1, min(int(fits), self.records * 4)))
 
     def halved(self) -> ChunkSize:
-        """The size to use after an answer failed for being too much."""
+        """The size to use after an answer failed because it was too large."""
         return ChunkSize(max(1, self.records // 2))
 
 
@@ -53,7 +53,7 @@ class FetchPlan:
     whole: Scope
     """Everything there is to load."""
     narrow: tuple[Scope, ...] = ()
-    """The same in several requests that leave out what must be blank; empty where that would not pay."""
+    """The same in several requests that leave out what must be blank; empty where that would cost more."""
 
     def scope(self, part: Part) -> Scope:
         """The cells that an answer holds."""
@@ -64,7 +64,7 @@ class FetchPlan:
         return Answer(part.path, part.format, self.scope(part).columns)
 
     def alike(self, records: int) -> int:
-        """How many records make a narrow answer about as large as an answer with so many whole records."""
+        """How many records to request for a narrow answer about as large as one with this many whole records."""
         widest = max((scope.cells for scope in self.narrow), default=0)
         return records * max(1, self.whole.cells // max(widest, 1))
 

@@ -22,13 +22,13 @@ from redcap_source import Received, RedcapClient, errors
 
 OUT_OF_SIGHT = "Listed by REDCap when the load began, no longer returned, and not logged as deleted."
 
-# After so many single records in a row that cannot be fetched, the server is failing, not the records. After so many
-# answers in a row beyond the size limit, too: each may have cost a disk's worth of bytes.
+# After this many single records in a row that cannot be fetched, the server is failing, not the records. The same holds
+# after this many answers in a row beyond the size limit: each may have cost a disk's worth of bytes.
 FAILURES_IN_A_ROW = 5
 
 
 class Fetcher:
-    """Fetches the records of a plan; counts what REDCap could not deliver, and gives up where it is the server."""
+    """Fetches the records of a plan; counts what REDCap could not deliver, and gives up if the server is failing."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Fetcher:
         """Every record once, in verified chunks; those that cannot be fetched are named.
 
         `scope_masks` has a bit for each narrow scope in which a record is known to have rows; a record without any is
-        asked for whole. An error that no smaller request can mend (token, rights, server down) is raised.
+        asked for whole. An error that no smaller request can avoid (token, rights, server down) is raised.
         """
         queue = RequestQueue(self.plan, records, scope_masks, staging=self.staging, prefix=self.prefix, size=self.size)
         running: dict[Future[list[Received]], ChunkRequest] = {}
@@ -142,7 +142,7 @@ class Fetcher:
     def _failed(
         self, queue: RequestQueue, request: ChunkRequest, records: tuple[str, ...], problem: Exception
     ) -> Iterator[Fetched]:
-        """Ask for less where the request asked for too much; a single record that still fails is quarantined."""
+        """Request less if the request was too large; a single record that still fails is quarantined."""
         if request.narrow and isinstance(problem, VerificationFailed):
             queue.abandon_narrow(request)
             return

@@ -1,6 +1,6 @@
-"""Reads REDCap's log row by row into files of the staging folder, and collects what it says of records.
+"""Reads REDCap's log row by row into files of the staging folder, and collects what it says about records.
 
-A busy project writes hundreds of thousands of rows in a week, so they are never in memory together. Not here: what a
+A busy project writes hundreds of thousands of rows in a week, so they are never all in memory. Not here: what a
 row means (redcap_source/log/changes.py), and how the files get into the mirror (warehouse/mirror/audit_log.py).
 """
 
@@ -51,11 +51,11 @@ class LogRead:
 
     files: list[Path] = field(default_factory=list)
     newest_call: datetime | None = None
-    """The wall clock by the newest row of a call over the API."""
+    """The wall clock according to the newest row of an API call."""
     unparsed: int = 0
-    """How many rows may be about a record that nobody can name."""
+    """How many rows may be about a record whose id cannot be determined."""
     stamps: set[datetime] = field(default_factory=set)
-    """Every moment in the files."""
+    """Every time that occurs in the files."""
     changed: dict[str, datetime] = field(default_factory=dict, repr=False)
     """When each record that may hold other data was last changed."""
     latest: dict[str, tuple[ChangeKind, datetime]] = field(default_factory=dict, repr=False)
@@ -153,7 +153,7 @@ def _read_range(client: RedcapClient, start: datetime, end: datetime | None, pat
 
 
 class _Answer:
-    """One answer's rows on their way into a file, a JSON object a line."""
+    """Writes one answer's rows into a file, one JSON object per line."""
 
     def __init__(self, path: Path, start: datetime, end: datetime | None, terms: LogTerms) -> None:
         self.read = LogRead([path])
@@ -184,7 +184,7 @@ def _private_text(path: Path) -> TextIO:
 def _as_saved(
     row: model.LogRow, moment: datetime | None, found: tuple[RecordChange, ...], terms: LogTerms
 ) -> dict[str, object]:
-    """A row as it is written to the file: for auditors, with what it says of records."""
+    """A row as it is written to the file: for auditors, with what it says about records."""
     columns = dict.fromkeys(name for change in found for name in change.columns)
     return {
         "timestamp": None if moment is None else moment.isoformat(),

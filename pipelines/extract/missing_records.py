@@ -15,11 +15,11 @@ from redcap_source.log.clock import ServerClock
 
 # How many records one request names.
 ASKED_BY_NAME = 500
-# If none of so many is returned, the others are not requested: they are deleted or out of the token's sight, too.
+# If none of this many is returned, the others are not requested: they too are deleted, or hidden from the token.
 FRUITLESS = 5000
-# So many are requested one by one; if none of them is returned, the others are not requested.
+# This many are requested one by one; if none of them is returned, the others are not requested.
 MOST_ALONE = 20
-# What was there when a load began, and is not while it still runs, was deleted within so long.
+# A record that existed when a load began, and no longer does while it runs, was deleted within this time.
 LOAD_LASTS = timedelta(hours=12)
 
 

@@ -1,6 +1,6 @@
 """What a load fetches: the census of a project, the columns of its answers, and the fetch tasks that follow from both.
 
-Not here: which records changed (change_detection.py), in which requests cells are best asked for (scopes.py), fetching
+Not here: which records changed (change_detection.py), how cells are grouped into requests (scopes.py), fetching
 (fetcher.py).
 """
 
@@ -36,7 +36,7 @@ NARROW_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class FetchTask:
-    """Records to fetch in one way: all there is of them, or some instruments only."""
+    """Records to fetch in the same way: whole, or only some instruments."""
 
     fetch: FetchPlan
     instruments: tuple[str, ...] | None
@@ -44,7 +44,7 @@ class FetchTask:
     records: tuple[str, ...] = field(repr=False)
     """In REDCap's order."""
     scope_masks: tuple[int, ...] = field(repr=False)
-    """For each record the narrow scopes in which it has rows, a bit each; without any it is asked for whole."""
+    """For each record a bit for each narrow scope in which it has rows; with none it is requested whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Planner:
         selection = select(self.structure, self.project)
         tasks = []
         if not census.whole and len(pending) >= len(census.records) * NARROW_SHARE:
-            # So many that it pays to know where they have rows.
+            # Enough records that it is worth finding out where they have rows.
             census = self.census()
             wanted = set(pending)
             pending = [record for record in census.records if record in wanted]
@@ -150,7 +150,8 @@ class Planner:
         """What to ask for: everything at once, or scope by scope where that spares the server millions of blanks."""
         rows = {event.unique_event_name: 0 for event in self.structure.events} | census.rows
         known = len(rows) == len(self.structure.events)
-        # What narrow requests cannot show is looked for in the whole project, which does not pay for a few records.
+        # What narrow requests cannot show is searched for in the whole project, which is not worthwhile for a few
+        # records.
         many = census.whole and records >= len(census.records) * NARROW_SHARE
         return FetchPlan(
             project=self.project.name,
@@ -174,7 +175,7 @@ class Planner:
             log.warning("%s: every record is requested whole, because %s", self.project.name, describe(problem))
             return none
         masks = scope_masks(self.verifier, [scope.events for scope in fetch.narrow])
-        # Of records that the census lacked it is not known where they have rows.
+        # It is not known where records that the census lacked have rows.
         padded = (*masks, *none[len(masks) :])
         return tuple(0 if record in whole else mask for record, mask in zip(census.records, padded, strict=True))
 
@@ -207,6 +208,6 @@ def check_columns(structure: Structure, columns: Sequence[str], project: str) ->
 
 
 def only_in(some: Iterable[str], others: Collection[str]) -> list[str]:
-    """Those of some that are not among the others, in their order."""
+    """The items of `some` that are not in `others`, in order."""
     known = set(others)
     return [record for record in some if record not in known]

@@ -22,7 +22,7 @@ class ChunkRequest:
     number: int
     parts: tuple[Part, ...]
     shares: tuple[tuple[str, ...], ...] = field(repr=False)
-    """For each part the records it is asked for."""
+    """For each part, the records to request in it."""
 
     @property
     def narrow(self) -> bool:
@@ -33,8 +33,8 @@ class ChunkRequest:
 class RequestQueue:
     """The records still to ask for, and how many of them make a chunk.
 
-    With narrow scopes in the plan, a record is asked for scope by scope, once. Whatever that does not verify is asked
-    for whole, as it would be without narrow scopes, so that they save cells and decide nothing.
+    With narrow scopes in the plan, a record is asked for scope by scope, once. Records that this does not verify are
+    requested whole, as they would be without narrow scopes: scopes only save cells and never change the result.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class RequestQueue:
         self._staging = staging
         self._prefix = prefix
         whole = size or ChunkSize()
-        # By whether narrow: answers of the two kinds differ in size.
+        # Keyed by whether the request is narrow: answers of the two kinds differ in size.
         self._sizes = {False: whole, True: ChunkSize(plan.alike(whole.records))}
         self._narrow = deque(record for record in records if self._masks.get(record))
         self._whole = deque(record for record in records if not self._masks.get(record))
@@ -72,7 +72,7 @@ class RequestQueue:
         return bool(self._narrow or self._whole or self._split)
 
     def next(self, *, busy: bool) -> ChunkRequest | None:
-        """What to ask for next; None when there is nothing, or only a remainder worth waiting to fill.
+        """What to ask for next; None if nothing is left, or only a remainder that is worth filling up first.
 
         While requests are under way (`busy`), a remainder waits: their answers will return records to the queue that
         can be asked for together with it.
@@ -98,7 +98,7 @@ class RequestQueue:
         self._whole.extend(records)
 
     def ask_first(self, records: Sequence[str]) -> None:
-        """An answer's end left these records in doubt: they are asked for with the next ones."""
+        """The end of an answer left these records in doubt: they are requested again with the next ones."""
         self._whole.extendleft(records)
 
     def ask_apart(self, records: tuple[str, ...]) -> None:
@@ -115,7 +115,7 @@ class RequestQueue:
         return bool(half)
 
     def abandon_narrow(self, request: ChunkRequest) -> None:
-        """The server answers narrow requests otherwise than expected: ask for everything whole from here on."""
+        """The server does not answer narrow requests as expected: request every record whole from now on."""
         self._whole.extend((*request.records, *self._narrow))
         self._narrow.clear()
 

@@ -18,7 +18,7 @@ from pipelines.warehouse.tables.layout import InstrumentTable, Layout, key_colum
 # What one more request may cost, in cells: servers answer 20 to 50 thousand a second, the rate limit is about two
 # requests a second, and each has its own start-up.
 REQUEST_CELLS = 50_000
-# What an answer holds at most; servers are known to fail at about a million cells.
+# The most cells in an answer; servers are known to fail at about a million.
 ANSWER_CELLS = 1_000_000
 MOST_SCOPES = 8
 
@@ -111,7 +111,7 @@ class Group:
 
 
 def cheapest(groups: Sequence[Group], rows: Mapping[str, int], *, keys: int) -> list[Group]:
-    """The best way to merge the groups: from all apart to all together, each step merges the pair that adds least."""
+    """The cheapest grouping found by merging, from all apart to all together, the pair that adds least in each step."""
     present = list(groups)
     best: list[Group] | None = None
     least = 0

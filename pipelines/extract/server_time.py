@@ -2,8 +2,8 @@
 
 There are three: the `Date` header of REDCap's answers, this computer's clock, and the newest rows of REDCap's log,
 which our own calls have just written. A time from which the next load may begin needs two of them, and where they
-differ the earliest that is not outvoted counts: to begin too early costs reading, to begin too late loses edits. Not
-here: how the log's wall clock becomes UTC (redcap_source/log/clock.py).
+differ the earliest that is not outvoted is used: beginning too early costs extra reading, beginning too late loses
+edits. Not here: how the log's wall clock becomes UTC (redcap_source/log/clock.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class ServerTime:
-    """The moment before a load's first request, by each clock; UTC without a zone, but for `wall`."""
+    """The moment before a load's first request, by each clock; UTC without a zone, except `wall`."""
 
     own: datetime
     """This computer's clock."""
@@ -52,7 +52,7 @@ class ServerTime:
         return timedelta(0) if self.upto is None else self.upto - self.own
 
     def _confirmed(self) -> list[datetime]:
-        """Which of header and own clock the log confirms; both where no earlier load knows the offset."""
+        """Which of header and computer's clock the log confirms; both where no earlier load knows the offset."""
         clocks = (clock for clock in (self.header, self.own) if clock is not None)
         return [clock for clock in clocks if self._fits(clock)]
 
@@ -65,7 +65,7 @@ class ServerTime:
         return [clock for clock in clocks if clock is not None]
 
     def remark(self) -> str | None:
-        """What people should know of clocks that differ or are missing; None where all is well."""
+        """What people should know about clocks that differ or are missing; None if there is nothing to report."""
         if self.upto is None:
             return (
                 "REDCap's answers have no Date header, and this token cannot read REDCap's log, so the time at REDCap "

@@ -17,7 +17,7 @@ from redcap_source import RedcapClient, errors, model
 T = TypeVar("T")
 
 
-# Each answer is small, so most of the time is the way to the server; its rate limit may allow fewer at a time.
+# Each answer is small, so most of the time is network latency; the server's rate limit may allow fewer at a time.
 IN_FLIGHT = 2
 
 

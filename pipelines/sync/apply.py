@@ -1,4 +1,4 @@
-"""The third step: verified chunks into the mirror, a transaction a batch of them."""
+"""The third step: stores verified chunks in the mirror, one transaction for each batch of them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pipelines.warehouse.staging.column_groups import StagedChunk
 # A transaction's rows stay in memory until it commits, so it is bounded by what was staged, not by the project.
 BATCH_BYTES = 32_000_000
 
-# Of wider projects less is staged: every column takes memory besides its text.
+# Less is staged for wider projects, because every column takes memory besides its text.
 BATCH_COLUMNS = 4_000
 
 
 def apply(
     run: ProjectRun, mirror: Mirror, plan: WorkPlan, fetched: Iterable[Fetched], *, keep_answers: bool = False
 ) -> Tally:
-    """Put what was fetched into the mirror, and return what was applied, in counts.
+    """Store what was fetched in the mirror, and return counts of what was applied.
 
     With `keep_answers` their files stay until the load has finished, so a failed apply can be repeated.
     """
@@ -83,7 +83,7 @@ def _entry(chunk: Chunk, number: int) -> ChunkEntry:
 
 
 def _chunk_records(batch: Sequence[Chunk]) -> int | None:
-    """How many records to ask for at a time, by the last answer with enough of them to tell; None if there is none."""
+    """How many records to request at a time, judged by the last answer with enough records; None if there is none."""
     for chunk in reversed(batch):
         if chunk.parts[0].scope is None and len(chunk.records) > JSON_RECORDS:
             return ChunkSize(len(chunk.records)).after(len(chunk.records), chunk.seconds, chunk.bytes).records

@@ -24,7 +24,7 @@ def fetch(
     prefix: str = "chunk",
     progress: Progress | None = None,
 ) -> Iterator[Fetched]:
-    """Yield what becomes of the plan's records, as it is known: chunks, quarantined ones and deleted ones.
+    """Yield the results for the plan's records as they arrive: chunks, quarantined records and deleted records.
 
     `parts` are the tasks to fetch and which of their records (all without it); `prefix` begins the names of the files.
     """

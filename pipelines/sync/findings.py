@@ -20,9 +20,9 @@ class Preflight:
     previous: PreviousLoad
     clock: LoadClock
     whole: Structure
-    """All of it, as REDCap has it."""
+    """The whole structure, as REDCap has it."""
     structure: Structure
-    """What projects.yaml wants of it."""
+    """The part of it that projects.yaml selects."""
     everything: bool
     """Whether the load reads every record, whatever REDCap says changed."""
 
@@ -34,9 +34,9 @@ class Findings:
     structure: Structure
     layout: Layout
     renames: Renames
-    """Events and instruments that have another name now."""
+    """Events and instruments that were renamed."""
     detected: DetectedChanges | None = field(repr=False)
-    """What REDCap says changed; None where nobody knows its time, so that nothing can be asked by time."""
+    """What REDCap says changed; None if its time is unknown, because changes are requested by time."""
     known: tuple[str, ...] = field(repr=False)
     """Records that the mirror has."""
     census: Census

@@ -27,7 +27,7 @@ def save_plan(run: ProjectRun, plan: WorkPlan) -> None:
 
 
 def has_plan(run: ProjectRun) -> bool:
-    """Whether a step of this very run wrote a plan; that of an earlier attempt would miss what was entered since."""
+    """Whether a step of this same run wrote a plan; an earlier attempt's plan would miss what was entered since."""
     return (run.staging / PLAN).exists() and _read_plan(run).run_id == run.stamp.run_id
 
 

@@ -1,4 +1,4 @@
-"""When a load began, by every clock there is, and what that means for what the load asks for.
+"""When a load began, by every available clock, and which changes it therefore asks for.
 
 Not here: how clocks are compared (extract/server_time.py), how changes are asked for (extract/change_detection.py).
 """
@@ -19,7 +19,7 @@ from redcap_source import RedcapClient
 
 @dataclass(frozen=True, slots=True)
 class LoadClock:
-    """The moment before a load's first question, what the previous load knew, and how much time has passed."""
+    """The moment before a load's first request, what the previous load knew, and how much time has passed."""
 
     client: RedcapClient
     previous: PreviousLoad
@@ -29,7 +29,7 @@ class LoadClock:
     """What the monotonic clock showed."""
 
     def elapsed(self) -> timedelta:
-        """How long ago it was, by the clock that says longest: one may have been set, another may have stopped."""
+        """How long ago it was, by the clock that shows most: one may have been set, another may have stopped."""
         spans = [timedelta(seconds=time.monotonic() - self.ticks), self.own_clock() - self.now.own]
         header = as_utc(self.client.server_date)
         if header is not None and self.now.header is not None:
@@ -49,7 +49,7 @@ class LoadClock:
         return due and not self.previous.refreshing and options.since is None
 
     def since(self, asked: datetime | None) -> Since:
-        """From when on to ask for changes: a clock that was set back has stamped later ones with earlier times.
+        """The time from which to ask for changes: a clock that was set back has stamped later ones with earlier times.
 
         `asked` is a moment (UTC) that a person named.
         """
@@ -62,9 +62,9 @@ class LoadClock:
         return Since(min(moment, self.now.upto or moment), wall, previous.offset)
 
     def planned_until(self, detected: DetectedChanges | None, asked: datetime | None) -> PlannedUntil | None:
-        """From when on the next load will ask, once this one has planned what to fetch.
+        """The time from which the next load will ask, once this one has planned what to fetch.
 
-        None where nobody knows the time, and where `asked` left a gap after the previous load.
+        None if the time is unknown, or if `asked` left a gap after the previous load.
         """
         before = self.previous.planned_until
         if self.now.upto is None or (asked is not None and (before is None or asked > before.upto)):
@@ -73,7 +73,7 @@ class LoadClock:
         return PlannedUntil(self.now.upto, wall, self.now.ahead)
 
     def remarks(self, detected: DetectedChanges | None) -> tuple[str, ...]:
-        """What the ledger should say of the clocks."""
+        """What the ledger should say about the clocks."""
         before = self.previous.planned_until
         found = (
             self.now.remark(),
@@ -84,7 +84,7 @@ class LoadClock:
 
 
 def read_clocks(client: RedcapClient, own_clock: Now, previous: PreviousLoad) -> LoadClock:
-    """What time it is, right after an answer of REDCap: its header is compared with this computer's clock."""
+    """The time right after an answer from REDCap: its header is compared with this computer's clock."""
     wall = previous.planned_until.wall if previous.planned_until is not None else None
     now = compare_clocks(client, own_clock(), last_wall=wall, offset=previous.offset)
     return LoadClock(client, previous, now, own_clock, time.monotonic())

@@ -28,7 +28,7 @@ class WorkPlan:
     upto: datetime | None
     """REDCap's clock (UTC) before anything was read: the next watermark."""
     remarks: tuple[str, ...]
-    """What the ledger should say of this load, even if it succeeds."""
+    """What the ledger should say about this load, even if it succeeds."""
     chunk_records: int | None
     calls: Calls
     """The requests that it took to find this out."""
@@ -45,7 +45,7 @@ class WorkPlan:
         return sum(-(-len(task.records) // size) * max(1, len(task.fetch.narrow)) for task in self.tasks)
 
     def batch(self, number: int, batches: int) -> tuple[tuple[int, slice], ...]:
-        """One of so many batches, numbered from 0: parts of tasks."""
+        """One of this many batches, numbered from 0: parts of tasks."""
         size = -(-self.size // batches)
         begin, end = number * size, (number + 1) * size
         found = []

@@ -74,7 +74,7 @@ def _preflight(run: ProjectRun, client: RedcapClient, mirror: Mirror, guard: Gua
     previous = mirror.state.previous()
     run.stamp = replace(run.stamp, baseline=not previous.ended)
     version = client.version()
-    # Read before anything else is: what changes from now on is for the next load.
+    # Read before anything else: what changes from now on is left to the next load.
     clock = read_clocks(client, run.now, previous)
     whole = read_structure(client, version)
     structure = narrow(whole, run.project)
@@ -125,11 +125,11 @@ def _detect_changes(
     renames: Renames,
     options: LoadOptions,
 ) -> DetectedChanges | None:
-    """What REDCap says changed; None where nobody knows its time, so that nothing can be asked by time."""
+    """What REDCap says changed; None if its time is unknown, because changes are requested by time."""
     project, clock = run.project, preflight.clock
     if clock.now.upto is None:
         return None
-    # Values that are left out of the warehouse must not get into it with the log.
+    # Values that are left out of the warehouse must not get into it through the log.
     whole = project.identifiers == "keep" and project.include is None and project.exclude is None
     # The log has a form status under the name that the form had then.
     columns = frozenset((*layout.answer_columns, *renames.columns))
@@ -151,8 +151,9 @@ def _adopt(
     """Write what was found; returns what changed in the structure, the pending records and the stale instruments.
 
     From here to the end of the load the mirror is between two loads, and no publish may use it. There are three
-    transactions rather than one, as changed tables and the log of a busy project would be in memory together. The last
-    one moves the time from which the next load begins, so after an interruption in between, all of it is done again.
+    transactions rather than one, because one would hold changed tables and the log of a busy project in memory
+    together. The last one moves the time from which the next load begins, so after an interruption in between, all of
+    it is done again.
     """
     run.folder.unmark(run.project.name)
     drift = mirror.write_structure(findings.structure, findings.layout, run.stamp, findings.renames)

@@ -29,7 +29,7 @@ class Recording:
 
     @property
     def calls(self) -> Calls:
-        """What the load has asked of the server so far."""
+        """The requests that the load has made so far."""
         return Calls() if self.client is None else self.client.calls
 
 

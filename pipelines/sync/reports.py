@@ -90,7 +90,7 @@ class Tally:
     chunks: int = 0
     bytes: int = 0
     chunk_records: int | None = None
-    """How many records at a time the server turned out to manage."""
+    """How many records per request the server was able to answer."""
     quarantined: list[Quarantined] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list, repr=False)
 
@@ -112,10 +112,10 @@ class Progress:
     """Called by a load as it advances; this one does nothing."""
 
     def planned(self, records: int, requests: int) -> None:
-        """So many records will be fetched, in about so many requests."""
+        """This many records will be fetched, in about this many requests."""
 
     def fetched(self, records: int, cells: int) -> None:
-        """So many more were fetched."""
+        """This many more records were fetched."""
 
     def step(self, name: str) -> None:
         """The load begins this step."""

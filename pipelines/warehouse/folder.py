@@ -3,7 +3,7 @@
 warehouse.duckdb          the published database, all a reader needs
 work/<project>.duckdb     a project's private mirror
 work/<project>.loaded     a mark: loaded since the last publish, with the id of the run
-work/hash.key             the key identifiers are hashed with, where a project is configured so
+work/hash.key             the key identifiers are hashed with, if a project is configured to hash them
 work/locks/               one lock per project; work/publish.lock is the publisher's
 work/staging/<project>/   answers on their way into the mirror; empty between loads
 work/pace/                the rate limit of each REDCap server, shared by all processes

@@ -56,7 +56,7 @@ class Traces:
 def find_traces(folder: WarehouseFolder, project: str) -> Traces:
     """Every trace of the project in the warehouse folder; changes nothing.
 
-    There are none of a name that no project can have: the schema `redcap`, for example, is not a project's.
+    A name that no project can have has no traces: the schema `redcap`, for example, is not a project's.
     """
     if not may_be_a_project(project):
         return Traces(project)

@@ -37,7 +37,7 @@ def read_current_values(
     """Read what REDCap holds for these cells, for their rows, and for the status of their forms.
 
     Answers are parsed in the private staging folder and deleted. Raises what prevents the reading; no cell is ever
-    taken for blank because an answer was incomplete.
+    treated as blank because an answer was incomplete.
     """
     parts = list(_parts(rulebook, cells))
     readers = [_PartReader(client, rulebook, staging / f"live-{number}.json") for number in range(len(parts))]
@@ -62,7 +62,7 @@ def read_current_values(
 
 
 def _merged(readers: Sequence[_PartReader]) -> dict[RowKey, Mapping[str, str]]:
-    """The rows of all readers. A row that is requested under two ids comes twice, each time with other columns."""
+    """The rows of all readers. A row requested under two ids is returned twice, each time with other columns."""
     rows: dict[RowKey, Mapping[str, str]] = {}
     for reader in readers:
         for key, row in reader.rows.items():
@@ -110,13 +110,13 @@ class _PartReader:
     def read(self, cells: Sequence[PlannedCell]) -> None:
         """Request these cells, and again the records that an answer lacks although they exist."""
         rules = [self._rulebook.rules[column] for column in dict.fromkeys(cell.column for cell in cells)]
-        # With the status of each form, which distinguishes a form that was never opened and an empty instance.
+        # With the status of each form, which distinguishes a form that was never opened from an empty instance.
         statuses = [dictionary.complete_column(name) for name in dict.fromkeys(rule.instrument for rule in rules)]
         fields = list(dict.fromkeys([self._rulebook.record_id_field, *(rule.base for rule in rules), *statuses]))
         events = tuple(dict.fromkeys(cell.key.event for cell in cells if cell.key.event))
         pending = list(dict.fromkeys(cell.key.record for cell in cells))
         for _ in range(ATTEMPTS):
-            # Under both ids, as a server that trims ids has the record under the trimmed one.
+            # Under both ids, because a server that trims ids has the record under the trimmed one.
             ids = list(dict.fromkeys([*pending, *map(trimmed, pending)]))
             found = self._collect(self._export.rows(fields, ids, events), [rule.column for rule in rules])
             pending = [record for record in pending if record not in found and record not in self.refused]

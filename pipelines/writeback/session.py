@@ -35,7 +35,7 @@ MODE = "writeback"
 """The mode of these runs in the ledger, redcap.sync_runs."""
 
 Step = Callable[[str], None]
-"""Called with a name before each thing that is done; tests kill a run there."""
+"""Called with a name before each action; tests kill a run there."""
 
 
 def no_step(name: str) -> None:

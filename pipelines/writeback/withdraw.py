@@ -1,4 +1,4 @@
-"""Withdraws proposals that nobody wants sent any more: a batch, or some records of it.
+"""Withdraws proposals that should not be sent any more: a batch, or some records of it.
 
 They are kept in writeback.proposals with the status `withdrawn`. REDCap is not asked, and nothing is sent. What was
 sent cannot be withdrawn, only undone (revert.py).

@@ -46,7 +46,7 @@ class CellComparison:
         self._connection.execute(self._sql["drop_source_table"])
 
     def take_cells(self, *, withholds: bool, withheld: str, unknown_withheld: str) -> None:
-        """Take `source` as wanted values.
+        """Read `source` as wanted values.
 
         If `withholds`, identifiers and fields that may be identifiers are refused, and their values are not kept.
         """
@@ -55,7 +55,7 @@ class CellComparison:
         self._connection.execute(self._sql["take_cells"], {**self._values, **project, **values})
 
     def take_export(self, *, withholds: bool, unknown_withheld: str) -> None:
-        """Take `source` as the rows of an EAV export."""
+        """Read `source` as the rows of an EAV export."""
         values = {"withholds": withholds, "unknown_withheld": unknown_withheld}
         self._connection.execute(self._sql["take_export"], {**self._values, **values})
 

@@ -31,7 +31,7 @@ class RowChunk:
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What rows get that do not say it themselves."""
+    """What applies to rows that do not say otherwise."""
 
     project: str
     batch: str

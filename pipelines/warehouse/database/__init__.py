@@ -1,1 +1,1 @@
-"""The only door to DuckDB: opening files, quoting, memory, rows."""
+"""Opening files, quoting, memory, rows. The only package that imports DuckDB."""

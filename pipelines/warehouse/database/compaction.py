@@ -1,4 +1,4 @@
-"""DuckDB files never shrink: writing a compact copy of one that has grown far beyond its size when it was last compact.
+"""Compacts DuckDB files, which never shrink: copies one that has grown far beyond its size when it was last compact.
 
 Rows that are replaced leave free blocks, which a load of small changes fills only in part. A compact copy costs as much
 as the file is large, so it is made only once the file has grown by a share of itself.

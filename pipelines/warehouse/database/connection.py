@@ -1,4 +1,4 @@
-"""The door to DuckDB: files are opened private, hardened, and by one writer at a time.
+"""Opens DuckDB files: private, hardened, and for one writer at a time.
 
 Not here: what the files hold (../tables, ../sql).
 """
@@ -45,7 +45,7 @@ Connection = duckdb.DuckDBPyConnection
 # For other packages, which do not import duckdb themselves.
 DatabaseError = duckdb.Error
 OutOfMemory = duckdb.OutOfMemoryException
-# What reading a file with rows that do not fit raises.
+# Raised when a file that is read has rows that do not fit.
 UNREADABLE_ROWS = (duckdb.InvalidInputException, duckdb.ConversionException)
 
 

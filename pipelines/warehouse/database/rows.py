@@ -53,5 +53,5 @@ def insert_json_into(
 
 def described_columns(connection: Connection, schema: str, table: str) -> list[tuple[str, str]]:
     """The columns of a table with their types."""
-    # Asking duckdb_columns() costs ten times as much: it looks at every table there is.
+    # Asking duckdb_columns() costs ten times as much: it looks at every existing table.
     return [row[:2] for row in connection.execute(f"DESCRIBE {qualified(schema, table)}").fetchall()]

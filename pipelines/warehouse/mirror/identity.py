@@ -27,7 +27,7 @@ from pipelines.warehouse.tables.layout import FORMAT, OTHER_FORMAT
 
 MISSING_FILE, EMPTY, NO_LOAD = "is missing", "is empty", "holds no load"
 
-# From what was found of a mirror to the error to raise; None where there is nothing to lose.
+# Maps what was found of a mirror to the error to raise; None where there is nothing to lose.
 Refuse = Callable[[str], WarehouseError | None]
 
 

@@ -48,7 +48,7 @@ class Mirror:
         self.width = Width()
         """How many columns its tables have, or were about to have."""
         self.removed_values = False
-        """Whether values were removed that must remain in no byte of the file."""
+        """Whether values were removed that must not remain anywhere in the file."""
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -155,7 +155,7 @@ class Mirror:
             unexplained = unexplained_ids(self.connection, stamp)
             write_view_definitions(self.connection, self.project, layout)
             self.tables.mark_read()
-            # A load that gets here has read every pending record, or has named those it could not read.
+            # A load that reaches this point has read every pending record, or has named those it could not read.
             self.pending.end_refresh()
             self.runs.write_totals(stamp.run_id, stamp.now, totals, rows=self.tables.count_rows(layout))
             if chunk_records is not None:

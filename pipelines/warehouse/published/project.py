@@ -90,7 +90,7 @@ class ProjectPublisher:
         self.source = identifier(catalog)
         self.is_copy = is_copy
         self.discarded = False
-        """Whether something that was published of the project before must remain in no byte of the file."""
+        """Whether something that was published of the project before must not remain anywhere in the file."""
         self._sql = statements("publish")
         self._named = {"project": project}
         self._record_id_field = ""
@@ -172,7 +172,7 @@ class ProjectPublisher:
         self._save_source()
 
     def _is_older(self) -> bool:
-        """Whether the mirror lacks runs that were published: it came from a backup, and is what counts now."""
+        """Whether the mirror lacks runs that were published: it came from a backup, and is authoritative now."""
         lost = count(self.connection, copy_sql.count_lost_runs(self.source), self._named)
         if lost:
             log.warning(
@@ -417,7 +417,7 @@ class ProjectPublisher:
 
 
 def define_changes(connection: Connection) -> None:
-    """Make the view redcap.record_changes, where it is not as it should be."""
+    """Make the view redcap.record_changes, unless it is up to date."""
     sql = statements("publish")
     rows = [row for (row,) in connection.execute(sql["first_rows"]).fetchall()]
     view = sql["define_changes"].replace("/* first_rows */", "".join(f"\nUNION ALL {row}" for row in rows))

@@ -1,4 +1,4 @@
-"""Answers a person's query of the published file, and tells whether a load is published. Nothing here writes."""
+"""Answers a person's query of the published file, and determines whether a load is published. Nothing here writes."""
 
 from __future__ import annotations
 

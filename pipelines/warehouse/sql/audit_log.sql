@@ -1,7 +1,7 @@
--- REDCap's log on its way from files of the staging folder into the mirror: JSON, an object a line.
+-- Moves REDCap's log from files in the staging folder into the mirror. The files are JSON, one object per line.
 
 -- delete_rows --
--- What was read again replaces what was stored; of the first minute, only a part may have been read.
+-- Rows that were read again replace the stored ones; of the first minute, only part may have been read.
 DELETE FROM redcap.audit_log WHERE timestamp > $begin;
 
 -- save_rows --
@@ -14,11 +14,12 @@ FROM read_json($files, format = 'newline_delimited', columns = {
 WHERE timestamp > $begin;
 
 -- delete_changes --
--- What the log said of records at the last load.
+-- What the log said about records at the last load.
 DELETE FROM state.logged;
 
 -- save_changes --
--- What the rows say of records, for signing; `log_times` holds the UTC of each moment of the server's wall clock.
+-- What the rows say about records, from which changes get their authors; `log_times` holds the UTC of each moment of
+-- the server's wall clock.
 INSERT INTO state.logged BY NAME
 SELECT c.record, c.what, c.columns, c.instance, c.event_label, rows.username, log_times.utc AS changed_at
 FROM (

@@ -2,7 +2,7 @@
 -- census of all events; brief_census, those of one of some events.
 
 -- drop_census --
--- Of a large project the rows take more memory than a chunk.
+-- The rows of a large project take more memory than a chunk.
 DROP TABLE IF EXISTS census;
 DROP TABLE IF EXISTS brief_census;
 DROP TABLE IF EXISTS covered;
@@ -17,15 +17,15 @@ SELECT event FROM census ANTI JOIN covered USING (record)
 GROUP BY event ORDER BY count(DISTINCT record) DESC, event LIMIT 1;
 
 -- cover --
--- The event is chosen.
+-- Adds the records of the event that was chosen.
 INSERT INTO covered SELECT DISTINCT record FROM census WHERE event = $event;
 
 -- make_bits --
--- A bit for each set of events that has an event.
+-- For each event, the bits of the sets of events that contain it.
 CREATE OR REPLACE TEMP TABLE bits (event VARCHAR, bit BIGINT);
 
 -- fill_bits --
--- An event has a row for each set it is in.
+-- One row for each event and each set that contains it.
 INSERT INTO bits SELECT unnest($events::VARCHAR[]), unnest($bits::BIGINT[]);
 
 -- scope_masks --

@@ -196,27 +196,27 @@ DELETE FROM found WHERE row IN (SELECT row FROM refused);
 SELECT batch FROM found GROUP BY batch ORDER BY min(row);
 
 -- drop_source_view --
--- The rows of a file were taken.
+-- Dropped once the rows of the file have been read.
 DROP VIEW source;
 
 -- drop_source_table --
--- The rows of a chunk were taken.
+-- Dropped once the rows of the chunk have been read.
 DROP TABLE source;
 
 -- drop_ticked --
--- The options were compared.
+-- Dropped once the options have been compared.
 DROP TABLE ticked;
 
 -- count_page --
--- How many rows a SELECT returned that is read in pages.
+-- How many rows were returned by a SELECT that is read in pages.
 SELECT count(*) FROM page;
 
 -- read_page --
--- Some of them.
+-- One page of these rows.
 SELECT * FROM page WHERE rowid >= $begin AND rowid < $end;
 
 -- drop_page --
--- All were read.
+-- Dropped once all rows have been read.
 DROP TABLE page;
 
 -- count_submitted --

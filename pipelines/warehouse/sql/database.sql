@@ -13,5 +13,5 @@ FROM (
 );
 
 -- memory_limit --
--- How much memory the database may take, in words.
+-- How much memory the database may use, as text.
 SELECT current_setting('memory_limit');

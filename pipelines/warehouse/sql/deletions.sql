@@ -1,4 +1,4 @@
--- Records that REDCap no longer has: distinguishing a new id from a deletion, and recording either. Temporary tables:
+-- Records that REDCap no longer has: distinguishes renames from deletions, and records both. Temporary tables:
 -- missing, these records; appeared, those that are new; candidate_cells, the cells of both; renamed, old and new ids;
 -- deleted, records without a new id.
 
@@ -7,7 +7,7 @@
 CREATE OR REPLACE TEMP TABLE missing AS SELECT unnest($ids::VARCHAR[]) AS record;
 
 -- make_appeared --
--- Records the mirror did not have when a load last ended well. One that was known earlier, under the same id, is no
+-- Records the mirror did not have when a load last ended well. One that was known earlier, under the same id, is not a
 -- candidate, whatever the log says: its own cells would be deleted and inserted at the same moment.
 CREATE OR REPLACE TEMP TABLE appeared AS
 WITH good AS (SELECT max(started_at) AS at FROM redcap.sync_runs WHERE outcome IN ('ok', 'incomplete'))
@@ -16,7 +16,7 @@ FROM redcap.records, good
 WHERE deleted_at IS NULL AND first_seen > good.at AND record NOT IN (SELECT record FROM missing);
 
 -- count_appeared --
--- How many of them there are.
+-- How many records appeared.
 SELECT count(*) FROM appeared;
 
 -- make_candidate_cells --
@@ -26,7 +26,7 @@ CREATE OR REPLACE TEMP TABLE candidate_cells (
 );
 
 -- pairs --
--- Each old id with its new one: the best match of both, and no other as good.
+-- Each old id with its new one: the best match of both, where no other matches as well.
 WITH totals AS (SELECT kind, record, count(*) AS cells FROM candidate_cells GROUP BY ALL),
 alike AS (
     SELECT g.record AS old, c.record AS new, count(*) AS cells
@@ -52,7 +52,7 @@ SELECT old, new FROM best
 WHERE olds = 1 AND news = 1 AND ((logged AND share >= 0.5) OR (share = 1 AND size >= 3));
 
 -- drop_candidates --
--- The pairs are known.
+-- Dropped once the pairs are known.
 DROP TABLE candidate_cells;
 DROP TABLE appeared;
 DROP TABLE missing;
@@ -79,19 +79,19 @@ UPDATE redcap.record_changes AS c SET record = renamed.new
 FROM renamed WHERE c.record = renamed.old AND c.run_id = $run_id;
 
 -- record_renames --
--- The new id is a change of the record itself.
+-- A new id is recorded as a change of the record itself.
 INSERT INTO redcap.record_changes
 SELECT $project, new, NULL, NULL, NULL, $field, old, new, 'rename', $now, $run_id, 'redcap', NULL, NULL, NULL
 FROM renamed;
 
 -- inherit_first_seen --
--- The record is as old as it was under its old id.
+-- A renamed record was first seen when its old id was.
 UPDATE redcap.records AS r SET first_seen = o.first_seen
 FROM renamed JOIN (SELECT record, first_seen FROM redcap.records) o ON o.record = renamed.old
 WHERE r.record = renamed.new;
 
 -- mark_renamed --
--- The old ids exist no longer.
+-- Marks the old ids as no longer existing.
 UPDATE redcap.records AS r SET deleted_at = $now, last_changed = $now, renamed_to = renamed.new
 FROM renamed WHERE r.record = renamed.old;
 
@@ -112,16 +112,16 @@ DROP TABLE deleted;
 UPDATE redcap.records SET deleted_at = $now, last_changed = $now WHERE record IN (SELECT record FROM deleted);
 
 -- delete_invalid_values_of_deleted --
--- Values that are gone are listed no more.
+-- Values of deleted records are no longer listed.
 DELETE FROM redcap.invalid_values WHERE record IN (SELECT record FROM deleted);
 
 -- any_id_change --
--- Whether the log has a new id of any record.
+-- Whether the log shows a new id for any record.
 SELECT 1 FROM state.logged WHERE what = 'renamed' LIMIT 1;
 
 -- record_id_changes --
 -- The new ids of the log, compared with what was found since a load last ended well. An id is explained where its
--- record was recognised, and where nothing of it changed but what the log itself shows.
+-- record was recognised, and where nothing in it changed except what the log itself shows.
 INSERT INTO state.id_changes
 WITH good AS (
     SELECT max(started_at) AS at FROM redcap.sync_runs
@@ -141,7 +141,7 @@ WHERE l.what = 'renamed' AND NOT EXISTS (
 );
 
 -- delete_id_changes --
--- The log is read again from a little before the last load; older rows of it do not occur again.
+-- The log is read again from a little before the last load; its older rows are not read again.
 DELETE FROM state.id_changes AS k WHERE run_id <> $run_id AND NOT EXISTS (
     SELECT 1 FROM state.logged l
     WHERE l.what = 'renamed' AND l.record = k.record AND l.changed_at IS NOT DISTINCT FROM k.changed_at

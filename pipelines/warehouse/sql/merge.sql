@@ -1,4 +1,4 @@
--- A batch of chunks on its way into the instruments' tables. Temporary tables: batch_records, the records it replaces;
+-- Merges a batch of chunks into the instruments' tables. Temporary tables: batch_records, the records it replaces;
 -- batch, the rows as REDCap sent them; incoming, those of one instrument; present, the mirror's rows of these records;
 -- differing, the keys of the rows that are to be inserted, replaced or deleted.
 
@@ -11,7 +11,7 @@ CREATE OR REPLACE TEMP TABLE batch_records AS SELECT unnest($records::VARCHAR[])
 DROP TABLE batch_records;
 
 -- drop_batch --
--- The next group of instruments makes another.
+-- The next group of instruments makes its own.
 DROP TABLE batch;
 
 -- count_known_records --
@@ -41,7 +41,7 @@ SELECT count(*) FILTER (NOT _was), count(*) FILTER (_was AND _stays), count(*) F
 UPDATE redcap.records SET last_changed = $now WHERE record IN (SELECT _record FROM differing);
 
 -- drop_compared --
--- The instrument is done.
+-- Dropped once the instrument is merged.
 DROP TABLE present;
 DROP TABLE differing;
 

@@ -15,7 +15,7 @@ SELECT unnest(range(len($records::VARCHAR[]))), unnest($records::VARCHAR[]), unn
 DROP TABLE census_now;
 
 -- seen_differently --
--- Records that are new, or have rows elsewhere or another data access group than in the last census.
+-- Records that are new, or whose events or data access group differ from the last census.
 SELECT record FROM census_now ANTI JOIN state.census USING (record, seen)
 UNION
 SELECT record FROM census_now ANTI JOIN (SELECT record FROM redcap.records WHERE deleted_at IS NULL) USING (record);
@@ -31,7 +31,7 @@ SELECT record FROM census_now ANTI JOIN (SELECT record FROM redcap.records WHERE
 SELECT count(*) FROM state.census;
 
 -- count_new_briefly --
--- How many records a census of some events sees differently from the last such census.
+-- How many records differ between a census of some events and the last such census.
 SELECT count(*) FROM (SELECT record, seen FROM census_now EXCEPT SELECT record, briefly FROM state.census);
 
 -- save_census --
@@ -57,7 +57,7 @@ DELETE FROM state.cover;
 INSERT INTO state.cover SELECT unnest($events::VARCHAR[]);
 
 -- save_pending --
--- Earlier records that REDCap no longer has leave the list; new ones join it, as far as REDCap has them.
+-- Removes records that REDCap no longer has from the list, and adds the new ones that it does have.
 DELETE FROM state.todo WHERE record NOT IN (SELECT record FROM census_now);
 INSERT INTO state.todo
 SELECT record FROM census_now SEMI JOIN (SELECT unnest($records::VARCHAR[]) AS record) USING (record)
@@ -72,7 +72,7 @@ SELECT record FROM census_now SEMI JOIN state.todo USING (record) ORDER BY n;
 SELECT count(*) FROM state.todo;
 
 -- remove_pending --
--- Records that were read, or no longer exist, leave the list.
+-- Removes records that were read, or no longer exist, from the list.
 DELETE FROM state.todo WHERE record IN (SELECT unnest($records::VARCHAR[]));
 
 -- requeue --
@@ -84,7 +84,7 @@ INSERT INTO state.todo SELECT unnest($records::VARCHAR[]) EXCEPT SELECT record F
 SELECT upto, wall, ahead_seconds FROM state.frontier;
 
 -- write_planned_until --
--- That time moves on when the list is made.
+-- That time advances when the list is made.
 DELETE FROM state.frontier;
 INSERT INTO state.frontier VALUES ($upto, $wall, $ahead_seconds);
 
@@ -97,6 +97,6 @@ INSERT INTO state.refresh VALUES ($upto, false);
 SELECT max(upto) FILTER (finished), coalesce(bool_or(NOT finished), false) FROM state.refresh;
 
 -- end_refresh --
--- The latest refresh is complete; earlier ones are of no further use.
+-- The latest refresh is complete; earlier ones are no longer needed.
 DELETE FROM state.refresh WHERE upto < (SELECT max(upto) FROM state.refresh);
 UPDATE state.refresh SET finished = true;

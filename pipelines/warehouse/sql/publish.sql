@@ -1,5 +1,5 @@
--- The published file: what publishing has to remember of each project (schema _publish, kept in the published file so
--- that the two can never disagree), and the view of all changes.
+-- The published file: what publishing has to remember about each project (schema _publish, kept in the published file
+-- so that the two can never disagree), and the view of all changes.
 
 -- create_bookkeeping --
 -- Schema _publish.
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS _publish.cell_changes (
 ALTER TABLE _publish.cell_changes ADD COLUMN IF NOT EXISTS reason VARCHAR;
 -- For each instrument a query of its rows of the first load, in the tables that hold them.
 CREATE TABLE IF NOT EXISTS _publish.first_rows (project VARCHAR, instrument VARCHAR, rows VARCHAR);
--- Rows of first loads that are stored once more instead, their cells as a JSON list. A row for each cell would take
+-- Rows of first loads that are stored a second time instead, their cells as a JSON list. A row for each cell would take
 -- three times as long as the whole load.
 CREATE TABLE IF NOT EXISTS _publish.first_load (
     project VARCHAR, instrument VARCHAR, record VARCHAR, event VARCHAR, instance VARCHAR,
@@ -54,7 +54,7 @@ SELECT count(*) FROM _publish.first_rows;
 SELECT instrument, changed_run, definition FROM _publish.instruments WHERE project = $project;
 
 -- delete_versions --
--- Other rows are inserted for these instruments next.
+-- New rows are inserted for these instruments next.
 DELETE FROM _publish.instruments WHERE project = $project AND list_contains($names::VARCHAR[], instrument);
 
 -- save_versions --

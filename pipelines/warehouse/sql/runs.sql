@@ -66,7 +66,7 @@ SELECT run_id, outcome, started_at, finished_at FROM redcap.sync_runs
 WHERE mode IS DISTINCT FROM 'writeback' ORDER BY started_at DESC LIMIT 1;
 
 -- last_load --
--- The last run that was no write-back.
+-- The last run that was not a write-back.
 SELECT run_id, outcome, finished_at FROM redcap.sync_runs
 WHERE mode IS DISTINCT FROM 'writeback' ORDER BY started_at DESC LIMIT 1;
 

@@ -1,9 +1,9 @@
 -- What the next load needs to know: schema state, private to the mirror of one project.
 
 -- create_state --
--- Every table of the schema; those that are there already stay as they are.
+-- Every table of the schema; existing tables are unchanged.
 CREATE SCHEMA IF NOT EXISTS state;
--- Which file this is: what was published from another one is published again as a whole.
+-- Which file this is: what was published from another file is published again as a whole.
 CREATE TABLE IF NOT EXISTS state.identity (identity VARCHAR, format INTEGER);
 -- The identity of the published mirror that `--start-over` discarded for this one, which may replace only that one.
 CREATE TABLE IF NOT EXISTS state.started_over (identity VARCHAR);
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS state.logged (
     record VARCHAR, what VARCHAR, columns VARCHAR[], instance VARCHAR, event_label VARCHAR, username VARCHAR,
     changed_at TIMESTAMP
 );
--- Rows of the log that mean a new id of a record, with the run that first read each, and whether what that run found
+-- Rows of the log that report a new id for a record, with the run that first read each, and whether what that run found
 -- shows which id the record had before.
 CREATE TABLE IF NOT EXISTS state.id_changes (record VARCHAR, changed_at TIMESTAMP, run_id VARCHAR, explained BOOLEAN);
 -- The columns the token could see last time, in REDCap's order.
@@ -131,11 +131,11 @@ INSERT INTO state.visible_columns
 SELECT unnest(range(len($names::VARCHAR[]))), unnest($names::VARCHAR[]);
 
 -- read_chunking --
--- How many records to ask for at a time, by the last load's experience.
+-- How many records to request at a time, as the last load learned.
 SELECT records FROM state.chunking;
 
 -- write_chunking --
--- What this load learned replaces it.
+-- Stores what this load learned in its place.
 DELETE FROM state.chunking;
 INSERT INTO state.chunking VALUES ($records, $now);
 

@@ -1,7 +1,7 @@
--- The instruments' tables: what there is, and what decides the cells in them.
+-- The instruments' tables: which exist, and what determines the cells in them.
 
 -- columns --
--- The columns of every instrument's tables at once: each such question makes DuckDB look at every table there is.
+-- The columns of every instrument's tables at once: each such query makes DuckDB look at every existing table.
 SELECT schema_name, table_name, list(column_name ORDER BY column_index) FROM duckdb_columns()
 WHERE database_name = current_database() AND schema_name IN ($now, $past) GROUP BY ALL;
 
@@ -19,7 +19,7 @@ SELECT instrument, definition, stale FROM state.instruments;
 DELETE FROM state.instruments WHERE list_contains($names::VARCHAR[], instrument);
 
 -- mark_read --
--- A load that ended has read every instrument again that had to be.
+-- A finished load has read every instrument again that had to be read again.
 UPDATE state.instruments SET stale = false WHERE stale;
 
 -- mark_changed --
@@ -32,11 +32,11 @@ WHERE list_contains($instruments::VARCHAR[], instrument);
 DELETE FROM state.instruments WHERE instrument = $instrument;
 
 -- delete_invalid_values --
--- The instrument's table is dropped, and with it the cells that were listed.
+-- The instrument's table is dropped, so its cells are no longer listed.
 DELETE FROM redcap.invalid_values WHERE instrument = $instrument;
 
 -- delete_invalid_fields --
--- Columns leave the instrument's table, and with them the cells that were listed.
+-- Columns are removed from the instrument's table, so their cells are no longer listed.
 DELETE FROM redcap.invalid_values WHERE instrument = $instrument AND list_contains($fields::VARCHAR[], field);
 
 -- delete_disagreements --

@@ -78,8 +78,8 @@ FROM found;
 
 -- open_proposals --
 -- In the order in which they were proposed. A batch that undoes another is included only if it is named: planning a
--- revert does not ask for it to be sent. An instance that an earlier attempt of the batch has created goes by its number
--- from then on.
+-- revert does not ask for it to be sent. An instance that an earlier attempt at the batch created is identified by its
+-- number from then on.
 SELECT p.proposal, p.batch, p.record, coalesce(p.event, ''), coalesce(p.instrument, ''),
        coalesce(m.instance, p.instance, ''), p.field, coalesce(p.seen_value, ''), p.new_value,
        coalesce(p.reason, ''), coalesce(p.author, ''),
@@ -105,7 +105,7 @@ FROM writeback.batches ORDER BY created_at, batch;
 
 -- save_decisions --
 -- The decisions of a plan, stored with the proposals so that a person can read them. When a batch is applied, the
--- proposals that are already there or invalid end.
+-- proposals that are already there or invalid are closed.
 UPDATE writeback.proposals AS p
 SET decision = d.decision, decision_reason = nullif(d.reason, ''), warning = nullif(d.warning, ''), decided_at = $now,
     run_id = $run_id,
@@ -247,7 +247,7 @@ WHERE j.accounted_run = $run_id AND j.proposal IS NOT NULL AND j.status IN ('int
   AND c.run_id = $run_id AND c.origin = 'writeback';
 
 -- count_written_cells --
--- How many there are.
+-- How many such cells there are.
 SELECT count(*) FROM written_cells;
 
 -- calculated --

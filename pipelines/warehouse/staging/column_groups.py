@@ -33,7 +33,7 @@ class StagedChunk:
     answers: tuple[Answer, ...]
     records: tuple[str, ...] = field(repr=False)
     excluded: tuple[str, ...] = field(repr=False, default=())
-    """Records in the answers that may not be complete: what the mirror has of them stays."""
+    """Records in the answers that may not be complete: what the mirror has of them is kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Which tables and views a project becomes. Pure: no file, no connection."""
+"""Which tables and views are made from a project. Pure: no file, no connection."""

@@ -1,4 +1,4 @@
-"""Which tables a project becomes, from its structure and the columns its token can see. Pure.
+"""The tables of a project, derived from its structure and the columns its token can see. Pure.
 
 Not here: kinds of values (redcap_source/dictionary), making the tables (mirror/schema/migrate.py), views (views.py).
 """
@@ -176,7 +176,8 @@ def redcap_name(record_id_field: str, instrument: str, column: str) -> str:
 
 
 def definition(layout: Layout, table: InstrumentTable) -> dict[str, str]:
-    """What decides the cells of an instrument's rows, part by part; with a new or different part they are read again.
+    """What determines the cells of an instrument's rows, part by part; if a part is new or different, they are read
+    again.
 
     Labels and the order of fields are not in it: they change how a column is shown, not what it holds. Choices and
     codes for missing data decide no cell either; where they change, the invalid values are listed again.
@@ -241,7 +242,7 @@ def _status(instrument: model.Instrument) -> Column:
 
 
 def _repeats(structure: Structure, instrument: str) -> bool:
-    """Whether the instrument, or an event it lives in, repeats; it may, where the setup is not known."""
+    """Whether the instrument, or an event it is designated for, repeats; assumed where the setup is not known."""
     if structure.repeating_unknown:
         return True
     if any(r.form_name == instrument for r in structure.repeating):

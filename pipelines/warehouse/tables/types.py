@@ -2,7 +2,7 @@
 
 DuckDB's casts accept too much: '1.5' becomes the integer 2, '0x1F' becomes 31, '2020-01-01 10:00' becomes a date,
 '1e400' becomes infinity. No value may be altered, so only text of the right shape is cast, and text that the type
-cannot hold exactly is no value of it. Not here: which kind a field is (redcap_source/dictionary).
+cannot hold exactly is invalid. Not here: which kind a field is (redcap_source/dictionary).
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class CurrentValues:
     """The records that hold each value of the secondary unique field; filled only if such a value is proposed."""
 
     def value(self, key: RowKey, column: str) -> str:
-        """Return a cell's value, from whichever record REDCap may have put it into; blank if there is no row."""
+        """Return a cell's value, from whichever record REDCap may have stored it in; blank if there is no row."""
         if key.record in self.alike:
             key = key._replace(record=self.alike[key.record])
         row = self.rows.get(key)

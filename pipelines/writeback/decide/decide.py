@@ -44,7 +44,7 @@ def is_new(proposal: Proposal) -> bool:
 
 
 def precheck(rulebook: Rulebook, proposals: Sequence[Proposal]) -> tuple[list[PlannedCell], list[PlannedCell]]:
-    """Split proposals into those to compare with REDCap, and those that are invalid without asking it."""
+    """Split proposals into those to compare with REDCap, and those that are invalid whatever it holds."""
     checked: list[PlannedCell] = []
     invalid: list[PlannedCell] = []
     repeated = _repeated(proposals)
@@ -76,7 +76,7 @@ def unopened_rows(rulebook: Rulebook, cells: Iterable[PlannedCell], current: Cur
 
 
 def _repeated(proposals: Sequence[Proposal]) -> dict[int, Reason]:
-    """Proposals for a cell that another one names too: if all agree the first counts, otherwise none does."""
+    """Proposals for a cell that others name too: if all agree, the first one counts, otherwise none."""
     found: defaultdict[tuple[str, ...], list[Proposal]] = defaultdict(list)
     for proposal in proposals:
         cell = proposal.cell
@@ -137,7 +137,7 @@ def _numbered(checked: Sequence[PlannedCell], current: CurrentValues) -> dict[Ro
 def _decided(
     rulebook: Rulebook, item: PlannedCell, key: RowKey, current: CurrentValues, today: date, missing: Reason | None
 ) -> PlannedCell:
-    """Decide about one cell; `missing` says what it lacks in REDCap."""
+    """Decide about one cell; `missing` says what REDCap lacks for it."""
     rule, proposal = rulebook.rules[item.column], item.proposal
     held = current.value(key, item.column)
     if missing is not None:
@@ -154,7 +154,7 @@ def _decided(
 def _missing(
     item: PlannedCell, key: RowKey, current: CurrentValues, new_records: bool, ambiguous: Collection[str]
 ) -> Reason | None:
-    """Return what a cell lacks in REDCap to be written; `ambiguous` are ids that REDCap may take for others."""
+    """Return what REDCap lacks for a cell to be written; `ambiguous` are ids that REDCap may take for others."""
     if key.record in current.refused:
         return Reason.OUT_OF_REACH
     if item.column in current.hidden:
@@ -170,7 +170,7 @@ def _missing(
 
 
 def _without_taken(rulebook: Rulebook, planned: Sequence[PlannedCell], current: CurrentValues) -> list[PlannedCell]:
-    """Make values of the secondary unique field invalid that another record holds, or that two proposals want."""
+    """Mark values of the secondary unique field as invalid if another record holds them, or two proposals want them."""
     wanted: defaultdict[str, set[str]] = defaultdict(set)
     for item in planned:
         if item.writes and item.column == rulebook.secondary_unique:
@@ -186,9 +186,9 @@ def _without_taken(rulebook: Rulebook, planned: Sequence[PlannedCell], current: 
 
 
 def _without_lone_status(rulebook: Rulebook, planned: Sequence[PlannedCell]) -> list[PlannedCell]:
-    """Make the status of a form that was never opened invalid, unless data of the form is written beside it.
+    """Mark the status of a form that was never opened as invalid, unless data of the form is written with it.
 
-    Alone it would open the form, and give a status to a form that nobody has filled in.
+    By itself it would open the form, and give a status to a form that nobody has filled in.
     """
     opened = {
         (item.key, rulebook.rules[item.column].instrument)

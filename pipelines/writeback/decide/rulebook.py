@@ -68,7 +68,7 @@ class Rulebook:
         rule = self.rules.get(name)
         if rule is None:
             return self._no_column(name)
-        # First, whatever else is wrong with it: a person has to know that its value is not kept.
+        # Checked first, whatever else is wrong with it: a person has to know that its value is not kept.
         if self.withholds(name):
             return Reason.IDENTIFIER
         return (

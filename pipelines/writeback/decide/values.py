@@ -66,7 +66,7 @@ def looks_alike(kind: ValueKind, validation: str, one: str, other: str) -> bool:
 
 
 def number(text: str) -> Decimal | None:
-    """Return the number a text spells, with a dot or a comma; None if it spells none."""
+    """Return the number a text spells, with a dot or a comma; None if it is not a number."""
     try:
         found = Decimal(text.strip().replace(",", "."))
     except InvalidOperation:

@@ -1,8 +1,8 @@
 """REDCap's own EAV export, edited: record, field_name and value, with a row for each value that is not blank.
 
 A checkbox has a row for each ticked option, with the field's own name and the option's code, and none for the others
-(REDCap API, EAV). So one more row ticks an option. One row less means nothing, because it cannot be seen in the file. A
-row that was changed to another option would do both, and is refused.
+(REDCap API, EAV). So one more row ticks an option. A missing row means nothing, because it cannot be seen in the file.
+A row that was changed to another option would do both, and is refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which cells of an edited copy are proposals: those that a person would not take for what was published. Pure."""
+"""Which cells of an edited copy are proposals: those that a person would not read as what was published. Pure."""
 
 from __future__ import annotations
 

@@ -50,9 +50,9 @@ def read_submission(
 
 
 def is_copy(names: Sequence[str], columns: ProjectColumns) -> bool:
-    """Whether a table has a column for each field although some have names of the formats with one cell a row.
+    """Whether a table has a column for each field, although some have the names that formats with one cell a row use.
 
-    If it has no other column, it is read as one cell a row: whoever means a copy names the instrument.
+    If it has no other column, it is read as one cell a row; a person who submits a copy can name the instrument.
     """
     present = {name.strip() for name in names}
     reserved = {*LONG_NAMES, *EXPORT_NAMES} - {columns.record_id, EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE}
@@ -61,7 +61,7 @@ def is_copy(names: Sequence[str], columns: ProjectColumns) -> bool:
 
 
 def _readable(table: Table | CsvFile) -> PlainCsv | Table:
-    """A file that DuckDB reads as the check of it did, or rows that are read here."""
+    """A file that DuckDB reads as the earlier check did, or rows that are read here."""
     if isinstance(table, Table):
         return table
     if table.plain:

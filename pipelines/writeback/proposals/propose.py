@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProposalReport:
-    """What a submission proposed, in counts, and the rows and columns that were not taken."""
+    """What a submission proposed, in counts, and the rows and columns that were not accepted."""
 
     project: str
     batches: tuple[str, ...]

@@ -1,7 +1,7 @@
 """Whether an edited file is a copy of what it is compared with, or of what was published earlier.
 
-In an older copy, a cell that somebody has changed since looks like an edit back to its earlier value. Taken for an edit
-it would undo that change unnoticed.
+In an older copy, a cell that somebody has changed since looks like an edit back to its earlier value. If it were
+treated as an edit, it would silently undo that change.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class WideColumns:
 
 
 def wide_columns(names: Sequence[str], columns: ProjectColumns, instrument: str | None = None) -> WideColumns:
-    """Return what each column of a table is. Raises Unreadable if the table is none of this project's."""
+    """Return what each column of a table is. Raises Unreadable if the table is not one of this project."""
     if is_label_export(names, columns):
         raise Unreadable(LABEL_EXPORT)
     at = {name.strip(): position for position, name in enumerate(names)}
@@ -98,7 +98,7 @@ class _ColumnSorter:
 
     def _add_ignored(self, name: str, rule: Rule, reason: str) -> None:
         self.ignored[name] = reason
-        # Of a file an export has a name, an id or a placeholder; values that may not be kept are not compared.
+        # For a file, an export has a name, an id or a placeholder; values that may not be kept are not compared.
         if rule.kind not in (ValueKind.FILE, ValueKind.DESCRIPTIVE) and not self.columns.withheld(rule):
             self.watched[rule.instrument].append(name)
 

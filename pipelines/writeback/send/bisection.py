@@ -80,7 +80,7 @@ class Bisection:
             group = self._suspect.pop()
             self._sent, self._other_half = _halves(group) if len(group) > 1 else (group, ())
         elif self._waiting:
-            # Nothing is known against what waited, so it is sent together.
+            # Nothing shows that the cells that waited contain a bad one, so they are sent together.
             self._sent = tuple(cell for cells in self._waiting for cell in cells)
             self._other_half, self._waiting = (), []
         else:

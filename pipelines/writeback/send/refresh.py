@@ -28,9 +28,10 @@ from redcap_source import errors
 
 log = logging.getLogger("redcap_warehouse")
 
-# Values that were read from REDCap longer ago than this (seconds) are read again before anything is sent by them.
+# Values that were read from REDCap longer ago than this (seconds) are read again before anything is sent on their
+# basis.
 VALUES_HOLD = 5.0
-# Written records are refreshed when there are so many, or when the values first read back are older than VALUES_HOLD.
+# Written records are refreshed when there are this many, or when the values first read back are older than VALUES_HOLD.
 REFRESH_RECORDS = 5_000
 
 
@@ -47,7 +48,7 @@ class Refresh:
         self._unopened: set[FormRow] | None = None
         """Rows whose form nobody had opened directly before sending; None until that was read."""
         self._read_at = float("inf")
-        """When the first of the outcomes was read that are not saved yet."""
+        """When the first of the outcomes that are not saved yet was read."""
         self._fetches = 0
 
     def add_records(self, records: Collection[str]) -> None:
@@ -59,7 +60,7 @@ class Refresh:
         self._unopened = (self._unopened or set()) | set(rows)
 
     def add(self, outcomes: Sequence[CellOutcome], cells: Sequence[PlannedCell], current: CurrentValues) -> None:
-        """Take outcomes, and the records the cells were read back from, to be saved together."""
+        """Add outcomes, and the records the cells were read back from, to be saved together."""
         self._read_at = min(self._read_at, time.monotonic())
         self._outcomes += outcomes
         # Only records that exist: REDCap may refuse a whole request because it names another one.
@@ -108,7 +109,7 @@ class Refresh:
         self._tally.add_changed_after_write(sum(outcome.number in changed for outcome in outcomes))
 
     def _fetch(self, records: Collection[str]) -> list[StagedChunk]:
-        """Fetch whole records and verify them, as a load does; none if the mirror's tables are not in step."""
+        """Fetch whole records and verify them, as a load does; none if the mirror's tables do not match."""
         if not self._rules.in_step:
             return []
         session, rules = self._session, self._rules

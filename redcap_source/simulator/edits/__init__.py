@@ -1,1 +1,1 @@
-"""What people do to a project at the screen: the same rules and the same log as the API, under their own names."""
+"""Edits that people make in REDCap's web pages: the same rules and log as the API, under the people's own names."""

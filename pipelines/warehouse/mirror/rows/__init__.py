@@ -1,1 +1,1 @@
-"""Staged chunks replace rows; what rows were is kept."""
+"""Replaces rows with those of staged chunks, and keeps their earlier versions."""

@@ -35,7 +35,7 @@ class Removals:
 
 
 def find_renames(connection: Connection, project: str, layout: Layout, missing: Collection[str]) -> dict[str, str]:
-    """The new ids of those of the missing records that have one.
+    """The new ids of the missing records that were renamed.
 
     Two records are one if REDCap's log says that the new one was renamed and at least half of their cells agree, or
     if all of their cells do and no other pair matches as well.
@@ -118,8 +118,8 @@ def _delete_rows(connection: Connection, table: InstrumentTable, records: str, s
 def unexplained_ids(connection: Connection, stamp: RunStamp) -> int:
     """How many records got a new id by REDCap's log without the loads finding which one they had before.
 
-    Where ids are exchanged, or one is given to another record the day it becomes free, no id is missing: the data read
-    as one person's values becoming another's. Each row of the log is examined once, after the changes are signed.
+    Where ids are exchanged, or one is given to another record the day it becomes free, no id is missing: the data looks
+    as if one person's values had become another's. Each row of the log is examined once, after the changes are signed.
     """
     sql = statements("deletions")
     if one(connection, sql["any_id_change"]) is None:

@@ -36,8 +36,8 @@ class RunStamp:
 def close_versions(connection: Connection, instrument: str, rows: str, stamp: RunStamp) -> None:
     """Keep rows that are about to be replaced or removed; `rows` is a query with the columns of the present rows.
 
-    Rows that this very run wrote were never shown to anyone, so they are no version; nor are any before a first load
-    has ended.
+    Rows that this same run wrote were never shown to anyone, so they are not kept; nor are any before a first load has
+    ended.
     """
     if stamp.baseline:
         return
@@ -76,7 +76,7 @@ def mark_changed(connection: Connection, instruments: Collection[str], stamp: Ru
 
 
 def attribute(connection: Connection, stamp: RunStamp) -> None:
-    """Attribute changes that a load found, and that are our own writing, to write-back.
+    """Attribute the changes that a load found, and that a write-back made, to write-back.
 
     After a write-back that died before it could do so, the next load finds its cells. That load has read everything
     that changed, so cells it did not find are not looked for again: the same value next month is somebody else's.

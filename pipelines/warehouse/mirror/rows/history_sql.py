@@ -1,4 +1,4 @@
-"""Statements that keep what rows were. Text only, nothing is executed here."""
+"""Statements that keep earlier versions of rows and record changed cells. Text only, nothing is executed here."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def record_invalid_values(
 def relist_values(connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp) -> int:
     """List again which stored values of the instrument do not fit; returns how many.
 
-    For choices or codes for missing data that changed: nothing has to be read from REDCap. What contradicts the setup
+    Used when choices or codes for missing data changed: nothing has to be read from REDCap. What contradicts the setup
     stays listed.
     """
     sql = statements("invalid_values")

@@ -84,7 +84,7 @@ def without_clashes(renames: Mapping[str, str], used: Collection[str]) -> dict[s
 
 
 def find_renames(connection: Connection, project: str, structure: Structure) -> Renames:
-    """What has another name now than in the mirror.
+    """What was renamed since it was stored in the mirror.
 
     A new name that the mirror has for something else, now or in the history, would merge two things; such a rename is
     treated as a removal and an addition.
