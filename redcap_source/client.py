@@ -1,6 +1,6 @@
 """RedcapClient: every method of the API, over HTTP.
 
-Only the wiring is here: the methods are in methods/, one file for each area of the API; requests travel in http/.
+Only the wiring is here: the methods are in methods/, one file for each area of the API; http/ sends the requests.
 """
 
 import random

@@ -33,7 +33,7 @@ def newest_call(entries: Iterable[LogRow], *, username: str | None = None) -> da
     Rows are newest first, as REDCap sends them. With `username` only that user's rows count.
     """
     ours = (stamp_of(entry.timestamp) for entry in entries if _is_api_call(entry, username))
-    # In the hour that autumn repeats, the newest row does not have the latest stamp, so the order decides.
+    # In the hour that is repeated in autumn, the newest row does not have the latest stamp, so the order decides.
     return next((stamp for stamp in ours if stamp is not None), None)
 
 

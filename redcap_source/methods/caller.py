@@ -1,6 +1,6 @@
 """The base of all methods of the API: send a request, return its answer as values, text, a table or a file.
 
-Not here: how a request travels (http/), what an answer's bytes mean (protocol/).
+Not here: how a request is sent (http/), what an answer's bytes mean (protocol/).
 """
 
 from abc import ABC, abstractmethod

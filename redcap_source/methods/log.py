@@ -48,7 +48,8 @@ class LogMethods(Caller):
     ) -> Received:
         """Pass the same rows on one by one, so that a long log is never wholly in memory.
 
-        Each attempt calls `open_taker` for the function that takes its rows: rows of an attempt that failed are void.
+        Each attempt calls `open_taker` for the function that takes its rows: rows of an attempt that failed must be
+        discarded.
         """
         return self._stream_log(_log_request(begin, end, logtype, user, record, dag), open_taker, self._file_limit)
 

@@ -33,10 +33,10 @@ ReturnContent = Literal["count", "ids", "auto_ids", "nothing"]
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What REDCap answered to a record import, as far as it was asked to.
+    """What REDCap returned for a record import, as far as it was requested.
 
     `count` is of distinct records in the data, not of rows or of changes. `auto_ids` pairs the id REDCap assigned
-    with the one submitted. None for all that was not asked; of a background import only `accepted` is known.
+    with the one submitted. What was not requested is None; for a background import only `accepted` is known.
     """
 
     count: int | None = None
@@ -89,7 +89,7 @@ class RecordMethods(SetupMethods):
     ) -> Received:
         """Stream records of any size to a file that only its owner may read; a failure leaves no file.
 
-        An empty CSV is no error: whether rows were expected, the caller knows from the ids of the request.
+        An empty CSV is not an error: the caller knows from the requested ids whether rows were expected.
         """
         return self._to_file(record_request(format, type, options), sink)
 

@@ -20,7 +20,7 @@ class UserMethods(Caller):
         return self._items(model.User, Request("user"))
 
     def import_users(self, users: Rows, *, format: str = "json") -> int:
-        """Add users or change their rights; what is not mentioned stays."""
+        """Add users or change their rights; what is not mentioned is unchanged."""
         return self._import("user", "", users, format)
 
     def delete_users(self, users: Sequence[str]) -> int:

@@ -18,7 +18,7 @@ class MissingKeyError(ValueError):
 
 
 def text(value: Any) -> str:
-    """Text; JSON's null is the blank REDCap means by it."""
+    """Text; JSON's null becomes a blank, which is what REDCap means by it."""
     return "" if value is None else str(value)
 
 

@@ -69,7 +69,7 @@ class JsonRows:
             raise errors.Truncated(self._context, status=200, detail="The list was not closed.")
 
     def discard(self) -> None:
-        """Drop what is waiting; the owner of `take` drops the rows it already has."""
+        """Discard incomplete input; the owner of `take` discards the rows it already has."""
         self._pieces.clear()
 
     def _read(self) -> str:

@@ -1,7 +1,7 @@
 """A call to REDCap as a value, and the form fields it is sent as.
 
-REDCap selects everything by form parameters of one POST. Not here: which methods there are (methods/), how a request
-travels (http/).
+REDCap selects everything by form parameters of one POST. Not here: which methods there are (methods/), how a request is
+sent (http/).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -93,7 +93,7 @@ def change(
     expect: Expect = Expect.JSON,
     upload: Upload | None = None,
 ) -> Request:
-    """A call that changes something in REDCap, so that it is never sent twice on the client's own account."""
+    """A call that changes something in REDCap, so the client never sends it again by itself."""
     return Request(content, action, parameters, format=format, expect=expect, repeatable=False, upload=upload)
 
 
