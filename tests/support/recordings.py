@@ -13,7 +13,7 @@ from tests.support.root import ROOT
 
 VARIABLE = "REDCAP_RECORDED"
 REASON = f"the recorded answers of real servers are not on this machine (set {VARIABLE} to their folder)"
-_BESIDE = ROOT / "shared" / "recorded"
+_BESIDE = ROOT.parent / "shared" / "recorded"
 
 
 def recorded_folder() -> Path | None:
