@@ -59,7 +59,7 @@ _DTYPES: Mapping[ValueKind, str] = {
     ValueKind.NUMBER: "Float64",
     ValueKind.NUMBER_COMMA: "Float64",
     ValueKind.CALC: "Float64",
-    # Dates in seconds: REDCap's years are 1 to 9999, and nanoseconds only reach from 1677 to 2262.
+    # Dates in seconds: REDCap's years are 1 to 9999, and nanoseconds only cover 1677 to 2262.
     ValueKind.DATE: "datetime64[s]",
     ValueKind.DATETIME: "datetime64[s]",
     ValueKind.DATETIME_SECONDS: "datetime64[s]",

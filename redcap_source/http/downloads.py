@@ -16,7 +16,7 @@ from pathlib import Path
 from redcap_source.http.sinks import Received
 
 _MOST_BYTES = 200
-# Windows opens devices under these names, whatever the extension.
+# Windows treats these names as devices, whatever the extension.
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.I)
 
 

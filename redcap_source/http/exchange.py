@@ -170,7 +170,7 @@ class Exchange:
             if len(opening) >= OPENING_BYTES:
                 whole = False
                 break
-        # A stored file keeps its byte order mark; in any other answer it is noise.
+        # A stored file keeps its byte order mark; in any other answer it is dropped.
         head = bytes(opening) if self._request.expect is Expect.BYTES else without_bom(bytes(opening))
         masked = self._wire.token.masked(head)
         if problem := error_in_opening(self._request, self._context, masked, whole):

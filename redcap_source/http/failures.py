@@ -1,4 +1,4 @@
-"""Which RedcapError a failure of the connection becomes."""
+"""The RedcapError for each failure of the connection."""
 
 import zlib
 

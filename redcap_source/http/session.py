@@ -95,7 +95,7 @@ class HttpSession:
         action = request.action or ("import" if "data" in request.parameters else "")
         return RequestContext(request.content, action, self._project, self._wire.server, request.smallest)
 
-    # --- One request, as often as it takes ---
+    # --- One request and its attempts ---
 
     def receive(self, request: Request, open_sink: Callable[[], S]) -> tuple[Received, S]:
         """Send the request until an attempt succeeds or none is left; each attempt writes to a sink of its own."""
@@ -147,7 +147,7 @@ class HttpSession:
             return None
         if error.not_applied:
             return None
-        # A refusal with a status is an answer: what was odd about it does not make the change uncertain.
+        # A refusal with a status is an answer: even if it is irregular, the outcome is not uncertain.
         if isinstance(error, errors.UnexpectedAnswer) and error.status != 200:
             return None
         return errors.OutcomeUnknown(self.context(request), reason=error)

@@ -8,7 +8,7 @@
 
 It shares no code with the client, so that an error in one is not repeated in the other.
 
-Files, from the command down to the ground: serve.py, contents.py, simulator.py; control.py and server/ (HTTP) over
+Files, from the command down: serve.py, contents.py, simulator.py; control.py and server/ (HTTP) over
 engine.py, which answers one request; api/, export/, edits/, rules/, logic/, state/ and wire/; loaders/ and studies/
 make projects.
 """

@@ -11,7 +11,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """Which of the known variants of REDCap the simulator plays."""
+    """Which of the known variants of REDCap are simulated."""
 
     # The status of an answer to a bad token: the help text says 401, every recorded server answers 403.
     bad_token_status: Literal[401, 403] = 403

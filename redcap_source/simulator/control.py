@@ -40,7 +40,7 @@ EDITS = frozenset(
         "add_user", "lock_record", "unlock_record", "respond", "open_page", "rename_event", "rename_instrument",
     )
 )  # fmt: skip
-# What a command with unusable arguments raises, besides SimulatorError and Refusal, which are meant to be read.
+# What a command with unusable arguments raises, besides SimulatorError and Refusal, whose messages are for users.
 UNUSABLE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, OSError)
 
 

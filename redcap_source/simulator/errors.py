@@ -1,4 +1,4 @@
-"""What can go wrong: for the person who runs the simulator, and for a client that asks it something.
+"""Errors for the person who runs the simulator, and errors that it answers a client with.
 
 A text that REDCap answers with is kept beside the rule that refuses; only those that several rules share are here.
 """
@@ -19,7 +19,7 @@ class SimulatorError(Exception):
 
 
 class Refusal(Exception):
-    """REDCap's answer to a request it does not carry out: a status and a sentence."""
+    """REDCap's answer to a request that it rejects: a status and a sentence."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)

@@ -1,6 +1,6 @@
 """Faults on demand: what a server, a proxy or a network does wrong, and to which requests.
 
-Here it is decided which fault, if any, a request gets. Not here: doing it on the wire (server/fault_responses.py).
+This module decides which fault, if any, a request gets. Not here: doing it on the wire (server/fault_responses.py).
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class _Armed:
 
 
 class Faults:
-    """The faults that are armed; any thread may ask and change them."""
+    """The faults that are armed; any thread may read and change them."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._armed = [_Armed(fault) for fault in faults]
@@ -142,7 +142,7 @@ class Faults:
             self._too_fast += 1
 
     def fault_for(self, project: str, content: str, action: str) -> Fault | None:
-        """The fault that this request gets, if any; a fault whose `times` are used up is passed over."""
+        """The fault that this request gets, if any; a fault whose `times` are used up is skipped."""
         with self._lock:
             if self._banned:
                 return Fault("ban", times=None)

@@ -38,7 +38,7 @@ def serve(
     """Serve files (name, path) and made-up studies (name, kind, records) until a signal; write the address to `out`.
 
     `tokens` are by project, or by `project:user`. `faults` are armed from the start, each as `parse_fault` reads it.
-    `version` is the version of REDCap to play, `time_zone` the server's, in which REDCap writes all its times.
+    `version` is the version of REDCap to simulate, `time_zone` the server's, in which REDCap writes all its times.
     `state_folder` is the folder in which the control endpoint may save and load states. With `lenient`, dictionary
     rows that REDCap would refuse are left out and listed.
     """

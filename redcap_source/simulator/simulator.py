@@ -44,7 +44,7 @@ class Simulator:
     ) -> None:
         """Make a server that does not listen yet.
 
-        `version` is the version of REDCap to play. `latency` is seconds a request and microseconds a cell of its
+        `version` is the version of REDCap to simulate. `latency` is seconds a request and microseconds a cell of its
         answer. `faults` are armed from the first request on. `state_folder` is the folder in which the control
         endpoint may save and load states; without one it may not.
         """
@@ -70,7 +70,7 @@ class Simulator:
 
     @property
     def behaviour(self) -> Behaviour:
-        """Which variants of REDCap are played; set it to change them."""
+        """Which variants of REDCap are simulated; set it to change them."""
         return self._site.behaviour
 
     @behaviour.setter
@@ -79,7 +79,7 @@ class Simulator:
 
     @property
     def version(self) -> str:
-        """The version of REDCap that is played; set it to rehearse an upgrade."""
+        """The version of REDCap that is simulated; set it to rehearse an upgrade."""
         return self._site.version
 
     @version.setter

@@ -1,7 +1,7 @@
 """What REDCap added in which version, so that a server's answers fit the version that it reports.
 
 The versions are those that public change logs and clients name; of a range, the newer end. What none of them dates,
-such as the methods of groups and user roles, every version has.
+such as the methods of groups and user roles, is taken to be in every version.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from redcap_source.simulator.errors import SimulatorError
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
-# The version that is played by default.
+# The version that is simulated by default.
 DEFAULT_VERSION = "14.7.3"
 # The first version with a right to export data for each instrument, not one for all.
 EXPORT_RIGHTS_BY_INSTRUMENT = "12.5.0"

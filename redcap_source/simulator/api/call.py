@@ -77,7 +77,7 @@ class Call:
 
     @property
     def behaviour(self) -> Behaviour:
-        """The variant of REDCap that is played."""
+        """The variant of REDCap that is simulated."""
         return self.site.behaviour
 
     @property

@@ -14,7 +14,7 @@ from redcap_source.simulator.state.records import Record
 from redcap_source.simulator.state.users import FULL_EXPORT
 
 LINES_A_PAGE = 50
-# Longer PDFs end here: a rehearsal needs no more.
+# Longer PDFs are cut off here: a rehearsal needs no more.
 MOST_PAGES = 200
 
 

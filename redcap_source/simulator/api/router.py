@@ -1,4 +1,4 @@
-"""From form parameters to an answer: who asks, for what, and which handler answers it."""
+"""From form parameters to an answer: finds the user, the project and the handler of a request."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("project_settings", "import"): projects.import_settings,
     ("project_xml", "export"): projects.export_xml,
 }
-# What the super token may ask, besides the version.
+# What the super token may request, besides the version.
 SUPER_HANDLERS: Mapping[tuple[str, str], Callable[[Site, Parameters], Answer]] = {
     ("project", "import"): projects.create_project,
 }

@@ -131,7 +131,7 @@ def _chosen(arm: int, chosen: Sequence[str]) -> bool:
 
 
 def export_project_info(call: Call) -> Answer:
-    """content=project: the settings that a server of the version played has."""
+    """content=project: the settings that a server of the simulated version has."""
     call.require("api_export")
     call.log("manage", "Manage/Design ", "Export project information (API)")
     project = call.project

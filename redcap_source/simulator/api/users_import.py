@@ -135,7 +135,7 @@ def _new_role_name() -> str:
 
 
 def delete_roles(call: Call) -> Answer:
-    """content=userRole&action=delete; their users have the rights of their own again."""
+    """content=userRole&action=delete; their users have their own rights again."""
     _require_users(call)
     names = call.named("roles")
     _refuse_unknown(names, call.project.roles, NO_ROLES)
@@ -205,7 +205,7 @@ def import_groups(call: Call) -> Answer:
 
 
 def delete_groups(call: Call) -> Answer:
-    """content=dag&action=delete; their users and records are then in none."""
+    """content=dag&action=delete; their users and records are then in no group."""
     _require_groups(call)
     names = call.named("dags")
     _refuse_unknown(names, call.project.groups, NO_GROUPS)

@@ -1,4 +1,4 @@
-"""What the edits of records, design and people share: the project, and how its parts are named."""
+"""The base class of all edits: the project, and look-ups of its parts by name."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from redcap_source.simulator.state.project import Allocation, Randomization, Rep
 
 
 class DesignEdits(HandleBase):
-    """What people do to the design of a project."""
+    """Edits of a project's design."""
 
     def add_field(self, row: Mapping[str, str], *, user: str = DESIGNER) -> None:
         """Add a field, given as a dictionary row, at the end of its form."""

@@ -1,4 +1,4 @@
-"""A project on the simulator, as its users hold it."""
+"""The handle through which tests and scripts use a project of the simulator."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from redcap_source.simulator.state.users import ALL_RIGHTS, FULL_EXPORT, User
 
 
 class PeopleEdits(HandleBase):
-    """What people do about people. Rights are keywords under the names of the user export."""
+    """Edits of users, tokens and groups. Rights are keywords under the names of the user export."""
 
     def add_dag(self, name: str) -> None:
         """Add a data access group, if it is new."""

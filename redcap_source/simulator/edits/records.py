@@ -15,7 +15,7 @@ from redcap_source.simulator.state.users import User
 
 
 class RecordEdits(HandleBase):
-    """What people do to records; `event` is a unique name, and None is the first event."""
+    """Edits of records; `event` is a unique name, and None is the first event."""
 
     def records(self) -> list[str]:
         """All record ids, in order."""

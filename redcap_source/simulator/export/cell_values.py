@@ -1,4 +1,4 @@
-"""What becomes of a stored value on its way into a cell of a flat export: labels, file names, decimal marks."""
+"""Converts stored values to the cells of a flat export: labels, file names, decimal marks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CellValues:
         return ""
 
     def change(self, column: Column) -> Change | None:
-        """What makes a stored value the one that is shown; None where that is the stored one."""
+        """The function that converts a stored value to the one shown; None where both are the same."""
         if column.kind == "timestamp":
             return None
         if column.kind == "file":

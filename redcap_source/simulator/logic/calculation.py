@@ -33,7 +33,7 @@ def recalculated(project: Project, record: Record, touched: list[Slot], now: dat
 
 
 def _round(project: Project, record: Record, touched: list[Slot], now: datetime) -> dict[Slot, dict[str, str]]:
-    """What one pass over all calculations changes."""
+    """The changes that one pass over all calculations makes."""
     changed: dict[Slot, dict[str, str]] = {}
     for slot in record.slots:
         forms = frozenset(project.forms_in(slot))

@@ -18,7 +18,7 @@ _SOME_DAY = "2000-01-01"
 
 
 def moment(value: Value, now: datetime, order: str = "ymd") -> datetime | None:
-    """The date or time that a value writes; a literal may have day and month in the order given."""
+    """The date or time that a value denotes; a literal may have day and month in the order given."""
     text = str(value).strip()
     if text.lower() == "today":
         return now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
@@ -78,7 +78,7 @@ def _is_leap(year: int) -> bool:
 
 
 def _part(read: Callable[[datetime], int]) -> Function:
-    """The function that returns a part of a date; blank for what is no date."""
+    """The function that returns a part of a date; blank for a value that is not a date."""
 
     def function(values: Sequence[Value], now: datetime) -> Value:
         found = moment(values[0], now)

@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"^\s*[-+]?(\d+\.?\d*|\.\d+)([Ee][-+]?\d+)?\s*$")
 
 
 def as_number(value: Value) -> float | None:
-    """The number that a value is or that its text writes, if any."""
+    """The number that a value is or that its text denotes, if any."""
     if isinstance(value, float):
         return value
     return float(value) if _NUMBER.match(value) else None
@@ -71,7 +71,7 @@ def _rounding(compute: Callable[[float], float]) -> Function:
     return function
 
 
-# Undoes binary noise such as in 2.675 * 100.
+# Removes floating-point noise, as in 2.675 * 100.
 _NOISE = 1e-9
 
 

@@ -1,6 +1,7 @@
 """The nodes of a parsed expression: closures that compare, calculate and call functions.
 
-A node takes what looks a field up and the present time, and returns text or a number; blank is the empty text.
+A node takes a function that looks up fields and the current time, and returns text or a number; blank is the empty
+text.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from redcap_source.simulator.logic.functions import Function, Value, as_number, 
 
 
 class Reference(NamedTuple):
-    """A field somewhere: [event][field(code)][instance]."""
+    """A reference to a field: [event][field(code)][instance]."""
 
     field: str
     code: str = ""
@@ -58,7 +59,7 @@ def compared(sign: str, left: Node, right: Node) -> Node:
 
 
 def calculated(sign: str, left: Node, right: Node) -> Node:
-    """What two numbers make; blank where one is missing or the result is no number."""
+    """The result of two numbers; blank where one is missing or the result is not a number."""
     apply = _ARITHMETIC[sign]
 
     def node(look: Look, now: datetime) -> Value:
@@ -75,7 +76,7 @@ def calculated(sign: str, left: Node, right: Node) -> Node:
 
 
 def called(function: Function, arguments: Sequence[Node]) -> Node:
-    """What a function returns; blank where it is given no number, or has none."""
+    """What a function returns; blank where it is not given a number, or has no result."""
 
     def node(look: Look, now: datetime) -> Value:
         try:

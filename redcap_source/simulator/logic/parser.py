@@ -1,6 +1,6 @@
 """REDCap's logic: what filterLogic, branching and calculated fields are written in.
 
-An expression becomes a tree of closures (nodes.py). The caller looks fields up, so that nothing here knows records.
+An expression becomes a tree of closures (nodes.py). The caller looks fields up, so nothing here depends on records.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _tokens(text: str) -> list[str]:
 
 
 class _Parser:
-    """A recursive descent: a method for each binding, the loosest first."""
+    """A recursive-descent parser: a method for each precedence level, the loosest first."""
 
     def __init__(self, tokens: list[str], missing_codes: Collection[str]) -> None:
         self._tokens = tokens

@@ -1,4 +1,4 @@
-"""Which columns a user may export; an export leaves the others out without saying so."""
+"""Which columns a user may export; an export silently leaves out the others."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ def _may_identify(field: Field) -> bool:
 
 
 def hashed_id(record: str) -> str:
-    """The id that users see who may not see a record's own."""
+    """The id shown to users who may not see a record's own."""
     return hashlib.md5(record.encode(), usedforsecurity=False).hexdigest()

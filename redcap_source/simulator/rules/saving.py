@@ -231,7 +231,7 @@ def _form_of(project: Project, name: str) -> str:
 
 
 def assign_group(project: Project, record_id: str, group: str, by: By) -> bool:
-    """Put a record into a data access group, or with a blank into none; return whether it changed."""
+    """Put a record into a data access group, or with a blank remove it from its group; return whether it changed."""
     record = project.records.get(record_id)
     if record is None or record.group == group:
         return False

@@ -1,4 +1,4 @@
-"""Does what a fault does on the wire, in place of an answer or to one."""
+"""Carries out faults on the wire, in place of an answer or on one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class FaultResponses(Responses):
     """One connection, and the ways in which an answer on it can fail."""
 
     def send_fault(self, request: ApiRequest, fault: Fault) -> bool:
-        """Do what a fault does; return whether that was all the client gets."""
+        """Carry out a fault; return whether the client gets nothing else."""
         if fault.kind in IN_THE_ANSWER:
             return False
         if fault.after_work and fault.kind != "ban":

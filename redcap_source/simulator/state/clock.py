@@ -1,6 +1,7 @@
 """The server's clock, and its local time, which is the only time that REDCap stores.
 
-The log holds wall-clock text, as REDCap's database does: in the hour that autumn repeats, two moments have one text.
+The log holds wall-clock text, as REDCap's database does: in the hour that is repeated in autumn, two moments have the
+same text.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Clock:
         self._offset += timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days)
 
     def set(self, moment: datetime) -> None:
-        """Set the clock; it goes on running. Raises SimulatorError for a moment without a time zone."""
+        """Set the clock; it keeps running. Raises SimulatorError for a moment without a time zone."""
         if moment.tzinfo is None:
             raise SimulatorError("The clock needs a moment with a time zone, for example 2024-11-03T06:30:00+00:00.")
         self._offset = moment - self._source()

@@ -1,4 +1,4 @@
-"""The past of a project that was just loaded: a user for its token, and a log in which its records are created."""
+"""The initial history of a loaded project: a user for its token, and a log in which its records are created."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["export", "manage", "user", "record_add", "record_edit", "record_delete", "lock_record", "page_view"]
-# How a row concerns a record's data, for dateRange.
+# How a row affects a record's data, for dateRange.
 Effect = Literal["none", "data", "rename", "group"]
 MINUTE = len("2024-01-01 10:00")
 PAGE_VIEW = "Page View"

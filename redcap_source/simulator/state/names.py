@@ -1,4 +1,4 @@
-"""How REDCap makes names of labels and codes, and how it sorts record ids."""
+"""How REDCap derives names from labels and codes, and how it sorts record ids."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ def _event(arm: int, number: int) -> Event:
 
 
 class _Maker:
-    """Makes participants: draws filled-in instruments and dates them."""
+    """Makes participants: draws filled-in instruments at random and dates them."""
 
     def __init__(self, project: Project, chance: Chance) -> None:
         self._chance = chance

@@ -16,7 +16,7 @@ _LABEL = re.compile(rb'("(?:field_label|instrument_label|event_name|project_titl
 
 
 def pieces_of(body: bytes | Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces of a body; one that is whole is a single piece."""
+    """The pieces of a body; a body that is not in pieces is a single one."""
     return iter((body,)) if isinstance(body, bytes) else body
 
 

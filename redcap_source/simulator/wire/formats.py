@@ -37,7 +37,7 @@ class Table:
     rows: Sequence[Row]
     root: str = "records"
     item: str = "item"
-    # What stands between two rows of JSON; the data dictionary has each field on a line of its own.
+    # The text between two rows of JSON; the data dictionary has each field on a line of its own.
     json_joint: str = ","
     # The user export ends without a newline.
     csv_end: str = "\n"
