@@ -101,7 +101,7 @@ class RedcapClient(
 
     @property
     def calls(self) -> Calls:
-        """What has been done so far."""
+        """Counts of what this client has done so far."""
         return self._http.calls
 
     @property

@@ -28,10 +28,10 @@ class LoadConfig(dg.Config):
 
     full: bool = Field(default=False, description="Read every record again, not only what changed since the last load.")
     allow_deletions: bool = Field(
-        default=False, description="Many records are no longer in REDCap, as intended: delete them here, too."
+        default=False, description="Many records were deleted in REDCap on purpose: delete them here, too."
     )
     allow_narrower: bool = Field(
-        default=False, description="The token sees fewer fields than last time, as intended: remove them."
+        default=False, description="The token sees fewer fields than last time on purpose: remove them."
     )
 
     def options(self) -> LoadOptions:

@@ -1,1 +1,1 @@
-"""Asks REDCap, and passes on only what was verified."""
+"""Fetches from REDCap, and yields only what was verified."""

@@ -22,7 +22,7 @@ from redcap_source.log.clock import OVERLAP, ServerClock, newest_call, offset_be
 
 log = logging.getLogger("redcap_warehouse")
 
-# After so long a pause every record is read again: that is cheaper than years of log, and more reliable.
+# After a pause this long every record is read again: that is cheaper than years of log, and more reliable.
 LONGEST = timedelta(days=60)
 # To learn the log's clock, its last days are read: our own calls are in its newest rows.
 LATELY = timedelta(days=2)

@@ -21,7 +21,7 @@ AIM_BYTES = 5_000_000
 FIRST_RECORDS = 50
 
 
-# Up to so many records are requested as JSON: it ends with a bracket, so an answer that parses is complete.
+# Up to this many records are requested as JSON: it ends with a bracket, so an answer that parses is complete.
 JSON_RECORDS = 3
 
 
@@ -32,7 +32,7 @@ class ChunkSize:
     records: int = FIRST_RECORDS
 
     def after(self, records: int, seconds: float, size: int) -> ChunkSize:
-        """The size to use once `records` records took so many seconds and bytes."""
+        """The size to use once `records` records took this many seconds and bytes."""
         if records <= 0:
             return self
         fits = min(AIM_SECONDS / max(seconds, 0.001), AIM_BYTES / max(size, 1)) * records

@@ -129,7 +129,7 @@ class Fetcher:
                 "in its answers. Somebody is deleting many, the token was put into a data access group, or the server "
                 "is failing.",
                 kept="No record was deleted here, and the published data is unchanged.",
-                remedy="Load again: a load begins with a list of all records, and says how to allow many deletions.",
+                remedy="Load again: a load lists all records first, and names the option that allows many deletions.",
             )
         deleted = lately_deleted(self.client, self.plan.record_id_field)
         vanished = tuple(record for record in records if record in deleted)

@@ -90,7 +90,7 @@ class RequestQueue:
     # -- what became of a request -----------------------------------------------------------------------------
 
     def learn(self, request: ChunkRequest, seconds: float, size: int) -> None:
-        """The request was answered in so many seconds and bytes."""
+        """The request was answered in this many seconds and bytes."""
         self._sizes[request.narrow] = self._sizes[request.narrow].after(len(request.records), seconds, size)
 
     def ask_whole(self, records: Sequence[str]) -> None:

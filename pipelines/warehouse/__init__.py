@@ -1,1 +1,1 @@
-"""Everything on disk: the private mirror of each project, and the published warehouse. It alone knows DuckDB."""
+"""Everything on disk: the private mirror of each project, and the published warehouse."""

@@ -1,4 +1,4 @@
-"""Write-back: cleaned values go to REDCap, compared before, read back after, and recorded cell by cell.
+"""Write-back: sends cleaned values to REDCap. Each cell is compared before, read back after, and recorded.
 
     from pipelines.writeback import ProposalOptions, apply_writeback, plan_writeback, propose_frame
 

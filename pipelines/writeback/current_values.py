@@ -127,7 +127,7 @@ class _PartReader:
                 return
         raise VerificationFailed(
             reason=f"it lacks {counted(len(pending), 'record')} that REDCap has, and did so {ATTEMPTS} times. Nothing "
-            "was decided by it. Try again later."
+            "was decided based on it. Try again later."
         )
 
     def _collect(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> set[str]:

@@ -7,7 +7,7 @@ from pipelines.wording import counted
 
 
 class WritebackRefused(WarehouseError):
-    """A write-back was refused, because it could write what nobody wants in REDCap."""
+    """A write-back was refused, because it could write unwanted values to REDCap."""
 
     def __init__(self, *, project: str, problem: str, remedy: str, kept: str = "Nothing was sent to REDCap.") -> None:
         super().__init__(f"{project}: {problem} {kept} {remedy}")

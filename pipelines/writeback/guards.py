@@ -13,7 +13,7 @@ from pipelines.writeback.errors import WritebackRefused
 from pipelines.writeback.project_rules import ProjectRules
 from pipelines.writeback.report import WritebackOptions
 
-# Up to so many records, a large share of a project is everyday work.
+# Up to this many records, a large share of a project is everyday work.
 FEW_RECORDS = 5
 
 
@@ -22,7 +22,7 @@ def check_load(project: ProjectConfig, last: LastLoad | None, now: datetime) -> 
     if last is None or last.last_good is None:
         raise WritebackRefused(
             project=project.name,
-            problem="the project has never been loaded, so nobody can have seen its values in the warehouse.",
+            problem="the project has never been loaded, so its values were never shown in the warehouse.",
             remedy="Run `redcap-warehouse sync` first.",
         )
     if last.outcome not in ("ok", "incomplete"):
@@ -75,7 +75,7 @@ def plan_refusal(
         return WritebackRefused(
             project=name,
             problem=f"{counted(cells, 'cell')} would be written, more than the {most:,} that are allowed at once.",
-            remedy="If so many are right, use --max-cells, or raise writeback.max_cells in projects.yaml.",
+            remedy="If this many are intended, use --max-cells, or raise writeback.max_cells in projects.yaml.",
         )
     records = count_records(planned)
     if records > FEW_RECORDS and records > settings.max_record_share * (total := total_records()):
@@ -83,6 +83,6 @@ def plan_refusal(
             project=name,
             problem=f"{records:,} of {counted(total, 'record')} would be written, more than the "
             f"{settings.max_record_share:.0%} that are allowed at once.",
-            remedy="If so many are right, raise writeback.max_record_share in projects.yaml.",
+            remedy="If this many are intended, raise writeback.max_record_share in projects.yaml.",
         )
     return None

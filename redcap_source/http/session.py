@@ -76,7 +76,7 @@ class HttpSession:
 
     @property
     def calls(self) -> Calls:
-        """What has been done so far."""
+        """Counts of what this client has done so far."""
         with self._lock:
             return self._calls
 

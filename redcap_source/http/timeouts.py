@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 # REDCap may pause to compute in the middle of an answer, for as long as the read timeout allows; of such a pause only
-# so many seconds count, so that an answer in bursts is not mistaken for a slow one.
+# this many seconds count, so that an answer in bursts is not mistaken for a slow one.
 _LONGEST_PAUSE = 30.0
 # Status line and headers, and whatever precedes them, are a few hundred bytes.
 _MOST_HEAD_BYTES = 1 << 18
@@ -58,7 +58,7 @@ class Watch:
         self._head = None
 
     def is_in_time(self, size: int) -> bool:
-        """Count so many bytes read now; False where the answer must be cancelled."""
+        """Count this many bytes as read now; False where the answer must be cancelled."""
         now = self._clock()
         if self._last is not None:
             self._spent += min(now - self._last, _LONGEST_PAUSE)

@@ -96,7 +96,7 @@ class RecordMethods(SetupMethods):
     def iter_records(
         self, chunk_size: int = 500, *, record_id_field: str = "", **options: Unpack[RecordOptions]
     ) -> "Iterator[pd.DataFrame]":
-        """Records as DataFrames of so many records each, so that no project is too large for memory.
+        """Records as DataFrames of a fixed number of records each, so that no project is too large for memory.
 
         The ids are fetched first (or are the `records` given), then the records by id: records added meanwhile are
         missed, records deleted meanwhile are absent. The record id is added to `fields` where these narrow the export.

@@ -29,7 +29,7 @@ class SurveyMethods(Caller):
         return self._line(Request("surveyQueueLink", parameters={"record": record}, expect=Expect.LINE))
 
     def participant_list(self, instrument: str, event: str = "") -> tuple[model.Participant, ...]:
-        """A survey's participants, with their links and how far they are."""
+        """A survey's participants, with their links and their progress."""
         parameters: dict[str, Parameter] = {"instrument": instrument, "event": event}
         return self._items(model.Participant, Request("participantList", parameters=parameters))
 

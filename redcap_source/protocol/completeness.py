@@ -24,7 +24,7 @@ OUT_OF_MEMORY = re.compile(rb"REDCap ran out of server memory|Allowed memory siz
 
 
 class CompletenessCheck:
-    """Is fed a body piece by piece, and returns at its end what is missing."""
+    """Checks a body piece by piece, and returns at its end what is missing."""
 
     def __init__(self, request: Request, context: RequestContext) -> None:
         """`context` is what the error names."""

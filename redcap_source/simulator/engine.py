@@ -176,7 +176,7 @@ class Engine:
         self.requests.append(Request(now, request.project, request.content, request.action, status, size))
 
     def seconds_for(self, cells: int) -> float:
-        """How long an answer of so many cells should take at least."""
+        """The minimum time that an answer of this many cells should take."""
         return self.latency[0] + cells * self.latency[1] / 1e6
 
     def _limit_rate(self) -> None:

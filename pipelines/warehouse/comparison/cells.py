@@ -11,7 +11,7 @@ from pipelines.warehouse.comparison.submission import BLANKS, CELL_COLUMNS, Diff
 from pipelines.warehouse.database.plain_csv import PlainCsv, read_csv
 from pipelines.warehouse.database.rows import count
 
-# So many fields are compared in one statement; a wide instrument takes several.
+# This many fields are compared in one statement; a wide instrument takes several.
 FIELDS_AT_ONCE = 50
 
 IsAlike = Callable[[str, str, str], bool]

@@ -14,7 +14,7 @@ from pipelines.warehouse.comparison.source import in_groups, make_source, pages
 from pipelines.warehouse.comparison.submission import BLANKS, KEY_COLUMNS, RowChunk, RowDifference
 from pipelines.warehouse.database.plain_csv import PlainCsv, read_csv
 
-# So many columns are compared in one statement.
+# This many columns are compared in one statement.
 COLUMNS_AT_ONCE = 100
 
 

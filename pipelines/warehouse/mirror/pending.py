@@ -56,7 +56,7 @@ class Pending:
         self._connection.execute(self._sql["write_planned_until"], values)
 
     def _seen_differently(self, census: Census) -> list[str]:
-        """Records that are new or that the census sees differently from the last one; the census is then stored."""
+        """Records that are new or differ from the last census; the census is then stored."""
         if census.whole:
             found = self._connection.execute(self._sql["seen_differently"]).fetchall()
             if found or self._has_another_size(census):
@@ -92,5 +92,5 @@ class Pending:
             self._connection.execute(self._sql["requeue"], {"records": list(records)})
 
     def end_refresh(self) -> None:
-        """Mark a full refresh as completed: every record on the list was read or named."""
+        """Mark a full refresh as completed: every record on the list was read or reported."""
         self._connection.execute(self._sql["end_refresh"])

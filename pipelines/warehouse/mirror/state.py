@@ -39,7 +39,7 @@ class PreviousLoad:
     refreshing: bool
     """Whether a full refresh was begun and is not completed."""
     in_group: bool | None
-    """Whether the token was in a data access group, or there were none: it did not see which group a record is in."""
+    """Whether the token did not see which group a record is in: it was in a data access group, or there were none."""
     ended: bool
     """Whether any load ever ended well."""
     offset: timedelta | None

@@ -105,7 +105,7 @@ class ProjectPublisher:
         self._definitions: dict[str, str] = {}
         """The digests of instruments whose views are new; they are stored once the views have their comments."""
         self._versions: dict[str, PublishedVersion | None] = {}
-        """What is to be stored of instruments as their published version; None where there is none any more."""
+        """The published version to store for each instrument; None where it is no longer published."""
         self._views_in_place = 0
         """How many instruments of the warehouse had their first-load rows read in place before."""
         self._first_rows: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Shows finished loads to readers: a new copy of the published file, put in place in one step.
+"""Publishes finished loads: writes a new copy of the published file and puts it in place in one step.
 
 Readers keep the file they have open and see the new one when they open it again; nobody is ever locked out, and nobody
 sees half a load. Not here: what is written of each project (project.py).
@@ -79,7 +79,7 @@ def publish(
 ) -> Published:
     """Publish every project loaded since the last publish; with none, do nothing.
 
-    `configured` names the projects of projects.yaml: one that was taken out of it is no longer published, whatever is
+    `configured` names the projects of projects.yaml: one that was removed from it is no longer published, whatever is
     wrong with its files (None publishes all).
 
     One process publishes at a time. One that had to wait for another usually finds its own work done, so many projects

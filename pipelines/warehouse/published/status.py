@@ -126,7 +126,7 @@ def _published(folder: WarehouseFolder, project: str) -> ProjectStatus | None:
 
 
 def status_in(connection: Connection, project: str) -> ProjectStatus | None:
-    """The status of a project by a mirror or the published file; None where it has no load."""
+    """The status of a project according to a mirror or the published file; None where it has no load."""
     row = one(connection, statements("reading")["status"], {"project": project})
     if row is None:
         return None

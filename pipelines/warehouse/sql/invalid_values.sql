@@ -1,7 +1,7 @@
 -- Values that do not fit: redcap.invalid_values. Those of a batch are found in the temporary tables of sql/merge.sql.
 
 -- delete_of_batch --
--- The batch's records are checked again, so what was listed of them goes first.
+-- The batch's records are checked again, so what was listed of them is deleted first.
 DELETE FROM redcap.invalid_values
 WHERE instrument = $instrument AND record IN (SELECT record FROM batch_records);
 

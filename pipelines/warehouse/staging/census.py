@@ -74,7 +74,7 @@ def drop_census(connection: Connection) -> None:
 
 
 def merge_censuses(first: Census, second: Census) -> Census:
-    """The records of either: servers are known to omit some without notice, and two answers seldom omit the same.
+    """The records of both: servers are known to omit some without notice, and two answers seldom omit the same ones.
 
     Where records have rows is taken from the last census of all events, as in `scope_masks`.
     """

@@ -46,7 +46,7 @@ def split_csv(answer: Answer, parts: Sequence[Answer]) -> bool:
 
 
 def _rows(lines: Iterator[str], width: int) -> Iterator[list[str]]:
-    """Every complete row, the header first; raises csv.Error at any other."""
+    """Every complete row, the header first; raises csv.Error at an incomplete one."""
     reader = csv.reader(lines, strict=True)
     while True:
         try:

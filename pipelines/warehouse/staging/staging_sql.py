@@ -34,7 +34,7 @@ def csv_source(answer: Answer) -> str:
 
 def _json_source(answer: Answer, wanted: Collection[str]) -> str:
     # Each column that is named costs a tenth of a millisecond, whatever it holds. Where only one is, DuckDB may take
-    # whole objects for its values unless it is told that they are records.
+    # whole objects for its values unless `records` says that they are records.
     named = [(i, name) for i, name in enumerate(answer.columns) if name in wanted]
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for _, name in named)
     size = answer.path.stat().st_size + _MARGIN

@@ -217,7 +217,7 @@ class _RowScanner:
 
 def _never_closed(line: int, within: str = "") -> str:
     return (
-        f"the quote that opens in line {line} is never closed{within}, so the rows after it cannot be told from its "
+        f"the quote that opens in line {line} is never closed{within}, so the rows after it look like part of its "
         'cell. Close the quote, or double it (""), then propose the file again.'
     )
 

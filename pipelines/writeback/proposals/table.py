@@ -14,7 +14,7 @@ from pipelines.writeback.decide.rules import Rule
 from pipelines.writeback.decide.values import NOT_GIVEN, is_missing, spelled
 from redcap_source.dictionary import ValueKind
 
-# So many cells are converted at a time, however wide the rows are.
+# This many cells are converted at a time, however wide the rows are.
 CELLS_AT_ONCE = 100_000
 
 

@@ -9,7 +9,7 @@ from pipelines.writeback.decide.cells import PlannedCell, RowKey
 from redcap_source import dictionary
 from redcap_source.errors import RejectedCell
 
-# One bad cell of the largest request costs at most 13 rejections in a row; after so many REDCap rejects all of it.
+# One bad cell of the largest request costs at most 13 rejections in a row; after this many, REDCap rejects all of it.
 MAX_REJECTIONS = 40
 
 

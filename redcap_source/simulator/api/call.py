@@ -168,7 +168,7 @@ def return_format_of(parameters: Parameters) -> str:
 
 
 def action_of(parameters: Parameters) -> str:
-    """What a request wants done: its action, or else import where it holds data, or else export."""
+    """The action of a request: the one it names, else import if it holds data, else export."""
     action = parameters.text("action")
     if action:
         return action

@@ -65,7 +65,7 @@ class RecordEdits(HandleBase):
         """Give a record another id."""
         with self.project.lock:
             self._record(old)
-            # As the API takes it: no client could ask for an id with blanks around it.
+            # Without blanks, as through the API: no client could request an id with blanks around it.
             new = new.strip()
             if not new:
                 raise SimulatorError("A record needs an id that is not blank.")

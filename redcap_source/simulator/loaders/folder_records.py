@@ -19,7 +19,7 @@ def records_from_rows(project: Project, rows: list[Row], *, retyped: bool = Fals
     records: dict[str, dict[Slot, dict[str, str]]] = {}
     groups: dict[str, str] = {}
     for row in rows:
-        # As an import takes it: no client could ask for an id with blanks around it.
+        # Without blanks, as in an import: no client could request an id with blanks around it.
         record = (row.get(project.dictionary.record_id) or next(iter(row.values()), "")).strip()
         if not record:
             raise SimulatorError("The records hold a row without a record id; every row needs one.")

@@ -46,7 +46,7 @@ class ClinicalData:
     def records(self, root: Element) -> Iterator[Record]:
         """The records of all subjects."""
         for subject in root.iter(f"{ODM}SubjectData"):
-            # As an import takes it: no client could ask for an id with blanks around it.
+            # Without blanks, as in an import: no client could request an id with blanks around it.
             record = subject.get("SubjectKey", "").strip()
             if not record:
                 raise SimulatorError(

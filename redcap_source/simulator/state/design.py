@@ -37,7 +37,7 @@ class Event:
 
 @dataclass
 class Design:
-    """What a project's designers set up, and what follows from it."""
+    """What a project's designers set up, and what is derived from it."""
 
     dictionary: Dictionary
     settings: dict[str, str | int] = field(default_factory=lambda: dict(NEW_SETTINGS))

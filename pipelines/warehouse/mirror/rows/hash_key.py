@@ -60,7 +60,7 @@ def _read(path: Path) -> str | None:
 
 
 def _make(path: Path) -> str:
-    """Make a key, whole and only if there is none: of several processes one makes it."""
+    """Make a key, in one step and only if there is none: of several processes only one makes it."""
     fresh = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
     with private_files():
         try:

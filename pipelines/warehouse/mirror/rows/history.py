@@ -22,7 +22,7 @@ AT_ONCE = 600
 
 @dataclass(frozen=True, slots=True)
 class RunStamp:
-    """Which run is writing, for every row that says so."""
+    """The run that is writing, as it is stored with the rows."""
 
     project: str
     run_id: str

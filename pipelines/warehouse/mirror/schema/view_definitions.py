@@ -44,6 +44,6 @@ def inexact_columns(connection: Connection) -> dict[str, list[str]]:
 
 
 def _with_instances(connection: Connection, project: str, layout: Layout) -> frozenset[str]:
-    """Instruments whose data has or had instances, whatever the setup says: their rows must stay apart."""
+    """Instruments whose data has or had instances, whatever the setup says: their rows must be kept apart."""
     queries = any_instances(project, [table.name for table in layout.instruments if not table.repeats])
     return frozenset(name for (name,) in all_rows(connection, queries))
