@@ -17,7 +17,7 @@ class Token:
     def __init__(self, secret: str) -> None:
         """Blanks around the secret are dropped: a pasted line end is the classic cause of a 403.
 
-        ValueError where it is empty or holds anything but letters and digits.
+        ValueError if it is empty or holds anything but letters and digits.
         """
         stripped = secret.strip()
         if not (stripped.isascii() and stripped.isalnum()):

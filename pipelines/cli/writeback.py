@@ -63,8 +63,8 @@ def propose(
 ) -> None:
     """Propose corrected values for REDCap. Nothing is sent: `writeback` plans and applies them.
 
-    The file has one cell a row (record, event, instance, field, seen_value, new_value, clear, reason), or is an edited
-    copy of an instrument's table or of REDCap's own export, flat or EAV, of which the cells that differ are
+    The file has one cell per row (record, event, instance, field, seen_value, new_value, clear, reason), or is an
+    edited copy of an instrument's table or of REDCap's own export, flat or EAV, of which the cells that differ are
     proposed. Columns that are never written are listed. A file that is not a table throughout is refused, with the
     line; rows that cannot be understood are refused one by one, and the others are kept. The exit code is 0 only if no
     row was refused.

@@ -79,7 +79,7 @@ class Config:
     time_zone: str
     deletion_limit: float
     memory_limit: str | None
-    """None where each load sets the limit by the width of its tables."""
+    """None if each load sets the limit by the width of its tables."""
     servers: Mapping[str, ServerConfig]
     projects: Mapping[str, ProjectConfig]
 

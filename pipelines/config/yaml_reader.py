@@ -82,7 +82,7 @@ def _how_to_begin() -> str:
 
 
 def parse(text: str, shown: str) -> Document:
-    """The document in the text; ConfigError where it is not YAML or empty. `shown` is the file's name in messages."""
+    """The document in the text; ConfigError if it is not YAML or empty. `shown` is the file's name in messages."""
     where, problem = shown, ""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)

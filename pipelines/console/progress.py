@@ -33,7 +33,7 @@ class CellSpeed(ProgressColumn):
 
 
 class ProgressBars:
-    """One bar a project; none with `quiet` or without a terminal."""
+    """One bar per project; none with `quiet` or without a terminal."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         console = Console(stderr=True)

@@ -36,7 +36,7 @@ WIDTH_OF_NO_TERMINAL = 200
 
 
 def show_loads(reports: Sequence[LoadReport], database: Path | None) -> None:
-    """Print one line a load, and the path of the published file."""
+    """Print one line per load, and the path of the published file."""
     if not reports:
         return
     columns = (
@@ -61,7 +61,7 @@ def show_loads(reports: Sequence[LoadReport], database: Path | None) -> None:
 
 
 def show_statuses(statuses: Sequence[ProjectStatus]) -> None:
-    """Print one line a project, and below it what needs attention."""
+    """Print one line per project, and below it what needs attention."""
     columns = ("project", "last run", "last good load (UTC)", "age", "records", "rows", "changes", "invalid")
     table = _table("Warehouse", columns, right=columns[4:])
     for s in statuses:
@@ -112,7 +112,8 @@ def _remarks(s: ProjectStatus) -> Iterable[str]:
 
 
 def show_history(history: RecordHistory, *, cells: bool) -> None:
-    """Print a record's ids, then its changes, one line a cell; rows that were added or deleted whole are one line.
+    """Print a record's ids, then its changes, one line per cell; rows that were added or deleted as a whole are one
+    line.
 
     With `cells`, these too are shown cell by cell.
     """
@@ -146,7 +147,7 @@ def show_history(history: RecordHistory, *, cells: bool) -> None:
 
 
 def _grouped(changes: Sequence[CellChange], *, cells: bool) -> list[list[CellChange]]:
-    """The changes of each line: cells of a row that was added or deleted whole share one."""
+    """The changes of each line: cells of a row that was added or deleted as a whole share one."""
 
     def row(change: CellChange) -> tuple[object, ...]:
         alone = cells or change.change not in ("insert", "delete")

@@ -1,6 +1,6 @@
 """All assets of the load, for the projects of a configuration.
 
-Projects are partitions, one run a project. Steps return counts only, because Dagster stores what they return in clear
+Projects are partitions, one run per project. Steps return counts only, because Dagster stores what they return in clear
 text; participants' rows are in the run's staging folder. Not here: what the steps do (pipelines.sync, which works
 without Dagster), the write-back's assets (writeback.py).
 """

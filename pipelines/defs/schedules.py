@@ -1,4 +1,4 @@
-"""When the load runs: every night, one run a project, on by default. Not here: what it runs (jobs.py)."""
+"""When the load runs: every night, one run per project, on by default. Not here: what it runs (jobs.py)."""
 
 from __future__ import annotations
 

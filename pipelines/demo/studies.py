@@ -98,7 +98,7 @@ def warehouse_of(folder: Path) -> Path:
 
 
 def _remove_earlier(folder: Path) -> None:
-    """Remove what an earlier demo made; ConfigError where the warehouse is not a demo's."""
+    """Remove what an earlier demo made; ConfigError if the warehouse is not a demo's."""
     warehouse = warehouse_of(folder)
     mark = demo_mark(warehouse)
     if warehouse.exists() and not mark.exists() and any(warehouse.iterdir()):

@@ -33,7 +33,7 @@ class Since:
     """The time from which a load asks for changes, and what was known about the server's clocks; UTC except `wall`."""
 
     moment: datetime | None
-    """None where nothing was loaded before."""
+    """None if nothing was loaded before."""
     wall: datetime | None = None
     """The same moment on the server's wall clock, where its log shows it."""
     offset: timedelta | None = None
@@ -45,9 +45,9 @@ class DetectedChanges:
     """What REDCap says happened since the last load."""
 
     changed: frozenset[str] | None = field(repr=False)
-    """Records that may hold other data than before; None where every record has to be read."""
+    """Records that may hold other data than before; None if every record has to be read."""
     log: LogRead | None = field(repr=False)
-    """What the log says; None where the token may not read it, or REDCap could not deliver it."""
+    """What the log says; None if the token may not read it, or REDCap could not deliver it."""
     readable: bool
     """Whether the token may read the log."""
     begin: datetime
@@ -164,7 +164,7 @@ def compare_clocks(
 
 
 def wall_now(client: RedcapClient, about: datetime, last: datetime | None) -> datetime | None:
-    """The server's wall clock, by the newest row of its log; None where the log does not show it.
+    """The server's wall clock, by the newest row of its log; None if the log does not show it.
 
     `about` is the approximate time (UTC), `last` the wall clock in an earlier load. REDCap logs the request itself, so
     the log is requested twice: the second answer begins with the first request. Only design calls are requested, of
@@ -183,7 +183,7 @@ def wall_now(client: RedcapClient, about: datetime, last: datetime | None) -> da
 
 
 def _by_date(client: RedcapClient, record_id_field: str, begin: datetime) -> frozenset[str] | None:
-    """Records that REDCap lists as created or modified since; None where it could not list them."""
+    """Records that REDCap lists as created or modified since; None if it could not list them."""
     try:
         return frozenset(client.record_ids(record_id_field, date_range_begin=begin))
     except (*ABOUT_THE_REQUEST, errors.RequestRefused) as problem:
@@ -209,7 +209,7 @@ def logged_deletions(detected: DetectedChanges | None) -> frozenset[str]:
 
 
 def unlogged_deletions(vanished: Collection[str], detected: DetectedChanges | None) -> tuple[str, ...] | None:
-    """Vanished records that REDCap's log does not show as deleted; None where the log cannot be read."""
+    """Vanished records that REDCap's log does not show as deleted; None if the log cannot be read."""
     if detected is None or detected.log is None:
         return None
     logged = detected.log.deleted_since(detected.begin)

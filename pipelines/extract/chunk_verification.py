@@ -25,7 +25,7 @@ def verify_chunk(
 ) -> Chunk:
     """The records of the request that its answers hold, as files of the given `scopes`.
 
-    Raises VerificationFailed where an answer cannot be trusted at all.
+    Raises VerificationFailed if an answer cannot be trusted at all.
     """
     answers = [plan.answer(part) for part in request.parts]
     found = [verify(verifier, answer, share) for answer, share in zip(answers, request.shares, strict=True)]

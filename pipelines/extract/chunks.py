@@ -53,7 +53,7 @@ class FetchPlan:
     whole: Scope
     """Everything there is to load."""
     narrow: tuple[Scope, ...] = ()
-    """The same in several requests that leave out what must be blank; empty where that would cost more."""
+    """The same in several requests that leave out what must be blank; empty if that would cost more."""
 
     def scope(self, part: Part) -> Scope:
         """The cells that an answer holds."""

@@ -111,7 +111,7 @@ def read_log(
 ) -> tuple[LogRead | None, bool]:
     """The log from a moment of the server's wall clock on, and whether the token may read it at all.
 
-    None where REDCap could not deliver it. The newest range is read first, moments after other calls of ours.
+    None if REDCap could not deliver it. The newest range is read first, right after other calls of our own.
     """
     private_folder(folder)
     found = LogRead()
@@ -206,7 +206,7 @@ def _as_saved(
 
 
 def stamp(row: model.LogRow) -> datetime | None:
-    """When a row of the log was written, on the server's wall clock; None where that cannot be read."""
+    """When a row of the log was written, on the server's wall clock; None if that cannot be read."""
     try:
         return datetime.fromisoformat(row.timestamp.strip()).replace(tzinfo=None)
     except ValueError:

@@ -60,7 +60,7 @@ def _found_together(client: RedcapClient, record_id_field: str, records: Sequenc
 
 
 def lately_deleted(client: RedcapClient, record_id_field: str) -> frozenset[str]:
-    """Records that REDCap's log shows as deleted lately; none where the log cannot be read."""
+    """Records that REDCap's log shows as deleted lately; none if the log cannot be read."""
     now = client.server_date
     if now is None:
         return frozenset()

@@ -208,6 +208,6 @@ def check_columns(structure: Structure, columns: Sequence[str], project: str) ->
 
 
 def only_in(some: Iterable[str], others: Collection[str]) -> list[str]:
-    """The items of `some` that are not in `others`, in order."""
+    """The items of `some` that are not in `others`, in their order."""
     known = set(others)
     return [record for record in some if record not in known]

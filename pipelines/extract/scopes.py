@@ -81,7 +81,7 @@ def instruments_scope(layout: Layout, selection: Selection, instruments: Collect
 
 
 def narrow_scopes(layout: Layout, selection: Selection, rows: Mapping[str, int]) -> tuple[Scope, ...]:
-    """The scopes that together hold the project, or none where one request for everything costs no more.
+    """The scopes that together hold the project, or none if one request for everything costs no more.
 
     `rows` says how many rows each event of the project has.
     """

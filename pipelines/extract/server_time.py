@@ -26,9 +26,9 @@ class ServerTime:
     own: datetime
     """This computer's clock."""
     header: datetime | None
-    """The `Date` header; None where the answer had none."""
+    """The `Date` header; None if the answer had none."""
     wall: datetime | None = None
-    """The server's wall clock by its log; None where the log does not show it."""
+    """The server's wall clock by its log; None if the log does not show it."""
     offset: timedelta | None = None
     """How far that was ahead of UTC in an earlier load."""
 
@@ -39,7 +39,7 @@ class ServerTime:
 
     @property
     def upto(self) -> datetime | None:
-        """The moment in UTC; None where only this computer's clock shows it, as nothing confirms that."""
+        """The moment in UTC; None if only this computer's clock shows it, as nothing confirms that."""
         if self.agree or (self.header is not None and self.wall is None):
             return min(self.own, self.header or self.own)
         if self.wall is None:
@@ -99,7 +99,7 @@ _EARLIEST = "The load asked for changes since the earliest possible time, so non
 
 
 def why_everything(before: timedelta | None, planned_until: datetime | None, now: ServerTime) -> str | None:
-    """Why a load reads every record because clocks were set since the last one; None where they were not."""
+    """Why a load reads every record because clocks were set since the last one; None if they were not."""
     if by := set_back(before, now):
         return (
             f"REDCap's clock was set back by {in_words(by)} against this computer's since the last load, so every "

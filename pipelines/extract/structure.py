@@ -70,7 +70,7 @@ def read_structure(client: RedcapClient, version: str) -> Structure:
 
 
 def _unless_refused(call: Callable[[], tuple[T, ...]]) -> tuple[T, ...] | None:
-    """What a call returns, or None where the token lacks the right for it."""
+    """What a call returns, or None if the token lacks the right for it."""
     try:
         return call()
     except (errors.MissingRight, errors.RequestRefused):

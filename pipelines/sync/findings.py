@@ -46,10 +46,10 @@ class Findings:
 
     @property
     def changed(self) -> frozenset[str] | None:
-        """Records that may hold other data than before; None where every record has to be read."""
+        """Records that may hold other data than before; None if every record has to be read."""
         return None if self.detected is None else self.detected.changed
 
     @property
     def unlogged_deletions(self) -> tuple[str, ...] | None:
-        """Missing records that REDCap's log does not show as deleted; None where the log cannot be read."""
+        """Missing records that REDCap's log does not show as deleted; None if the log cannot be read."""
         return unlogged_deletions(self.missing, self.detected)

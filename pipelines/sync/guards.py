@@ -35,7 +35,7 @@ class Guard:
     allow_narrower: bool
 
     def check(self, findings: Findings, previous: PreviousLoad) -> None:
-        """Raise LoadRefused where applying what was found could destroy good data."""
+        """Raise LoadRefused if applying what was found could destroy good data."""
         self.check_names(findings.layout)
         self.check_visible(findings.layout, previous)
         self.check_group(findings.layout, findings.structure, previous, findings.unlogged_deletions)

@@ -34,7 +34,7 @@ def has_plan(run: ProjectRun) -> bool:
 def resume(run: ProjectRun) -> WorkPlan:
     """The plan that an earlier step wrote; from here on, the run continues under the id of the run that made it.
 
-    Raises LoadSuperseded where the files no longer exist.
+    Raises LoadSuperseded if the files no longer exist.
     """
     plan = _read_plan(run)
     run.stamp = replace(run.stamp, run_id=plan.run_id, now=plan.began, baseline=plan.baseline)

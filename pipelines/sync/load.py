@@ -2,7 +2,7 @@
 
     prepare   read the project's structure and what changed, judge it, and plan what to fetch
     fetch     chunks of records into the staging folder, each verified to be complete
-    apply     verified chunks into the mirror, a transaction a batch
+    apply     verified chunks into the mirror, one transaction per batch
     finish    deletions and renames, who made the changes, totals, and the watermark last
 
 Each step finds what it needs on disk (handoff.py), so that an orchestrator can run and repeat them one by one.

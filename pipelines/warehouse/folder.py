@@ -70,7 +70,7 @@ class WarehouseFolder:
         return self.work / "staging" / project / safe
 
     def make(self) -> None:
-        """Create the folders, for their owner only; raises WarehouseUnreadable where that is impossible."""
+        """Create the folders, for their owner only; raises WarehouseUnreadable if that is impossible."""
         try:
             with private_files():
                 for folder in (self.path, self.work, self.work / "staging", self.pace, self.locks):

@@ -74,7 +74,7 @@ def missing_data_codes(text: str | None) -> tuple[Choice, ...]:
 def missing_codes_of(field: Field, codes: Sequence[Choice]) -> tuple[Choice, ...]:
     """Those of the project's codes that mean missing data in a field's values.
 
-    None where the field is tagged @NOMISSING. A code that is also a choice of the field means the choice; the cells of
+    None if the field is tagged @NOMISSING. A code that is also a choice of the field means the choice; the cells of
     a checkbox's options are 1 and 0.
     """
     if "@NOMISSING" in action_tags(field):

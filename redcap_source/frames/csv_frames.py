@@ -18,7 +18,7 @@ class MalformedTableError(ValueError):
 def frame_of_csv(text: str, delimiter: str = ",") -> "pd.DataFrame":
     """CSV text as a frame: blank stays blank, `NA` stays `NA`, `001` stays `001`, and headers may repeat.
 
-    MalformedTableError where a row is longer or shorter than the header, or a quote is not closed.
+    MalformedTableError if a row is longer or shorter than the header, or a quote is not closed.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Parse one value of a field by its kind (dictionary/kinds.py); ValueError where the text is not of that kind.
+"""Parse one value of a field by its kind (dictionary/kinds.py); ValueError if the text is not of that kind.
 
 Not here: blanks, which mean that there is no value.
 """

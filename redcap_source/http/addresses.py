@@ -41,7 +41,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def redirect_target(base: Address, response: httpx.Response) -> str:
-    """The target of a redirect, as a URL to use instead; blank where it may not be recommended.
+    """The target of a redirect, as a URL to use instead; blank if it may not be recommended.
 
     Only the same host is recommended, over https or, on this machine, as before: otherwise, a forged header could have
     the token sent anywhere. Queries are left out: a sign-on page's can contain the whole request.

@@ -61,7 +61,7 @@ def advice(reason: str) -> str:
 
 
 def verification(scheme: str, ca_bundle: str | Path | None, project: str) -> ssl.SSLContext | bool:
-    """Which authorities to trust; BadCertificate where the `ca_bundle` cannot be used."""
+    """Which authorities to trust; BadCertificate if the `ca_bundle` cannot be used."""
     if scheme == "http":
         # Loopback needs no authorities, and loading them takes longer than a call; this context trusts none.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -127,7 +127,7 @@ class Exchange:
         return urlencoded(list(self._form().items()))
 
     def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
-        """The decompressed body; Truncated where the compressed data is incomplete."""
+        """The decompressed body; Truncated if the compressed data is incomplete."""
         if response.is_stream_consumed:
             # The body from a transport made for tests is already read and decompressed.
             yield response.content

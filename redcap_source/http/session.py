@@ -142,7 +142,7 @@ class HttpSession:
         raise unknown
 
     def _outcome_unknown(self, request: Request, error: BaseException) -> RedcapError | None:
-        """OutcomeUnknown where a change may have been made although its answer failed; else None."""
+        """OutcomeUnknown if a change may have been made although its answer failed; else None."""
         if request.repeatable or not isinstance(error, errors.Transient | errors.UnexpectedAnswer):
             return None
         if error.not_applied:

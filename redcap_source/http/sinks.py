@@ -31,7 +31,7 @@ class Received:
     """The facts about a complete answer; `seconds` and `bytes` are those of the attempt that succeeded.
 
     `server_date` is the server's own clock at that moment, to the second. `sha256` is of the bytes as written;
-    None where the body was not written to a file. `file_name` is a downloaded file's name in REDCap.
+    None if the body was not written to a file. `file_name` is a downloaded file's name in REDCap.
     """
 
     status: int

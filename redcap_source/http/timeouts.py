@@ -58,7 +58,7 @@ class Watch:
         self._head = None
 
     def is_in_time(self, size: int) -> bool:
-        """Count this many bytes as read now; False where the answer must be cancelled."""
+        """Count this many bytes as read now; False if the answer must be cancelled."""
         now = self._clock()
         if self._last is not None:
             self._spent += min(now - self._last, _LONGEST_PAUSE)

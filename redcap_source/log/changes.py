@@ -48,7 +48,7 @@ class RecordChange:
     `at` is the server's local time, in whole minutes and without a zone; None if it cannot be parsed. `columns` are the
     columns of a flat export that the details name; values that look like the log's own text can add some, so they are
     hints. `columns_cut` says that the details were too long for the log or were removed, so that columns are missing.
-    `instance` is None where the row names none, which for repeating data means the first. `guessed` says that this
+    `instance` is None if the row names none, which for repeating data means the first. `guessed` says that this
     server's log has no column for the record, and that the id is one of several possible readings of the action; each
     reading is a RecordChange of its own, and some of these records never existed.
     """

@@ -40,7 +40,7 @@ def newest_call(entries: Iterable[LogRow], *, username: str | None = None) -> da
 def offset_between(stamp: datetime, answered_at: datetime) -> timedelta | None:
     """How far local time is ahead of UTC, for a call that has `stamp` in the log, and was answered at `answered_at`.
 
-    `answered_at` is the `Date` of the answer (naive: UTC). None where no zone in use fits both, so that one of them is
+    `answered_at` is the `Date` of the answer (naive: UTC). None if no zone in use fits both, so that one of them is
     wrong or too old. An older row gives None or an offset that is too small, which makes `window_begin` earlier:
     slower, not wrong.
     """

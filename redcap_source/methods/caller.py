@@ -59,7 +59,7 @@ class Caller(ABC):
         return tuple(parse_row(kind, row, context) for row in rows_of(self._body(request), context))
 
     def _items_or_none(self, kind: type[Item], request: Request) -> tuple[Item, ...]:
-        """Rows; none where REDCap answers that this project has no such thing."""
+        """Rows; none if REDCap answers that this project has no such thing."""
         try:
             return self._items(kind, request)
         except (errors.NotForClassicProjects, errors.NothingConfigured):
@@ -91,7 +91,7 @@ class Caller(ABC):
     # --- Changes ---
 
     def _change(self, request: Request, read: Callable[[bytes], Result]) -> Result:
-        """Send a change and return what `read` makes of its answer; OutcomeUnknown where that cannot be read."""
+        """Send a change and return what `read` makes of its answer; OutcomeUnknown if that cannot be read."""
         body, context = self._body(request), self._context(request)
         try:
             return read(body)
@@ -117,7 +117,7 @@ class Caller(ABC):
 
 
 def parse_row(kind: type[Item], row: Mapping[str, Any], context: RequestContext) -> Item:
-    """The value of a row; UnexpectedAnswer where the row lacks what names it."""
+    """The value of a row; UnexpectedAnswer if the row lacks what names it."""
     try:
         return kind.from_row(row)
     except model.MissingKeyError as error:

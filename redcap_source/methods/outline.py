@@ -52,11 +52,11 @@ class Outline:
         return {field.field_name: field.field_label for field in self.dictionary}
 
     def metadata_type(self, field_name: str) -> str:
-        """A field's type, such as `text` or `checkbox`; KeyError where there is no such field."""
+        """A field's type, such as `text` or `checkbox`; KeyError if there is no such field."""
         return self.field(field_name).field_type
 
     def field(self, field_name: str) -> Field:
-        """One field by its name; KeyError where there is none."""
+        """One field by its name; KeyError if there is none."""
         return self._by_name[field_name]
 
     @cached_property

@@ -65,7 +65,7 @@ class SetupMethods(ProjectMethods):
         return self._import("formEventMapping", "import", mapping, format)
 
     def repeating_forms_events(self) -> tuple[model.RepeatingForm, ...]:
-        """The repeating instruments and events; none where nothing repeats."""
+        """The repeating instruments and events; none if nothing repeats."""
         return self._items_or_none(model.RepeatingForm, Request("repeatingFormsEvents"))
 
     def import_repeating_forms_events(self, rows: Rows, *, format: str = "json") -> int:

@@ -66,7 +66,7 @@ class Field(ApiRow):
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
-        """The value of one row; MissingKeyError where the row lacks the field's name, form or type.
+        """The value of one row; MissingKeyError if the row lacks the field's name, form or type.
 
         Dictionaries of every version have the other columns, so an absent one is blank.
         """

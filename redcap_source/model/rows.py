@@ -23,7 +23,7 @@ def text(value: Any) -> str:
 
 
 def whole(value: Any) -> int | None:
-    """A whole number; None where it is blank or not a number."""
+    """A whole number; None if it is blank or not a number."""
     try:
         return int(str(value).strip())
     except ValueError:
@@ -31,7 +31,7 @@ def whole(value: Any) -> int | None:
 
 
 def flag(value: Any) -> bool | None:
-    """A yes or no in any of REDCap's spellings; None where it is blank or neither."""
+    """A yes or no in any of REDCap's spellings; None if it is blank or neither."""
     if isinstance(value, bool):
         return value
     return _FLAGS.get(str(value).strip().lower())
@@ -101,7 +101,7 @@ class ApiRow:
 
     @classmethod
     def from_row(cls, row: Row) -> Self:
-        """The value of one row; MissingKeyError where the row lacks a required key."""
+        """The value of one row; MissingKeyError if the row lacks a required key."""
         left = dict(row)
         values = {}
         for name, keys, read, required in _cells(cast("Hashable", cls)):

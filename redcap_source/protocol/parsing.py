@@ -15,7 +15,7 @@ from redcap_source.protocol.content_encoding import without_bom
 
 
 def text_of(body: bytes, context: RequestContext) -> str:
-    """The body as text, line ends as REDCap sent them; UnexpectedAnswer where it is not UTF-8."""
+    """The body as text, line ends as REDCap sent them; UnexpectedAnswer if it is not UTF-8."""
     try:
         return without_bom(body).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -24,7 +24,7 @@ def text_of(body: bytes, context: RequestContext) -> str:
 
 
 def json_of(body: bytes, context: RequestContext) -> Any:
-    """The body as JSON; UnexpectedAnswer where it is invalid, nested too deeply, or has a number of too many digits."""
+    """The body as JSON; UnexpectedAnswer if it is invalid, nested too deeply, or has a number of too many digits."""
     text = text_of(body, context)
     try:
         return json.loads(text)
@@ -57,7 +57,7 @@ def count_of(body: bytes, context: RequestContext) -> int:
 
 
 def only_object(body: bytes) -> Mapping[str, Any]:
-    """The one object in an answer, alone or in a list; ValueError, TypeError or IndexError where there is none."""
+    """The one object in an answer, alone or in a list; ValueError, TypeError or IndexError if there is none."""
     value = json.loads(body)
     row = value[0] if isinstance(value, list) else value
     if not isinstance(row, dict):
@@ -70,7 +70,7 @@ def _sample(body: bytes, most: int = 200) -> str:
 
 
 def server_date(headers: Mapping[str, str]) -> datetime | None:
-    """The aware time in the Date header; None where it is missing or odd."""
+    """The aware time in the Date header; None if it is missing or cannot be parsed."""
     try:
         moment = parsedate_to_datetime(headers["date"])
     except (KeyError, ValueError):

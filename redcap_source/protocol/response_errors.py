@@ -188,7 +188,7 @@ def _page_in_place_of_bytes(context: RequestContext, start: bytes) -> RedcapErro
 
 
 def _error_with_200(start: bytes, expect: Expect, whole: bool) -> str | None:
-    """The text of an error sent with status 200; None where the body is data."""
+    """The text of an error sent with status 200; None if the body is data."""
     if _XML_ERROR.match(start):
         return error_text(start) or ""
     if expect in (Expect.CSV, Expect.RECORDS_CSV, Expect.LINE):
@@ -230,7 +230,7 @@ def _page_title(body: bytes) -> str:
 def retry_after(text: str, at: datetime | None) -> float | None:
     """The seconds that a Retry-After header asks to wait: as a number, or from the moment `at` until a date.
 
-    None where there is none, it cannot be parsed, or the date is past (RFC 9110, 10.2.3).
+    None if there is none, it cannot be parsed, or the date is past (RFC 9110, 10.2.3).
     """
     if _SECONDS.fullmatch(text.strip()):
         return float(text)

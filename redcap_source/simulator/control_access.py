@@ -48,7 +48,7 @@ def _host_name(host: str) -> str:
 def state_path(folder: Path | None, name: str) -> Path:
     """The file of a saved state: `name` in the folder named at start.
 
-    Raises SimulatorError where no folder was named, or where the name leads out of it.
+    Raises SimulatorError if no folder was named, or if the name leads out of it.
     """
     if folder is None:
         raise SimulatorError("No folder for states was named; start the simulator with --state-folder.")

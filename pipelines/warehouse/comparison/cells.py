@@ -1,4 +1,4 @@
-"""Compares a submission with a cell a row: a list of cells, or REDCap's EAV export."""
+"""Compares a submission with one cell per row: a list of cells, or REDCap's EAV export."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 # What str.strip() removes; DuckDB's trim removes spaces only.
 BLANKS = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"  # noqa: E501
-# Our names for the columns of a submission with a cell a row; those it lacks are blank.
+# Our names for the columns of a submission with one cell per row; those it lacks are blank.
 CELL_COLUMNS = (
     "project", "batch", "record", "event", "instrument", "instance", "field", "seen", "new", "clear", "reason",
     "author",

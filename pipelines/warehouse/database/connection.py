@@ -146,7 +146,7 @@ def open_writer(
 def open_reader(path: Path, name: str = "mirror") -> Iterator[Connection]:
     """A read-only connection to a file, attached under a name; closed whatever happens.
 
-    Raises WarehouseBusy where another process writes to it, WarehouseDamaged where it is no complete database.
+    Raises WarehouseBusy if another process writes to it, WarehouseDamaged if it is not a complete database.
     """
     connection = connect()
     try:

@@ -91,7 +91,7 @@ def unusable(path: Path, problem: BaseException, *, enough: str | None = None) -
 
 
 def of_the_system(problem: OSError) -> WarehouseError | None:
-    """The error for a file or disk that the system refused; None where it names neither the file nor a known cause."""
+    """The error for a file or disk that the system refused; None if it names neither the file nor a known cause."""
     if isinstance(problem.filename, str):
         return unusable(Path(problem.filename), problem)
     if problem.errno not in _REMEDIES:

@@ -46,7 +46,7 @@ def needed(width: Width) -> int:
 def allow(
     connection: duckdb.DuckDBPyConnection, configured: str | None, width: Width = _NONE, *, writes: bool = True
 ) -> None:
-    """Limit the database to what was configured, or else to what its tables need and the machine has.
+    """Limit the database to what was configured, or else to what its tables need, within the machine's memory.
 
     Counts the tables in all attached files; `width` is that of tables about to be made. Where no rows are written
     (`writes`), the limit is lower: DuckDB keeps every block it has read until it meets the limit.
@@ -82,7 +82,7 @@ def in_bytes(amount: str) -> int:
 
 
 def enough(connection: duckdb.DuckDBPyConnection, width: Width = _NONE) -> str | None:
-    """A limit that would be enough after memory ran out, as projects.yaml writes it; None where it is not known."""
+    """A limit that would be enough after memory ran out, as projects.yaml writes it; None if it is not known."""
     with suppress(duckdb.Error):
         # After an error in a transaction nothing can be queried before it is rolled back.
         with suppress(duckdb.TransactionException):

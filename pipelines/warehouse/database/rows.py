@@ -18,7 +18,7 @@ QUERIES_AT_ONCE = 200
 
 
 def one(connection: Connection, query: str, values: Mapping[str, object] | None = None) -> tuple[Any, ...] | None:
-    """The first row of a query; None where there is none."""
+    """The first row of a query; None if there is none."""
     return connection.execute(query, values).fetchone()
 
 

@@ -2,7 +2,7 @@
 
 A mirror holds what cannot be fetched again: the history, and the journal of write-backs that undoing needs. So where
 anything of the project is published, or waits to be, a load continues its mirror or is refused; `--start-over` discards
-it. Where nothing is, a first load that died while it made the file, or met a full disk, simply begins again.
+it. Where nothing is, a first load that died while creating the file, or that ran out of disk space, begins again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pipelines.warehouse.tables.layout import FORMAT, OTHER_FORMAT
 
 MISSING_FILE, EMPTY, NO_LOAD = "is missing", "is empty", "holds no load"
 
-# Maps what was found of a mirror to the error to raise; None where there is nothing to lose.
+# Maps what was found of a mirror to the error to raise; None if there is nothing to lose.
 Refuse = Callable[[str], WarehouseError | None]
 
 
@@ -47,7 +47,7 @@ def published_projects(folder: WarehouseFolder) -> frozenset[str]:
 def refusal(
     folder: WarehouseFolder, project: str, found: str, *, published: Collection[str] | None = None
 ) -> MirrorLost | None:
-    """The error for a mirror found like this; None where nothing else is known of the project.
+    """The error for a mirror found like this; None if nothing else is known of the project.
 
     `published` are the published projects, where the caller has read them already.
     """
@@ -104,7 +104,7 @@ def refuse_published_file(connection: Connection, path: Path, project: str, refu
 
 
 def published_source(folder: WarehouseFolder, project: str) -> str | None:
-    """The identity of the mirror that the project was published from; None where nothing of it is published."""
+    """The identity of the mirror that the project was published from; None if nothing of it is published."""
     if not folder.database.exists():
         return None
     with open_published(folder) as connection:
@@ -117,7 +117,7 @@ def check_identity(
 ) -> None:
     """Give a new mirror its identity; refuse one of another project, or of an earlier version of the warehouse.
 
-    Where the project is known, a file without an identity is no first load's: what it held is lost.
+    If the project is known, a file without an identity was not left by a first load: what it held is lost.
     """
     state = statements("state")
     made = one(connection, state["is_made"])

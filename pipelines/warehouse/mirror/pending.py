@@ -73,7 +73,7 @@ class Pending:
         return len(census.records) != count(self._connection, self._sql["count_census"])
 
     def covering_events(self) -> tuple[str, ...]:
-        """A few events in which every record had a row when all events were requested; none where that does not pay."""
+        """A few events in which every record had a row when all events were requested; none if that does not pay."""
         found = self._connection.execute(self._sql["read_covering_events"]).fetchall()
         return tuple(event for (event,) in found)
 

@@ -33,7 +33,7 @@ class PreviousLoad:
     watermark: datetime | None
     chunk_records: int | None
     planned_until: PlannedUntil | None
-    """None where no load got far enough for another to continue from it."""
+    """None if no load got far enough for another to continue from it."""
     refreshed: datetime | None
     """When the last full refresh that was completed began."""
     refreshing: bool

@@ -105,7 +105,7 @@ class ProjectPublisher:
         self._definitions: dict[str, str] = {}
         """The digests of instruments whose views are new; they are stored once the views have their comments."""
         self._versions: dict[str, PublishedVersion | None] = {}
-        """The published version to store for each instrument; None where it is no longer published."""
+        """The published version to store for each instrument; None if it is no longer published."""
         self._views_in_place = 0
         """How many instruments of the warehouse had their first-load rows read in place before."""
         self._first_rows: dict[str, str] = {}
@@ -154,7 +154,7 @@ class ProjectPublisher:
     def _reset_if_replaced(self) -> None:
         """Delete what was published from another mirror, or from a newer state of this one.
 
-        Raises ForeignMirror where nobody discarded the mirror that the project was published from.
+        Raises ForeignMirror if nobody discarded the mirror that the project was published from.
         """
         row = one(self.connection, copy_sql.project_identity(self.source))
         known = one(self.connection, self._sql["published_identity"], self._named)

@@ -106,7 +106,7 @@ def _status(folder: WarehouseFolder, project: str, published: Collection[str]) -
 def _lost(
     folder: WarehouseFolder, project: str, published: Collection[str], found: str, outcome: str
 ) -> ProjectStatus | None:
-    """The status of a project whose mirror holds nothing; None where nothing else is known of it."""
+    """The status of a project whose mirror holds nothing; None if nothing else is known of it."""
     if refusal(folder, project, found, published=published) is None:
         return None
     return _without_file(folder, project, published, found, outcome)
@@ -126,7 +126,7 @@ def _published(folder: WarehouseFolder, project: str) -> ProjectStatus | None:
 
 
 def status_in(connection: Connection, project: str) -> ProjectStatus | None:
-    """The status of a project according to a mirror or the published file; None where it has no load."""
+    """The status of a project according to a mirror or the published file; None if it has no load."""
     row = one(connection, statements("reading")["status"], {"project": project})
     if row is None:
         return None

@@ -11,7 +11,7 @@ CREATE OR REPLACE TEMP TABLE options (field VARCHAR, code VARCHAR, column_name V
 -- Instruments by their names in redcap_repeat_instrument.
 CREATE OR REPLACE TEMP TABLE forms (called VARCHAR, instrument VARCHAR);
 CREATE OR REPLACE TEMP TABLE events (name VARCHAR);
--- The submitted cells, one a row.
+-- The submitted cells, one per row.
 CREATE OR REPLACE TEMP TABLE submitted (
     row BIGINT, batch VARCHAR, record VARCHAR, event VARCHAR, instrument VARCHAR, instance VARCHAR, field VARCHAR,
     seen VARCHAR, seen_given BOOLEAN, new VARCHAR, clears BOOLEAN, reason VARCHAR, author VARCHAR, field_instrument VARCHAR,

@@ -79,7 +79,7 @@ INSERT INTO _publish.first_rows SELECT $project, unnest($names::VARCHAR[]), unne
 INSERT INTO _publish.first_columns VALUES ($project, $instrument, $fields);
 
 -- writeback_tables --
--- The tables of schema writeback in a mirror; none where nothing was ever proposed.
+-- The tables of schema writeback in a mirror; none if nothing was ever proposed.
 SELECT table_name FROM duckdb_tables() WHERE database_name = $catalog AND schema_name = 'writeback';
 
 -- mirror_instruments --

@@ -19,8 +19,8 @@ SELECT schema_name, table_name, list(column_name) FROM duckdb_columns()
 WHERE database_name = current_database() AND list_contains($schemas::VARCHAR[], schema_name) GROUP BY ALL;
 
 -- redefine --
--- What decides the cells of an instrument, under the new names. A renamed instrument is read again: whether REDCap kept
--- its form status depends on how it was renamed.
+-- What determines the cells of an instrument, under the new names. A renamed instrument is read again: whether REDCap
+-- kept its form status depends on how it was renamed.
 UPDATE state.instruments SET instrument = $new, definition = $definition, stale = stale OR $renamed
 WHERE instrument = $old;
 

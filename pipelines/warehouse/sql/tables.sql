@@ -11,7 +11,7 @@ SELECT table_name, column_name FROM duckdb_columns()
 WHERE database_name = current_database() AND schema_name = $schema AND NOT starts_with(column_name, '_');
 
 -- read_instruments --
--- For each instrument what decides its cells, and whether they must be read again for every record.
+-- For each instrument what determines its cells, and whether they must be read again for every record.
 SELECT instrument, definition, stale FROM state.instruments;
 
 -- delete_definitions --

@@ -49,7 +49,7 @@ WHERE p.status = 'open' AND p.decision IN ('conflict', 'invalid') AND p.record =
   AND coalesce(p.event, '') = n.event AND coalesce(p.instance, '') = n.instance AND p.field = n.field;
 
 -- add_proposals --
--- Proposals given as lists, one a column.
+-- Proposals given as lists, one per column.
 INSERT INTO writeback.proposals
 SELECT $project, $batch, number, record, nullif(event, ''), nullif(instrument, ''), nullif(instance, ''), field,
        nullif(seen, ''), new, new = '', nullif(reason, ''), author, $now, 'open', NULL, NULL, NULL, NULL, NULL

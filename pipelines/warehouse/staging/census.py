@@ -48,7 +48,7 @@ def read_census(
     """Read the answer to a request for the record ids, which must be JSON: a list that is cut does not close.
 
     `whole` says whether all events were requested. The rows of the last such answer stay on the connection for
-    `scope_masks`. Raises VerificationFailed where it is no such list.
+    `scope_masks`. Raises VerificationFailed if it is not such a list.
     """
     table = "census" if whole else "brief_census"
     check_json_closed(path)
@@ -107,7 +107,7 @@ def scope_masks(connection: Connection, scopes: Sequence[Collection[str]]) -> tu
 
 
 def records_named(connection: Connection, path: Path) -> frozenset[str]:
-    """The records in a JSON answer of single values (REDCap's `eav`); VerificationFailed where it is no such list."""
+    """The records in a JSON answer of single values (REDCap's `eav`); VerificationFailed if it is not one."""
     check_json_closed(path)
     try:
         found = connection.execute(records_of_values(path)).fetchall()

@@ -20,7 +20,7 @@ _CUT = "unexpected end of data"
 
 
 def split_csv(answer: Answer, parts: Sequence[Answer]) -> bool:
-    """Write the rows of a verified CSV answer as narrower ones; False where Python and DuckDB may read it differently.
+    """Write the rows of a verified CSV answer as narrower ones; False if Python and DuckDB may read it differently.
 
     Each part has at least two columns of the answer. A last row that was cut inside a cell is left out, as DuckDB
     leaves it out. Where False is returned, what was written must not be used.

@@ -51,7 +51,7 @@ def open_verifier(staging: Path) -> Iterator[Connection]:
 
 
 def verify(connection: Connection, answer: Answer, asked: Sequence[str]) -> Verified:
-    """What the answer holds; VerificationFailed where it is not what was requested.
+    """What the answer holds; VerificationFailed if it is not what was requested.
 
     Checked: the columns are the expected ones, every row has all of them, every record was requested, a record's rows
     are consecutive, and no two rows have the same keys. Records that were requested and are missing are left to the

@@ -83,7 +83,7 @@ class Layout:
     """Fields of the dictionary that this token's answers lack."""
 
     def position(self, column: str) -> int | None:
-        """The position of a column in a flat answer, or None where the answer lacks it."""
+        """The position of a column in a flat answer, or None if the answer lacks it."""
         return self.answer_columns.index(column) if column in self.answer_columns else None
 
 

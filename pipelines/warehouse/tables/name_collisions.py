@@ -28,7 +28,7 @@ REDCAPS = (EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE, DATA_ACCESS_GROUP, SURVEY_
 
 
 def collisions(layout: Layout) -> list[str]:
-    """What cannot be distinguished by its name, in words; empty where everything can."""
+    """What cannot be distinguished by its name, in words; empty if everything can."""
     found = [
         f"the instruments {one} and {other}" for one, other in _alike((t.name, t.name) for t in layout.instruments)
     ]

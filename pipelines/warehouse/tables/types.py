@@ -140,7 +140,7 @@ _TYPES: dict[ValueKind, SqlType] = {
 
 
 def sql_type(kind: ValueKind) -> SqlType | None:
-    """The SQL type of a kind of value, or None where the text itself is the value."""
+    """The SQL type of a kind of value, or None if the text itself is the value."""
     return _TYPES.get(kind)
 
 

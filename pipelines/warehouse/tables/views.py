@@ -115,7 +115,7 @@ _FIXED_LABELS = {
 
 
 def _labelled(column: Column) -> str | None:
-    """A column with labels instead of codes, as in REDCap's own label export; None where it has no labels.
+    """A column with labels instead of codes, as in REDCap's own label export; None if it has no labels.
 
     A column that may hold codes for missing data is text, because their labels are.
     """

@@ -22,12 +22,12 @@ class Cell:
     event: str
     instrument: str
     instance: str
-    """A number, blank where nothing repeats, or `new` (`new-2`, …) for an instance that does not exist yet."""
+    """A number, blank if nothing repeats, or `new` (`new-2`, …) for an instance that does not exist yet."""
     field: str
 
 
 class FormRow(NamedTuple):
-    """An instrument's row of one record: record, event, instrument and instance; blank where there is none."""
+    """An instrument's row of one record: record, event, instrument and instance; blank if there is none."""
 
     record: str
     event: str

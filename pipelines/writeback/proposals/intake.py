@@ -50,9 +50,9 @@ def read_submission(
 
 
 def is_copy(names: Sequence[str], columns: ProjectColumns) -> bool:
-    """Whether a table has a column for each field, although some have the names that formats with one cell a row use.
+    """Whether a table has a column for each field, although some have names that formats with one cell per row use.
 
-    If it has no other column, it is read as one cell a row; a person who submits a copy can name the instrument.
+    If it has no other column, it is read as one cell per row; a person who submits a copy can name the instrument.
     """
     present = {name.strip() for name in names}
     reserved = {*LONG_NAMES, *EXPORT_NAMES} - {columns.record_id, EVENT, REPEAT_INSTRUMENT, REPEAT_INSTANCE}

@@ -1,4 +1,4 @@
-"""One cell a row: record, field, the wanted value and, if the row says it, the value that was seen."""
+"""One cell per row: record, field, the wanted value and, if the row says it, the value that was seen."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _NAMES = dict(zip(LONG, CELL_COLUMNS, strict=True))
 
 
 def is_long(columns: Sequence[str]) -> bool:
-    """Whether a table has one cell a row."""
+    """Whether a table has one cell per row."""
     names = {name.strip().lower() for name in columns}
     return bool(names & set(LONG["field"]) and names & set(LONG["new_value"]))
 
@@ -50,7 +50,7 @@ def is_long(columns: Sequence[str]) -> bool:
 def read_long(
     table: PlainCsv | Table, names: Sequence[str], columns: ProjectColumns, comparison: Comparison
 ) -> ParsedProposals:
-    """Read a table with a cell a row, and propose its cells. Raises Unreadable if its columns are not those of LONG."""
+    """Propose the cells of a table with one cell per row. Raises Unreadable if its columns are not those of LONG."""
     positions = long_positions(names, columns.record_id)
     cells = CellComparison(comparison)
 

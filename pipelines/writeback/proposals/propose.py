@@ -129,7 +129,7 @@ def propose_rows(
     now: Now = utc_now,
     source: str = "python",
 ) -> ProposalReport:
-    """Propose what mappings hold; the value seen is the published one where a row does not say it."""
+    """Propose what mappings hold; the value seen is the published one if a row does not give it."""
     listed = list(rows)
     columns = list(dict.fromkeys(name for row in listed for name in row))
     table = table_of(columns, [[row.get(name, NOT_GIVEN) for name in columns] for row in listed])

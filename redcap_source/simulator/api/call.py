@@ -29,7 +29,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """A request as it was received: what is asked, and of which project; blank where the token is unknown."""
+    """A request as it was received: what is asked, and of which project; blank if the token is unknown."""
 
     project: str
     content: str

@@ -22,7 +22,7 @@ class RecordEdits(HandleBase):
         return list(self.project.records.ids())
 
     def value(self, record: str, field: str, *, event: str | None = None, instance: int | None = None) -> str:
-        """The stored value of one export column; blank where there is none."""
+        """The stored value of one export column; blank if there is none."""
         slot = self._slot(event, None, instance, (field,))
         found = self.project.records.get(record)
         return found.slots.get(slot, {}).get(field, "") if found is not None else ""

@@ -31,7 +31,7 @@ class CellValues:
         return ""
 
     def change(self, column: Column) -> Change | None:
-        """The function that converts a stored value to the one shown; None where both are the same."""
+        """The function that converts a stored value to the one shown; None if both are the same."""
         if column.kind == "timestamp":
             return None
         if column.kind == "file":

@@ -101,7 +101,7 @@ class _Rows:
 
 
 def _ranks(dictionary: Dictionary, columns: Iterable[Column], behaviour: Behaviour) -> dict[str, int]:
-    """The position of each column; empty where values keep the order in which they were stored."""
+    """The position of each column; empty if values keep the order in which they were stored."""
     if behaviour.eav_order == "stored":
         return {}
     chosen = {column.name for column in columns}

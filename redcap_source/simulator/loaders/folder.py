@@ -29,7 +29,7 @@ class Folder:
         self.path = path
 
     def rows(self, *names: str) -> Rows | None:
-        """The rows of the first table that exists under one of these names; None where there is none."""
+        """The rows of the first table that exists under one of these names; None if there is none."""
         found = self.file(*names)
         return table_from(read_bytes(found), str(found)) if found is not None else None
 
@@ -47,7 +47,7 @@ class Folder:
         return (self.path / "records_flat.types.json").exists()
 
     def file(self, *names: str) -> Path | None:
-        """The first file under one of these names, or else the one with a name that REDCap's web page gives."""
+        """The first file under one of these names, or else the one named as REDCap's web page names it."""
         candidates = (self.path / f"{name}{ending}" for name in names for ending in (".json", ".csv"))
         found = next((path for path in candidates if path.is_file()), None)
         downloads = (DOWNLOADED[name] for name in names if name in DOWNLOADED)
@@ -55,7 +55,7 @@ class Folder:
 
 
 def single_file(folder: Path, pattern: str) -> Path | None:
-    """The file of a folder that matches a pattern, if there is one; raises SimulatorError where there are several."""
+    """The file of a folder that matches a pattern, if there is one; raises SimulatorError if there are several."""
     found = sorted(path for path in folder.glob(pattern) if path.is_file())
     if len(found) > 1:
         names = ", ".join(path.name for path in found)

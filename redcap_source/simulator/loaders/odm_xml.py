@@ -37,7 +37,7 @@ def _with_line_breaks(match: re.Match[bytes]) -> bytes:
 
 
 def text_of(parent: Element, tag: str) -> str:
-    """The text of a child, without blanks around it; blank where there is no such child."""
+    """The text of a child, without blanks around it; blank if there is no such child."""
     return (parent.findtext(tag) or "").strip()
 
 

@@ -26,7 +26,7 @@ def is_gzipped(content: bytes) -> bool:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's content; raises SimulatorError where it cannot be read."""
+    """A file's content; raises SimulatorError if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -59,7 +59,7 @@ def compared(sign: str, left: Node, right: Node) -> Node:
 
 
 def calculated(sign: str, left: Node, right: Node) -> Node:
-    """The result of two numbers; blank where one is missing or the result is not a number."""
+    """The result of two numbers; blank if one is missing or the result is not a number."""
     apply = _ARITHMETIC[sign]
 
     def node(look: Look, now: datetime) -> Value:
@@ -76,7 +76,7 @@ def calculated(sign: str, left: Node, right: Node) -> Node:
 
 
 def called(function: Function, arguments: Sequence[Node]) -> Node:
-    """What a function returns; blank where it is not given a number, or has no result."""
+    """What a function returns; blank if it is not given a number, or has no result."""
 
     def node(look: Look, now: datetime) -> Value:
         try:

@@ -198,7 +198,7 @@ def check_unique(project: Project, plan: Plan) -> None:
 
 
 def _ids_by_value(project: Project, plan: Plan, name: str) -> dict[str, set[str]]:
-    """The records that have each value of a field once the plan is stored; none where the plan has no such value."""
+    """The records that have each value of a field once the plan is stored; none if the plan has no such value."""
     ids: dict[str, set[str]] = {}
     if not any(name in values for slots in plan.records.values() for values in slots.values()):
         return ids

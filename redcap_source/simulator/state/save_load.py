@@ -1,7 +1,7 @@
 """Saves the state of a simulator to a file and reads it again.
 
-The file is gzipped lines of JSON, which can be read without this program: first everything but the records, then a
-record a line. Records that are made when they are read are written too, one at a time. When a large project is read
+The file is gzipped lines of JSON, which can be read without this program: first everything but the records, then one
+record per line. Records that are made when they are read are written too, one at a time. When a large project is read
 again, its records stay text until they are asked for.
 """
 

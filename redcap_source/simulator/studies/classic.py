@@ -1,4 +1,4 @@
-"""The classic study: one row a record, and every kind of field that REDCap has."""
+"""The classic study: one row per record, and every kind of field that REDCap has."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def stage(
 ) -> None:
     """Read the keys and the cells of some instruments into the table `batch`, as text.
 
-    `places` gives the batch's column for each column of an answer. Raises VerificationFailed where a file has changed
+    `places` gives the batch's column for each column of an answer. Raises VerificationFailed if a file has changed
     since it was verified.
     """
     wanted = columns_read(layout, tables)

@@ -25,7 +25,7 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 def read_hash_key(folder: WarehouseFolder, project: str, connection: Connection) -> str:
     """The warehouse's key, for a project whose mirror is open; made if nothing was ever hashed with one.
 
-    Raises HashKeyUnusable where the key is missing, is no key, or is not the one the project's hashes were made with.
+    Raises HashKeyUnusable if the key is missing, is malformed, or is not the one the project's hashes were made with.
     """
     known = _fingerprint_in(connection)
     text = _read(folder.hash_key)
@@ -93,7 +93,7 @@ def _hashed_projects(folder: WarehouseFolder, but: str) -> list[str]:
 
 
 def _fingerprint_in(connection: Connection) -> str | None:
-    """The fingerprint a mirror stores; None where it has no hashed values."""
+    """The fingerprint a mirror stores; None if it has no hashed values."""
     state = statements("state")
     there = connection.execute(state["can_hash"]).fetchone()
     row = connection.execute(state["read_hash_key"]).fetchone() if there and there[0] else None

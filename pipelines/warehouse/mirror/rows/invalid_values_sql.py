@@ -89,7 +89,7 @@ def insert_values(checks: Sequence[ColumnCheck], where: str) -> str:
 def stray_test(layout: Layout, table: InstrumentTable, holds: str) -> str | None:
     """The test for a row of the batch that is another repeating instrument's, and holds values of this one.
 
-    `holds` is the test for a row to hold data of the instrument. None where nothing repeats.
+    `holds` is the test for a row to hold data of the instrument. None if nothing repeats.
     """
     repeat = layout.position(REPEAT_INSTRUMENT)
     return None if repeat is None else f"c{repeat} IS NOT NULL AND c{repeat} <> {literal(table.name)} AND {holds}"

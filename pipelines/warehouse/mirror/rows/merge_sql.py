@@ -90,7 +90,7 @@ def _cells(layout: Layout, table: InstrumentTable, places: Mapping[str, str], ha
 
 
 def _key(places: Mapping[str, str], column: str) -> str:
-    """A key as the mirror has it: blank where there is none."""
+    """A key as the mirror has it: blank if there is none."""
     return f"coalesce({places[column]}, '')" if column in places else "''"
 
 

@@ -36,7 +36,7 @@ from pipelines.warehouse.tables.structure import Structure
 
 # The columns of each table, by schema and table.
 Columns = Mapping[tuple[str, str], Sequence[str]]
-# For each instrument what decides its cells, and whether they must be read again.
+# For each instrument what determines its cells, and whether they must be read again.
 Definitions = Mapping[str, tuple[Mapping[str, str], bool]]
 
 
@@ -163,7 +163,7 @@ class Tables:
         return {name: (json.loads(parts), stale) for name, parts, stale in found}
 
     def _define(self, layout: Layout, before: Definitions, stamp: RunStamp, emptied: Mapping[str, bool]) -> None:
-        """Store what decides the instruments' cells; where that is new or different, they are stale.
+        """Store what determines the instruments' cells; if that is new or different, they are stale.
 
         Where only choices or codes for missing data changed, the values that do not fit are listed again instead.
         """

@@ -45,7 +45,7 @@ class Renames:
         return self.instruments.get(name, name)
 
     def definition(self, parts: Mapping[str, str]) -> dict[str, str]:
-        """What decides the cells of an instrument (layout.definition), with the present names."""
+        """What determines the cells of an instrument (layout.definition), with the present names."""
         renamed = {self.columns.get(name, name): part for name, part in parts.items()}
         if (events := parts.get(":events", "classic")) != "classic":
             renamed[":events"] = ",".join(sorted(map(self.event, filter(None, events.split(",")))))
@@ -53,7 +53,7 @@ class Renames:
 
 
 def renamed_events(before: Iterable[tuple[int | None, str]], after: Iterable[tuple[int | None, str]]) -> dict[str, str]:
-    """Events, as (event id, unique name), whose id has a new name; none where the server gives no ids."""
+    """Events, as (event id, unique name), whose id has a new name; none if the server gives no ids."""
     names = {number: name for number, name in after if number is not None}
     return {old: names[number] for number, old in before if number is not None and names.get(number, old) != old}
 
@@ -177,7 +177,7 @@ def rename_instruments(connection: Connection, project: str, renames: Renames) -
 
 
 def _redefine(connection: Connection, renames: Renames) -> None:
-    """Store what decides the cells of instruments with the present names."""
+    """Store what determines the cells of instruments with the present names."""
     sql = statements("renames")
     found = connection.execute(statements("tables")["read_instruments"]).fetchall()
     for name, parts, _ in found:
