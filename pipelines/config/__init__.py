@@ -1,4 +1,4 @@
-"""projects.yaml becomes a Config, or one error that names every problem in it."""
+"""Reads projects.yaml into a Config, or raises one error that names every problem in it."""
 
 from pipelines.config.load import load_config
 from pipelines.config.schema import SCHEMA, json_schema

@@ -1,4 +1,4 @@
-"""Read projects.yaml: text becomes a Config, or one ConfigError that names every problem in it.
+"""Read projects.yaml into a Config, or raise one ConfigError that names every problem in it.
 
 Three steps: YAML becomes plain text values and the line of each key (yaml_reader.py); the models, which are also the
 JSON schema for editors, check them (schema.py, problems.py); here, what refers to something else (a project's server,

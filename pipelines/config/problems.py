@@ -1,4 +1,4 @@
-"""Validation errors as sentences, each with its key and line.
+"""Turns validation errors into sentences, each with its key and line.
 
 A sentence continues after the key: `projects.heart.server is missing.`
 """

@@ -192,7 +192,7 @@ def _by_date(client: RedcapClient, record_id_field: str, begin: datetime) -> fro
 
 
 def refresh_is_due(refreshed: datetime | None, upto: datetime | None, every: timedelta) -> bool:
-    """Whether every record has to be read again; a load that starts a little early still counts for its day."""
+    """Whether every record has to be read again; a load may start up to two hours early and still count for its day."""
     return refreshed is None or upto is None or upto - refreshed >= every - timedelta(hours=2)
 
 

@@ -87,7 +87,7 @@ class RequestQueue:
             return None
         return self._request(self._take(self._whole, narrow=False), narrow=False)
 
-    # -- what became of a request -----------------------------------------------------------------------------
+    # -- the results of requests ------------------------------------------------------------------------------
 
     def learn(self, request: ChunkRequest, seconds: float, size: int) -> None:
         """The request was answered in this many seconds and bytes."""
@@ -106,7 +106,7 @@ class RequestQueue:
         self._split.append((records, False))
 
     def ask_less(self, request: ChunkRequest, records: tuple[str, ...] | None = None) -> bool:
-        """The request asked for too much: ask for its records, or for these, in halves; False if it is only one."""
+        """The request was too large: ask for its records, or for these, in halves; False if there is only one."""
         records = request.records if records is None else records
         self._sizes[request.narrow] = self._sizes[request.narrow].halved()
         half = len(records) // 2

@@ -1,4 +1,4 @@
-"""Which cells to ask for together, so that a server need not send millions of blanks. Pure.
+"""Which cells to ask for together, so that the server does not have to send millions of blanks. Pure.
 
 A flat row has a cell for every field of the project, and in a longitudinal project most of them can hold nothing:
 their instruments are not designated for the row's event. Instruments that share events are therefore asked for

@@ -122,7 +122,7 @@ def set_back(before: timedelta | None, now: ServerTime) -> timedelta:
 
 
 def stale_log(answered: datetime, wall: datetime, offset: timedelta | None) -> str | None:
-    """A remark where the newest row of the log is older than clocks, zones and a busy server explain."""
+    """A remark if the newest row of the log is older than clocks, time zones and a busy server can explain."""
     if offset is None or answered + offset - wall <= OVERLAP:
         return None
     return (

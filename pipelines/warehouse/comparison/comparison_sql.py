@@ -80,7 +80,7 @@ def cells_with_published(table: str, columns: Sequence[str], fields: Sequence[st
 
 
 def find_cells(cells: str) -> str:
-    """Propose these cells; a row's own seen value stays where it is another value than the published one."""
+    """Propose these cells; a row's own seen value is kept if it is another value than the published one."""
     differs = "j.seen_given AND j.seen <> j.published AND a.field IS NULL"
     return (
         "INSERT INTO found SELECT j.row, j.batch, j.record, j.event, "

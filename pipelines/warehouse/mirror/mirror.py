@@ -103,7 +103,7 @@ class Mirror:
     ) -> RowCounts:
         """Store verified chunks and their ledger rows: all of it or, on any error, nothing.
 
-        Records that were read in all `instruments` (None) are no longer pending.
+        Records that were read in all instruments (`instruments` is None) are no longer pending.
         """
         with self.transaction():
             counts = RowCounts()

@@ -265,7 +265,7 @@ def first_load_rows(
 
 
 def insert_first_load(rows: str) -> str:
-    """Store such rows once more, their cells as JSON."""
+    """Store such rows a second time, their cells as JSON."""
     return (
         "INSERT INTO _publish.first_load SELECT project, instrument, record, event, instance, to_json(cells), "
         f"detected_at, run_id FROM ({rows})"

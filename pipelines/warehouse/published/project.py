@@ -1,8 +1,8 @@
 """Brings one project in the published file up to its mirror: what its runs did since it was last published.
 
-Present rows, and versions that ended, are in the published file in the same tables as in the mirror; what readers open
-are views of them. So a publish writes only what changed, however large the project is, and the first published file can
-begin as a copy of a mirror. Not here: when and where that happens (publish.py).
+The published file has present rows, and versions that ended, in the same tables as the mirror; readers open views of
+them. So a publish writes only what changed, however large the project is, and the first published file can begin as a
+copy of a mirror. Not here: when and where that happens (publish.py).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ COMMENTS_AT_ONCE = 50
 LONG = 100
 BEHIND = {"": ":typed", "_labels": ":labels"}
 # For how many instruments of the warehouse the view `record_changes` reads first-load rows in place. Each costs every
-# query of the view half a millisecond; the rows of further ones are stored once more.
+# query of the view half a millisecond; the rows of further ones are stored a second time.
 FIRST_LOADS_IN_PLACE = 200
 
 HISTORY_TIMES = {
@@ -53,7 +53,7 @@ HISTORY_TIMES = {
     "_valid_to": "Until when it was so; empty for rows of today (UTC)",
 }
 
-# Columns of versions that are no cells.
+# Columns of versions that are not cells.
 _NO_CELLS = (*VERSION, "_valid_to", "_closed_run")
 
 # The run that changed an instrument last, and a digest of the statements its views are made from.
@@ -97,7 +97,7 @@ class ProjectPublisher:
         self._first_runs: list[str] = []
         """The runs up to the first that ended well."""
         self._rebuild = False
-        """Whether all rows and changes are copied again, because what was published has old names."""
+        """Whether all rows and changes are copied again, because those published have old names."""
         self._shown_before: Mapping[str, Sequence[str]] = {}
         """The columns that readers saw of instruments' histories, where those are made again."""
         self._comments: list[str] = []

@@ -75,7 +75,7 @@ WHERE i.project = $project AND i.instrument = d.instrument;
 INSERT INTO _publish.first_rows SELECT $project, unnest($names::VARCHAR[]), unnest($rows::VARCHAR[]);
 
 -- save_first_columns --
--- The fields of an instrument whose first-load rows are stored once more.
+-- The fields of an instrument whose first-load rows are stored a second time.
 INSERT INTO _publish.first_columns VALUES ($project, $instrument, $fields);
 
 -- writeback_tables --

@@ -229,7 +229,7 @@ SELECT count(*) FROM writeback.journal
 WHERE accounted_run IS NULL AND status IN ('intended', 'confirmed', 'not confirmed');
 
 -- mark_passed --
--- A load has read every record that changed, except those on its list of records still to fetch.
+-- Entries that a load is done with: it has read every record that changed, except those on its list of pending ones.
 UPDATE writeback.journal SET accounted_run = $run_id
 WHERE accounted_run IS NULL AND status IN ('confirmed', 'not confirmed')
   AND record NOT IN (SELECT record FROM state.todo);

@@ -1,1 +1,1 @@
-"""Answers of REDCap as files: how SQL reads them, and whether they are whole."""
+"""REDCap's answers as files: reading them from SQL, and verifying that they are complete."""

@@ -20,7 +20,7 @@ KEYS = ("_record", "_event", "_instance")
 EXTRAS = ("_data_access_group", "_survey_identifier", "_survey_timestamp")
 # Since when a row has been as it is, and the run that found it so; a version that ended also has its end.
 VERSION = ("_valid_from", "_run_id")
-# The endings of the schemas of a project's rows, in its mirror and in the published file: present rows, and versions
+# The suffixes of the schemas of a project's rows, in its mirror and in the published file: present rows, and versions
 # that ended. No project's name has a colon, so these schemas cannot be another project's.
 NOW, PAST = ":now", ":past"
 # The number of the mirror's format; a mirror with another is not read.

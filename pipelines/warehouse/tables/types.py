@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pipelines.warehouse.database.quoting import literal
 from redcap_source.dictionary import ValueKind
 
-# As REDCap writes dates: four digits and twice two. DuckDB's year 0 is 1 BC.
+# As REDCap writes dates: four digits, two and two. DuckDB's year 0 is 1 BC.
 _YEAR = r"([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"
 _DATE = rf"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}"
 # The hour may have one digit: REDCap's own validation takes 9:05.

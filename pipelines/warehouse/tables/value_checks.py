@@ -1,8 +1,8 @@
 """The tests that an instrument's values must pass, as SQL over the rows that a load has staged. Pure.
 
-A value is valid where it is of its column's type, or one of its field's choices, and no code for missing data. Testing
-each cell by itself costs more than storing it; so the cells of a row are joined and matched at once against the shapes
-that most of them have. Only rows that do not match are tested cell by cell.
+A value is valid if it is of its column's type or one of its field's choices, and is not a code for missing data.
+Testing each cell by itself costs more than storing it; so the cells of a row are joined and matched at once against the
+shapes that most of them have. Only rows that do not match are tested cell by cell.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ColumnCheck:
     reason: str
     """Why it is invalid, where it is; SQL."""
     usual: str = ""
-    """A pattern that most valid text has, and no other; without one the exact test is always made."""
+    """A pattern that most valid text matches and no other text does; without one the exact test is always made."""
     excluded: tuple[str, ...] = ()
     """Codes for missing data that match the pattern nevertheless."""
 

@@ -92,7 +92,7 @@ def _limited(project: Project, selection: Selection, report: Report) -> Selectio
 
 
 def _sorted(project: Project, rows: list[SelectedRow], report: Report) -> list[SelectedRow]:
-    # Sorting is stable, so the least important field goes first.
+    # Sorting is stable, so the least important field is sorted first.
     for name, is_descending in reversed(report.order):
         rows = sorted(rows, key=lambda row: _rank(project, row, name), reverse=is_descending)
     return rows

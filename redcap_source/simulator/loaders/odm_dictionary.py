@@ -45,7 +45,7 @@ def _items_of(group: Element | None, items: dict[str, Element]) -> Iterator[Elem
 def _field(item: Element, form: str, lists: dict[str, Element]) -> Field | None:
     name, kind = item.get(f"{REDCAP}Variable", ""), item.get(f"{REDCAP}FieldType")
     if kind is None or name == f"{form}_complete":
-        # Not a field of the dictionary, or the form's status.
+        # Either not a field of the dictionary, or the form's status.
         return None
 
     def extra(attribute: str) -> str:

@@ -1,4 +1,4 @@
-"""Storing verified chunks in a mirror: in the caller's transaction, and only rows that differ.
+"""Stores verified chunks in a mirror: in the caller's transaction, and only rows that differ.
 
 Not here: verifying that answers are whole (staging/verify.py), and which tables there are (tables/layout.py).
 """

@@ -1,1 +1,1 @@
-"""Tables follow the dictionary; schema redcap describes them."""
+"""Keeps the tables in step with the dictionary, and describes them in schema redcap."""

@@ -1,4 +1,4 @@
-"""The instruments' tables follow the dictionary: columns are added, removed and ordered; no value is lost.
+"""Keeps the instruments' tables in step with the dictionary: adds, removes and orders columns; no value is lost.
 
 Not here: describing the structure in schema redcap (catalog.py), and recognising what was renamed (renames.py).
 """
