@@ -31,6 +31,8 @@ from pathlib import Path
 
 from pipelines.interrupts import INTERRUPTED, was_interrupted
 
+# The name of the published database; no project's working file can have it (pipelines.project_names).
+PUBLISHED = "warehouse.duckdb"
 # For errors that this program does not know.
 REPORT = (
     "Please report it as an issue of redcap-warehouse, with this message. REDCAP_WAREHOUSE_TRACE=1 shows the "
@@ -82,15 +84,24 @@ class WarehouseBusy(WarehouseError):
 class WarehouseUnreadable(WarehouseError):
     """A file of the warehouse cannot be opened or written."""
 
-    def __init__(self, *, path: Path, reason: str, remedy: str) -> None:
-        super().__init__(f"{path} cannot be used: {reason}. The published data is unchanged. {remedy}")
+    def __init__(self, *, path: Path, reason: str, remedy: str, kept: str = "The published data is unchanged.") -> None:
+        super().__init__(f"{path} cannot be used: {reason}. {kept} {remedy}")
 
 
 class WarehouseDamaged(WarehouseUnreadable):
     """A file of the warehouse is no longer a complete database."""
 
-    def __init__(self, *, path: Path, found: str, remedy: str = "Restore it from a backup.") -> None:
-        super().__init__(path=path, reason=f"it is damaged: {found}", remedy=remedy)
+    def __init__(self, *, path: Path, found: str) -> None:
+        reason = f"it is damaged: {found}"
+        if path.name == PUBLISHED:
+            super().__init__(
+                path=path,
+                reason=reason,
+                kept="The projects' working files were not changed by this.",
+                remedy="Move it away and run `redcap-warehouse sync`: publishing rebuilds it from the working files.",
+            )
+        else:
+            super().__init__(path=path, reason=reason, remedy="Restore it from a backup.")
         self.path = path
         self.found = found
 

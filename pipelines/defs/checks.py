@@ -51,7 +51,7 @@ def _keys_are_unique(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefin
             description=f"{sum(doubles.values()):,} keys are duplicated, so the project is not published."
             if doubles
             else None,
-            metadata={"duplicate_keys": sum(doubles.values()), "instruments": ", ".join(doubles) or "none"},
+            metadata={"double_keys": sum(doubles.values()), "instruments": ", ".join(doubles) or "none"},
         )
 
     return keys_are_unique

@@ -16,6 +16,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.errors import PUBLISHED
 from pipelines.warehouse.database.connection import private_files, private_folder
 from pipelines.warehouse.database.file_errors import unusable
 
@@ -29,7 +30,7 @@ class WarehouseFolder:
     @property
     def database(self) -> Path:
         """The published database."""
-        return self.path / "warehouse.duckdb"
+        return self.path / PUBLISHED
 
     @property
     def work(self) -> Path:

@@ -79,6 +79,8 @@ def test_what_its_checks_stopped_no_other_project_publishes(house, monkeypatch):
         patched.setattr(audit, "duplicate_keys", lambda *_: {"intake": 1})
         stopped = house.run()
     assert not stopped.success
+    [check] = [check for check in stopped.get_asset_check_evaluations() if check.check_name == "keys_are_unique"]
+    assert {name: entry.value for name, entry in check.metadata.items()} == {"double_keys": 1, "instruments": "intake"}
     assert house.run("other").success
     assert house.rows("SELECT DISTINCT project FROM redcap.sync_runs") == [("other",)]
 

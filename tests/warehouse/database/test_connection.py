@@ -140,6 +140,15 @@ def test_a_file_of_sqlite_under_the_published_name_is_no_database_of_ours(tmp_pa
     assert "extension" not in str(raised.value)
 
 
+def test_a_damaged_published_file_is_rebuilt_and_not_called_unchanged(tmp_path):
+    folder = WarehouseFolder(tmp_path)
+    folder.database.write_bytes(b"no database at all")
+    with pytest.raises(WarehouseDamaged) as raised, open_published(folder):
+        pass
+    assert "published data is unchanged" not in str(raised.value)
+    assert "Move it away and run `redcap-warehouse sync`" in str(raised.value)
+
+
 def connections(path: Path) -> list[ast.Call]:
     """Every call of duckdb.connect in a file."""
     calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
