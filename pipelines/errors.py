@@ -17,6 +17,7 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── ForeignMirror          a mirror is not the one that the project was published from
     ├── HashKeyUnusable        the key that identifiers were hashed with is missing or has changed
     ├── LoadSuperseded         a newer load has started; this one cannot be continued
+    ├── LoadOfAnotherVersion   an interrupted load was begun by another version; it cannot be continued
     ├── LoadUnfinished         the last load failed, so it is not published
     ├── NotProposed            proposals cannot be read (pipelines.writeback.errors)
     ├── WritebackRefused       writing could do harm; nothing was sent (the same module)
@@ -205,6 +206,16 @@ class LoadSuperseded(WarehouseError):
         super().__init__(
             f"{project}: the files fetched by this run no longer exist, most likely because a newer load of this "
             "project has started. Nothing was changed. Start a new run instead of continuing this one."
+        )
+
+
+class LoadOfAnotherVersion(WarehouseError):
+    """The files that an interrupted load had written cannot be read by this version of the program."""
+
+    def __init__(self, *, project: str) -> None:
+        super().__init__(
+            f"{project}: the files of this run were written by another version of redcap-warehouse. Nothing was "
+            "changed. Start a new run instead of continuing this one."
         )
 
 

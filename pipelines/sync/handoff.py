@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from pipelines.errors import LoadSuperseded
+from pipelines.errors import LoadOfAnotherVersion, LoadSuperseded
 from pipelines.extract.chunks import Fetched
 from pipelines.run import ProjectRun
 from pipelines.sync.plan import WorkPlan
@@ -34,7 +34,7 @@ def has_plan(run: ProjectRun) -> bool:
 def resume(run: ProjectRun) -> WorkPlan:
     """The plan that an earlier step wrote; from here on, the run continues under the id of the run that made it.
 
-    Raises LoadSuperseded if the files no longer exist.
+    Raises LoadSuperseded if the files no longer exist, and LoadOfAnotherVersion if they do not fit this version.
     """
     plan = _read_plan(run)
     run.stamp = replace(run.stamp, run_id=plan.run_id, now=plan.began, baseline=plan.baseline)
@@ -59,6 +59,9 @@ def _read_plan(run: ProjectRun) -> WorkPlan:
         return _plan_adapter().validate_json((run.staging / PLAN).read_bytes())
     except FileNotFoundError:
         raise LoadSuperseded(project=run.project.name) from None
+    except ValidationError:
+        # Raised without it, because its message quotes record ids.
+        raise LoadOfAnotherVersion(project=run.project.name) from None
 
 
 def _batch_name(batch: int) -> str:

@@ -74,6 +74,18 @@ def test_a_failed_run_cannot_be_gone_on_with_after_a_newer_one(house):
     assert house.rows("SELECT outcome FROM redcap.sync_runs ORDER BY started_at") == [("failed",), ("ok",)]
 
 
+def test_a_run_that_another_version_began_is_not_continued(house):
+    house.simulator.faults.add("php_warning", content="record", nth=4)
+    failed = house.run()
+    house.simulator.faults.clear()
+    [plan] = (house.folder.work / "staging").rglob("plan.json")
+    plan.write_text(plan.read_text().replace('"tasks"', '"chores"'))
+    with house.re_execute(failed) as again:
+        assert "written by another version" in failures(again)[0]
+    assert house.run().success
+    assert house.rows("SELECT count(*) FROM study.intake") == [(10,)]
+
+
 def test_what_its_checks_stopped_no_other_project_publishes(house, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(audit, "duplicate_keys", lambda *_: {"intake": 1})
