@@ -141,7 +141,7 @@ def _shortened(row: Sequence[Any], narrow: Sequence[int]) -> Sequence[Any]:
 def _refused(problem: DatabaseError) -> QueryRefused:
     """The error for a query, with DuckDB's message if no value can be in it."""
     if quotes_no_values(problem):
-        return QueryRefused(str(problem))
+        return QueryRefused(f"{problem}\nNothing was proposed. Correct the query, then try again.")
     return QueryRefused(
         f"DuckDB could not run the query ({type(problem).__name__}). Its message may quote a participant's value "
         "and is not shown. Nothing was proposed. Use TRY_CAST or try_strptime where a value may not fit, then "

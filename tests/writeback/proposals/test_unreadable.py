@@ -86,8 +86,9 @@ def test_an_error_in_a_row_of_a_query_is_told_without_what_stands_in_it(standing
 def test_what_is_wrong_with_the_text_of_a_query_is_told_in_duckdbs_words(standing, tmp_path, query, why):
     path = tmp_path / "cells.sql"
     path.write_text(query)
-    with pytest.raises(QueryRefused, match=why):
+    with pytest.raises(QueryRefused, match=why) as caught:
         propose_file(standing.config, standing.project(), path)
+    assert "Nothing was proposed." in str(caught.value)
 
 
 def test_a_query_that_is_not_utf8_text_is_refused(standing, tmp_path):
