@@ -32,7 +32,7 @@ from pathlib import Path
 
 from pipelines.interrupts import INTERRUPTED, was_interrupted
 
-# The name of the published database; no project's working file can have it (pipelines.project_names).
+# The name of the published database; no project's mirror can have it (pipelines.project_names).
 PUBLISHED = "warehouse.duckdb"
 # For errors that this program does not know.
 REPORT = (
@@ -98,8 +98,8 @@ class WarehouseDamaged(WarehouseUnreadable):
             super().__init__(
                 path=path,
                 reason=reason,
-                kept="The projects' working files were not changed by this.",
-                remedy="Move it away and run `redcap-warehouse sync`: publishing rebuilds it from the working files.",
+                kept="The projects' mirrors were not changed by this.",
+                remedy="Move it away and run `redcap-warehouse sync`: publishing rebuilds it from the projects' mirrors.",
             )
         else:
             super().__init__(path=path, reason=reason, remedy="Restore it from a backup.")
@@ -165,7 +165,7 @@ class MirrorLost(LoadRefused):
     def __init__(self, *, project: str, path: Path, found: str, known: str) -> None:
         super().__init__(
             project=project,
-            problem=f"its working file {path} {found}, though {known}. It held the project's history, and the journal "
+            problem=f"its mirror {path} {found}, though {known}. It held the project's history, and the journal "
             "of what was written back, which undoing needs.",
             kept="Nothing was changed, and the published data is unchanged.",
             remedy="Restore the file from a backup and load again. Without one, `redcap-warehouse sync "
@@ -180,7 +180,7 @@ class ForeignMirror(WarehouseError):
 
     def __init__(self, *, project: str) -> None:
         super().__init__(
-            "its working file is not the one it was published from, so publishing it would replace the project's "
+            "its mirror is not the one it was published from, so publishing it would replace the project's "
             f"history. Restore the right file, or run `redcap-warehouse sync {project} --start-over`"
         )
 
