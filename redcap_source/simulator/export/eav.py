@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 
 from redcap_source.simulator.behaviour import Behaviour
@@ -120,18 +121,18 @@ def _labels(dictionary: Dictionary, column: Column) -> dict[str, str]:
     return dictionary.missing_codes | dictionary.by_name[column.field].choices
 
 
-class _Writer:
+class _Writer(ABC):
     """Rows as text: the keys of a slot are written once, and begin the line of each of its values."""
 
     frame = Frame()
 
+    @abstractmethod
     def start(self, cells: list[str]) -> str:
         """The start of every line of a slot."""
-        raise NotImplementedError
 
+    @abstractmethod
     def line(self, start: str, name: str, value: str) -> str:
         """One row."""
-        raise NotImplementedError
 
 
 class _Csv(_Writer):

@@ -6,6 +6,7 @@ are put. Not here: which rows and columns there are (selection.py, sheet.py).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from redcap_source.simulator.behaviour import Behaviour
@@ -29,7 +30,7 @@ def flat_text(project: Project, selection: Selection, style: Style, behaviour: B
     return in_pieces(writer.frame, rows)
 
 
-class _Writer:
+class _Writer(ABC):
     """Rows as text; each subclass is one format."""
 
     frame = Frame()
@@ -42,13 +43,13 @@ class _Writer:
         # Cells by value: the values of a study repeat, and a look-up is faster than checking a value for quotes.
         self._written: dict[str, str] = {}
 
+    @abstractmethod
     def cell(self, at: int, value: str) -> str:
         """One value as it is written in its row."""
-        raise NotImplementedError
 
+    @abstractmethod
     def line(self, cells: list[str]) -> str:
         """One row."""
-        raise NotImplementedError
 
     def row(self, record: Record, slot: Slot, values: Values) -> str:
         """The row of one slot."""

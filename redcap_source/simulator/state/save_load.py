@@ -65,7 +65,10 @@ def _line(value: object) -> str:
 
 
 def read_state(path: Path) -> tuple[dict[str, Any], list[Project]]:
-    """The server's part of a saved state, and its projects; raises SimulatorError for any other file."""
+    """Read a state that was saved; returns what the server itself knows, and its projects.
+
+    Raises SimulatorError if the file is not a state of this version of the simulator.
+    """
     try:
         with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
             state = json.loads(file.readline())
