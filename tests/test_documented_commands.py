@@ -32,7 +32,7 @@ from pipelines.config.load import load_config
 from redcap_source.simulator import ProjectHandle, Simulator, make_study
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BIN = Path(sys.executable).parent
 SERVER = "https://redcap.example.edu/api/"
 FENCES = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -197,7 +197,7 @@ OPTIONS = {name: {word for p in command.params for word in p.opts} | {"--help"} 
 TOLD = [(where, text) for where, text in sentences() if "redcap-warehouse" in text or "make " in text or "pip " in text]
 
 
-def test_every_command_that_is_reported_of_exists_with_its_options():
+def test_every_command_that_is_mentioned_exists_with_its_options():
     wrong = []
     for where, text in TOLD:
         for name, rest in re.findall(r"(?:`|\$ |/|with: )redcap-warehouse ([a-z-]+)([^`\n]*)", text):
@@ -207,7 +207,7 @@ def test_every_command_that_is_reported_of_exists_with_its_options():
     assert wrong == []
 
 
-def test_every_target_of_make_that_is_reported_of_exists():
+def test_every_target_of_make_that_is_mentioned_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     told = {name for _, text in TOLD for name in re.findall(r"`make ([a-z-]+)", text)}
     assert told - targets == set()
@@ -221,3 +221,11 @@ def test_nobody_is_reported_to_install_what_no_index_has():
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_command_has_its_help(workplace, name):
     assert "Usage:" in workplace.redcap_warehouse([name, "--help"])
+
+
+def test_the_test_that_contributing_names_is_there():
+    found = re.findall(r"-m pytest (\S+) -k (\w+)", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert found
+    for path, word in found:
+        names = re.findall(r"^def (test_\w+)", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+        assert [name for name in names if word in name], f"{path} has no test with {word} in its name"

@@ -11,7 +11,7 @@ from redcap_source.simulator.wire.formats import Row, Table
 def export_log(call: Call) -> Answer:
     """The rows that a request asks for; users in a data access group see only those about its records.
 
-    An administrator in a group sees all rows, as elsewhere.
+    An administrator in a group sees all rows.
     """
     call.require("api_export", "logging")
     call.log("manage", "Manage/Design ", "Export Logging (API)")
