@@ -2,21 +2,36 @@
 
 They are distinguished from failures, so that the ledger, the message and the exit code say what happened. Only the
 command line installs these handlers; Dagster and programs that use the library have their own.
+
+Python runs a handler only when its main thread next runs Python code. A signal that arrives just before the main thread
+waits for a lock, a socket or a time does not end that wait; nor does a signal that the system delivered to another
+thread. And an exception that a handler raises within a `__del__` method is discarded. So a thread of its own
+(`_Waker`) wakes the main thread after a signal until the exception has been raised where it has an effect.
 """
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 INTERRUPTED = "Interrupted."
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # A block that ends with one of these does not wait for its threads.
 _ENDINGS = (KeyboardInterrupt, SystemExit)
+# Ends the main thread's wait and does nothing else: systems ignore it unless a program asks for it. Windows has none.
+_WAKE: int | None = getattr(signal, "SIGURG", None)
+# Seconds between two attempts to wake the main thread. They grow, as it may be in a long call of a library.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 
 
 class Interrupted(BaseException):
@@ -32,6 +47,8 @@ class _Watch:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.discarded = False
+        """Whether Python discarded the exception, so that it has to be raised again."""
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         if self.number is None:
@@ -41,8 +58,68 @@ class _Watch:
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 
+    def wake(self, number: int, frame: FrameType | None) -> None:
+        if self.discarded and self.number is not None:
+            self.discarded = False
+            raise Interrupted(self.number)
+
+    @property
+    def is_raised(self) -> bool:
+        """Whether the signal has become an exception that ends the main thread's work."""
+        return self.number is not None and not self.discarded
+
 
 _watch = _Watch()
+
+
+class _Waker:
+    """Wakes the main thread after a signal, until the signal has been raised there as an exception."""
+
+    def __init__(self, wake: int) -> None:
+        self._wake = wake
+        self._main = threading.get_ident()
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="signals", daemon=True)
+
+    def start(self) -> None:
+        self._hook = sys.unraisablehook
+        sys.unraisablehook = self._note_discarded
+        self._handler = signal.signal(self._wake, _watch.wake)
+        # The system's part of each handler writes the signal's number there, whatever the main thread is doing.
+        self._wakeup_fd = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+        self._thread.start()
+
+    def end(self) -> None:
+        signal.set_wakeup_fd(self._wakeup_fd)
+        self._ended.set()
+        os.write(self._writing, b"\0")
+        self._thread.join()
+        signal.signal(self._wake, self._handler)
+        sys.unraisablehook = self._hook
+        os.close(self._reading)
+        os.close(self._writing)
+
+    def _note_discarded(self, args: UnraisableHookArgs) -> None:
+        """Python discarded an exception; if it was a signal's, it is raised again."""
+        if isinstance(args.exc_value, Interrupted):
+            _watch.discarded = True
+            os.write(self._writing, bytes(SIGNALS[:1]))
+        else:
+            self._hook(args)
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            if set(os.read(self._reading, 64)) & set(SIGNALS):
+                self._wake_main_thread()
+
+    def _wake_main_thread(self) -> None:
+        pause = _FIRST_PAUSE
+        while not _watch.is_raised and not self._ended.is_set():
+            signal.pthread_kill(self._main, self._wake)
+            self._ended.wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 @contextmanager
@@ -51,7 +128,10 @@ def listening() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _watch.number = None
+    _watch.number, _watch.discarded = None, False
+    waker = None if _WAKE is None else _Waker(_WAKE)
+    if waker is not None:
+        waker.start()
     before = {number: signal.signal(number, _watch.receive) for number in SIGNALS}
     try:
         yield
@@ -63,6 +143,8 @@ def listening() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if waker is not None:
+            waker.end()
         _watch.number = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from typing import NoReturn
 
 from pipelines.cli.app import app
 from pipelines.cli.failures import expected, file_problem, unexpected
@@ -23,17 +24,11 @@ def main() -> None:
     except SystemExit:
         # Every command ends with a SystemExit, which needs no import of the types of expected errors.
         raise
+    except Interrupted as signal:
+        _end_interrupted(signal)
     except expected() as problem:
         complain(str(problem))
         sys.exit(1)
-    except Interrupted as signal:
-        complain(
-            "Interrupted. No partial load was published; what was loaded or sent so far is recorded. Run the same "
-            "command again to continue."
-        )
-        # A request may still be running in a thread; this does not wait for it.
-        sys.stdout.flush()
-        os._exit(signal.exit_code)
     except OSError as problem:
         complain(file_problem(problem))
         sys.exit(1)
@@ -42,3 +37,16 @@ def main() -> None:
             raise
         complain(unexpected(problem))
         sys.exit(1)
+
+
+def _end_interrupted(signal: Interrupted) -> NoReturn:
+    """Say so and end at once: a request may still be running in a thread, and nothing waits for it."""
+    try:
+        complain(
+            "Interrupted. No partial load was published; what was loaded or sent so far is recorded. Run the same "
+            "command again to continue."
+        )
+        sys.stdout.flush()
+    finally:
+        # Also where the terminal or the reader of the output has gone.
+        os._exit(signal.exit_code)

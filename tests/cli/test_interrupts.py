@@ -24,13 +24,13 @@ def place(tmp_path):
         yield tmp_path, simulator, {**os.environ, "TOKEN": study.token}
 
 
-def command(place, *words, at=None, send=None, content="record"):
+def command(place, *words, at=None, send=None, content="record", messages=subprocess.PIPE):
     """A command in a process of its own; a signal reaches it while the request numbered `at` gets no answer."""
     folder, simulator, environment = place
     ended = threading.Event()
     words = [sys.executable, "-m", "pipelines.cli", *words]
     with subprocess.Popen(
-        words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=messages, text=True
     ) as process:
 
         def strike():
@@ -41,7 +41,7 @@ def command(place, *words, at=None, send=None, content="record"):
             simulator.before_request(strike, nth=at, content=content)
         _, complaint = process.communicate(timeout=60)
         ended.set()
-    return process.returncode, complaint.splitlines()
+    return process.returncode, (complaint or "").splitlines()
 
 
 def sync(place, *, at=None, send=None):
@@ -85,3 +85,92 @@ def test_an_interrupted_write_back_is_no_failed_one(place):
     returned, complaint = command(place, "writeback", "study", "--apply", at=1, send=signal.SIGTERM)
     assert (returned, len(complaint)) == (143, 1)
     assert ledger(folder)[-1] == ("interrupted", "Interrupted.")
+
+
+# What the main thread does at the moment of the signal, in a process of its own; afterwards it waits for a lock that
+# nobody releases.
+WAITS = """
+import os, signal, sys, threading, time
+from pipelines.interrupts import Interrupted, listening
+
+lock = threading.Lock()
+lock.acquire()
+main = threading.get_ident()
+
+def wait():
+    lock.acquire()
+
+{moment}
+
+try:
+    with listening():
+        begin()
+        wait()
+except Interrupted as interrupted:
+    os._exit(interrupted.exit_code)
+"""
+
+# While another thread runs Python and the main thread's frame is at acquire(), the main thread is in that call or about
+# to make it, and looks for no signal before it returns. The signal is one that the system delivers elsewhere.
+WHILE_IT_BEGINS_TO_WAIT = """
+def strike():
+    while (frame := sys._current_frames()[main]).f_lineno != wait.__code__.co_firstlineno + 1:
+        time.sleep(0)
+    assert frame.f_code is wait.__code__
+    signal.pthread_kill(threading.get_ident(), {number})
+
+begin = threading.Thread(target=strike, daemon=True).start
+"""
+
+# Python discards what a __del__ method raises.
+WHILE_AN_OBJECT_IS_DELETED = """
+class Handle:
+    def __del__(self):
+        signal.raise_signal({number})
+
+begin = Handle
+"""
+
+WHILE_AN_OBJECT_IS_DELETED_THAT_FAILS = """
+class Handle:
+    def __del__(self):
+        raise ValueError("the object's own error")
+
+def begin():
+    Handle()
+    signal.raise_signal({number})
+"""
+
+
+def wait_for_a_lock(moment, number):
+    script = WAITS.format(moment=moment.format(number=int(number)))
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(WHILE_IT_BEGINS_TO_WAIT, id="while it begins to wait"),
+        pytest.param(WHILE_AN_OBJECT_IS_DELETED, id="while an object is deleted"),
+    ],
+)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_wait_at_whatever_moment_it_arrives(moment, number, code):
+    done = wait_for_a_lock(moment, number)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_other_errors_that_python_discards_are_still_shown():
+    done = wait_for_a_lock(WHILE_AN_OBJECT_IS_DELETED_THAT_FAILS, signal.SIGTERM)
+    assert done.returncode == 143
+    assert "the object's own error" in done.stderr
+
+
+def test_an_interrupted_load_ends_with_its_exit_code_when_nobody_reads_its_messages(place):
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        returned, _ = command(place, "sync", at=1, send=signal.SIGTERM, messages=writing)
+    finally:
+        os.close(writing)
+    assert returned == 143
