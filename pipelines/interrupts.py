@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,8 +31,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ENDINGS = (KeyboardInterrupt, SystemExit)
 # Ends the main thread's wait and does nothing else: systems ignore it unless a program asks for it. Windows has none.
 _WAKE: int | None = getattr(signal, "SIGURG", None)
-# Seconds between two attempts to wake the main thread. They grow, as it may be in a long call of a library.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
+# Seconds between two attempts to wake the main thread, which may be in a long call of a library.
+_PAUSE = 0.05
+# Seconds that cleaning up may take before the exception is raised again: more than the demo leaves Dagster to end.
+_PATIENCE = 30.0
 
 
 class Interrupted(BaseException):
@@ -75,8 +78,8 @@ _watch = _Watch()
 class _Waker:
     """Wakes the main thread after a signal, until the signal has been raised there as an exception."""
 
-    def __init__(self, wake: int) -> None:
-        self._wake = wake
+    def __init__(self, wake: int, patience: float) -> None:
+        self._wake, self._patience = wake, patience
         self._main = threading.get_ident()
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
@@ -104,8 +107,8 @@ class _Waker:
     def _note_discarded(self, args: UnraisableHookArgs) -> None:
         """Python discarded an exception; if it was a signal's, it is raised again."""
         if isinstance(args.exc_value, Interrupted):
+            # The last thing done here: what is raised within this function is discarded too.
             _watch.discarded = True
-            os.write(self._writing, bytes(SIGNALS[:1]))
         else:
             self._hook(args)
 
@@ -115,21 +118,26 @@ class _Waker:
                 self._wake_main_thread()
 
     def _wake_main_thread(self) -> None:
-        pause = _FIRST_PAUSE
-        while not _watch.is_raised and not self._ended.is_set():
+        since = time.monotonic()
+        while not self._ended.wait(_PAUSE):
+            if _watch.is_raised:
+                if time.monotonic() - since < self._patience:
+                    continue
+                _watch.discarded, since = True, time.monotonic()
             signal.pthread_kill(self._main, self._wake)
-            self._ended.wait(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 @contextmanager
-def listening() -> Iterator[None]:
-    """Within the block either signal raises Interrupted in the main thread; a second one ends the process."""
+def listening(*, patience: float = _PATIENCE) -> Iterator[None]:
+    """Within the block either signal raises Interrupted in the main thread; a second one ends the process.
+
+    If the block has not ended `patience` seconds later, Interrupted is raised once more.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     _watch.number, _watch.discarded = None, False
-    waker = None if _WAKE is None else _Waker(_WAKE)
+    waker = None if _WAKE is None else _Waker(_WAKE, patience)
     if waker is not None:
         waker.start()
     before = {number: signal.signal(number, _watch.receive) for number in SIGNALS}
@@ -148,9 +156,14 @@ def listening() -> Iterator[None]:
         _watch.number = None
 
 
+def interrupted() -> bool:
+    """Whether a signal asked this process to end."""
+    return _watch.number is not None
+
+
 def was_interrupted(problem: BaseException) -> bool:
     """Whether a run ended with this error because of a signal."""
-    return _watch.number is not None or isinstance(problem, Interrupted | KeyboardInterrupt)
+    return interrupted() or isinstance(problem, Interrupted | KeyboardInterrupt)
 
 
 @contextmanager
@@ -168,4 +181,4 @@ def workers(count: int) -> Iterator[ThreadPoolExecutor]:
         wait = False
         raise
     finally:
-        pool.shutdown(wait=wait and _watch.number is None, cancel_futures=True)
+        pool.shutdown(wait=wait and not interrupted(), cancel_futures=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pipelines.config.settings import Config, ProjectConfig
 from pipelines.errors import ConfigError, MirrorLost, WarehouseDamaged
+from pipelines.interrupts import interrupted
 from pipelines.warehouse.database.connection import Connection, private_folder
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.locks import project_locked
@@ -87,8 +88,14 @@ class ProjectRun:
     @contextmanager
     def client(self) -> Iterator[RedcapClient]:
         """A client of the project; all clients of a server share its rate limit."""
-        with open_client(self.project, self.folder, sleep=self.sleep, answer_limit=self.answer_limit) as client:
+        client = open_client(self.project, self.folder, sleep=self.sleep, answer_limit=self.answer_limit)
+        try:
             yield client
+        finally:
+            # A signal may have left a lock of the HTTP library locked, for which closing would wait for ever. The
+            # process ends anyway, and its connections with it.
+            if not interrupted():
+                client.close()
 
     @contextmanager
     def verifier(self) -> Iterator[Connection]:

@@ -91,6 +91,7 @@ def test_an_interrupted_write_back_is_no_failed_one(place):
 # nobody releases.
 WAITS = """
 import os, signal, sys, threading, time
+from contextlib import suppress
 from pipelines.interrupts import Interrupted, listening
 
 lock = threading.Lock()
@@ -103,7 +104,7 @@ def wait():
 {moment}
 
 try:
-    with listening():
+    with listening(patience=0.1):
         begin()
         wait()
 except Interrupted as interrupted:
@@ -131,6 +132,21 @@ class Handle:
 begin = Handle
 """
 
+WHILE_CLEANING_UP_WILL_WAIT_FOR_EVER = """
+def begin():
+    try:
+        signal.raise_signal({number})
+    finally:
+        wait()
+"""
+
+# As some libraries do in C.
+WHERE_THE_EXCEPTION_IS_IGNORED = """
+def begin():
+    with suppress(BaseException):
+        signal.raise_signal({number})
+"""
+
 WHILE_AN_OBJECT_IS_DELETED_THAT_FAILS = """
 class Handle:
     def __del__(self):
@@ -152,6 +168,8 @@ def wait_for_a_lock(moment, number):
     [
         pytest.param(WHILE_IT_BEGINS_TO_WAIT, id="while it begins to wait"),
         pytest.param(WHILE_AN_OBJECT_IS_DELETED, id="while an object is deleted"),
+        pytest.param(WHILE_CLEANING_UP_WILL_WAIT_FOR_EVER, id="while cleaning up will wait for ever"),
+        pytest.param(WHERE_THE_EXCEPTION_IS_IGNORED, id="where the exception is ignored"),
     ],
 )
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -174,3 +192,28 @@ def test_an_interrupted_load_ends_with_its_exit_code_when_nobody_reads_its_messa
     finally:
         os.close(writing)
     assert returned == 143
+
+
+# The HTTP library takes this lock before each request, and again to close its connections.
+AS_A_LOCK_IS_TAKEN = """
+import os, signal, sys
+from httpcore._synchronization import ThreadLock
+from pipelines.cli import main
+
+def strike(frame, event, argument):
+    if event == "return" and frame.f_code is ThreadLock.__enter__.__code__:
+        sys.setprofile(None)
+        signal.raise_signal(signal.SIGTERM)
+
+sys.argv = ["redcap-warehouse", "sync"]
+sys.setprofile(strike)
+main()
+"""
+
+
+def test_a_signal_as_a_lock_of_the_http_library_is_taken_ends_the_load(place):
+    folder, _, environment = place
+    words = [sys.executable, "-c", AS_A_LOCK_IS_TAKEN]
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, len(done.stderr.splitlines())) == (143, 1)
+    assert ledger(folder) == [("interrupted", "Interrupted.")]
