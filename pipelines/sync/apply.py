@@ -58,7 +58,11 @@ def _apply_batch(
     task = plan.tasks[batch[0].task]
     staged = [StagedChunk(tuple(map(task.fetch.answer, c.parts)), c.records, c.excluded) for c in batch]
     entries = [_entry(chunk, number) for number, chunk in enumerate(batch, tally.chunks + 1)]
-    tally.touched += mirror.apply(plan.layout, staged, entries, run.stamp, instruments=task.instruments)
+    # A load of everything lists again which values do not fit, because another version may judge them otherwise.
+    recheck = plan.mode == "full"
+    tally.touched += mirror.apply(
+        plan.layout, staged, entries, run.stamp, instruments=task.instruments, recheck=recheck
+    )
     if task.instruments is None:
         tally.loaded += sum(len(chunk.records) for chunk in batch)
         tally.chunk_records = _chunk_records(batch) or tally.chunk_records

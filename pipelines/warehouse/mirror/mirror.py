@@ -100,15 +100,17 @@ class Mirror:
         stamp: RunStamp,
         *,
         instruments: Collection[str] | None = None,
+        recheck: bool = False,
     ) -> RowCounts:
         """Store verified chunks and their ledger rows: all of it or, on any error, nothing.
 
-        Records that were read in all instruments (`instruments` is None) are no longer pending.
+        Records that were read in all instruments (`instruments` is None) are no longer pending. With `recheck` the
+        values of rows that are as they were are examined again, too.
         """
         with self.transaction():
             counts = RowCounts()
             if chunks:
-                counts = apply_chunks(self.connection, layout, chunks, stamp, instruments=instruments)
+                counts = apply_chunks(self.connection, layout, chunks, stamp, instruments=instruments, recheck=recheck)
             if chunks and instruments is None:
                 self.pending.done([record for chunk in chunks for record in chunk.records])
             self.runs.add_chunks(entries, stamp.run_id)

@@ -5,6 +5,11 @@
 DELETE FROM redcap.invalid_values
 WHERE instrument = $instrument AND record IN (SELECT record FROM batch_records);
 
+-- with_strays --
+-- The instruments of which cells of the batch's records are listed because they are on a row of another instrument.
+SELECT DISTINCT instrument FROM redcap.invalid_values
+WHERE starts_with(reason, $stray) AND record IN (SELECT record FROM batch_records);
+
 -- delete_values --
 -- Stored values are checked again; what contradicts the setup, and cells on a row of another instrument, stay listed.
 DELETE FROM redcap.invalid_values

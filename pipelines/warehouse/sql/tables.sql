@@ -14,6 +14,10 @@ WHERE database_name = current_database() AND schema_name = $schema AND NOT start
 -- For each instrument what determines its cells, and whether they must be read again for every record.
 SELECT instrument, definition, stale FROM state.instruments;
 
+-- stale --
+-- Instruments that must be read again for every record.
+SELECT instrument FROM state.instruments WHERE stale;
+
 -- delete_definitions --
 -- Their new definitions are inserted next.
 DELETE FROM state.instruments WHERE list_contains($names::VARCHAR[], instrument);

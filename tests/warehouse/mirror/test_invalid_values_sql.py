@@ -26,9 +26,9 @@ def test_a_classic_project_has_no_such_rules():
 
 
 def test_tests_are_made_some_at_a_time():
-    queries = invalid_values_sql.count_rows(["a"] * TESTS_AT_ONCE + ["b"])
+    queries = invalid_values_sql.count_rows(["a"] * TESTS_AT_ONCE + ["b"], "batch")
     assert queries[0].count("FILTER (a)") == TESTS_AT_ONCE
-    assert queries[1] == "SELECT count(*) FILTER (b) FROM incoming"
+    assert queries[1] == "SELECT count(*) FILTER (b) FROM batch"
     assert len(queries) == 2
 
 

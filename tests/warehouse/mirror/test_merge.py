@@ -6,7 +6,7 @@ import pytest
 from pipelines.errors import VerificationFailed
 from pipelines.warehouse.mirror.open import open_mirror
 from pipelines.warehouse.tables.layout import make_layout, rows_now, rows_past
-from tests.support.structures import columns_of, field, staged, stamp, structure
+from tests.support.structures import columns_of, field, nothing_more, staged, stamp, structure
 
 CLASSIC = [
     field("record_id", "base"),
@@ -23,10 +23,16 @@ def mirror(tmp_path):
         yield opened
 
 
-def load(mirror, tmp_path, described, number, text):
+def load(mirror, tmp_path, described, number, text, *, recheck=False):
     layout = make_layout(described, columns_of(text))
     mirror.write_structure(described, layout, stamp(number))
-    return mirror.apply(layout, [staged(tmp_path, text, f"chunk{number}")], [], stamp(number))
+    return mirror.apply(layout, [staged(tmp_path, text, f"chunk{number}")], [], stamp(number), recheck=recheck)
+
+
+def whole_load(mirror, tmp_path, described, number, text, *, recheck=False):
+    """The same to its end, so that no instrument has to be read again."""
+    load(mirror, tmp_path, described, number, text, recheck=recheck)
+    nothing_more(mirror, make_layout(described, columns_of(text)), number)
 
 
 def rows(mirror, query):
@@ -251,6 +257,44 @@ def test_a_mended_value_leaves_the_list_of_invalid_ones(mirror, tmp_path):
     load(mirror, tmp_path, structure(CLASSIC), 1, bad)
     load(mirror, tmp_path, structure(CLASSIC), 2, bad.replace("| x |", "| 5 |"))
     assert rows(mirror, "SELECT count(*) FROM redcap.invalid_values") == [(0,)]
+
+
+INVALID = "record_id | age | race___1 | race___2 | base_complete | note | other_complete\n1 | x | 0 | 0 | 2 | . | ."
+LISTED = "SELECT instrument, field, value, run_id FROM redcap.invalid_values"
+
+
+def test_what_is_listed_of_rows_that_did_not_change_stays_with_the_run_that_found_it(mirror, tmp_path):
+    whole_load(mirror, tmp_path, structure(CLASSIC), 1, INVALID)
+    whole_load(mirror, tmp_path, structure(CLASSIC), 2, INVALID)
+    assert rows(mirror, LISTED) == [("base", "age", "x", "run1")]
+
+
+def test_a_load_of_everything_examines_again_what_did_not_change(mirror, tmp_path):
+    whole_load(mirror, tmp_path, structure(CLASSIC), 1, INVALID)
+    # As another version of the warehouse may have left it.
+    mirror.connection.execute("DELETE FROM redcap.invalid_values")
+    whole_load(mirror, tmp_path, structure(CLASSIC), 2, INVALID, recheck=True)
+    assert rows(mirror, LISTED) == [("base", "age", "x", "run2")]
+
+
+def test_rows_that_did_not_change_are_listed_once_the_setup_allows_no_such_rows(mirror, tmp_path):
+    whole_load(mirror, tmp_path, structure(REPEATING, pairs=PAIRS, repeating=REPEATS), 1, MIXED)
+    elsewhere = [("one", "base"), ("one", "drugs"), ("two", "drugs")]
+    whole_load(mirror, tmp_path, structure(REPEATING, pairs=elsewhere, repeating=[("one", "drugs")]), 2, MIXED)
+    assert rows(mirror, "SELECT DISTINCT instrument, reason FROM redcap.invalid_values") == [
+        ("visit", "contradicts the project's setup")
+    ]
+
+
+def test_cells_on_a_row_of_another_instrument_are_listed_while_they_are_there(mirror, tmp_path):
+    described = structure(REPEATING, pairs=PAIRS, repeating=REPEATS)
+    stray = MIXED.replace(
+        "1         | one               | drugs                    | 2                      | .  ",
+        "1 | one | drugs | 2 | 99",
+    )
+    for number, text, expected in ((1, MIXED, []), (2, stray, [("base", "age", "99", "run2")]), (3, MIXED, [])):
+        whole_load(mirror, tmp_path, described, number, text)
+        assert rows(mirror, LISTED) == expected
 
 
 def test_deleted_records_leave_the_tables_and_keep_a_tombstone(mirror, tmp_path):

@@ -75,6 +75,16 @@ def test_wide_rows_are_compared_some_columns_at_a_time():
     )
 
 
+def test_present_and_incoming_rows_are_compared_without_storing_either():
+    query = merge_sql.count_differing("study", "base", "SELECT 1", ["age", "note"])
+    assert query == (
+        "SELECT count(n._record), count(*) FILTER (p._record IS NULL OR n._record IS NULL OR "
+        'row(p."age", p."note") IS DISTINCT FROM row(n."age", n."note")) '
+        'FROM (SELECT * FROM "study:now"."base" WHERE _record IN (SELECT record FROM batch_records)) p '
+        f"FULL JOIN (SELECT 1) n ON {merge_sql.MATCH}"
+    )
+
+
 def test_rows_are_replaced_by_their_keys():
     assert merge_sql.insert_rows("study", "base", "SELECT 1") == (
         'INSERT INTO "study:now"."base" BY NAME SELECT *, $now AS _valid_from, $run_id AS _run_id FROM (SELECT 1)'

@@ -43,6 +43,18 @@ def record_invalid_values(
     return values + _record_strays(connection, layout, table, stamp, holds)
 
 
+def strays(connection: Connection, layout: Layout, tables: Sequence[tuple[InstrumentTable, str]]) -> frozenset[str]:
+    """The instruments of which the batch has cells on rows of another instrument, or of which such cells are listed.
+
+    Each instrument comes with the test for a row of the batch to hold data of it.
+    """
+    found = connection.execute(statements("invalid_values")["with_strays"], {"stray": STRAY}).fetchall()
+    tests = [(table.name, test) for table, holds in tables if (test := stray_test(layout, table, holds)) is not None]
+    numbers = (n for query in count_rows([test for _, test in tests], "batch") for n in _numbers(connection, query))
+    present = (name for (name, _), number in zip(tests, numbers, strict=True) if number)
+    return frozenset(name for (name,) in found).union(present)
+
+
 def relist_values(connection: Connection, layout: Layout, table: InstrumentTable, stamp: RunStamp) -> int:
     """List again which stored values of the instrument do not fit; returns how many.
 
@@ -67,7 +79,7 @@ def _record_values(
     checked = groups(column_checks(layout, table))
     # Each query of the rows costs as much as a dozen tests, so all are made at once.
     tests = [*map(maybe_invalid, checked), *(rule.broken for rule in rules)]
-    found = [number for query in count_rows(tests) for number in _numbers(connection, query)]
+    found = [number for query in count_rows(tests, "incoming") for number in _numbers(connection, query)]
     maybe, broken = found[: len(checked)], found[len(checked) :]
     for rule, number in zip(rules, broken, strict=True):
         if number:

@@ -56,11 +56,11 @@ def present_rows(project: str, instrument: str) -> str:
     return f"CREATE OR REPLACE TEMP VIEW incoming AS FROM {rows_now(project, instrument)}"
 
 
-def count_rows(tests: Sequence[str]) -> list[str]:
-    """Queries of how many of the incoming rows pass each test, some tests in each query."""
+def count_rows(tests: Sequence[str], rows: str) -> list[str]:
+    """Queries of how many rows of a temporary table pass each test, some tests in each query."""
     counts = [f"count(*) FILTER ({test})" for test in tests]
     return [
-        f"SELECT {', '.join(counts[first : first + TESTS_AT_ONCE])} FROM incoming"
+        f"SELECT {', '.join(counts[first : first + TESTS_AT_ONCE])} FROM {rows}"
         for first in range(0, len(counts), TESTS_AT_ONCE)
     ]
 

@@ -13,6 +13,7 @@ from pipelines.warehouse.mirror.rows.history import RunStamp, close_versions, re
 from pipelines.warehouse.mirror.rows.history_sql import INSERT, cells_of
 from pipelines.warehouse.mirror.rows.invalid_values import record_invalid_values
 from pipelines.warehouse.sql import statements
+from pipelines.warehouse.staging.column_groups import WIDEST
 from pipelines.warehouse.tables.layout import InstrumentTable, Layout, work_columns
 
 
@@ -56,8 +57,13 @@ class InstrumentMerge:
         self._columns = work_columns(layout, table)
         self._sql = statements("merge")
 
-    def run(self, *, compare: bool) -> RowCounts:
-        """Bring the instrument's rows to what the batch says; `compare` where some of its records may be known."""
+    def run(self, *, compare: bool, recheck: bool = True) -> RowCounts:
+        """Bring the instrument's rows to what the batch says; `compare` where some of its records may be known.
+
+        Values of rows that are as they were are examined again only with `recheck`: what was listed of them stays.
+        """
+        if compare and not recheck and (counts := self._unchanged()) is not None:
+            return counts
         incoming = merge_sql.make_incoming(
             self._layout, self._table, self._places, self._stamp.hash_key, compared=compare
         )
@@ -73,6 +79,16 @@ class InstrumentMerge:
             known=compare,
         )
         return counts + RowCounts(invalid=invalid, cells=stored * len(self._table.columns))
+
+    def _unchanged(self) -> RowCounts | None:
+        """The counts of a batch whose rows are as they were; None if any differs, or if that is not known."""
+        if len(self._columns) > WIDEST:
+            return None
+        incoming = merge_sql.incoming_rows(self._layout, self._table, self._places, self._stamp.hash_key)
+        columns = [column for column, _ in self._columns]
+        query = merge_sql.count_differing(self._stamp.project, self._table.name, incoming, columns)
+        rows, differing = one(self._connection, query) or (0, 0)
+        return None if differing else RowCounts(unchanged=rows, cells=rows * len(self._table.columns))
 
     def _insert_all(self) -> RowCounts:
         inserted = self._insert("SELECT * FROM incoming")
