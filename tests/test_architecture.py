@@ -14,7 +14,14 @@ PACKAGES = ("pipelines", "redcap_source")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 # Package or module -> the packages and modules it may import, besides what lies inside itself. The longest name counts.
-GROUND = ("pipelines.errors", "pipelines.wording", "pipelines.project_names", "pipelines.interrupts", "redcap_source")
+GROUND = (
+    "pipelines.errors",
+    "pipelines.wording",
+    "pipelines.project_names",
+    "pipelines.interrupts",
+    "pipelines.sharing",
+    "redcap_source",
+)
 WAREHOUSE = "pipelines.warehouse"
 DATABASE = (*GROUND, f"{WAREHOUSE}.database", f"{WAREHOUSE}.sql")
 ON_DISK = (*DATABASE, f"{WAREHOUSE}.folder", f"{WAREHOUSE}.locks", f"{WAREHOUSE}.published_file")
@@ -34,6 +41,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "pipelines.wording": (),
     "pipelines.project_names": (),
     "pipelines.interrupts": (),
+    "pipelines.sharing": (),
     "pipelines.errors": ("pipelines.interrupts", "pipelines.wording", R),
     "pipelines.config": GROUND,
     WAREHOUSE: (),

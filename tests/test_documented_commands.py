@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import grp
 import io
 import os
 import re
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import unittest.mock
@@ -45,6 +47,9 @@ NOT_RUN = {
     "dg dev": "runs until it is interrupted; tests/defs/test_assets.py loads what it loads",
     "dagster-daemon run": "runs until it is interrupted; `make test-daemon` runs it",
     "keyring set service user": "asks for a secret and needs a person's keyring",
+    "groupadd redcap-readers": "changes the machine's users",
+    "usermod --append --groups redcap-readers loader": "changes the machine's users",
+    "usermod --append --groups redcap-readers bi": "changes the machine's users",
 }
 
 
@@ -82,9 +87,14 @@ class Workplace:
     simulator: Simulator
     study: ProjectHandle
 
+    def here(self, text: str) -> str:
+        """A page's text, with the folder of its warehouse in this one."""
+        return text.replace("/srv/redcap-warehouse", str(self.folder / "warehouse"))
+
     def configuration(self, text: str) -> str:
-        """A page's projects.yaml, pointed at the simulated server."""
-        return text.replace(SERVER, self.simulator.url).replace("1234", str(self.study.project_id))
+        """A page's projects.yaml, pointed at the simulated server, with a group of this machine."""
+        text = text.replace("redcap-readers", grp.getgrgid(os.getegid()).gr_name)
+        return self.here(text).replace(SERVER, self.simulator.url).replace("1234", str(self.study.project_id))
 
     def type(self, command: str) -> str:
         """Run one line, and give what it printed; anything but exit code 0 fails the test."""
@@ -96,6 +106,7 @@ class Workplace:
             os.environ[name] = self.study.token if value == "…" else value
             return ""
         if Path(words[0]).name != "redcap-warehouse":
+            command = self.here(command)
             return subprocess.run(["bash", "-ec", command], check=True, capture_output=True, text=True).stdout
         words, _, target = " ".join(map(shlex.quote, words[1:])).partition(" '>' ")
         printed = self.redcap_warehouse(shlex.split(words))
@@ -149,7 +160,7 @@ def test_the_commands_of_a_page_run_in_their_order(workplace, page):
     for text in blocks(page, "sql"):
         if named := re.match(r"-- (\w+\.sql)", text):
             Path(named[1]).write_text(text, encoding="utf-8")
-    if page.name == "writeback.md":  # it goes on from a warehouse that is loaded
+    if page.name in ("writeback.md", "read.md"):  # they go on from a warehouse that is loaded
         workplace.type("export REDCAP_TOKEN_HEART=…")
         workplace.type("redcap-warehouse sync")
     for command in commands(page):
@@ -158,6 +169,12 @@ def test_the_commands_of_a_page_run_in_their_order(workplace, page):
         workplace.type(command)
     if page.name == "dagster.md":
         assert Path("dagster/dagster.yaml").read_bytes() == (ROOT / "deploy" / "dagster.yaml").read_bytes()
+    if page.name == "read.md":
+        [program] = blocks(page, "python")
+        found: dict[str, object] = {}
+        exec(workplace.here(program), found)
+        assert len(found["enrolled"]) == 8
+        assert stat.S_IMODE(Path("warehouse/warehouse.duckdb").stat().st_mode) == 0o640
 
 
 def test_the_pages_with_commands_are_the_ones_we_know():
@@ -165,6 +182,7 @@ def test_the_pages_with_commands_are_the_ones_we_know():
         "README.md",
         "configure.md",
         "dagster.md",
+        "read.md",
         "rehearse.md",
         "writeback.md",
     }

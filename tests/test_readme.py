@@ -85,19 +85,20 @@ def documented(words: str) -> str:
 def test_every_documented_query_is_one_of_those_tested_here():
     tested = [
         *(
-            "FROM redcap.sync_runs",
+            "records_quarantined",
             "vital_signs_complete",
             "FROM redcap.invalid_values",
             "detected_at",
             "field_choices",
         ),
         *("0.4536", "decision_reason", "FROM redcap.projects", "heart_study_raw.examination", "as_of("),
+        "loaded_until",
     ]
     assert sorted(QUERIES) == sorted(documented(words) for words in tested)
 
 
 def test_last_nights_query_has_a_row_for_each_project(ask):
-    rows = ask(documented("FROM redcap.sync_runs"))
+    rows = ask(documented("records_quarantined"))
     assert sorted((row[0], row[1], row[2], *row[4:]) for row in rows) == [
         ("asthma_registry", "incremental", "ok", 12, 0, 1, 0, 0, None),
         ("heart_study", "incremental", "ok", 12, 1, 4, 1, 0, None),
@@ -105,6 +106,11 @@ def test_last_nights_query_has_a_row_for_each_project(ask):
     ]
     now = datetime.now(UTC).replace(tzinfo=None)
     assert all(0 <= (now - row[3]).total_seconds() < 1800 for row in rows)
+
+
+def test_the_query_of_the_night_that_a_connection_sees_names_the_last_load_of_each_project(ask):
+    loads = {row[0]: row[3] for row in ask(documented("records_quarantined"))}
+    assert ask(documented("loaded_until")) == sorted(loads.items())
 
 
 def test_the_query_of_visits_counts_what_redcap_holds(ask, published):

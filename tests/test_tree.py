@@ -37,6 +37,7 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/config/values.py",
         "pipelines/config/yaml_reader.py",
         "pipelines/project_names.py",
+        "pipelines/sharing.py",
     ),
     "tests/contract/test_client_against_simulator.py": (
         "redcap_source/methods/caller.py",

@@ -7,12 +7,13 @@ import typer
 
 from pipelines.cli.demo import demo
 from pipelines.cli.forget import forget
+from pipelines.cli.publish import publish
 from pipelines.cli.queries import history, sql, status
 from pipelines.cli.simulate import simulate
 from pipelines.cli.sync import sync
 from pipelines.cli.writeback import propose, revert, withdraw, writeback
 
-COMMANDS = (sync, status, history, sql, simulate, demo, propose, writeback, revert, withdraw, forget)
+COMMANDS = (sync, status, publish, history, sql, simulate, demo, propose, writeback, revert, withdraw, forget)
 
 app = typer.Typer(
     name="redcap-warehouse",

@@ -44,7 +44,7 @@ def forget(
         raise ConfigError("the warehouse has no project of this name.", remedy="`status` lists them all.")
     if not yes:
         _ask(found)
-    removed = remove(folder, project, memory_limit=configured.memory_limit)
+    removed = remove(folder, project, memory_limit=configured.memory_limit, sharing=configured.published)
     if as_json:
         typer.echo(json.dumps(asdict(removed), indent=2))
     else:

@@ -130,7 +130,7 @@ def _publish(config: Config, folder: WarehouseFolder, result: _Result) -> None:
     if not result.reports:
         return
     try:
-        done = publish(folder, memory_limit=config.memory_limit, configured=config.projects)
+        done = publish(folder, memory_limit=config.memory_limit, configured=config.projects, sharing=config.published)
         result.published = done.projects
     except NotAllPublished as problem:
         result.published, result.failures["publish"] = problem.published, str(problem)

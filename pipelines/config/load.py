@@ -20,6 +20,7 @@ from pipelines.config.schema import (
     Narrowing,
     ProjectEntry,
     ProjectsFile,
+    PublishedEntry,
     ServerEntry,
     TokenEntry,
     WritebackEntry,
@@ -29,6 +30,7 @@ from pipelines.config.tokens import TokenSource
 from pipelines.config.values import is_loopback
 from pipelines.config.yaml_reader import VARIABLE, Document, parse, read_file_text
 from pipelines.errors import ConfigError
+from pipelines.sharing import Sharing
 
 
 def load_config(path: Path | str | None = None, environment: Mapping[str, str] = os.environ) -> Config:
@@ -70,6 +72,7 @@ def _config(file: ProjectsFile, shown: Path, document: Document) -> Config:
         memory_limit=file.memory_limit,
         servers=servers,
         projects=projects,
+        published=_sharing(file.published or PublishedEntry()),
     )
 
 
@@ -108,6 +111,10 @@ def _project(name: str, entry: ProjectEntry, *, server: ServerConfig, token: Tok
         files=entry.files,
         writeback=_writeback(entry.writeback or WritebackEntry()),
     )
+
+
+def _sharing(entry: PublishedEntry) -> Sharing:
+    return Sharing(int(entry.mode, 8), entry.group)
 
 
 def _selection(entry: Narrowing | None) -> InstrumentSelection | None:

@@ -5,6 +5,7 @@ A sentence continues after the key: `projects.heart.server is missing.`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipelines.config.schema import (
     Narrowing,
     ProjectEntry,
     ProjectsFile,
+    PublishedEntry,
     Section,
     ServerEntry,
     TokenEntry,
@@ -56,6 +58,12 @@ def _reference_problems(content: object) -> Iterator[Problem]:
         # An entry that is not a mapping, or has unknown keys, is reported by the models.
         if isinstance(token, dict) and token.keys() <= TokenEntry.model_fields.keys() and _given(token) != 1:
             yield Problem(("projects", name, "token"), "needs exactly one of env, keyring and file.")
+    published = _section(content, "published")
+    mode = published.get("mode", PublishedEntry().mode)
+    # A mode that is none is reported by the models.
+    if published.get("group") and isinstance(mode, str) and re.fullmatch("0[0-7]0[0-7]", mode):
+        sentence = 'has no effect, because the mode does not let a group read. Add mode: "0640", or remove the group.'
+        yield Problem(("published", "group"), sentence)
 
 
 def _section(content: object, name: str) -> dict[str, object]:
@@ -114,6 +122,7 @@ _EXAMPLES = {
     "instruments": "Write it like [demographics, visits].",
     "fields": "Write it like [weight, visit_date].",
     "writeback": "Write it like {fields: [weight, visit_date]}.",
+    "published": 'Write it like {mode: "0640", group: redcap-readers}.',
     "include": "Write it like {instruments: [demographics, visits]}.",
     "exclude": "Write it like {instruments: [demographics, visits]}.",
 }
@@ -141,12 +150,15 @@ _PLACES: dict[str, type[Section]] = {
     "under token": TokenEntry,
     "under include or exclude": Narrowing,
     "under writeback": WritebackEntry,
+    "under published": PublishedEntry,
 }
 
 
 def _known_keys(around: Key) -> Iterable[str]:
     model: type[Section] = ProjectsFile
     match around:
+        case ("published",):
+            model = PublishedEntry
         case ("servers", _):
             model = ServerEntry
         case ("projects", _):

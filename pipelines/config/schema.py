@@ -14,9 +14,11 @@ from pipelines.config.settings import Identifiers
 from pipelines.config.values import (
     Duration,
     Memory,
+    Mode,
     Text,
     TimeZone,
     check_url,
+    group_name,
     keyring_entry,
     project_name,
     server_name,
@@ -125,6 +127,15 @@ class ProjectEntry(Section):
     writeback: WritebackEntry | None = Field(default=None, description="What may be written back; nothing without it.")
 
 
+class PublishedEntry(Section):
+    """Who may read the published file, warehouse.duckdb."""
+
+    mode: Mode = Field(default="0600", description="The file's mode: four octal digits in quotes.")
+    group: Annotated[str, AfterValidator(group_name)] = Field(
+        default="", description="The file's group; empty for the one that the system gives to new files."
+    )
+
+
 class ProjectsFile(Section):
     """Configuration of REDCap Warehouse: projects.yaml."""
 
@@ -145,6 +156,9 @@ class ProjectsFile(Section):
     memory_limit: Memory | None = Field(
         default=None,
         description="Memory of one load's database; by default 256MB, and more where a table is very wide.",
+    )
+    published: PublishedEntry | None = Field(
+        default=None, description="Who may read warehouse.duckdb; only its owner without it."
     )
     servers: dict[Annotated[str, AfterValidator(server_name)], ServerEntry] = Field(
         min_length=1, description="The REDCap servers, by a name of your choice."

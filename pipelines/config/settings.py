@@ -11,6 +11,7 @@ from typing import Literal
 from pipelines.config.names import did_you_mean, show_name
 from pipelines.config.tokens import TokenSource
 from pipelines.errors import ConfigError
+from pipelines.sharing import PRIVATE, Sharing
 
 Identifiers = Literal["keep", "drop", "hash"]
 """What is done with fields that can identify a participant."""
@@ -82,6 +83,8 @@ class Config:
     """None if each load sets the limit by the width of its tables."""
     servers: Mapping[str, ServerConfig]
     projects: Mapping[str, ProjectConfig]
+    published: Sharing = PRIVATE
+    """Who may read the published file."""
 
     def project(self, name: str) -> ProjectConfig:
         """The project of that name; ConfigError, which lists all names, if there is none."""

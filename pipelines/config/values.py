@@ -111,6 +111,38 @@ def keyring_entry(text: str) -> str:
     return text
 
 
+def _mode(text: str) -> str:
+    """A mode for a file that others than its owner only read."""
+    remedy = 'Write it in quotes, like "0640" for a group of readers.'
+    if not re.fullmatch("0[0-7]{3}", text):
+        raise refused_value("is not a mode of four octal digits.", remedy)
+    mode = int(text, 8)
+    if mode & 0o111:
+        raise refused_value("makes the file executable, and a database is no program.", remedy)
+    if writers := "every user" if mode & 0o002 else "its group" if mode & 0o020 else "":
+        raise refused_value(
+            f"lets {writers} change what all others read. DuckDB also opens a file for writing wherever it may, which "
+            "keeps other readers out.",
+            remedy,
+        )
+    if not mode & 0o400:
+        raise refused_value("does not let the file's owner read it, who publishes.", remedy)
+    return text
+
+
+MODE = "^0[46][04][04]$"
+
+
+Mode = Annotated[str, AfterValidator(_mode), Field(json_schema_extra={"pattern": MODE}, examples=["0640"])]
+
+
+def group_name(text: str) -> str:
+    """The name of a group, or its number; empty for none. Whether there is such a group is found out later."""
+    if text and (text != text.strip() or re.search("[:,/]", text)):
+        raise refused_value("is not the name of a group.", "Write it like redcap-readers.")
+    return text
+
+
 def _memory(text: str) -> str:
     if not re.fullmatch(MEMORY, text):
         raise refused_value("is not an amount of memory.", 'Write it like "256MB" or "2GB".')

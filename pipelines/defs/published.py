@@ -68,7 +68,10 @@ def make_published(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
             release(run.folder, context.partition_key)
             try:
                 published_now = publish(
-                    run.folder, memory_limit=run.config.memory_limit, configured=run.config.projects
+                    run.folder,
+                    memory_limit=run.config.memory_limit,
+                    configured=run.config.projects,
+                    sharing=run.config.published,
                 ).projects
             except NotAllPublished as problem:
                 if context.partition_key not in problem.published:

@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from pipelines.project_names import may_be_a_project
+from pipelines.sharing import PRIVATE, Sharing
 from pipelines.warehouse.database.connection import (
     Connection,
     DatabaseError,
@@ -33,6 +34,7 @@ from pipelines.warehouse.locks import project_locked
 from pipelines.warehouse.published.copy_sql import count_rows_of_project, delete_rows_of_project, drop_schema
 from pipelines.warehouse.published.project import SCHEMAS, define_changes
 from pipelines.warehouse.published.publish import compact_published, sweep
+from pipelines.warehouse.published.sharing import let_readers_in, share
 from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.sql import statements
 
@@ -67,9 +69,13 @@ def find_traces(folder: WarehouseFolder, project: str) -> Traces:
         return Traces(project, _schemas(connection, project), _rows(connection, project), files)
 
 
-def forget(folder: WarehouseFolder, project: str, *, memory_limit: str | None = None) -> Traces:
+def forget(
+    folder: WarehouseFolder, project: str, *, memory_limit: str | None = None, sharing: Sharing = PRIVATE
+) -> Traces:
     """Remove every trace of the project; returns what was removed.
 
+    The published file is written again, with the mode and the group of `sharing`; raises ConfigError if it cannot have
+    them, before anything is removed.
     Raises WarehouseBusy while the project is being loaded. If it is interrupted, calling it again completes it.
     """
     if not may_be_a_project(project):
@@ -77,12 +83,13 @@ def forget(folder: WarehouseFolder, project: str, *, memory_limit: str | None = 
     folder.make()
     with project_locked(folder, project), FileLock(folder.publish_lock, mode=0o600):
         sweep(folder)
+        let_readers_in(folder.path, sharing)
         found = find_traces(folder, project)
         # First, so that no publish restores it.
         folder.unmark(project)
         if found.schemas or found.rows:
             try:
-                _publish_without(folder, project, memory_limit)
+                _publish_without(folder, project, memory_limit, sharing)
             except (DatabaseError, OSError) as problem:
                 raise unusable(folder.database, problem) from None
             finally:
@@ -118,7 +125,7 @@ def _rows(connection: Connection, project: str) -> dict[str, int]:
     return counts
 
 
-def _publish_without(folder: WarehouseFolder, project: str, memory_limit: str | None) -> None:
+def _publish_without(folder: WarehouseFolder, project: str, memory_limit: str | None, sharing: Sharing) -> None:
     fresh = folder.path / f".publishing-{os.getpid()}.duckdb"
     with private_files():
         shutil.copyfile(folder.database, fresh)
@@ -136,6 +143,7 @@ def _publish_without(folder: WarehouseFolder, project: str, memory_limit: str | 
             define_changes(connection)
             connection.execute("CHECKPOINT")
         compact_published(fresh, memory_limit)
+        share(fresh, sharing)
         sync_to_disk(fresh)
         fresh.replace(folder.database)
         sync_to_disk(folder.path)

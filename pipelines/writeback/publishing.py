@@ -14,4 +14,5 @@ def publish_results(config: Config, project: ProjectConfig, done: Done) -> bool:
         return False
     folder = WarehouseFolder(config.warehouse)
     folder.mark_loaded(project.name, done.run_id)
-    return project.name in publish(folder, memory_limit=config.memory_limit, configured=config.projects).projects
+    published = publish(folder, memory_limit=config.memory_limit, configured=config.projects, sharing=config.published)
+    return project.name in published.projects

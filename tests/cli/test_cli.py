@@ -293,8 +293,8 @@ def test_help_lists_the_commands_from_the_nightly_ones_to_the_rare_ones():
     from pipelines.cli.app import app
 
     names = list(typer.main.get_command(app).commands)
-    assert names[:6] == ["sync", "status", "history", "sql", "simulate", "demo"]
-    assert names[6:] == ["propose", "writeback", "revert", "withdraw", "forget"]
+    assert names[:7] == ["sync", "status", "publish", "history", "sql", "simulate", "demo"]
+    assert names[7:] == ["propose", "writeback", "revert", "withdraw", "forget"]
 
 
 def test_a_fault_that_does_not_exist_is_reported(tmp_path):

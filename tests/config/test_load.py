@@ -17,9 +17,10 @@ from keyring.backends import fail
 
 from pipelines.config import schema
 from pipelines.config.load import load_config
-from pipelines.config.schema import ProjectEntry, ProjectsFile, ServerEntry, TokenEntry, WritebackEntry
+from pipelines.config.schema import ProjectEntry, ProjectsFile, PublishedEntry, ServerEntry, TokenEntry, WritebackEntry
 from pipelines.config.settings import WritebackConfig
 from pipelines.errors import ConfigError
+from pipelines.sharing import PRIVATE, Sharing
 from tests.support.root import ROOT
 
 DOC = ROOT / "docs" / "howto" / "configure.md"
@@ -170,12 +171,69 @@ def test_the_examples_of_the_howto_work(load, example):
 def test_the_howto_names_every_key_and_its_default():
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (.*?) \|$", DOC.read_text(encoding="utf-8"), flags=re.MULTILINE))
     durations = {"full_refresh_every": "7 days", "max_age": "36 hours"}
-    for model in (ProjectsFile, ServerEntry, ProjectEntry, WritebackEntry):
+    for model in (ProjectsFile, PublishedEntry, ServerEntry, ProjectEntry, WritebackEntry):
         for key, field in model.model_fields.items():
             assert key in rows, f"{key} is not in {DOC.name}"
             default = durations.get(key, field.default)
             if isinstance(default, str | int | float) and key != "time_zone":
                 assert rows[key].strip('`"') == (str(default).lower() if default is False else str(default)), key
+
+
+# --- Who may read what is published ---
+
+
+@pytest.mark.parametrize(
+    ("entry", "sharing"),
+    [
+        ("", PRIVATE),
+        ("published: {}", PRIVATE),
+        ('published: {mode: "0600", group: ""}', PRIVATE),
+        ('published: {mode: "0640", group: redcap-readers}', Sharing(0o640, "redcap-readers")),
+        ("published: {mode: '0644'}", Sharing(0o644)),
+        (
+            "published: {mode: '0440', group: 'HOSPITAL\\readers of redcap'}",
+            Sharing(0o440, "HOSPITAL\\readers of redcap"),
+        ),
+        # The file is read as text, so nothing becomes of the digits what YAML makes of them.
+        ("published: {mode: 0640, group: 1005}", Sharing(0o640, "1005")),
+    ],
+)
+def test_who_may_read_the_published_file_is_its_owner_unless_it_is_shared(load, entry, sharing):
+    assert load(f"{entry}\n{SHORTEST}").published == sharing
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ("mode: 640", 'mode is not a mode of four octal digits. Write it in quotes, like "0640"'),
+        ("mode: 416", "mode is not a mode of four octal digits."),
+        ("mode: '0o640'", "mode is not a mode of four octal digits."),
+        ("mode: '0680'", "mode is not a mode of four octal digits."),
+        ("mode: rw-r-----", "mode is not a mode of four octal digits."),
+        ("mode: '4640'", "mode is not a mode of four octal digits."),
+        ("mode:", "mode must be one text value."),
+        ("mode: [0640]", "mode must be one text value."),
+        ("mode: '0750'", "mode makes the file executable, and a database is no program."),
+        ("mode: '0646'", "mode lets every user change what all others read."),
+        ("mode: '0660'", "mode lets its group change what all others read."),
+        ("mode: '0040'", "mode does not let the file's owner read it, who publishes."),
+        ("group: redcap-readers", 'group has no effect, because the mode does not let a group read. Add mode: "0640"'),
+        ("mode: '0604', group: redcap-readers", "group has no effect"),
+        ("mode: '0640', group: ' '", "group is not the name of a group. Write it like redcap-readers."),
+        ("mode: '0640', group: 'redcap:readers'", "group is not the name of a group."),
+        ("mode: '0640', groups: x", "groups is not a known key. Did you mean group?"),
+    ],
+)
+def test_mistakes_about_who_may_read_are_reported_with_the_remedy(complaint, entry, sentence):
+    told = complaint(f"{SHORTEST}published:\n  {{{entry}}}\n")
+    assert f"projects.yaml line 4: published.{sentence}" in told
+    assert "\n" not in told
+
+
+def test_a_mode_at_the_top_of_the_file_belongs_elsewhere(complaint):
+    assert "line 1: mode does not belong here, but under published." in complaint("mode: '0640'\n" + SHORTEST)
+    told = complaint("published: '0640'\n" + SHORTEST)
+    assert 'published must hold keys with values. Write it like {mode: "0640", group: redcap-readers}.' in told
 
 
 # --- Write-back ---
@@ -668,6 +726,8 @@ def test_the_shipped_schema_is_up_to_date():
         project("identifiers: hide"),
         project("full_refresh_every: weekly"),
         project("files: none", name="Heart"),
+        "published: {mode: '0660'}\n" + SHORTEST,
+        "published: {mode: 640}\n" + SHORTEST,
     ],
 )
 def test_the_schema_marks_mistakes_in_an_editor(text):
@@ -676,7 +736,7 @@ def test_the_schema_marks_mistakes_in_an_editor(text):
 
 
 def test_the_schema_describes_every_key():
-    for model in (ProjectsFile, ServerEntry, ProjectEntry, TokenEntry):
+    for model in (ProjectsFile, PublishedEntry, ServerEntry, ProjectEntry, TokenEntry):
         assert all(field.description for field in model.model_fields.values())
 
 

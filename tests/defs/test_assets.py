@@ -45,6 +45,7 @@ def test_a_materialization_tells_counts(night):
     assert metadata_of(night.result, "data_dictionary")["dagster/partition_row_count"] > 10
     assert published["dagster/partition_row_count"] == records["dagster/partition_row_count"]
     assert published["dagster/uri"] == str(night.house.folder.database)
+    assert night.house.folder.database.stat().st_mode & 0o777 == 0o640
 
 
 def test_every_request_of_the_run_is_counted(night):

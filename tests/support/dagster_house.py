@@ -104,7 +104,7 @@ def open_house(folder: Path) -> Iterator[House]:
         environment.setenv("DAGSTER_HOME", str(folder / "dagster"))
         path = folder / "projects.yaml"
         path.write_text(
-            "schedule: '15 3 * * *'\ntime_zone: Europe/Berlin\n"
+            "schedule: '15 3 * * *'\ntime_zone: Europe/Berlin\npublished: {mode: '0640'}\n"
             # One request at a time, so that faults strike in an order that can be foretold.
             f"servers: {{campus: {{url: {simulator.url}, concurrency: 1}}}}\n"
             "projects:\n  study: {token: {env: TOKEN_STUDY}}\n  other: {token: {env: TOKEN_OTHER}}\n"

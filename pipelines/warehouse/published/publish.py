@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from pipelines.errors import ForeignMirror, LoadUnfinished, NotAllPublished
+from pipelines.sharing import PRIVATE, Sharing
 from pipelines.warehouse.database.compaction import compact, compacted_size, needs_compaction, save_compacted_size
 from pipelines.warehouse.database.connection import (
     Connection,
@@ -38,6 +39,7 @@ from pipelines.warehouse.database.rows import count, one
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.published.copy_sql import count_runs, mirror_format
 from pipelines.warehouse.published.project import ProjectPublisher, define_changes
+from pipelines.warehouse.published.sharing import is_shared_so, let_readers_in, share
 from pipelines.warehouse.published_file import has_ledger
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.layout import FORMAT, OTHER_FORMAT
@@ -75,12 +77,17 @@ def _last_run(folder: WarehouseFolder, project: str) -> tuple[str, str]:
 
 
 def publish(
-    folder: WarehouseFolder, *, memory_limit: str | None = None, configured: Collection[str] | None = None
+    folder: WarehouseFolder,
+    *,
+    memory_limit: str | None = None,
+    configured: Collection[str] | None = None,
+    sharing: Sharing = PRIVATE,
 ) -> Published:
-    """Publish every project loaded since the last publish; with none, do nothing.
+    """Publish every project loaded since the last publish; with none, do nothing but set right the file's mode.
 
     `configured` names the projects of projects.yaml: one that was removed from it is no longer published, whatever is
-    wrong with its files (None publishes all).
+    wrong with its files (None publishes all). `sharing` is the mode and the group of the published file; raises
+    ConfigError, before anything is published, if it cannot have them.
 
     One process publishes at a time. One that had to wait for another usually finds its own work done, so many projects
     that finish together share a publish. A project whose mirror cannot be published does not hold up the others: they
@@ -92,10 +99,13 @@ def publish(
         loaded = {
             project: run for project, run in folder.unpublished().items() if configured is None or project in configured
         }
-        if not loaded:
-            return Published(())
         try:
-            published = _publish(folder, loaded, memory_limit)
+            let_readers_in(folder.path, sharing)
+            if folder.database.exists() and not is_shared_so(folder.database, sharing):
+                share(folder.database, sharing)
+            if not loaded:
+                return Published(())
+            published = _publish(folder, loaded, memory_limit, sharing)
         except (OSError, DatabaseError) as problem:
             raise unusable(folder.database, problem) from None
         finally:
@@ -106,7 +116,12 @@ def publish(
 
 
 def _publish(
-    folder: WarehouseFolder, loaded: Mapping[str, str], memory_limit: str | None, *, may_copy: bool = True
+    folder: WarehouseFolder,
+    loaded: Mapping[str, str],
+    memory_limit: str | None,
+    sharing: Sharing,
+    *,
+    may_copy: bool = True,
 ) -> Published:
     """Write the new file beside the published one and put it in its place; `loaded` are projects with their runs."""
     new = folder.path / f".publishing-{os.getpid()}.duckdb"
@@ -123,10 +138,11 @@ def _publish(
         if opened.copied in failed:
             # The file is a copy of a mirror that could not be published, so it is of no use to the others either.
             new.unlink()
-            return _publish(folder, loaded, memory_limit, may_copy=False)
+            return _publish(folder, loaded, memory_limit, sharing, may_copy=False)
         if opened.discarded:
             # The file's free blocks hold what was discarded, perhaps identifiers from before they were hashed.
             compact_published(new, memory_limit)
+        share(new, sharing)
         sync_to_disk(new)
         new.replace(folder.database)
         sync_to_disk(folder.path)
