@@ -4,9 +4,11 @@ import grp
 import os
 import stat
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
@@ -211,3 +213,66 @@ def test_every_command_that_publishes_gives_the_file_its_mode(site):
         done = CliRunner().invoke(app, [*words, "--config", str(site.path)])
         assert done.exit_code == 0, done.output
         assert is_shared_so(site.warehouse.database, Sharing(0o640)), words
+
+
+# --- What docs/howto/read.md promises readers ---
+
+
+@contextmanager
+def as_a_user_in(group: int | None):
+    """Inside, this process is a user who owns nothing here; a member of the group, if there is one."""
+    before = os.getgroups()
+    os.setgroups([] if group is None else [group])
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(before)
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that other users can reach; those of pytest are its own user's."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        folder.chmod(0o711)
+        if not all(parent.stat().st_mode & 0o001 for parent in folder.parents):
+            pytest.skip("other users cannot reach the folder of temporary files")
+        yield folder
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_member_of_the_group_can_read_the_file_and_nothing_else_and_others_nothing(site, readers, open_folder):
+    site.folder = open_folder
+    site.study("classic", 4)
+    site.load()
+    publish(site.warehouse, sharing=Sharing(0o640, readers.gr_name))
+    database, mirror = site.warehouse.database, site.warehouse.mirror("study")
+    with as_a_user_in(readers.gr_gid):
+        with duckdb.connect(str(database), read_only=True) as connection:
+            assert connection.execute("SELECT count(*) FROM study.enrolment").fetchall() == [(4,)]
+        with pytest.raises(duckdb.IOException, match="Permission denied"):
+            duckdb.connect(str(database))
+        for forbidden in (lambda: list(database.parent.iterdir()), mirror.read_bytes, database.unlink):
+            with pytest.raises(PermissionError):
+                forbidden()
+    with as_a_user_in(None), pytest.raises(PermissionError):
+        database.read_bytes()
+
+
+def test_a_connection_keeps_its_night_until_every_connection_of_the_process_is_closed(site):
+    study = site.study("classic", 4)
+    site.night()
+    count = "SELECT count(*) FROM study.enrolment"
+    path = str(site.warehouse.database)
+    with duckdb.connect(path, read_only=True) as first:
+        study.delete(study.records()[0])
+        site.night()
+        assert first.execute(count).fetchall() == [(4,)]
+        with duckdb.connect(path, read_only=True) as second:
+            assert second.execute(count).fetchall() == [(4,)]
+    with duckdb.connect(path, read_only=True) as next_one:
+        assert next_one.execute(count).fetchall() == [(3,)]
