@@ -25,6 +25,8 @@ def publish(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     configured = read_config(config)
     folder = WarehouseFolder(configured.warehouse)
+    if not folder.work.exists():  # which publishing would make
+        raise NotLoadedYet(path=folder.database)
     failed = ""
     try:
         published = bring_up_to_date(

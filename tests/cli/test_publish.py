@@ -58,6 +58,7 @@ def test_before_the_first_load_there_is_nothing_to_publish(site):
     site.study("classic", 1)
     done = CliRunner().invoke(app, ["publish", "--config", str(site.path)])
     assert str(done.exception) == f"{site.warehouse.database} does not exist yet. Run `redcap-warehouse sync` first."
+    assert not site.warehouse.path.exists()
 
 
 def test_a_change_of_who_may_read_takes_effect_at_once(site, publish):

@@ -101,7 +101,7 @@ def publish(
         }
         try:
             let_readers_in(folder.path, sharing)
-            if folder.database.exists() and not is_shared_so(folder.database, sharing):
+            if folder.database.is_file() and not is_shared_so(folder.database, sharing):
                 share(folder.database, sharing)
             if not loaded:
                 return Published(())

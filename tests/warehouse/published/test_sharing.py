@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from pipelines.cli.app import app
 from pipelines.errors import ConfigError
 from pipelines.sharing import PRIVATE, Sharing
+from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.published.publish import publish
 from pipelines.warehouse.published.sharing import is_shared_so, let_readers_in, share
 
@@ -180,6 +181,14 @@ def test_a_published_file_has_its_mode_and_group_before_readers_see_it(site, rea
     site.settings = ""
     publish(site.warehouse, sharing=site.config.published)
     assert mode_of(site.warehouse.database) == 0o600
+
+
+def test_a_folder_in_the_place_of_the_file_is_not_touched(tmp_path):
+    warehouse = WarehouseFolder(tmp_path / "warehouse")
+    warehouse.make()
+    warehouse.database.mkdir(mode=0o755)
+    publish(warehouse)
+    assert mode_of(warehouse.database) == 0o755
 
 
 def test_with_a_group_that_is_not_there_nothing_is_published_and_the_load_is_kept(site):
