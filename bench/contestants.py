@@ -19,10 +19,10 @@ def ours(url: str, folder: Path) -> None:
     config.write_text(
         f"servers: {{bench: {{url: {url}}}}}\nprojects: {{study: {{server: bench, token: {{env: BENCH_TOKEN}}}}}}\n"
     )
-    from pipelines.cli.main import main
+    from pipelines.cli.main import command
 
     sys.argv = ["redcap-warehouse", "sync", "--config", str(config)]
-    main()
+    command()
 
 
 def pycap_documented(url: str, folder: Path) -> None:

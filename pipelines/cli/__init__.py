@@ -3,6 +3,6 @@
 Heavy imports are inside the commands, so that --help answers in a fifth of a second.
 """
 
-from pipelines.cli.main import main
+from pipelines.cli.main import command, main
 
-__all__ = ["main"]
+__all__ = ["command", "main"]

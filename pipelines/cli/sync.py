@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -25,7 +27,8 @@ from pipelines.interrupts import was_interrupted
 
 if TYPE_CHECKING:
     from pipelines.config.settings import Config, ProjectConfig
-    from pipelines.sync.reports import LoadOptions, LoadReport
+    from pipelines.console.progress import ProgressBars
+    from pipelines.sync.reports import LoadOptions, LoadReport, Progress
     from pipelines.warehouse.folder import WarehouseFolder
 
 FullOption = Annotated[bool, typer.Option("--full", help="Read every record again, not only what changed.")]
@@ -106,11 +109,10 @@ class _Result:
 
 def _load(config: Config, projects: Iterable[ProjectConfig], options: LoadOptions, *, quiet: bool) -> _Result:
     """Load one project after the other; one that fails does not stop the rest."""
-    from pipelines.console.progress import ProgressBars
     from pipelines.sync.load import load_project
 
     result = _Result()
-    with ProgressBars(quiet=quiet) as bars:
+    with _bars(shown=not quiet and sys.stderr.isatty()) as bars:
         for project in projects:
             try:
                 result.reports.append(load_project(config, project, options=options, progress=bars.of(project.name)))
@@ -121,6 +123,27 @@ def _load(config: Config, projects: Iterable[ProjectConfig], options: LoadOption
                 result.failures[project.name] = text
                 bars.failed(project.name)
     return result
+
+
+def _bars(*, shown: bool) -> AbstractContextManager[ProgressBars | _NoBars]:
+    """Progress bars; where none are shown, rich is not imported to draw them."""
+    if not shown:
+        return nullcontext(_NoBars())
+    from pipelines.console.progress import ProgressBars
+
+    return ProgressBars()
+
+
+class _NoBars:
+    """The bars of a load whose messages go to a file or a pipe, or that prints JSON."""
+
+    def of(self, project: str) -> Progress:
+        from pipelines.sync.reports import Progress
+
+        return Progress()
+
+    def failed(self, project: str) -> None:
+        """There is nothing to mark."""
 
 
 def _publish(config: Config, folder: WarehouseFolder, result: _Result) -> None:
@@ -139,12 +162,12 @@ def _publish(config: Config, folder: WarehouseFolder, result: _Result) -> None:
 
 
 def _report(result: _Result, folder: WarehouseFolder, *, as_json: bool) -> None:
-    from pipelines.console.tables import show_loads
-
     if as_json:
         loads = [asdict(report) for report in result.reports]
         print_json({"loads": loads, "failures": result.failures, "published": result.published})
     else:
+        from pipelines.console.tables import show_loads
+
         show_loads(result.reports, folder.database if result.published else None)
     for text in result.failures.values():
         complain(text)

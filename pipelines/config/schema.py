@@ -31,7 +31,8 @@ SCHEMA = Path(__file__).parent.parent / "projects.schema.json"
 class Section(BaseModel):
     """A mapping of the file: unknown keys are errors, and no error quotes a value."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    # Only the whole file is ever validated, so its sections need no validators of their own.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
 
 
 class Narrowing(Section):

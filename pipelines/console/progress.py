@@ -33,9 +33,9 @@ class CellSpeed(ProgressColumn):
 
 
 class ProgressBars:
-    """One bar per project; none with `quiet` or without a terminal."""
+    """One bar per project, on a terminal that can draw it."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self) -> None:
         console = Console(stderr=True)
         self._bars = RichProgress(
             SpinnerColumn(),
@@ -47,7 +47,7 @@ class ProgressBars:
             CellSpeed(),
             TimeRemainingColumn(),
             console=console,
-            disable=quiet or not console.is_terminal,
+            disable=not console.is_terminal,
         )
         self._tasks: dict[str, TaskID] = {}
 

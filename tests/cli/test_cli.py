@@ -289,6 +289,19 @@ def test_help_answers_without_loading_heavy_libraries(tmp_path):
     assert result.stdout == "[]\n"
 
 
+def test_a_load_without_a_terminal_imports_nothing_that_draws(workplace):
+    folder, tokens = workplace
+    script = (
+        "import atexit, sys; from pipelines.cli.main import command; "
+        "sys.argv = ['redcap-warehouse', 'sync', 'classic', '--json']; "
+        "atexit.register(lambda: print([m for m in ('rich', 'pygments') if m in sys.modules])); command()"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=folder, env=tokens)
+    # What is registered for the end of the process is done, and everything that was printed is written.
+    assert (result.returncode, result.stdout.splitlines()[-1]) == (0, "[]")
+    assert json.loads(result.stdout.removesuffix("[]\n"))["published"] == ["classic"]
+
+
 def test_help_lists_the_commands_from_the_nightly_ones_to_the_rare_ones():
     from pipelines.cli.app import app
 

@@ -439,7 +439,7 @@ def test_the_import_is_cheap():
     import subprocess
     import sys
 
-    heavy = ("pandas", "dagster", "duckdb", "pydantic", "redcap_source.simulator")
+    heavy = ("pandas", "dagster", "duckdb", "pydantic", "redcap_source.simulator", "click", "rich", "pygments")
     code = f"import redcap_source, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
