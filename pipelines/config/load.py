@@ -30,7 +30,7 @@ from pipelines.config.tokens import TokenSource
 from pipelines.config.values import is_loopback
 from pipelines.config.yaml_reader import VARIABLE, Document, parse, read_file_text
 from pipelines.errors import ConfigError
-from pipelines.sharing import Sharing
+from pipelines.sharing import PRIVATE, Sharing
 
 
 def load_config(path: Path | str | None = None, environment: Mapping[str, str] = os.environ) -> Config:
@@ -72,7 +72,7 @@ def _config(file: ProjectsFile, shown: Path, document: Document) -> Config:
         memory_limit=file.memory_limit,
         servers=servers,
         projects=projects,
-        published=_sharing(file.published or PublishedEntry()),
+        published=_sharing(file.published),
     )
 
 
@@ -113,8 +113,8 @@ def _project(name: str, entry: ProjectEntry, *, server: ServerConfig, token: Tok
     )
 
 
-def _sharing(entry: PublishedEntry) -> Sharing:
-    return Sharing(int(entry.mode, 8), entry.group)
+def _sharing(entry: PublishedEntry | None) -> Sharing:
+    return PRIVATE if entry is None else Sharing(int(entry.mode, 8), entry.group)
 
 
 def _selection(entry: Narrowing | None) -> InstrumentSelection | None:

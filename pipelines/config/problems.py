@@ -59,7 +59,7 @@ def _reference_problems(content: object) -> Iterator[Problem]:
         if isinstance(token, dict) and token.keys() <= TokenEntry.model_fields.keys() and _given(token) != 1:
             yield Problem(("projects", name, "token"), "needs exactly one of env, keyring and file.")
     published = _section(content, "published")
-    mode = published.get("mode", PublishedEntry().mode)
+    mode = published.get("mode", PublishedEntry.model_fields["mode"].default)
     # A mode that is none is reported by the models.
     if published.get("group") and isinstance(mode, str) and re.fullmatch("0[0-7]0[0-7]", mode):
         sentence = 'has no effect, because the mode does not let a group read. Add mode: "0640", or remove the group.'
