@@ -117,14 +117,33 @@ class UnexpectedDatabaseError(WarehouseError):
         )
 
 
+class NotProven(WarehouseError):
+    """What was written into the published database differs from the mirror."""
+
+    def __init__(self, *, project: str, instrument: str, what: str) -> None:
+        where = f"the instrument {instrument} of {project}" if instrument else project
+        super().__init__(f"after publishing, the {what} of {where} differ from its mirror")
+
+
 class NotAllPublished(WarehouseError):
     """Projects whose mirrors could not be copied into the published database."""
 
-    def __init__(self, *, published: Collection[str], failed: Mapping[str, str]) -> None:
-        reasons = "; ".join(f"{project}: {reason}" for project, reason in failed.items())
+    def __init__(
+        self,
+        *,
+        published: Collection[str],
+        failed: Mapping[str, str],
+        left_out: Collection[str] = (),
+        rebuilt: str | None = None,
+    ) -> None:
+        """`left_out` are the projects that the file lacks since it was made anew; `rebuilt` says why it was."""
+        reasons = "; ".join(f"{project}: {reason.rstrip('.')}" for project, reason in failed.items())
         others = f" The others are published: {', '.join(published)}." if published else ""
+        kept = "their previous published data is kept"
+        if rebuilt:
+            kept = f"the published database was made again ({rebuilt}), and lacks {', '.join(left_out) or 'none'}"
         super().__init__(
-            f"some projects could not be published; their previous published data is kept: {reasons}.{others} Try "
+            f"some projects could not be published; {kept}: {reasons}.{others} Try "
             "again; if it fails again, `redcap-warehouse sync` and `status` say what to do about a project's file."
         )
         self.published = tuple(published)

@@ -18,7 +18,7 @@ from pipelines.demo.studies import studies, work_a_day
 from pipelines.demo.tour import NEXT_DAY, TOUR
 from pipelines.sync.load import load_project
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.published.publish import publish
+from pipelines.warehouse.publishing.publish import publish
 from pipelines.writeback import ProposalOptions, plan_writeback, propose_rows, publish_results
 from tests.support import export_oracle as oracle
 

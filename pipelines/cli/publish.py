@@ -21,7 +21,7 @@ def publish(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     published of it before, and the others are published all the same; the exit code is 0 only if nothing was left out.
     """
     from pipelines.warehouse.folder import WarehouseFolder
-    from pipelines.warehouse.published.publish import publish as bring_up_to_date
+    from pipelines.warehouse.publishing.publish import publish as bring_up_to_date
 
     configured = read_config(config)
     folder = WarehouseFolder(configured.warehouse)

@@ -148,7 +148,7 @@ class _NoBars:
 
 def _publish(config: Config, folder: WarehouseFolder, result: _Result) -> None:
     """Publish what was loaded. Where every load failed, the published file is not touched."""
-    from pipelines.warehouse.published.publish import publish
+    from pipelines.warehouse.publishing.publish import publish
 
     if not result.reports:
         return

@@ -6,8 +6,9 @@ from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, columns_of, key, m
 from pipelines.defs.failures import as_dagster_failure
 from pipelines.defs.resources import WarehouseResource
 from pipelines.errors import NotAllPublished, WarehouseBusy
-from pipelines.warehouse.published.publish import publish, release
 from pipelines.warehouse.published.quality import last_changes, published_rows
+from pipelines.warehouse.publishing.candidates import release
+from pipelines.warehouse.publishing.publish import publish
 
 
 def make_record_changes(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:

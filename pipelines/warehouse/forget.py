@@ -6,7 +6,6 @@ Dagster's own record of runs, backups, and the free space of the disk.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +22,6 @@ from pipelines.warehouse.database.connection import (
     connect,
     private_files,
     remove_database,
-    sync_to_disk,
     transaction,
 )
 from pipelines.warehouse.database.file_errors import doing, unusable
@@ -31,11 +29,13 @@ from pipelines.warehouse.database.memory import allow
 from pipelines.warehouse.database.rows import count
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.locks import project_locked
-from pipelines.warehouse.published.copy_sql import count_rows_of_project, delete_rows_of_project, drop_schema
-from pipelines.warehouse.published.project import SCHEMAS, define_changes
-from pipelines.warehouse.published.publish import compact_published, sweep
-from pipelines.warehouse.published.sharing import let_readers_in, share
+from pipelines.warehouse.manifest import Publication, PublishedProject, last_published
 from pipelines.warehouse.published_file import open_published
+from pipelines.warehouse.publishing.copy_sql import count_rows_of_project, delete_rows_of_project, drop_schema
+from pipelines.warehouse.publishing.first_load import define_changes
+from pipelines.warehouse.publishing.new_file import compact_if_grown, name_new_file, put_in_place, sweep
+from pipelines.warehouse.publishing.project import SCHEMAS
+from pipelines.warehouse.publishing.sharing import let_readers_in, share
 from pipelines.warehouse.sql import statements
 
 
@@ -126,7 +126,7 @@ def _rows(connection: Connection, project: str) -> dict[str, int]:
 
 
 def _publish_without(folder: WarehouseFolder, project: str, memory_limit: str | None, sharing: Sharing) -> None:
-    fresh = folder.path / f".publishing-{os.getpid()}.duckdb"
+    fresh = name_new_file(folder)
     with private_files():
         shutil.copyfile(folder.database, fresh)
         with connect() as connection, doing(f"removing {project} from what is published"):
@@ -142,8 +142,16 @@ def _publish_without(folder: WarehouseFolder, project: str, memory_limit: str | 
                     connection.execute(delete_rows_of_project(schema, table), {"project": project})
             define_changes(connection)
             connection.execute("CHECKPOINT")
-        compact_published(fresh, memory_limit)
+        compact_if_grown(fresh, memory_limit, discarded=True)
         share(fresh, sharing)
-        sync_to_disk(fresh)
-        fresh.replace(folder.database)
-        sync_to_disk(folder.path)
+        before = last_published(folder)
+        put_in_place(folder, fresh, before, *_without(before, project))
+
+
+def _without(before: Publication | None, project: str) -> tuple[dict[str, PublishedProject], dict[str, str]]:
+    if before is None:
+        return {}, {}
+    return (
+        {name: entry for name, entry in before.projects.items() if name != project},
+        {name: run for name, run in before.left_out.items() if name != project},
+    )

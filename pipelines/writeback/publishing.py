@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.config.settings import Config, ProjectConfig
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.published.publish import publish
+from pipelines.warehouse.publishing.publish import publish
 from pipelines.writeback.report import Done
 
 

@@ -17,7 +17,7 @@ from pipelines.config.settings import Config
 from pipelines.sync.load import load_project
 from pipelines.sync.reports import LoadOptions, LoadReport
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.published.publish import publish
+from pipelines.warehouse.publishing.publish import publish
 from redcap_source.simulator import ProjectHandle, Simulator, make_study
 
 

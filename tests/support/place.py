@@ -14,7 +14,7 @@ from pipelines.errors import WarehouseError
 from pipelines.sync.load import load_project
 from pipelines.sync.reports import LoadOptions, LoadReport
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.published.publish import publish
+from pipelines.warehouse.publishing.publish import publish
 from redcap_source.errors import RedcapError
 from redcap_source.simulator import Simulator
 from tests.support import warehouse_oracle as oracle

@@ -26,7 +26,7 @@ OPENERS = (
     "pipelines.sync.load",
     "pipelines.warehouse.database.connection",
     "pipelines.warehouse.mirror.open",
-    "pipelines.warehouse.published.publish",
+    "pipelines.warehouse.publishing.publish",
     "pipelines.warehouse.staging.verify",
     "redcap_source.client",
     "redcap_source.http.connection",

@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.sync.load import load_project
-from pipelines.warehouse.published.publish import publish
+from pipelines.warehouse.publishing.publish import publish
 from redcap_source import errors
 from tests.simulator.grids import classic
 

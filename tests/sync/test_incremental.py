@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from pipelines.errors import LoadRefused, NotAllPublished
-from pipelines.warehouse.published.publish import publish
+from pipelines.warehouse.publishing.publish import publish
 from redcap_source.errors import RedcapError
 from redcap_source.simulator import Simulator
 from tests.support.export_oracle import expected

@@ -13,6 +13,7 @@ from pipelines.warehouse.database.connection import (
     Connection,
     attach_to_read,
     attach_to_write,
+    block_size_of,
     connect,
     private_files,
     private_folder,
@@ -52,7 +53,7 @@ def _copy(source: Path, target: Path, spill: Path, memory_limit: str | None) -> 
         connection.execute("SET preserve_insertion_order = false")
         # No project's name has a colon, so no schema can have these names.
         attach_to_read(connection, source, "source:")
-        attach_to_write(connection, target, "target:")
+        attach_to_write(connection, target, "target:", block_size=block_size_of(connection, "source:"))
         allow(connection, memory_limit)
         with doing("compacting it"):
             connection.execute('COPY FROM DATABASE "source:" TO "target:"')

@@ -21,6 +21,7 @@ from pipelines.warehouse.database.connection import (
 )
 from pipelines.warehouse.database.rows import count, one
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.manifest import last_published
 from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.layout import FORMAT, OTHER_FORMAT
@@ -36,7 +37,9 @@ def never_refuse(found: str) -> None:
 
 
 def published_projects(folder: WarehouseFolder) -> frozenset[str]:
-    """The projects of which anything is published."""
+    """The projects of which anything is published, or was before the published file was lost."""
+    if (last := last_published(folder)) is not None:
+        return frozenset({*last.projects, *last.left_out})
     if not folder.database.exists() or not folder.database.stat().st_size:
         return frozenset()
     with open_published(folder) as connection:
@@ -105,6 +108,8 @@ def refuse_published_file(connection: Connection, path: Path, project: str, refu
 
 def published_source(folder: WarehouseFolder, project: str) -> str | None:
     """The identity of the mirror that the project was published from; None if nothing of it is published."""
+    if (last := last_published(folder)) is not None:
+        return entry.identity if (entry := last.projects.get(project)) else None
     if not folder.database.exists():
         return None
     with open_published(folder) as connection:

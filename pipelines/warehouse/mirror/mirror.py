@@ -25,7 +25,7 @@ from pipelines.warehouse.mirror.schema.catalog import list_disagreements, write_
 from pipelines.warehouse.mirror.schema.drift import Drift
 from pipelines.warehouse.mirror.schema.migrate import Tables
 from pipelines.warehouse.mirror.schema.renames import Renames, rename_events, rename_instruments
-from pipelines.warehouse.mirror.schema.view_definitions import inexact_columns, write_view_definitions
+from pipelines.warehouse.mirror.schema.view_definitions import invalid_columns, write_view_definitions
 from pipelines.warehouse.mirror.state import State
 from pipelines.warehouse.staging.column_groups import StagedChunk
 from pipelines.warehouse.tables.layout import KEYS, Layout, work_columns
@@ -115,7 +115,7 @@ class Mirror:
                 self.pending.done([record for chunk in chunks for record in chunk.records])
             self.runs.add_chunks(entries, stamp.run_id)
             # A write-back refreshes what it wrote and ends there; a load writes the definitions when it ends.
-            if counts.invalid and not stamp.baseline and inexact_columns(self.connection):
+            if counts.invalid and not stamp.baseline and invalid_columns(self.connection):
                 write_view_definitions(self.connection, self.project, layout)
         return counts
 

@@ -1,1 +1,1 @@
-"""The published warehouse.duckdb: writing it, and reading it."""
+"""Reads the published warehouse.duckdb, and the status of what is in it."""

@@ -8,8 +8,7 @@ from typing import Any
 from pipelines.errors import QueryRefused
 from pipelines.warehouse.database.connection import Connection, DatabaseError
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.published_file import open_published
-from pipelines.warehouse.sql import statements
+from pipelines.warehouse.manifest import last_published
 from pipelines.wording import counted
 
 
@@ -20,11 +19,9 @@ def is_published(folder: WarehouseFolder, project: str, last_run: str) -> bool:
     """
     if project in folder.unpublished():
         return True
-    if not folder.database.exists():
-        return False
-    with open_published(folder) as connection:
-        row = connection.execute(statements("writeback")["published_run"], {"project": project}).fetchone()
-    return row is not None and row[0] == last_run
+    last = last_published(folder)
+    entry = last.projects.get(project) if last else None
+    return entry is not None and entry.run == last_run
 
 
 # The status of a project whose mirror is no complete database, or is missing although the project is published.

@@ -4,6 +4,10 @@
 -- How many bytes the blocks in use take.
 SELECT used_blocks * block_size FROM pragma_database_size() WHERE database_name = current_database();
 
+-- block_size --
+-- How large the blocks of an attached file are.
+SELECT block_size FROM pragma_database_size() WHERE database_name = $name;
+
 -- width --
 -- The columns of the widest table and those of the widest schema, in all attached files.
 SELECT max(widest), max(together)::BIGINT

@@ -4,10 +4,15 @@
 -- create_bookkeeping --
 -- Schema _publish.
 CREATE SCHEMA IF NOT EXISTS _publish;
--- For each published instrument the run that changed it last, and a digest of the statements its views were made from.
+-- What is published of each instrument: the run that changed it last, digests of the statements that its table with
+-- types, its views and their comments were made from, and the columns of its verbatim tables. One that REDCap no longer
+-- has keeps its history only, and has no run.
 CREATE TABLE IF NOT EXISTS _publish.instruments (
-    project VARCHAR, instrument VARCHAR, changed_run VARCHAR, definition VARCHAR
+    project VARCHAR, instrument VARCHAR, changed_run VARCHAR, typed VARCHAR, views VARCHAR, comments VARCHAR,
+    now_columns VARCHAR[], past_columns VARCHAR[]
 );
+-- A digest of each part of a project's mirror, so that only parts that differ are written.
+CREATE TABLE IF NOT EXISTS _publish.parts (project VARCHAR, part VARCHAR, digest VARCHAR);
 -- One row: the size of the file when it was last compacted.
 CREATE TABLE IF NOT EXISTS _publish.fresh (bytes BIGINT);
 -- The runs whose rows were published.
@@ -49,26 +54,48 @@ SELECT identity FROM _publish.sources WHERE project = $project;
 -- How many instruments' first-load rows the view of all changes reads in place.
 SELECT count(*) FROM _publish.first_rows;
 
--- published_versions --
--- What was published of each instrument of the project.
-SELECT instrument, changed_run, definition FROM _publish.instruments WHERE project = $project;
+-- published_runs --
+-- The runs of the project whose rows were published.
+SELECT run_id FROM _publish.runs WHERE project = $project;
 
--- delete_versions --
+-- save_source --
+-- The mirror that the project is published from.
+INSERT INTO _publish.sources VALUES ($project, $identity);
+
+-- published_parts --
+-- The parts of the project as they were last published.
+SELECT part, digest FROM _publish.parts WHERE project = $project;
+
+-- save_parts --
+-- The parts of the project as they are published now.
+INSERT INTO _publish.parts SELECT $project, unnest($parts::VARCHAR[]), unnest($digests::VARCHAR[]);
+
+-- published_instruments --
+-- What is published of each instrument of the project.
+SELECT instrument, changed_run, typed, views, comments, now_columns, past_columns
+FROM _publish.instruments WHERE project = $project;
+
+-- delete_instruments --
 -- New rows are inserted for these instruments next.
 DELETE FROM _publish.instruments WHERE project = $project AND list_contains($names::VARCHAR[], instrument);
 
--- save_versions --
+-- save_instruments --
 -- What is published of these instruments now.
 INSERT INTO _publish.instruments
-SELECT $project, unnest($names::VARCHAR[]), unnest($runs::VARCHAR[]), unnest($definitions::VARCHAR[]);
+SELECT $project, unnest($names::VARCHAR[]), unnest($runs::VARCHAR[]), unnest($tables::VARCHAR[]),
+       unnest($views::VARCHAR[]), unnest($comments::VARCHAR[]), unnest($now::VARCHAR[][]), unnest($past::VARCHAR[][]);
 
--- save_definitions --
--- The views of these instruments are made and commented.
-UPDATE _publish.instruments AS i SET definition = d.definition
-FROM (
-    SELECT unnest($names::VARCHAR[]) AS instrument, unnest($definitions::VARCHAR[]) AS definition
-) d
-WHERE i.project = $project AND i.instrument = d.instrument;
+-- forget_comments --
+-- The project's comments could not be written: the next publish writes them.
+UPDATE _publish.instruments SET comments = NULL WHERE project = $project AND changed_run IS NOT NULL;
+
+-- in_place --
+-- The instruments of the project whose first-load rows the view of all changes reads in place.
+SELECT instrument FROM _publish.first_rows WHERE project = $project;
+
+-- delete_first_rows --
+-- Their queries are stored anew.
+DELETE FROM _publish.first_rows WHERE project = $project AND list_contains($names::VARCHAR[], instrument);
 
 -- save_first_rows --
 -- Queries of first-load rows that the view of all changes reads in place.
@@ -77,20 +104,6 @@ INSERT INTO _publish.first_rows SELECT $project, unnest($names::VARCHAR[]), unne
 -- save_first_columns --
 -- The fields of an instrument whose first-load rows are stored a second time.
 INSERT INTO _publish.first_columns VALUES ($project, $instrument, $fields);
-
--- writeback_tables --
--- The tables of schema writeback in a mirror; none if nothing was ever proposed.
-SELECT table_name FROM duckdb_tables() WHERE database_name = $catalog AND schema_name = 'writeback';
-
--- mirror_instruments --
--- The instruments that have a table in a mirror, those REDCap no longer has included.
-SELECT DISTINCT table_name FROM duckdb_tables()
-WHERE database_name = $catalog AND schema_name IN ($now, $past);
-
--- columns --
--- The columns of all tables and views in some schemas at once: each such question costs as much as its answer.
-SELECT schema_name, table_name, list(column_name ORDER BY column_index) FROM duckdb_columns()
-WHERE database_name = $catalog AND list_contains($schemas::VARCHAR[], schema_name) GROUP BY ALL;
 
 -- schemas_of --
 -- Which of these schemas exist.

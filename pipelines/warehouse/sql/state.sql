@@ -48,6 +48,8 @@ CREATE TABLE IF NOT EXISTS state.publication (
     position INTEGER, instrument VARCHAR, raw_select VARCHAR, typed_select VARCHAR, label_select VARCHAR,
     comments JSON, keys JSON
 );
+-- What the labels are a SELECT of; NULL where an earlier version of the warehouse wrote the row.
+ALTER TABLE state.publication ADD COLUMN IF NOT EXISTS labels_from VARCHAR;
 -- The structure, in the form in which structures are compared.
 CREATE TABLE IF NOT EXISTS state.structure (described VARCHAR);
 -- How many records the next load should request at a time.

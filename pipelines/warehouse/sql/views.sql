@@ -4,6 +4,7 @@
 -- The statements are made again at the end of every load.
 DELETE FROM state.publication;
 
--- inexact --
--- The columns of each instrument that hold numbers which their type would change.
-SELECT instrument, list(DISTINCT field) FROM redcap.invalid_values WHERE reason = $reason GROUP BY instrument;
+-- invalid --
+-- The columns of each instrument with labels and a type that hold values which do not fit it.
+SELECT instrument, list(DISTINCT field ORDER BY field) FROM redcap.invalid_values
+WHERE expected = 'BOOLEAN' GROUP BY instrument;

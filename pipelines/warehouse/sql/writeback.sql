@@ -401,7 +401,3 @@ UPDATE writeback.proposals AS p
 SET status = 'withdrawn', decided_at = $now, decision_reason = 'withdrawn' || coalesce(' by ' || nullif($author, ''), '')
 WHERE p.batch = $batch AND p.status = 'open' AND ($every_record OR list_contains($records::VARCHAR[], p.record))
   AND p.proposal NOT IN (SELECT proposal FROM writeback.journal WHERE status = 'intended' AND proposal IS NOT NULL);
-
--- published_run --
--- The load whose rows readers see.
-SELECT last_run_id FROM redcap.projects WHERE project = $project;

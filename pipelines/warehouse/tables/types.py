@@ -43,18 +43,19 @@ class SqlType:
     """A shape that most text has; all text of this shape is valid, so that no cast is needed to know it."""
     exact: str = ""
     """Where the type cannot hold all text of the shape: the test, over {value}, for text it can hold; SQL."""
+    macro: str = ""
+    """What the conversion is called in the published file, where it is not the only one to its type."""
 
-    def of(self, value: str, missing: Collection[str] = (), *, exactly: bool = True) -> str:
+    def of(self, value: str, missing: Collection[str] = ()) -> str:
         """The typed expression over a SQL expression of text; NULL where the text is invalid.
 
-        `missing` are the codes for missing data, which are no values whatever shape they have. Where the type is known
-        to hold every value exactly, `exactly` may be False: the expression is then a third as long.
+        `missing` are the codes for missing data, which are no values whatever shape they have.
         """
         cast = self.cast.format(value=value)
         # The same as regexp_full_match, which takes the parser half as much memory again.
         fits = f"{value} SIMILAR TO {literal(self.shape)}"
         whens = [f"WHEN {fits} THEN {cast}"]
-        if self.exact and exactly:
+        if self.exact:
             usual = f"{value} SIMILAR TO {literal(self.usual)}"
             whens = [f"WHEN {usual} THEN {cast}", f"WHEN {fits} AND {self.exact.format(value=value)} THEN {cast}"]
         if codes := self.alike(missing):
@@ -107,6 +108,7 @@ _COMMA = SqlType(
     f"TRY_CAST({_WITH_POINT} AS DOUBLE)",
     usual=_SHORT_NUMBER.replace(r"\.", "[.,]"),
     exact=_held_exactly(_WITH_POINT),
+    macro="double_with_comma",
 )
 _DAY = SqlType("DATE", _DATE, "TRY_CAST({value} AS DATE)", usual=_REAL_DATE)
 _MOMENT = SqlType(
@@ -119,7 +121,9 @@ _WITH_SECONDS = f"{_CLOCK}(:[0-5][0-9])?"
 _TIME = SqlType("TIME", _WITH_SECONDS, "TRY_CAST({value} AS TIME)", usual=_WITH_SECONDS)
 # For REDCap minutes and seconds are a time of day too; the hour is 0.
 _MM_SS = "[0-5][0-9]:[0-5][0-9]"
-_TIME_MM_SS = SqlType("TIME", _MM_SS, "TRY_CAST('00:' || {value} AS TIME)", usual=_MM_SS)
+_TIME_MM_SS = SqlType(
+    "TIME", _MM_SS, "TRY_CAST('00:' || {value} AS TIME)", usual=_MM_SS, macro="time_of_minutes_and_seconds"
+)
 
 _TYPES: dict[ValueKind, SqlType] = {
     ValueKind.INTEGER: _INTEGER,
@@ -144,6 +148,11 @@ def sql_type(kind: ValueKind) -> SqlType | None:
     return _TYPES.get(kind)
 
 
+def all_types() -> frozenset[SqlType]:
+    """Every SQL type that columns of a published table have, beside VARCHAR."""
+    return frozenset({*_TYPES.values(), SURVEY_TIMESTAMP, INSTANCE})
+
+
 def type_name(kind: ValueKind) -> str:
     """The name of the SQL type analysts see."""
     found = sql_type(kind)
@@ -159,5 +168,3 @@ BLANK_INSTANCE = SqlType(
     "coalesce(TRY_CAST(nullif({value}, '') AS INTEGER), if({value} = '', 0, NULL))",
     usual="[0-9]{0,9}",
 )
-INEXACT = _FLOAT.held_not
-"""The reason for which numbers are listed that their type would change."""

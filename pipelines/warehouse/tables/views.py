@@ -1,4 +1,4 @@
-"""How an instrument is shown to analysts: the text of the SELECTs of the views in p, p_labels and p_raw. Pure.
+"""How an instrument is shown to analysts: the text of the SELECTs of p, p_labels and p_raw. Pure.
 
 The statements are stored in the mirror when a load ends; publishing only runs them, with a FROM appended. They have no
 placeholder, because labels may contain any text, braces too.
@@ -6,10 +6,11 @@ placeholder, because labels may contain any text, braces too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from pipelines.warehouse.database.quoting import identifier, literal
+from pipelines.warehouse.tables.casts import cast, cast_instance, cast_survey_timestamp
 from pipelines.warehouse.tables.layout import (
     DATA_ACCESS_GROUP,
     EVENT,
@@ -19,13 +20,16 @@ from pipelines.warehouse.tables.layout import (
     InstrumentTable,
     Layout,
 )
-from pipelines.warehouse.tables.types import INSTANCE, SURVEY_TIMESTAMP, sql_type
+from pipelines.warehouse.tables.types import sql_type
 from redcap_source.dictionary import ValueKind
+
+# What the view of labels is a SELECT of: the table with types, or where that lacks a text to show, the verbatim rows.
+TYPED, VERBATIM = "typed", "verbatim"
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One instrument's three views, and descriptions of its columns."""
+    """How one instrument is published, and descriptions of its columns."""
 
     instrument: str
     keys: dict[str, str]
@@ -33,32 +37,29 @@ class Publication:
     raw_select: str
     typed_select: str
     label_select: str
+    labels_from: str
+    """TYPED or VERBATIM."""
     table_comment: str
     column_comments: dict[str, str]
 
 
 def publication(
-    layout: Layout, table: InstrumentTable, *, instances: bool, inexact: Collection[str] = ()
+    layout: Layout, table: InstrumentTable, *, instances: bool, invalid: Collection[str] = ()
 ) -> Publication:
     """How one instrument is published; `instances` says whether its rows have an instance.
 
-    `inexact` are the columns that hold numbers which their type would change. The views test only these: the test makes
-    a view three times as long, and each comment on a view makes a copy of it.
+    `invalid` are the columns with values that do not fit their type, which the table with types lacks.
     """
     keys = _keys(layout, table, instances)
-
-    def typed(column: Column) -> str:
-        return _typed(column, exactly=column.name in inexact)
-
-    def labelled(column: Column) -> str:
-        return _labelled(column) or typed(column)
-
+    labels_from = TYPED if all(_has_its_text(column, invalid) for column in table.columns) else VERBATIM
+    typed_select = _select(keys, table)
     return Publication(
         instrument=table.name,
         keys=dict(keys),
-        raw_select=_select([(shown(column), name) for column, name in keys], table, _verbatim),
-        typed_select=_select([(_typed_key(column), name) for column, name in keys], table, typed),
-        label_select=_select([(_typed_key(column), name) for column, name in keys], table, labelled),
+        raw_select="SELECT " + ", ".join(_keys_shown(keys) + [identifier(c.name) for c in table.columns]),
+        typed_select=typed_select,
+        label_select=_labels_of_typed(table) if labels_from == TYPED else _select(keys, table, labels=True),
+        labels_from=labels_from,
         table_comment=table.label,
         column_comments=_comments(layout, table, [name for _, name in keys]),
     )
@@ -80,9 +81,17 @@ def _keys(layout: Layout, table: InstrumentTable, instances: bool) -> list[tuple
     return keys
 
 
-def _select(keys: list[tuple[str, str]], table: InstrumentTable, show: Callable[[Column], str]) -> str:
-    parts = [f"{expression} AS {identifier(name)}" for expression, name in keys]
-    parts += [f"{show(column)} AS {identifier(column.name)}" for column in table.columns]
+def _keys_shown(keys: list[tuple[str, str]]) -> list[str]:
+    return [f"{shown(column)} AS {identifier(name)}" for column, name in keys]
+
+
+def _select(keys: list[tuple[str, str]], table: InstrumentTable, *, labels: bool = False) -> str:
+    """A SELECT of verbatim rows with types, or also with labels."""
+    parts = [f"{_typed_key(column)} AS {identifier(name)}" for column, name in keys]
+    for column in table.columns:
+        typed = cast(column.kind, identifier(column.name), [choice.code for choice in column.missing])
+        expression = (_labelled(column) if labels else None) or typed
+        parts.append(f"{expression} AS {identifier(column.name)}" if expression else identifier(column.name))
     return "SELECT " + ", ".join(parts)
 
 
@@ -93,18 +102,8 @@ def shown(column: str) -> str:
 
 def _typed_key(column: str) -> str:
     if column == "_instance":
-        return INSTANCE.of(shown(column))
-    return SURVEY_TIMESTAMP.of(shown(column)) if column == "_survey_timestamp" else shown(column)
-
-
-def _verbatim(column: Column) -> str:
-    return identifier(column.name)
-
-
-def _typed(column: Column, *, exactly: bool) -> str:
-    shown = sql_type(column.kind)
-    name = identifier(column.name)
-    return name if shown is None else shown.of(name, [choice.code for choice in column.missing], exactly=exactly)
+        return cast_instance(shown(column))
+    return cast_survey_timestamp(shown(column)) if column == "_survey_timestamp" else shown(column)
 
 
 _FIXED_LABELS = {
@@ -114,15 +113,45 @@ _FIXED_LABELS = {
 }
 
 
-def _labelled(column: Column) -> str | None:
-    """A column with labels instead of codes, as in REDCap's own label export; None if it has no labels.
+def _has_its_text(column: Column, invalid: Collection[str]) -> bool:
+    """Whether the label of every value can be told from the table with types."""
+    if sql_type(column.kind) is None or not _labels(column):
+        return True
+    return not column.missing and column.name not in invalid and column.field not in invalid
 
-    A column that may hold codes for missing data is text, because their labels are.
-    """
+
+def _labels_of_typed(table: InstrumentTable) -> str:
+    """A SELECT of the table with types, in which codes are replaced by their labels."""
+    replaced = [
+        f"{label} AS {identifier(column.name)}" for column in table.columns if (label := _label_of_typed(column))
+    ]
+    return f"SELECT * REPLACE ({', '.join(replaced)})" if replaced else "SELECT *"
+
+
+def _label_of_typed(column: Column) -> str | None:
+    if sql_type(column.kind) is None:
+        return _labelled(column)
+    labels = _labels(column)
+    if not labels:
+        return None
+    # Every type with labels is BOOLEAN.
+    checked, unchecked = literal(labels["1"]), literal(labels["0"])
+    return f"CASE {identifier(column.name)} WHEN true THEN {checked} WHEN false THEN {unchecked} END"
+
+
+def _labels(column: Column) -> dict[str, str]:
     labels = {choice.code: choice.label for choice in column.missing} | _FIXED_LABELS.get(column.kind, {})
     if sql_type(column.kind) is None:
         labels |= {choice.code: choice.label for choice in column.choices}
-    if not labels:
+    return labels
+
+
+def _labelled(column: Column) -> str | None:
+    """A verbatim column with labels instead of codes, as in REDCap's own label export; None if it has no labels.
+
+    A column that may hold codes for missing data is text, because their labels are.
+    """
+    if not (labels := _labels(column)):
         return None
     name = identifier(column.name)
     whens = " ".join(f"WHEN {literal(code)} THEN {literal(label)}" for code, label in labels.items())
@@ -139,8 +168,9 @@ def _comments(layout: Layout, table: InstrumentTable, keys: list[str]) -> dict[s
         SURVEY_IDENTIFIER: "Survey participant's identifier",
         f"{table.name}_timestamp": "When the survey was completed, in the server's local time",
     }
-    comments = {key: key_comments[key] for key in keys if key_comments[key]}
-    return comments | {column.name: comment for column in table.columns if (comment := _comment(column))}
+    # Where REDCap has no label, the name of the field is its description.
+    comments = {key: key_comments[key] or key for key in keys}
+    return comments | {column.name: _comment(column) or column.name for column in table.columns}
 
 
 def _comment(column: Column) -> str:

@@ -17,9 +17,9 @@ from pipelines.warehouse.database.connection import SETTINGS, attach_to_write, c
 from pipelines.warehouse.database.file_errors import doing, of_the_system, unusable
 from pipelines.warehouse.database.quoting import identifier
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.published.publish import publish
 from pipelines.warehouse.published.status import statuses
 from pipelines.warehouse.published_file import open_published
+from pipelines.warehouse.publishing.publish import publish
 from tests.support.root import ROOT
 
 # Names of what lies in the folder `work` or is attached beside a project's tables.

@@ -13,8 +13,8 @@ from pipelines.warehouse.database.connection import open_writer
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.mirror.identity import refusal
 from pipelines.warehouse.mirror.open import open_mirror
-from pipelines.warehouse.published.publish import publish
 from pipelines.warehouse.published.status import statuses
+from pipelines.warehouse.publishing.publish import publish
 from redcap_source.simulator import Simulator
 from tests.support.load_site import Site
 

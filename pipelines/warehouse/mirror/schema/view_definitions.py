@@ -12,18 +12,17 @@ from pipelines.warehouse.database.rows import all_rows, insert_json
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.layout import Layout
 from pipelines.warehouse.tables.row_sql import any_instances
-from pipelines.warehouse.tables.types import INEXACT
 from pipelines.warehouse.tables.views import publication
 
 
 def write_view_definitions(connection: Connection, project: str, layout: Layout) -> None:
     """Store how every instrument is published, in place of what was stored; in the caller's transaction."""
     connection.execute(statements("views")["clear"])
-    numbered, inexact = _with_instances(connection, project, layout), inexact_columns(connection)
+    numbered, invalid = _with_instances(connection, project, layout), invalid_columns(connection)
     rows = []
     for position, table in enumerate(layout.instruments):
         instances = table.repeats or table.name in numbered
-        shown = publication(layout, table, instances=instances, inexact=inexact.get(table.name, ()))
+        shown = publication(layout, table, instances=instances, invalid=invalid.get(table.name, ()))
         rows.append(
             {
                 "position": position,
@@ -31,6 +30,7 @@ def write_view_definitions(connection: Connection, project: str, layout: Layout)
                 "raw_select": shown.raw_select,
                 "typed_select": shown.typed_select,
                 "label_select": shown.label_select,
+                "labels_from": shown.labels_from,
                 "comments": json.dumps({"": shown.table_comment, **shown.column_comments}),
                 "keys": json.dumps(shown.keys),
             }
@@ -38,9 +38,9 @@ def write_view_definitions(connection: Connection, project: str, layout: Layout)
     insert_json(connection, "state", "publication", rows)
 
 
-def inexact_columns(connection: Connection) -> dict[str, list[str]]:
-    """The columns of each instrument that hold numbers which their type would change."""
-    return dict(connection.execute(statements("views")["inexact"], {"reason": INEXACT}).fetchall())
+def invalid_columns(connection: Connection) -> dict[str, list[str]]:
+    """The columns of each instrument that have labels and a type, and hold values which do not fit it."""
+    return dict(connection.execute(statements("views")["invalid"]).fetchall())
 
 
 def _with_instances(connection: Connection, project: str, layout: Layout) -> frozenset[str]:

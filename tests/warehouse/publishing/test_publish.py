@@ -10,8 +10,10 @@ import pytest
 
 from pipelines.errors import NotAllPublished
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.published import project as publisher
-from pipelines.warehouse.published.publish import publish, release
+from pipelines.warehouse.manifest import manifest_path
+from pipelines.warehouse.publishing import project as publisher
+from pipelines.warehouse.publishing.candidates import release
+from pipelines.warehouse.publishing.publish import publish
 from pipelines.warehouse.tables.layout import rows_now
 from redcap_source.simulator import Simulator
 from tests.support.load_site import Site
@@ -69,6 +71,7 @@ def in_mirror(site: Site, query: str) -> list[tuple]:
 def in_a_new_warehouse(site: Site, *projects: str) -> WarehouseFolder:
     """The same mirrors, of which nothing was published yet, some of them waiting for that."""
     site.warehouse.database.unlink(missing_ok=True)
+    manifest_path(site.warehouse).unlink(missing_ok=True)
     for project in ("study", "small", "other"):
         site.warehouse.unmark(project)
     for project in projects:

@@ -1,6 +1,6 @@
 """The statements that bring a mirror into the published file, as text."""
 
-from pipelines.warehouse.published import copy_sql
+from pipelines.warehouse.publishing import copy_sql
 from pipelines.warehouse.tables.layout import NOW, PAST
 
 SOURCE = '"work:study"'
@@ -47,9 +47,10 @@ def test_a_table_that_does_not_exist_is_no_part_of_the_history():
     assert " UNION ALL " not in copy_sql.history_rows("study", "base", [("a", "a")], {NOW: set(), PAST: {"a"}})
 
 
-def test_comments_are_on_views_and_their_columns():
-    assert copy_sql.comment('"s"."v"', "", "it's") == "COMMENT ON VIEW \"s\".\"v\" IS 'it''s'"
-    assert copy_sql.comment('"s"."v"', "a", "x") == 'COMMENT ON COLUMN "s"."v"."a" IS \'x\''
+def test_comments_are_on_tables_views_and_their_columns():
+    assert copy_sql.comment("VIEW", '"s"."v"', "", "it's") == "COMMENT ON VIEW \"s\".\"v\" IS 'it''s'"
+    assert copy_sql.comment("TABLE", '"s"."t"', "", "x") == 'COMMENT ON TABLE "s"."t" IS \'x\''
+    assert copy_sql.comment("VIEW", '"s"."v"', "a", "x") == 'COMMENT ON COLUMN "s"."v"."a" IS \'x\''
 
 
 def test_the_first_load_is_read_with_lists_of_fields_and_cells():

@@ -19,75 +19,22 @@ _NEW_RUNS = "(SELECT run_id FROM new_runs)"
 # -- one project, what all instruments share ---------------------------------------------------------------------
 
 
-def project_identity(source: str) -> str:
-    """The identity of the mirror."""
-    return f"SELECT identity FROM {source}.state.identity"
+def state_of(source: str) -> str:
+    """Which mirror it is, and how many runs it has seen."""
+    return f"SELECT identity, (SELECT count(*) FROM {source}.redcap.sync_runs) FROM {source}.state.identity"
 
 
-def mirror_format(source: str) -> str:
-    """The number of the mirror's format."""
-    return f"SELECT format FROM {source}.state.identity"
-
-
-def count_runs(source: str) -> str:
-    """How many runs the mirror has seen."""
-    return f"SELECT count(*) FROM {source}.redcap.sync_runs"
-
-
-def record_id_field(source: str) -> str:
-    """The field that names the project's records."""
-    return f"SELECT record_id_field FROM {source}.redcap.projects"
-
-
-def make_new_runs(source: str) -> str:
-    """The runs of $project that were not published yet, as new_runs."""
-    return (
-        f"CREATE OR REPLACE TEMP TABLE new_runs AS SELECT run_id FROM {source}.redcap.sync_runs "
-        "WHERE run_id NOT IN (SELECT run_id FROM _publish.runs WHERE project = $project)"
-    )
-
-
-def first_runs(source: str) -> str:
-    """The runs up to the first that ended well."""
-    runs = f"{source}.redcap.sync_runs"
-    return (
-        f"SELECT run_id FROM {runs} WHERE started_at <= "
-        f"(SELECT min(started_at) FROM {runs} WHERE outcome IN ('ok', 'incomplete')) ORDER BY started_at"
-    )
-
-
-def publications(source: str) -> str:
-    """How each instrument is shown, and the run that changed it last."""
-    return (
-        "SELECT instrument, raw_select, typed_select, label_select, comments, keys, changed_run "
-        f"FROM {source}.state.publication JOIN {source}.state.instruments USING (instrument) ORDER BY position"
-    )
+def make_new_runs() -> str:
+    """The runs $runs as new_runs."""
+    return "CREATE OR REPLACE TEMP TABLE new_runs AS SELECT unnest($runs::VARCHAR[]) AS run_id"
 
 
 def new_renames(source: str) -> str:
-    """Events and instruments that new runs renamed."""
+    """How many events and instruments new runs renamed."""
     return (
-        f"SELECT kind, old_value, new_value FROM {source}.redcap.dictionary_changes "
-        "WHERE change = 'renamed' AND run_id IN (FROM new_runs) ORDER BY detected_at"
+        f"SELECT count(*) FROM {source}.redcap.dictionary_changes "
+        "WHERE change = 'renamed' AND run_id IN (FROM new_runs)"
     )
-
-
-def count_lost_runs(source: str) -> str:
-    """How many published runs of $project the mirror does not know."""
-    return (
-        "SELECT count(*) FROM (SELECT run_id FROM _publish.runs WHERE project = $project "
-        f"EXCEPT SELECT run_id FROM {source}.redcap.sync_runs)"
-    )
-
-
-def was_discarded(source: str) -> str:
-    """Whether `--start-over` replaced the mirror with $identity by this one."""
-    return f"SELECT count(*) > 0 FROM {source}.state.started_over WHERE identity = $identity"
-
-
-def save_source(source: str) -> str:
-    """Record which mirror $project is published from."""
-    return f"INSERT INTO _publish.sources SELECT $project, identity FROM {source}.state.identity"
 
 
 def has_emptied_proposals(source: str) -> str:
@@ -120,10 +67,28 @@ def copy_new_entries(source: str, schema: str, table: str) -> str:
 
 
 def copy_cell_changes(source: str) -> str:
-    """Insert the cell changes of new runs, or of all runs where $rebuild."""
+    """Insert the cell changes of new runs."""
     return (
         f"INSERT INTO _publish.cell_changes SELECT * FROM {source}.redcap.record_changes "
-        "WHERE run_id IN (FROM new_runs) OR $rebuild"
+        "WHERE run_id IN (FROM new_runs)"
+    )
+
+
+def delete_changed_records(source: str) -> str:
+    """Delete the rows of redcap.records that the mirror lacks, or has otherwise."""
+    return (
+        "DELETE FROM redcap.records WHERE project = $project AND rowid NOT IN "
+        f"(SELECT p.rowid FROM redcap.records p JOIN {source}.redcap.records s ON s.record = p.record "
+        "WHERE p.project = $project AND (p.first_seen, p.last_changed, p.deleted_at, p.renamed_to) "
+        "IS NOT DISTINCT FROM (s.first_seen, s.last_changed, s.deleted_at, s.renamed_to))"
+    )
+
+
+def copy_new_records(source: str) -> str:
+    """Insert the rows of redcap.records that are not there."""
+    return (
+        f"INSERT INTO redcap.records BY NAME SELECT s.* FROM {source}.redcap.records s "
+        "ANTI JOIN (SELECT record FROM redcap.records WHERE project = $project) p ON p.record = s.record"
     )
 
 
@@ -154,6 +119,11 @@ def drop_view(view: str) -> str:
     return f"DROP VIEW IF EXISTS {view}"
 
 
+def drop_table(table: str) -> str:
+    """A table that is not needed; `table` is quoted."""
+    return f"DROP TABLE IF EXISTS {table}"
+
+
 def create_view(view: str, query: str) -> str:
     """A view of a query; `view` is quoted."""
     return f"CREATE OR REPLACE VIEW {view} AS {query}"
@@ -164,19 +134,18 @@ def whole_view(view: str) -> str:
     return f"SELECT * FROM {view}"
 
 
-def comment(view: str, column: str, text: str) -> str:
-    """What a column of a view is, or with no column the view itself; `view` is quoted."""
-    place = f"COLUMN {view}.{identifier(column)}" if column else f"VIEW {view}"
+def comment(kind: str, name: str, column: str, text: str) -> str:
+    """What a column of a table or a view is, or with no column that itself; `kind` is TABLE or VIEW, `name` quoted."""
+    place = f"COLUMN {name}.{identifier(column)}" if column else f"{kind} {name}"
     return f"COMMENT ON {place} IS {literal(text)}"
 
 
-def define_as_of(project: str) -> str:
-    """`FROM <project>_history.as_of('instrument', time)`: the rows readers found at some time, verbatim.
+def define_as_of(history: str) -> str:
+    """`FROM <history>.as_of('instrument', time)`: the rows that readers found at some time; `history` is a schema.
 
     The time is a TIMESTAMP WITH TIME ZONE or a TIMESTAMP in UTC. Comparing the former with our columns, or casting it,
     would go through the session's time zone; its microseconds since 1970 do not, and need no extension.
     """
-    history = f"{project}_history"
     before, behind = literal(f'FROM {identifier(history)}."'), literal('"')
     # Beside a NULL of that type, text and dates become a TIMESTAMP, while a zone stays.
     moment = "make_timestamp(epoch_us(coalesce(ts, NULL::TIMESTAMP)))"
@@ -187,21 +156,16 @@ def define_as_of(project: str) -> str:
     )
 
 
-def present_rows(project: str, instrument: str, select: str) -> str:
-    """A view's query: a SELECT of the mirror, over the instrument's present rows."""
-    return f"{select} FROM {rows_now(project, instrument)}"
-
-
 def history_rows(
-    project: str, instrument: str, columns: Sequence[tuple[str, str]], present: Mapping[str, set[str]]
+    project: str, instrument: str, columns: Sequence[tuple[str, str]], present: Mapping[str, Sequence[str]]
 ) -> str:
-    """Every version of the instrument's rows; those of the present rows have no end.
+    """Every version of the instrument's rows, verbatim; those of the present rows have no end.
 
     `columns` are given as (name in the mirror, REDCap's name), `present` has the columns of each table that exists.
     """
     parts = []
     for ending, end in ((NOW, "NULL::TIMESTAMP"), (PAST, "_valid_to")):
-        if there := present[ending]:
+        if there := present.get(ending):
             listed = ", ".join(
                 f"{shown(column) if column in there else 'NULL::VARCHAR'} AS {identifier(named)}"
                 for column, named in columns
@@ -211,12 +175,33 @@ def history_rows(
     return " UNION ALL ".join(parts)
 
 
+def typed_history_rows(
+    project: str,
+    instrument: str,
+    select: str,
+    columns: Sequence[tuple[str, str]],
+    present: Mapping[str, Sequence[str]],
+) -> str:
+    """The same with types: the SELECT of the table with types, and after it the columns that only versions have.
+
+    `columns` are those that the SELECT lacks.
+    """
+    parts = []
+    if present.get(NOW):
+        parts.append(f"SELECT *, NULL::TIMESTAMP AS _valid_to FROM {rows_now(project, instrument)}")
+    if present.get(PAST):
+        parts.append(f"SELECT * EXCLUDE (_closed_run) FROM {rows_past(project, instrument)}")
+    further = "".join(f", {shown(column)} AS {identifier(named)}" for column, named in columns)
+    versions = " UNION ALL BY NAME ".join(parts)
+    return f"{select}{further}, _valid_from, _valid_to, _run_id FROM ({versions})"
+
+
 # -- one instrument's rows ---------------------------------------------------------------------------------------
 
 
 def copy_rows(source: str, table: str) -> str:
-    """A table of an instrument that was not published yet, as the mirror has it; `table` is quoted."""
-    return f"CREATE TABLE {table} AS FROM {source}.{table}"
+    """All rows the mirror has in one of an instrument's tables, in place of those there; `table` is quoted."""
+    return f"CREATE OR REPLACE TABLE {table} AS FROM {source}.{table}"
 
 
 def delete_ended(source: str, project: str, instrument: str) -> str:
@@ -232,6 +217,52 @@ def delete_ended(source: str, project: str, instrument: str) -> str:
 def copy_new_rows(source: str, table: str, run_column: str) -> str:
     """Insert the rows that new runs wrote; `run_column` says which run wrote a row, `table` is quoted."""
     return f"INSERT INTO {table} BY NAME FROM {source}.{table} WHERE {run_column} IN {_NEW_RUNS}"
+
+
+def make_changed_records() -> str:
+    """An empty table for the records of which new runs changed rows, instrument by instrument."""
+    return "CREATE OR REPLACE TEMP TABLE changed (instrument VARCHAR, record VARCHAR)"
+
+
+def find_changed_records(source: str, project: str, instrument: str, *, past: bool) -> str:
+    """Enter the records of which new runs wrote or ended rows; `past` says whether any of its rows ever ended."""
+    queries = [f"SELECT _record FROM {source}.{rows_now(project, instrument)} WHERE _run_id IN {_NEW_RUNS}"]
+    if past:
+        queries.append(
+            f"SELECT _record FROM {source}.{rows_past(project, instrument)} WHERE _closed_run IN {_NEW_RUNS}"
+        )
+    return f"INSERT INTO changed SELECT {literal(instrument)}, _record FROM ({' UNION '.join(queries)})"
+
+
+def changed_records(instrument: str) -> str:
+    """The test for a record to be among them."""
+    return f"IN (SELECT record FROM changed WHERE instrument = {literal(instrument)})"
+
+
+def make_typed(project: str, instrument: str, select: str) -> str:
+    """The table with types, made from all present rows."""
+    return f"CREATE OR REPLACE TABLE {qualified(project, instrument)} AS {select} FROM {rows_now(project, instrument)}"
+
+
+def delete_typed(project: str, instrument: str, record_id_field: str) -> str:
+    """Delete the typed rows of changed records."""
+    return (
+        f"DELETE FROM {qualified(project, instrument)} "
+        f"WHERE {identifier(record_id_field)} {changed_records(instrument)}"
+    )
+
+
+def insert_typed(project: str, instrument: str, select: str) -> str:
+    """Insert the typed rows of changed records."""
+    return (
+        f"INSERT INTO {qualified(project, instrument)} {select} FROM {rows_now(project, instrument)} "
+        f"WHERE _record {changed_records(instrument)}"
+    )
+
+
+def any_key(project: str, instrument: str, key: str) -> str:
+    """A version that ended with a value in a key, if there is one."""
+    return f"SELECT 1 FROM {rows_past(project, instrument)} WHERE {key} <> '' LIMIT 1"
 
 
 def any_row_of(table: str, runs: Sequence[str]) -> str:

@@ -16,8 +16,8 @@ from pipelines.cli.app import app
 from pipelines.errors import ConfigError
 from pipelines.sharing import PRIVATE, Sharing
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.published.publish import publish
-from pipelines.warehouse.published.sharing import is_shared_so, let_readers_in, share
+from pipelines.warehouse.publishing.publish import publish
+from pipelines.warehouse.publishing.sharing import is_shared_so, let_readers_in, share
 
 NOBODY = 65534
 

@@ -1,0 +1,134 @@
+"""Which projects a publish takes up, and in what state their mirrors are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from pipelines.errors import ForeignMirror, LoadUnfinished, WarehouseBusy, WarehouseDamaged, WarehouseError
+from pipelines.project_names import may_be_a_project
+from pipelines.warehouse.database.connection import DatabaseError, open_reader
+from pipelines.warehouse.database.file_errors import reason_of
+from pipelines.warehouse.database.rows import one
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.manifest import Publication
+from pipelines.warehouse.mirror.identity import published_projects
+from pipelines.warehouse.published_file import has_ledger
+from pipelines.warehouse.publishing.source import ENDED_WELL, MirrorSource, read_source
+from pipelines.warehouse.sql import statements
+from pipelines.warehouse.tables.layout import OTHER_FORMAT
+
+LOADING = "it is being loaded; it is published when that load has ended"
+UNFINISHED = (
+    "its last load did not end well after it had changed rows, and its earlier state was only in the published file; "
+    "it is published again after its next good load"
+)
+
+
+@dataclass(slots=True)
+class Candidates:
+    """What a publish found of the projects it takes up."""
+
+    sources: list[MirrorSource] = field(default_factory=list)
+    """Those to write."""
+    unchanged: list[MirrorSource] = field(default_factory=list)
+    """Those of which readers would see nothing new."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Those whose mirrors cannot be published, with the reason."""
+    waiting: dict[str, str] = field(default_factory=dict)
+    """Those that are not published now, though nothing is wrong with their files, with the reason."""
+
+
+def release(folder: WarehouseFolder, project: str) -> None:
+    """Mark the project's last load for the next publish; raises LoadUnfinished if it did not end well."""
+    run_id, outcome = _last_run(folder, project)
+    if outcome not in ENDED_WELL:
+        raise LoadUnfinished(project=project, outcome=outcome)
+    folder.mark_loaded(project, run_id)
+
+
+def _last_run(folder: WarehouseFolder, project: str) -> tuple[str, str]:
+    if not folder.mirror(project).exists():
+        return "", "never loaded"
+    with open_reader(folder.mirror(project)) as connection:
+        row = one(connection, statements("runs")["last_run"]) if has_ledger(connection) else None
+    return (row[0], row[1]) if row else ("", "never loaded")
+
+
+def marked(folder: WarehouseFolder, configured: Collection[str] | None) -> dict[str, str]:
+    """Projects that wait to be published, with the run that loaded them; only configured ones, if that is given."""
+    found = folder.unpublished()
+    return {project: run for project, run in found.items() if configured is None or project in configured}
+
+
+def every_project(folder: WarehouseFolder, before: Publication | None) -> set[str]:
+    """Every project that the published file should have, marked or not."""
+    if before is not None:
+        return {*before.projects, *before.left_out}
+    if not folder.database.exists():
+        return set()
+    # An earlier version of the warehouse published it, or the manifest is lost.
+    with suppress(WarehouseError):
+        return set(published_projects(folder))
+    return {path.stem for path in folder.work.glob("*.duckdb") if may_be_a_project(path.stem)}
+
+
+def find_candidates(
+    folder: WarehouseFolder, waiting: Mapping[str, str], before: Publication | None, *, anew: bool
+) -> Candidates:
+    """Read the mirrors of the projects to publish; with `anew`, of all that the published file should have.
+
+    `waiting` are the marked projects, with the run of each; `before` is what was published last.
+    """
+    found = Candidates()
+    projects = {*waiting, *(before.left_out if before else ())}
+    if anew:
+        projects |= every_project(folder, before)
+    for project in sorted(projects):
+        try:
+            source = read_source(folder, project)
+        except WarehouseBusy:
+            found.waiting[project] = LOADING
+            continue
+        except (DatabaseError, OSError, WarehouseError) as problem:
+            found.failed[project] = _reason(problem)
+            continue
+        _sort(folder, found, source, before, anew=anew)
+    return found
+
+
+def _sort(
+    folder: WarehouseFolder, found: Candidates, source: MirrorSource, before: Publication | None, *, anew: bool
+) -> None:
+    project = source.project
+    entry = before.projects.get(project) if before else None
+    if not source.is_ours:
+        found.failed[project] = OTHER_FORMAT
+    elif entry and source.identity != entry.identity and entry.identity not in source.replaced:
+        found.failed[project] = str(ForeignMirror(project=project))
+    # A load that began meanwhile has removed the mark before it wrote anything.
+    elif project not in folder.unpublished() and (reason := _held_back(source, before)):
+        found.waiting[project] = reason
+    elif not anew and entry and (entry.identity, entry.content) == (source.identity, source.content):
+        found.unchanged.append(source)
+    else:
+        found.sources.append(source)
+
+
+def _held_back(source: MirrorSource, before: Publication | None) -> str | None:
+    """Why a project that is not marked must not be published in the state its mirror is in; None if it may."""
+    run = ""
+    if before is not None:
+        entry = before.projects.get(source.project)
+        run = entry.run if entry else before.left_out.get(source.project, "")
+    run = run or source.last_good_load
+    return UNFINISHED if not run or source.changed_after(run) else None
+
+
+def _reason(problem: BaseException) -> str:
+    if isinstance(problem, WarehouseDamaged):
+        return f"its mirror is damaged: {problem.found}"
+    if isinstance(problem, WarehouseError):
+        return str(problem)
+    return reason_of(problem)

@@ -1,0 +1,306 @@
+"""Brings the tables and views of one project's instruments up to its mirror; only those that changed.
+
+Of each instrument the published file has its present rows and the versions that ended, verbatim and in the same tables
+as the mirror; a table of the present rows with types; and views of labels, of the verbatim rows and of the history.
+Not here: what all instruments share (project.py), and how the first load's rows are changes (first_load.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from pipelines.warehouse.database.connection import Connection
+from pipelines.warehouse.database.long_statements import execute
+from pipelines.warehouse.database.quoting import identifier, qualified
+from pipelines.warehouse.database.rows import one
+from pipelines.warehouse.publishing import copy_sql
+from pipelines.warehouse.publishing.source import NO_CELLS, InstrumentSource, MirrorSource
+from pipelines.warehouse.sql import statements
+from pipelines.warehouse.tables.layout import KEYS, NOW, PAST, redcap_name
+from pipelines.warehouse.tables.views import TYPED
+
+# How many comments are written in one transaction.
+COMMENTS_AT_ONCE = 50
+# Every comment copies the whole text of its view. A view of more columns than this is therefore made over a second one,
+# in the schema below, that holds the long text and has no comments.
+LONG = 100
+BEHIND_LABELS = ":labels"
+
+HISTORY_TIMES = {
+    "_valid_from": "Since when the row was so: the start of the run that found it (UTC)",
+    "_valid_to": "Until when it was so; empty for rows of today (UTC)",
+    "_run_id": "The run that found it so",
+}
+
+# The schemas that have an object for each instrument, by their endings, with its kind.
+OBJECTS = {"": "TABLE", NOW: "TABLE", BEHIND_LABELS: "VIEW", "_labels": "VIEW", "_raw": "VIEW"}
+HISTORIES = ("_history", "_history_raw")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedInstrument:
+    """What is published of one instrument."""
+
+    name: str
+    changed_run: str | None = None
+    """The run that changed it last; None if REDCap no longer has it."""
+    table: str | None = None
+    views: str | None = None
+    comments: str | None = None
+    """Digests of what its table with types, its views and their comments were made from."""
+    now_columns: tuple[str, ...] = ()
+    past_columns: tuple[str, ...] = ()
+    """The columns of its verbatim tables; none where there is no such table."""
+
+    @property
+    def present(self) -> dict[str, Sequence[str]]:
+        """The columns of its verbatim tables that exist, by the ending of their schema."""
+        return {ending: columns for ending, columns in ((NOW, self.now_columns), (PAST, self.past_columns)) if columns}
+
+
+class InstrumentPublisher:
+    """Publishes the instruments of one project, whose mirror is attached; in the caller's transaction."""
+
+    def __init__(self, connection: Connection, source: MirrorSource, catalog: str, *, is_copy: bool) -> None:
+        """`is_copy` says that the published file began as a copy of this mirror: then its verbatim rows are there."""
+        self.renewed: set[str] = set()
+        """Instruments of which every row was written."""
+        self.changed: set[str] = set()
+        """Instruments of which some rows were written: those of the records in the temporary table `changed`."""
+        self.added: list[str] = []
+        """Instruments of which nothing was published before."""
+        self.reshaped: list[str] = []
+        """Instruments whose verbatim tables have other columns than before, or are more."""
+        self._connection = connection
+        self._source = source
+        self._catalog = identifier(catalog)
+        self._is_copy = is_copy
+        self._sql = statements("publish")
+        self._comments: list[str] = []
+        self._found: dict[str, PublishedInstrument] = {}
+        self._before: dict[str, PublishedInstrument] = {}
+
+    @property
+    def published(self) -> Mapping[str, PublishedInstrument]:
+        """What is published of each instrument now, those included that REDCap no longer has."""
+        return {**self._before, **self._found}
+
+    def publish(self) -> None:
+        """Bring every instrument up to the mirror."""
+        self._before = self._read()
+        present = {instrument.name for instrument in self._source.instruments}
+        kept = {name for _, name in self._source.columns}
+        for name in sorted({*self._before, *kept} - present):
+            self._retire(name)
+        changed = [item for item in self._source.instruments if self._differs(item)]
+        if changed:
+            self._connection.execute(copy_sql.make_changed_records())
+        for item in changed:
+            self._publish(item)
+        self._save()
+
+    def write_comments(self) -> None:
+        """Describe new tables and views and their columns, once everything else is committed.
+
+        Every comment makes a copy of its whole table or view, which stays in memory until the transaction ends.
+        """
+        for first in range(0, len(self._comments), COMMENTS_AT_ONCE):
+            some = self._comments[first : first + COMMENTS_AT_ONCE]
+            self._connection.execute("; ".join(("BEGIN TRANSACTION", *some, "COMMIT")))
+
+    # -- what is there -------------------------------------------------------------------------------------
+
+    def _read(self) -> dict[str, PublishedInstrument]:
+        values = {"project": self._source.project}
+        rows = self._connection.execute(self._sql["published_instruments"], values).fetchall()
+        return {
+            name: PublishedInstrument(name, run, table, views, comments, tuple(now), tuple(past))
+            for name, run, table, views, comments, now, past in rows
+        }
+
+    def _save(self) -> None:
+        found = list(self._found.values())
+        values = {"project": self._source.project, "names": [item.name for item in found]}
+        self._connection.execute(self._sql["delete_instruments"], values)
+        self._connection.execute(
+            self._sql["save_instruments"],
+            {
+                **values,
+                "runs": [item.changed_run for item in found],
+                "tables": [item.table for item in found],
+                "views": [item.views for item in found],
+                "comments": [item.comments for item in found],
+                "now": [list(item.now_columns) for item in found],
+                "past": [list(item.past_columns) for item in found],
+            },
+        )
+
+    def _differs(self, item: InstrumentSource) -> bool:
+        before = self._before.get(item.name)
+        return before is None or (before.changed_run, before.table, before.views, before.comments) != (
+            item.changed_run,
+            item.table_digest,
+            item.view_digest,
+            item.comment_digest,
+        )
+
+    # -- one instrument ------------------------------------------------------------------------------------
+
+    def _publish(self, item: InstrumentSource) -> None:
+        before = self._before.get(item.name)
+        if before is None:
+            self.added.append(item.name)
+        now = replace(
+            self._copy_rows(item.name, before),
+            changed_run=item.changed_run,
+            table=item.table_digest,
+            views=item.view_digest,
+            comments=item.comment_digest,
+        )
+        if before is not None and before.present != now.present:
+            self.reshaped.append(item.name)
+        self._write_typed(item, before)
+        is_new = before is None or item.name in self.renewed
+        if before is None or is_new or (before.views, before.present) != (now.views, now.present):
+            self._define_views(item, now)
+            self._describe(item, table=is_new)
+        if before is not None and not is_new and before.comments != now.comments:
+            self._describe(item, table=True)
+        self._found[item.name] = now
+
+    def _retire(self, name: str) -> None:
+        """Keep only the history of an instrument that REDCap no longer has."""
+        before = self._before.get(name)
+        now = self._copy_rows(name, before)
+        if before is not None and before.changed_run is not None:
+            for ending, kind in OBJECTS.items():
+                drop = copy_sql.drop_table if kind == "TABLE" else copy_sql.drop_view
+                self._connection.execute(drop(qualified(self._source.project + ending, name)))
+        if before is None or before.changed_run is not None or before.present != now.present:
+            columns = self.history_columns(name, {}, now)
+            for ending in HISTORIES:
+                query = copy_sql.history_rows(self._source.project, name, columns, now.present)
+                self._define(ending, name, query)
+                self._describe_history(ending, name)
+        if before is None:
+            self.added.append(name)
+        elif before.present != now.present:
+            self.reshaped.append(name)
+        self._found[name] = now
+
+    def _copy_rows(self, name: str, before: PublishedInstrument | None) -> PublishedInstrument:
+        """Bring the verbatim tables up to the mirror, and find which records changed; returns what there is then."""
+        there = before or PublishedInstrument(name)
+        offered = tuple(self._source.columns.get((NOW, name), ()))
+        has_ended = bool(there.past_columns) or name in self._source.ended
+        ended = tuple(self._source.columns.get((PAST, name), ())) if has_ended else ()
+        if self._is_copy:
+            self.renewed.add(name)
+            return PublishedInstrument(name, now_columns=offered, past_columns=self._kept_past(name, ended))
+        if not offered or there.now_columns != offered:
+            self.renewed.add(name)
+        else:
+            self.changed.add(name)
+            self._connection.execute(
+                copy_sql.find_changed_records(self._catalog, self._source.project, name, past=bool(ended))
+            )
+            if ended:
+                self._connection.execute(copy_sql.delete_ended(self._catalog, self._source.project, name))
+        self._copy(name, NOW, offered, there.now_columns, "_run_id")
+        self._copy(name, PAST, ended, there.past_columns, "_closed_run")
+        return PublishedInstrument(name, now_columns=offered, past_columns=ended)
+
+    def _kept_past(self, name: str, ended: tuple[str, ...]) -> tuple[str, ...]:
+        if not ended:
+            self._connection.execute(copy_sql.drop_table(copy_sql.PLACES[PAST](self._source.project, name)))
+        return ended
+
+    def _copy(self, name: str, ending: str, offered: Sequence[str], there: Sequence[str], run_column: str) -> None:
+        if not offered:
+            return
+        table = copy_sql.PLACES[ending](self._source.project, name)
+        if tuple(offered) == tuple(there):
+            self._connection.execute(copy_sql.copy_new_rows(self._catalog, table, run_column))
+        else:
+            self._connection.execute(copy_sql.copy_rows(self._catalog, table))
+
+    def _write_typed(self, item: InstrumentSource, before: PublishedInstrument | None) -> None:
+        """Write the rows with types: all where the table is new, or else those of changed records."""
+        project = self._source.project
+        if item.name in self.renewed or before is None or before.table != item.table_digest:
+            self.renewed.add(item.name)
+            self.changed.discard(item.name)
+            execute(self._connection, copy_sql.make_typed(project, item.name, item.typed))
+            return
+        field = self._source.record_id_field
+        self._connection.execute(copy_sql.delete_typed(project, item.name, field))
+        execute(self._connection, copy_sql.insert_typed(project, item.name, item.typed))
+
+    # -- views ---------------------------------------------------------------------------------------------
+
+    def _define_views(self, item: InstrumentSource, now: PublishedInstrument) -> None:
+        project, name = self._source.project, item.name
+        verbatim = copy_sql.PLACES[NOW](project, name)
+        self._define("_raw", name, f"{item.raw} FROM {verbatim}")
+        labels = f"{item.labels} FROM {qualified(project, name) if item.labels_from == TYPED else verbatim}"
+        behind = qualified(project + BEHIND_LABELS, name)
+        if len(now.now_columns) > LONG:
+            execute(self._connection, copy_sql.create_view(behind, labels))
+            labels = copy_sql.whole_view(behind)
+        elif name in self._before:
+            self._connection.execute(copy_sql.drop_view(behind))
+        self._define("_labels", name, labels)
+        columns = self.history_columns(name, item.keys, now)
+        self._define("_history_raw", name, copy_sql.history_rows(project, name, columns, now.present))
+        further = [
+            (column, named)
+            for column, named in columns
+            if column not in item.keys and (column in KEYS or column not in now.now_columns)
+        ]
+        typed = copy_sql.typed_history_rows(project, name, item.typed, further, now.present)
+        self._define("_history", name, typed)
+
+    def _define(self, ending: str, name: str, query: str) -> None:
+        view = qualified(self._source.project + ending, name)
+        execute(self._connection, copy_sql.create_view(view, query))
+
+    def history_columns(self, name: str, keys: Mapping[str, str], now: PublishedInstrument) -> list[tuple[str, str]]:
+        """The columns of an instrument's versions, as (name in the mirror, REDCap's name).
+
+        Those of fields that REDCap no longer has are included, and keys that only earlier versions have.
+        """
+        found: dict[str, str] = {}
+        for column in chain.from_iterable(now.present.values()):
+            if column in NO_CELLS or (column in KEYS and column not in keys and not self._has_key(name, column, now)):
+                continue
+            named = keys.get(column) or redcap_name(self._source.record_id_field, name, column)
+            found.setdefault(column, named)
+        return list(found.items())
+
+    def _has_key(self, name: str, key: str, now: PublishedInstrument) -> bool:
+        if key == "_record":
+            return True
+        if not now.past_columns:
+            return False
+        return one(self._connection, copy_sql.any_key(self._source.project, name, key)) is not None
+
+    # -- comments ------------------------------------------------------------------------------------------
+
+    def _describe(self, item: InstrumentSource, *, table: bool) -> None:
+        """Describe the instrument's views, and where it has no comments yet or others, the table with types."""
+        if table:
+            self._comment("TABLE", "", item.name, item.comments)
+        self._comment("VIEW", "_labels", item.name, item.comments)
+        # In a third place the columns' comments would cost as much as the rows.
+        self._comment("VIEW", "_raw", item.name, {"": item.comments[""]})
+        for ending in HISTORIES:
+            self._describe_history(ending, item.name)
+
+    def _describe_history(self, ending: str, name: str) -> None:
+        self._comment("VIEW", ending, name, HISTORY_TIMES)
+
+    def _comment(self, kind: str, ending: str, name: str, texts: Mapping[str, str]) -> None:
+        place = qualified(self._source.project + ending, name)
+        self._comments += [copy_sql.comment(kind, place, column, text) for column, text in texts.items()]

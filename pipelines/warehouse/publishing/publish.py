@@ -1,0 +1,246 @@
+"""Publishes finished loads: writes a new copy of the published file and puts it in place in one step.
+
+Readers keep the file they have open and see the new one when they open it again; nobody is ever locked out, and nobody
+sees half a load. The published file is never trusted: where it is not exactly what was published last, whatever a
+reader, a crash or a disk did to it, it is made again from the mirrors. It is only ever read as bytes, so no connection
+of a reader is in the way. Not here: what is written of each project (project.py), and the file itself (new_file.py).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock
+
+from pipelines.errors import NotAllPublished
+from pipelines.warehouse.database.connection import DatabaseError, private_files
+from pipelines.warehouse.database.file_errors import unusable
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.manifest import (
+    Manifest,
+    Publication,
+    PublishedProject,
+    crc32,
+    read_manifest,
+    renewed,
+    save_manifest,
+)
+from pipelines.warehouse.publishing.candidates import Candidates, find_candidates, marked
+from pipelines.warehouse.publishing.new_file import (
+    compact_if_grown,
+    copy_checked,
+    has_log,
+    name_new_file,
+    put_in_place,
+    remove_log,
+    sweep,
+)
+from pipelines.warehouse.publishing.proof import Proof
+from pipelines.warehouse.publishing.source import MirrorSource
+from pipelines.warehouse.publishing.write import Written, write_projects
+
+log = logging.getLogger("redcap_warehouse")
+
+NO_RECORD = "there is no record of what was published last"
+GONE = "it was missing"
+EMPTY = "it was empty"
+ASKED = "that was requested"
+CHANGED = "its content had been changed since it was published"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What one publish did."""
+
+    projects: tuple[str, ...] = ()
+    """Projects of which readers find everything that was loaded."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Projects that could not be published, with the reason."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Projects that the file should have and, since it was made anew, lacks, with the reason."""
+    rebuilt: str | None = None
+    """Why the whole file was made again; None if it was not."""
+    written: bool = False
+    """Whether there is a new file; where nothing changed, the old one stays byte by byte."""
+
+
+def publish(
+    folder: WarehouseFolder,
+    *,
+    memory_limit: str | None = None,
+    configured: Collection[str] | None = None,
+    rebuild: bool = False,
+) -> Published:
+    """Publish every project loaded since the last publish, where readers would see anything new.
+
+    The whole file is made again with `rebuild`, and by itself if it is not what was published last. `configured` names
+    the projects of projects.yaml: one that was removed from it is no longer published, whatever is wrong with its files
+    (None publishes all); what was published of it before stays.
+
+    One process publishes at a time. One that had to wait for another usually finds its own work done, so many projects
+    that finish together share a publish. A project whose mirror cannot be published does not hold up the others: they
+    are published, and NotAllPublished is raised then.
+    """
+    folder.make()
+    with FileLock(folder.publish_lock, mode=0o600):
+        sweep(folder)
+        try:
+            published = _publish(folder, memory_limit, configured, rebuild=rebuild)
+        except (OSError, DatabaseError) as problem:
+            raise unusable(folder.database, problem) from None
+        finally:
+            sweep(folder)
+    if published.failed:
+        raise NotAllPublished(
+            published=published.projects,
+            failed=published.failed,
+            left_out=published.left_out,
+            rebuilt=published.rebuilt,
+        )
+    return published
+
+
+def _publish(
+    folder: WarehouseFolder, memory_limit: str | None, configured: Collection[str] | None, *, rebuild: bool
+) -> Published:
+    before, why = _found(folder, rebuild=rebuild)
+    waiting = marked(folder, configured)
+    is_first = before is None and not folder.database.exists()
+    if not waiting and (is_first or (why is None and not (before and before.left_out))):
+        return Published()
+    with private_files():
+        new = name_new_file(folder)
+        if why is None and before is not None:
+            candidates = find_candidates(folder, waiting, before, anew=False)
+            if not candidates.sources:
+                return _note_unchanged(folder, before, candidates, waiting)
+            if copy_checked(folder.database, new, before.file):
+                return _replace(folder, new, before, candidates, waiting, memory_limit, why=None)
+            new.unlink()
+            why = CHANGED
+        candidates = find_candidates(folder, waiting, before, anew=True)
+        if not candidates.sources:
+            return _nothing_to_write(candidates)
+        return _replace(folder, new, before, candidates, waiting, memory_limit, why=None if is_first else why)
+
+
+def _found(folder: WarehouseFolder, *, rebuild: bool) -> tuple[Publication | None, str | None]:
+    """What was published last, and why the file cannot be continued; None if it is exactly that."""
+    before = read_manifest(folder).current(folder.database)
+    if before is None:
+        return None, NO_RECORD
+    if rebuild:
+        return before, ASKED
+    if not folder.database.exists():
+        return before, GONE
+    if before.file.is_of(folder.database) and not has_log(folder):
+        return before, None
+    if why := _difference(folder.database, before):
+        return before, why
+    # The bytes are the same: its mode or its place was changed, or it came from a backup.
+    remove_log(folder)
+    before = renewed(before, folder.database)
+    save_manifest(folder, Manifest((before,)))
+    return before, None
+
+
+def _difference(database: Path, before: Publication) -> str | None:
+    size = database.stat().st_size
+    if not size:
+        return EMPTY
+    if size != before.file.size:
+        return f"it had {size:,} bytes instead of {before.file.size:,}"
+    return CHANGED if crc32(database) != before.file.crc32 else None
+
+
+def _note_unchanged(
+    folder: WarehouseFolder, before: Publication, candidates: Candidates, waiting: Mapping[str, str]
+) -> Published:
+    """Note the runs that changed nothing; the published file stays as it is."""
+    runs = {source.project: source.last_load for source in candidates.unchanged}
+    projects = {name: replace(entry, run=runs.get(name, entry.run)) for name, entry in before.projects.items()}
+    save_manifest(folder, Manifest((replace(before, projects=projects),)))
+    for project in runs:
+        if project in waiting:
+            folder.mark_published(project, waiting[project])
+    return Published(tuple(runs), candidates.failed)
+
+
+def _nothing_to_write(candidates: Candidates) -> Published:
+    return Published((), candidates.failed, candidates.waiting)
+
+
+def _replace(
+    folder: WarehouseFolder,
+    new: Path,
+    before: Publication | None,
+    candidates: Candidates,
+    waiting: Mapping[str, str],
+    memory_limit: str | None,
+    *,
+    why: str | None,
+) -> Published:
+    """Write the new file and put it in the place of the published one; `why` it is made anew, if it is."""
+    continues = new.exists()
+    written = write_projects(folder, new, candidates.sources, memory_limit)
+    if written.copied in written.failed:
+        # The file is a copy of a mirror that could not be published, so it is of no use to the others either.
+        new.unlink()
+        written = write_projects(folder, new, candidates.sources, memory_limit, may_copy=False)
+    failed = candidates.failed | written.failed
+    missing = candidates.waiting | written.waiting
+    if not written.proofs:
+        new.unlink()
+        return Published((), failed, missing)
+    compact_if_grown(new, memory_limit, discarded=written.discarded)
+    projects = dict(before.projects) if before and continues else {}
+    projects |= _entries(candidates.unchanged, candidates.sources, written, projects)
+    left_out = _left_out(before, projects, failed | missing)
+    put_in_place(folder, new, before, projects, left_out)
+    done = (*written.proofs, *(source.project for source in candidates.unchanged))
+    for project in done:
+        if project in waiting:
+            folder.mark_published(project, waiting[project])
+    reasons = {name: (failed | missing).get(name, "") for name in left_out}
+    if why:
+        log.warning("%s was made again from the projects' mirrors: %s.", folder.database.name, why)
+    return Published(done, failed, reasons, why, written=True)
+
+
+def _entries(
+    unchanged: list[MirrorSource], sources: list[MirrorSource], written: Written, before: Mapping[str, PublishedProject]
+) -> dict[str, PublishedProject]:
+    """What the manifest says of the projects that this publish took up."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    entries = {source.project: replace(before[source.project], run=source.last_load) for source in unchanged}
+    for source in sources:
+        if (proof := written.proofs.get(source.project)) is not None:
+            entries[source.project] = _entry(source, proof, now)
+    return entries
+
+
+def _entry(source: MirrorSource, proof: Proof, now: str) -> PublishedProject:
+    return PublishedProject(
+        identity=source.identity,
+        run=source.last_load,
+        content=source.content,
+        instruments=proof.instruments,
+        rows=proof.rows,
+        compared=proof.compared,
+        whole=proof.whole,
+        published_at=now,
+    )
+
+
+def _left_out(
+    before: Publication | None, projects: Mapping[str, PublishedProject], missing: Collection[str]
+) -> dict[str, str]:
+    """Projects that the new file should have and lacks, with the last run that was published, if that is known."""
+    if before is None:
+        return dict.fromkeys(missing, "")
+    known = {name: entry.run for name, entry in before.projects.items()} | dict(before.left_out)
+    return {name: run for name, run in known.items() if name not in projects}
