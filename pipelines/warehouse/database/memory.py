@@ -43,19 +43,15 @@ def needed(width: Width) -> int:
     return max(USUAL, width.widest * A_COLUMN) + max(0, width.together - FEW) * WRITTEN
 
 
-def allow(
-    connection: duckdb.DuckDBPyConnection, configured: str | None, width: Width = _NONE, *, writes: bool = True
-) -> None:
+def allow(connection: duckdb.DuckDBPyConnection, configured: str | None, width: Width = _NONE) -> None:
     """Limit the database to what was configured, or else to what its tables need, within the machine's memory.
 
-    Counts the tables in all attached files; `width` is that of tables about to be made. Where no rows are written
-    (`writes`), the limit is lower: DuckDB keeps every block it has read until it meets the limit.
+    Counts the tables in all attached files; `width` is that of tables about to be made.
     """
     if configured is not None:
         connection.execute(f"SET memory_limit = {literal(configured)}")
         return
-    found = width_of(connection)
-    wanted = max(needed(width), needed(found if writes else Width(found.widest)))
+    wanted = max(needed(width), needed(width_of(connection)))
     if wanted > USUAL:
         # Without a limit DuckDB takes four fifths of what the machine, or the container, has.
         connection.execute("RESET memory_limit")

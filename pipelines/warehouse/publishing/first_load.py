@@ -56,9 +56,7 @@ def _first_rows(
     runs = source.first_runs
     if not runs or not any(one(connection, copy_sql.any_row_of(table, runs)) for table, _ in tables):
         return None, []
-    keys = next((item.keys for item in source.instruments if item.name == name), {})
-    columns = instruments.history_columns(name, keys, now)
-    cells = [(column, named) for column, named in columns if column not in KEYS]
+    cells = [(column, named) for column, named in instruments.history_columns(name) if column not in KEYS]
     return copy_sql.first_load_rows(source.project, name, cells, tables, runs), [named for _, named in cells]
 
 

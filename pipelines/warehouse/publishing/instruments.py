@@ -9,34 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.database.long_statements import execute
 from pipelines.warehouse.database.quoting import identifier, qualified
-from pipelines.warehouse.database.rows import one
 from pipelines.warehouse.publishing import copy_sql
-from pipelines.warehouse.publishing.source import NO_CELLS, InstrumentSource, MirrorSource
+from pipelines.warehouse.publishing.instrument_views import InstrumentViews
+from pipelines.warehouse.publishing.source import InstrumentSource, MirrorSource
 from pipelines.warehouse.sql import statements
-from pipelines.warehouse.tables.layout import KEYS, NOW, PAST, redcap_name
-from pipelines.warehouse.tables.views import TYPED
+from pipelines.warehouse.tables.layout import NOW, PAST
 
-# How many comments are written in one transaction.
-COMMENTS_AT_ONCE = 50
-# Every comment copies the whole text of its view. A view of more columns than this is therefore made over a second one,
-# in the schema below, that holds the long text and has no comments.
-LONG = 100
-BEHIND_LABELS = ":labels"
-
-HISTORY_TIMES = {
-    "_valid_from": "Since when the row was so: the start of the run that found it (UTC)",
-    "_valid_to": "Until when it was so; empty for rows of today (UTC)",
-    "_run_id": "The run that found it so",
-}
-
-# The schemas that have an object for each instrument, by their endings, with its kind.
-OBJECTS = {"": "TABLE", NOW: "TABLE", BEHIND_LABELS: "VIEW", "_labels": "VIEW", "_raw": "VIEW"}
-HISTORIES = ("_history", "_history_raw")
+# The tables that an instrument has while REDCap has it, by the endings of their schemas.
+TABLES = ("", NOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +62,7 @@ class InstrumentPublisher:
         self._catalog = identifier(catalog)
         self._is_copy = is_copy
         self._sql = statements("publish")
-        self._comments: list[str] = []
+        self._views = InstrumentViews(connection, source)
         self._found: dict[str, PublishedInstrument] = {}
         self._before: dict[str, PublishedInstrument] = {}
 
@@ -102,13 +86,13 @@ class InstrumentPublisher:
         self._save()
 
     def write_comments(self) -> None:
-        """Describe new tables and views and their columns, once everything else is committed.
+        """Describe new tables and views and their columns, once everything else is committed."""
+        self._views.write_comments()
 
-        Every comment makes a copy of its whole table or view, which stays in memory until the transaction ends.
-        """
-        for first in range(0, len(self._comments), COMMENTS_AT_ONCE):
-            some = self._comments[first : first + COMMENTS_AT_ONCE]
-            self._connection.execute("; ".join(("BEGIN TRANSACTION", *some, "COMMIT")))
+    def history_columns(self, name: str) -> list[tuple[str, str]]:
+        """The columns of an instrument's versions, as (name in the mirror, REDCap's name)."""
+        keys = next((item.keys for item in self._source.instruments if item.name == name), {})
+        return self._views.history_columns(name, keys, self.published[name].present)
 
     # -- what is there -------------------------------------------------------------------------------------
 
@@ -164,10 +148,10 @@ class InstrumentPublisher:
         self._write_typed(item, before)
         is_new = before is None or item.name in self.renewed
         if before is None or is_new or (before.views, before.present) != (now.views, now.present):
-            self._define_views(item, now)
-            self._describe(item, table=is_new)
+            self._views.define(item, now.present, is_new=before is None)
+            self._views.describe(item, table=is_new)
         if before is not None and not is_new and before.comments != now.comments:
-            self._describe(item, table=True)
+            self._views.describe(item, table=True)
         self._found[item.name] = now
 
     def _retire(self, name: str) -> None:
@@ -175,15 +159,11 @@ class InstrumentPublisher:
         before = self._before.get(name)
         now = self._copy_rows(name, before)
         if before is not None and before.changed_run is not None:
-            for ending, kind in OBJECTS.items():
-                drop = copy_sql.drop_table if kind == "TABLE" else copy_sql.drop_view
-                self._connection.execute(drop(qualified(self._source.project + ending, name)))
+            for ending in TABLES:
+                self._connection.execute(copy_sql.drop_table(qualified(self._source.project + ending, name)))
+            self._views.drop(name)
         if before is None or before.changed_run is not None or before.present != now.present:
-            columns = self.history_columns(name, {}, now)
-            for ending in HISTORIES:
-                query = copy_sql.history_rows(self._source.project, name, columns, now.present)
-                self._define(ending, name, query)
-                self._describe_history(ending, name)
+            self._views.define_history(name, now.present)
         if before is None:
             self.added.append(name)
         elif before.present != now.present:
@@ -237,70 +217,3 @@ class InstrumentPublisher:
         field = self._source.record_id_field
         self._connection.execute(copy_sql.delete_typed(project, item.name, field))
         execute(self._connection, copy_sql.insert_typed(project, item.name, item.typed))
-
-    # -- views ---------------------------------------------------------------------------------------------
-
-    def _define_views(self, item: InstrumentSource, now: PublishedInstrument) -> None:
-        project, name = self._source.project, item.name
-        verbatim = copy_sql.PLACES[NOW](project, name)
-        self._define("_raw", name, f"{item.raw} FROM {verbatim}")
-        labels = f"{item.labels} FROM {qualified(project, name) if item.labels_from == TYPED else verbatim}"
-        behind = qualified(project + BEHIND_LABELS, name)
-        if len(now.now_columns) > LONG:
-            execute(self._connection, copy_sql.create_view(behind, labels))
-            labels = copy_sql.whole_view(behind)
-        elif name in self._before:
-            self._connection.execute(copy_sql.drop_view(behind))
-        self._define("_labels", name, labels)
-        columns = self.history_columns(name, item.keys, now)
-        self._define("_history_raw", name, copy_sql.history_rows(project, name, columns, now.present))
-        further = [
-            (column, named)
-            for column, named in columns
-            if column not in item.keys and (column in KEYS or column not in now.now_columns)
-        ]
-        typed = copy_sql.typed_history_rows(project, name, item.typed, further, now.present)
-        self._define("_history", name, typed)
-
-    def _define(self, ending: str, name: str, query: str) -> None:
-        view = qualified(self._source.project + ending, name)
-        execute(self._connection, copy_sql.create_view(view, query))
-
-    def history_columns(self, name: str, keys: Mapping[str, str], now: PublishedInstrument) -> list[tuple[str, str]]:
-        """The columns of an instrument's versions, as (name in the mirror, REDCap's name).
-
-        Those of fields that REDCap no longer has are included, and keys that only earlier versions have.
-        """
-        found: dict[str, str] = {}
-        for column in chain.from_iterable(now.present.values()):
-            if column in NO_CELLS or (column in KEYS and column not in keys and not self._has_key(name, column, now)):
-                continue
-            named = keys.get(column) or redcap_name(self._source.record_id_field, name, column)
-            found.setdefault(column, named)
-        return list(found.items())
-
-    def _has_key(self, name: str, key: str, now: PublishedInstrument) -> bool:
-        if key == "_record":
-            return True
-        if not now.past_columns:
-            return False
-        return one(self._connection, copy_sql.any_key(self._source.project, name, key)) is not None
-
-    # -- comments ------------------------------------------------------------------------------------------
-
-    def _describe(self, item: InstrumentSource, *, table: bool) -> None:
-        """Describe the instrument's views, and where it has no comments yet or others, the table with types."""
-        if table:
-            self._comment("TABLE", "", item.name, item.comments)
-        self._comment("VIEW", "_labels", item.name, item.comments)
-        # In a third place the columns' comments would cost as much as the rows.
-        self._comment("VIEW", "_raw", item.name, {"": item.comments[""]})
-        for ending in HISTORIES:
-            self._describe_history(ending, item.name)
-
-    def _describe_history(self, ending: str, name: str) -> None:
-        self._comment("VIEW", ending, name, HISTORY_TIMES)
-
-    def _comment(self, kind: str, ending: str, name: str, texts: Mapping[str, str]) -> None:
-        place = qualified(self._source.project + ending, name)
-        self._comments += [copy_sql.comment(kind, place, column, text) for column, text in texts.items()]

@@ -16,7 +16,8 @@ from pipelines.warehouse.database.rows import count, one
 from pipelines.warehouse.mirror.schema.catalog import STRUCTURE_TABLES
 from pipelines.warehouse.publishing import copy_sql
 from pipelines.warehouse.publishing.first_load import record_first_load
-from pipelines.warehouse.publishing.instruments import HISTORIES, OBJECTS, InstrumentPublisher
+from pipelines.warehouse.publishing.instrument_views import HISTORIES, VIEWS
+from pipelines.warehouse.publishing.instruments import TABLES, InstrumentPublisher
 from pipelines.warehouse.publishing.proof import Proof, prove
 from pipelines.warehouse.publishing.source import MirrorSource
 from pipelines.warehouse.sql import statements
@@ -33,7 +34,7 @@ WRITEBACK = ("batches", "proposals", "journal")
 # The tables of schema _publish with rows of each project.
 BOOKKEEPING = ("instruments", "parts", "runs", "sources", "cell_changes", "first_rows", "first_load", "first_columns")
 # The endings of the schemas a project has.
-SCHEMAS = (*OBJECTS, *HISTORIES, PAST)
+SCHEMAS = (*TABLES, PAST, *VIEWS, *HISTORIES)
 
 
 class ProjectPublisher:

@@ -99,4 +99,4 @@ def test_every_generated_statement_is_sql():
 
 def test_earlier_rows_are_those_of_the_moment():
     statement = snapshot_sql.create_rows_as_of("exam as of", "study", "exam", datetime(2024, 6, 1, 12))
-    assert statement.endswith("SELECT * FROM \"study_history\".\"as_of\"('exam', TIMESTAMP '2024-06-01 12:00:00')")
+    assert statement.endswith("SELECT * FROM \"study_history_raw\".\"as_of\"('exam', TIMESTAMP '2024-06-01 12:00:00')")

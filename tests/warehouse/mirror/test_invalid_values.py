@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from pipelines.warehouse.mirror.open import open_mirror
+from pipelines.warehouse.mirror.schema.view_definitions import invalid_columns
+from pipelines.warehouse.tables.casts import create_macros
 from pipelines.warehouse.tables.layout import make_layout, rows_now
-from pipelines.warehouse.tables.views import publication
+from pipelines.warehouse.tables.views import TYPED, publication
 from redcap_source.model import ExportFieldName
 from tests.support.structures import columns_of, field, nothing_more, staged, stamp, structure
 
@@ -56,11 +58,23 @@ def rows(mirror, query):
     return mirror.connection.execute(query).fetchall()
 
 
+def make_macros(mirror):
+    """The macros that the published file has."""
+    mirror.connection.execute("CREATE SCHEMA IF NOT EXISTS _publish")
+    mirror.connection.execute(create_macros())
+
+
 def shown(mirror, described, face):
     """The rows readers find, by record and column."""
     layout = make_layout(described, columns_of(ROWS))
-    select = getattr(publication(layout, layout.instruments[0], instances=False), face)
-    cursor = mirror.connection.execute(f"{select} FROM {rows_now('study', 'base')} ORDER BY _record")
+    table = layout.instruments[0]
+    invalid = invalid_columns(mirror.connection).get(table.name, ())
+    found = publication(layout, table, instances=False, invalid=invalid)
+    make_macros(mirror)
+    source = rows_now("study", "base")
+    if face == "label_select" and found.labels_from == TYPED:
+        source = f"({found.typed_select} FROM {source})"
+    cursor = mirror.connection.execute(f"{getattr(found, face)} FROM {source} ORDER BY 1")
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -101,6 +115,7 @@ def test_numeric_missing_data_codes_are_not_averaged(mirror, tmp_path):
     load(mirror, tmp_path, described, 1, ROWS)
     layout = make_layout(described, columns_of(ROWS))
     select = publication(layout, layout.instruments[0], instances=False).typed_select
+    make_macros(mirror)
     assert rows(mirror, f"SELECT avg(age) FROM ({select} FROM {rows_now('study', 'base')})") == [(50.0,)]
 
 
@@ -198,6 +213,7 @@ def test_a_typed_table_shows_no_number_that_its_type_would_change(mirror, tmp_pa
     head = "record_id | weight | bmi | base_complete\n"
 
     def typed():
+        make_macros(mirror)
         select = rows(mirror, "SELECT typed_select FROM state.publication")[0][0]
         return rows(
             mirror, f"SELECT weight, bmi FROM ({select} FROM {rows_now('study', 'base')}) ORDER BY 1 NULLS LAST"

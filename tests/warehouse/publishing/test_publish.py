@@ -11,7 +11,7 @@ import pytest
 from pipelines.errors import NotAllPublished
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.manifest import manifest_path
-from pipelines.warehouse.publishing import project as publisher
+from pipelines.warehouse.publishing import first_load
 from pipelines.warehouse.publishing.candidates import release
 from pipelines.warehouse.publishing.publish import publish
 from pipelines.warehouse.tables.layout import rows_now
@@ -111,7 +111,7 @@ def test_first_rows_are_told_alike_wherever_they_are_read(loaded, monkeypatch):
     assert len({row[0] for row in told}) == 2
     assert kept == [(0,)]
     folder = in_a_new_warehouse(loaded, "study", "other")
-    monkeypatch.setattr(publisher, "FIRST_LOADS_IN_PLACE", 2)
+    monkeypatch.setattr(first_load, "IN_PLACE", 2)
     publish(folder)
     assert loaded.rows("SELECT * FROM redcap.record_changes ORDER BY ALL") == told
     assert loaded.rows("SELECT count(*) FROM _publish.first_load") != kept
