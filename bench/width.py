@@ -16,9 +16,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bench.measure import Cost, table
 from bench.nights import control, night
+
+if TYPE_CHECKING:
+    from redcap_source.simulator.state.project import Project
 
 # The fields of a wide dictionary, over and over: type, validation and choices.
 KINDS = (
@@ -115,6 +119,15 @@ def served(shape: str) -> Iterator[tuple[str, str, str]]:
 def serve(shape: Shape) -> None:
     """Simulate REDCap with the study until terminated; the first line of output is its URL, token and secret."""
     from redcap_source.simulator import Simulator
+
+    with Simulator() as simulator:
+        handle = simulator.add_project(make_project(shape), name="study")
+        print(json.dumps([simulator.url, handle.token, simulator.control_secret]), flush=True)
+        threading.Event().wait()
+
+
+def make_project(shape: Shape) -> Project:
+    """A simulated study of a shape; nobody in it is real."""
     from redcap_source.simulator.state.design import Event
     from redcap_source.simulator.state.dictionary import Dictionary, Field
     from redcap_source.simulator.state.project import Project
@@ -164,10 +177,7 @@ def serve(shape: Shape) -> None:
             for event, columns in columns_of.items()
         }
         project.records.put(Record(str(number), slots))
-    with Simulator() as simulator:
-        handle = simulator.add_project(project, name="study")
-        print(json.dumps([simulator.url, handle.token, simulator.control_secret]), flush=True)
-        threading.Event().wait()
+    return project
 
 
 def _value(dictionary: object, column: object, seed: int) -> str:
