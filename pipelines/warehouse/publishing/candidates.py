@@ -128,7 +128,7 @@ def _held_back(source: MirrorSource, before: Publication | None) -> str | None:
 
 def _reason(problem: BaseException) -> str:
     if isinstance(problem, WarehouseDamaged):
-        return f"its mirror is damaged: {problem.found}"
+        return f"it is damaged: {problem.found}"
     if isinstance(problem, WarehouseError):
         return str(problem)
     return reason_of(problem)

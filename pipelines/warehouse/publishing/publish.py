@@ -17,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from pipelines.errors import NotAllPublished
+from pipelines.sharing import PRIVATE, Sharing
 from pipelines.warehouse.database.connection import DatabaseError, private_files
 from pipelines.warehouse.database.file_errors import unusable
 from pipelines.warehouse.folder import WarehouseFolder
@@ -40,6 +41,7 @@ from pipelines.warehouse.publishing.new_file import (
     sweep,
 )
 from pipelines.warehouse.publishing.proof import Proof
+from pipelines.warehouse.publishing.sharing import is_shared_so, let_readers_in, share
 from pipelines.warehouse.publishing.source import MirrorSource
 from pipelines.warehouse.publishing.write import Written, write_projects
 
@@ -73,13 +75,15 @@ def publish(
     *,
     memory_limit: str | None = None,
     configured: Collection[str] | None = None,
+    sharing: Sharing = PRIVATE,
     rebuild: bool = False,
 ) -> Published:
     """Publish every project loaded since the last publish, where readers would see anything new.
 
     The whole file is made again with `rebuild`, and by itself if it is not what was published last. `configured` names
     the projects of projects.yaml: one that was removed from it is no longer published, whatever is wrong with its files
-    (None publishes all); what was published of it before stays.
+    (None publishes all); what was published of it before stays. `sharing` is the mode and the group of the published
+    file; raises ConfigError, before anything is published, if it cannot have them.
 
     One process publishes at a time. One that had to wait for another usually finds its own work done, so many projects
     that finish together share a publish. A project whose mirror cannot be published does not hold up the others: they
@@ -89,7 +93,8 @@ def publish(
     with FileLock(folder.publish_lock, mode=0o600):
         sweep(folder)
         try:
-            published = _publish(folder, memory_limit, configured, rebuild=rebuild)
+            let_readers_in(folder.path, sharing)
+            published = _publish(folder, memory_limit, configured, sharing, rebuild=rebuild)
         except (OSError, DatabaseError) as problem:
             raise unusable(folder.database, problem) from None
         finally:
@@ -105,9 +110,16 @@ def publish(
 
 
 def _publish(
-    folder: WarehouseFolder, memory_limit: str | None, configured: Collection[str] | None, *, rebuild: bool
+    folder: WarehouseFolder,
+    memory_limit: str | None,
+    configured: Collection[str] | None,
+    sharing: Sharing,
+    *,
+    rebuild: bool,
 ) -> Published:
     before, why = _found(folder, rebuild=rebuild)
+    if before is not None and why is None:
+        before = _shared(folder, before, sharing)
     waiting = marked(folder, configured)
     is_first = before is None and not folder.database.exists()
     if not waiting and (is_first or (why is None and not (before and before.left_out))):
@@ -119,13 +131,14 @@ def _publish(
             if not candidates.sources:
                 return _note_unchanged(folder, before, candidates, waiting)
             if copy_checked(folder.database, new, before.file):
-                return _replace(folder, new, before, candidates, waiting, memory_limit, why=None)
+                return _replace(folder, new, before, candidates, waiting, memory_limit, sharing, why=None)
             new.unlink()
             why = CHANGED
         candidates = find_candidates(folder, waiting, before, anew=True)
         if not candidates.sources:
             return _nothing_to_write(candidates)
-        return _replace(folder, new, before, candidates, waiting, memory_limit, why=None if is_first else why)
+        why = None if is_first else why
+        return _replace(folder, new, before, candidates, waiting, memory_limit, sharing, why=why)
 
 
 def _found(folder: WarehouseFolder, *, rebuild: bool) -> tuple[Publication | None, str | None]:
@@ -146,6 +159,16 @@ def _found(folder: WarehouseFolder, *, rebuild: bool) -> tuple[Publication | Non
     before = renewed(before, folder.database)
     save_manifest(folder, Manifest((before,)))
     return before, None
+
+
+def _shared(folder: WarehouseFolder, before: Publication, sharing: Sharing) -> Publication:
+    """Give the published file its mode and group, where it has others."""
+    if is_shared_so(folder.database, sharing):
+        return before
+    share(folder.database, sharing)
+    before = renewed(before, folder.database)
+    save_manifest(folder, Manifest((before,)))
+    return before
 
 
 def _difference(database: Path, before: Publication) -> str | None:
@@ -181,6 +204,7 @@ def _replace(
     candidates: Candidates,
     waiting: Mapping[str, str],
     memory_limit: str | None,
+    sharing: Sharing,
     *,
     why: str | None,
 ) -> Published:
@@ -200,6 +224,7 @@ def _replace(
     projects = dict(before.projects) if before and continues else {}
     projects |= _entries(candidates.unchanged, candidates.sources, written, projects)
     left_out = _left_out(before, projects, failed | missing)
+    share(new, sharing)
     put_in_place(folder, new, before, projects, left_out)
     done = (*written.proofs, *(source.project for source in candidates.unchanged))
     for project in done:
