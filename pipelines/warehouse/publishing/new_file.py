@@ -197,11 +197,16 @@ def sweep(folder: WarehouseFolder) -> None:
     shutil.rmtree(folder.work / "publish.spill", ignore_errors=True)
 
 
-def prepare(connection: Connection, *, copied: bool) -> None:
-    """Create the tables that all projects share, where they are missing; `copied` says the file was a mirror."""
+def prepare(connection: Connection, *, is_new: bool, copied: bool) -> None:
+    """Create the tables that all projects share, where they are missing, and describe those of a new file.
+
+    `copied` says that the file is a copy of a mirror.
+    """
     if copied:
         connection.execute(statements("publish")["become_published"])
     connection.execute(statements("catalog")["create_catalog"])
     connection.execute(statements("publish")["create_bookkeeping"])
     connection.execute(create_macros())
     connection.execute(statements("writeback")["create_writeback"])
+    if is_new:
+        connection.execute(statements("descriptions")["describe_tables"])

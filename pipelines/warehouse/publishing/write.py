@@ -81,7 +81,8 @@ def _open(
 ) -> Iterator[Connection]:
     connection = connect()
     try:
-        if may_copy and not new.exists():
+        is_new = not new.exists()
+        if is_new and may_copy:
             written.copied = begin_as_copy(connection, new, folder, sources)
         attach_to_write(connection, new, "warehouse", block_size=block_size_for(sources))
         connection.execute("USE warehouse")
@@ -97,7 +98,7 @@ def _open(
         mirrors = [folder.mirror(source.project) for source in sources]
         # Attaching a file looks for its write-ahead log, too.
         harden(connection, [], [file for mirror in mirrors for file in (mirror, Path(f"{mirror}.wal"))])
-        prepare(connection, copied=written.copied is not None)
+        prepare(connection, is_new=is_new, copied=written.copied is not None)
         yield connection
     except OutOfMemory as problem:
         raise unusable(folder.database, problem, enough=enough(connection)) from None

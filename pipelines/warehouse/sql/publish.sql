@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS _publish.first_load (
     cells VARCHAR USING COMPRESSION zstd, detected_at TIMESTAMP, run_id VARCHAR
 );
 CREATE TABLE IF NOT EXISTS _publish.first_columns (project VARCHAR, instrument VARCHAR, fields VARCHAR[]);
--- The text of the view of all changes.
+-- The text of the view _publish.all_changes.
 CREATE TABLE IF NOT EXISTS _publish.changes (definition VARCHAR);
 
 -- drop_new_runs --
@@ -129,12 +129,12 @@ DROP TABLE redcap.record_changes;
 SELECT rows FROM _publish.first_rows ORDER BY rowid;
 
 -- changes_definition --
--- The text that the view of all changes was last made from.
+-- The text that _publish.all_changes was last made from.
 SELECT definition FROM _publish.changes;
 
 -- define_changes --
--- The view of all changes: what the first loads brought, as inserted cells, and every change since.
-CREATE OR REPLACE VIEW redcap.record_changes AS
+-- All changes: what the first loads brought, as inserted cells, and every change since.
+CREATE OR REPLACE VIEW _publish.all_changes AS
 SELECT * FROM (
     SELECT project, record, event, instrument, instance, unnest(fields) AS field, NULL::VARCHAR AS old_value,
            unnest(cells) AS new_value, 'insert' AS change, detected_at, run_id, 'redcap' AS origin,
@@ -150,38 +150,12 @@ WHERE new_value IS NOT NULL
 UNION ALL
 SELECT * FROM _publish.cell_changes;
 
+-- show_changes --
+-- The view that readers query. It has the comments: each would copy the whole text of the other one, which becomes long,
+-- and is made again whenever a project's tables change.
+CREATE OR REPLACE VIEW redcap.record_changes AS SELECT * FROM _publish.all_changes;
+
 -- save_changes_definition --
--- The text of the view as it is now.
+-- The text of _publish.all_changes as it is now.
 DELETE FROM _publish.changes;
 INSERT INTO _publish.changes VALUES ($view);
-
--- describe_changes --
--- What the view and its times are.
-COMMENT ON VIEW redcap.record_changes IS
-'Every changed cell of every record, the first load included: replayed from the first, they give what is there.';
-COMMENT ON COLUMN redcap.record_changes.detected_at IS 'When the run that found the change began (UTC)';
-COMMENT ON COLUMN redcap.record_changes.changed_at IS 'When it was made, by REDCap''s log; to the minute (UTC)';
-
--- describe_times --
--- In a new published file: by which clock the times of the shared tables are.
-BEGIN TRANSACTION;
-COMMENT ON COLUMN redcap.projects.last_loaded_at IS 'When the last load that came to its end began (UTC)';
-COMMENT ON COLUMN redcap.dictionary_changes.detected_at IS 'When the run that found the change began (UTC)';
-COMMENT ON COLUMN redcap.records.first_seen IS 'When the run that first found the record began (UTC)';
-COMMENT ON COLUMN redcap.records.last_changed IS 'When the run that last found a change of it began (UTC)';
-COMMENT ON COLUMN redcap.records.deleted_at IS 'When the run that found it gone began (UTC)';
-COMMENT ON COLUMN redcap.sync_runs.started_at IS 'When the run began (UTC)';
-COMMENT ON COLUMN redcap.sync_runs.finished_at IS 'When the run ended (UTC)';
-COMMENT ON COLUMN redcap.sync_runs.watermark_from IS
-'Up to when the project was known to be read before the run, by REDCap''s clock (UTC)';
-COMMENT ON COLUMN redcap.sync_runs.watermark_to IS
-'Up to when it was known to be read after the run, by REDCap''s clock (UTC)';
-COMMENT ON COLUMN redcap.audit_log.timestamp IS 'The server''s local time, to the minute: not UTC';
-COMMENT ON COLUMN writeback.batches.created_at IS 'When the batch was begun (UTC)';
-COMMENT ON COLUMN writeback.batches.planned_at IS 'When it was last planned (UTC)';
-COMMENT ON COLUMN writeback.batches.applied_at IS 'When it was last applied (UTC)';
-COMMENT ON COLUMN writeback.proposals.proposed_at IS 'When the value was proposed (UTC)';
-COMMENT ON COLUMN writeback.proposals.decided_at IS 'When it was last decided about (UTC)';
-COMMENT ON COLUMN writeback.journal.intended_at IS 'When it was about to be sent (UTC)';
-COMMENT ON COLUMN writeback.journal.settled_at IS 'When it was known what became of it (UTC)';
-COMMIT;

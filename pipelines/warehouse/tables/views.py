@@ -60,7 +60,7 @@ def publication(
         typed_select=typed_select,
         label_select=_labels_of_typed(table) if labels_from == TYPED else _select(keys, table, labels=True),
         labels_from=labels_from,
-        table_comment=table.label,
+        table_comment=table.label or table.name,
         column_comments=_comments(layout, table, [name for _, name in keys]),
     )
 
