@@ -214,7 +214,8 @@ def test_every_time_column_says_which_clock_it_is(warehouse):
     found = warehouse.execute(
         "SELECT schema_name || '.' || table_name || '.' || column_name, comment FROM duckdb_columns() "
         "WHERE data_type LIKE 'TIMESTAMP%' "
-        "AND (schema_name IN ('redcap', 'writeback') OR schema_name LIKE '%\\_history' ESCAPE '\\')"
+        "AND (schema_name IN ('redcap', 'writeback') OR column_name IN ('_valid_from', '_valid_to') "
+        "AND regexp_full_match(schema_name, '.*_history(_raw)?'))"
     ).fetchall()
     assert len(found) > 30
     servers = {name for name, comment in found if comment and "server's local time" in comment}
