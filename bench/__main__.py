@@ -8,7 +8,7 @@ import sys
 from bench.dense import dense
 from bench.full_load import NAMES, SimulatorDied, full_load, memory
 from bench.measure import ContestantFailed
-from bench.nights import nights, thirty_nights
+from bench.nights import nights, quiet_nights, thirty_nights
 from bench.proposals import proposals
 from bench.streaming import streaming
 from bench.writeback import writeback
@@ -34,6 +34,8 @@ def main() -> None:
         for records in (chosen.records, chosen.records * 10):
             print(nights(records), flush=True)
             print(flush=True)
+        print(quiet_nights(chosen.records, chosen.rounds), flush=True)
+        print(flush=True)
         print(thirty_nights(chosen.records), flush=True)
         print(flush=True)
         print(writeback(chosen.rounds))

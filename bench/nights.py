@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.full_load import simulated
-from bench.measure import Cost, run, table
+from bench.measure import Cost, median, run, table
 from pipelines.warehouse.database.compaction import compact
-from pipelines.warehouse.database.connection import open_reader
+from pipelines.warehouse.database.connection import open_reader, open_writer
 from redcap_source import RedcapClient, Token
 
 SHARES = (0.0, 0.001, 0.01, 0.1)
@@ -30,6 +30,28 @@ def nights(records: int) -> str:
     title = f"Nights, longitudinal and sparse, {records:,} records"
     ledger = ", ".join(f"{name} {value}" for name, value in nothing.items())
     return f"{table(title, costs, 'full load')}\nthe night without changes: {ledger}"
+
+
+def quiet_nights(records: int, rounds: int = 3, latency: float = 0.1) -> str:
+    """Nights without changes on a server that takes a moment to answer: by the known structure, or reading it."""
+    known, read = "structure known", "structure read"
+    costs: dict[str, list[Cost]] = {known: [], read: []}
+    requests: dict[str, list[object]] = {known: [], read: []}
+    with simulated("longitudinal", records) as (url, token, secret), tempfile.TemporaryDirectory() as folder:
+        night(url, token, folder)
+        control(url, secret, "latency", {"seconds": latency})
+        for turn in range(2 * rounds):
+            name = read if turn % 2 else known
+            if name == read:
+                with open_writer(Path(folder) / "warehouse" / "work" / "study.duckdb") as connection:
+                    connection.execute("DELETE FROM state.known_structure")
+            control(url, secret, "clock/advance", {"seconds": 86_400})
+            costs[name].append(night(url, token, folder))
+            requests[name].append(last_run(folder, turn + 1)["requests"])
+    title = f"Quiet nights, longitudinal, {records:,} records, {latency} s a request, median of {rounds}"
+    medians = {name: median(some) for name, some in costs.items()}
+    asked = "; ".join(f"{name}: {', '.join(map(str, some))}" for name, some in requests.items())
+    return f"{table(title, medians, known)}\nrequests of each night: {asked}"
 
 
 def thirty_nights(records: int, count: int = 30, share: float = 0.01) -> str:

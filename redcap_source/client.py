@@ -100,6 +100,15 @@ class RedcapClient(
         self._http.close()
 
     @property
+    def url(self) -> str:
+        """The address of the API."""
+        return self._http.url
+
+    def token_fingerprint(self, salt: str) -> str:
+        """Tells the client's token apart from others without giving it away; another salt gives another fingerprint."""
+        return self._http.token_fingerprint(salt)
+
+    @property
     def calls(self) -> Calls:
         """Counts of what this client has done so far."""
         return self._http.calls

@@ -50,6 +50,7 @@ def make_structure(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         with as_dagster_failure(run):
             _, report = read_structure(run, config.options(), records_follow=records_follow)
         context.log.info("%s: %s fields in %s instruments", context.partition_key, report.fields, report.instruments)
+        context.log.info("%s: %s", context.partition_key, _how_read(report))
         counts = {
             "project_info": 1,
             "data_dictionary": report.fields,
@@ -80,8 +81,17 @@ def read_structure(
     return plan, report
 
 
+def _how_read(report: StructureReport) -> str:
+    if report.read:
+        return "All of it was read in this load."
+    return (
+        "The version, the settings, the dictionary and, where permitted, the users were read and are as in the last "
+        "load. REDCap's log shows that the rest did not change since, so it was not read again."
+    )
+
+
 def _structure_metadata(name: str, count: int, report: StructureReport) -> Mapping[str, Any]:
-    metadata: dict[str, Any] = {"dagster/partition_row_count": count}
+    metadata: dict[str, Any] = {"dagster/partition_row_count": count, "structure": _how_read(report)}
     if name == "project_info":
         metadata |= {
             "redcap_version": report.redcap_version,

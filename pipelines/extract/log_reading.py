@@ -20,6 +20,7 @@ from redcap_source import RedcapClient, errors, model
 from redcap_source.log import changes
 from redcap_source.log.changes import ChangeKind, RecordChange
 from redcap_source.log.clock import newest_call
+from redcap_source.log.setup import is_setup_read, may_change_setup
 
 log = logging.getLogger("redcap_warehouse")
 
@@ -54,6 +55,10 @@ class LogRead:
     """The wall clock according to the newest row of an API call."""
     unparsed: int = 0
     """How many rows may be about a record whose id cannot be determined."""
+    setup_changes: int = 0
+    """How many rows may be about a change of the project's design, users, roles, groups or settings."""
+    oldest_setup_read: datetime | None = None
+    """The wall clock according to the oldest row of an API request that read the setup."""
     stamps: set[datetime] = field(default_factory=set)
     """Every time that occurs in the files."""
     changed: dict[str, datetime] = field(default_factory=dict, repr=False)
@@ -81,6 +86,8 @@ class LogRead:
         self.files += older.files
         self.newest_call = self.newest_call or older.newest_call
         self.unparsed += older.unparsed
+        self.setup_changes += older.setup_changes
+        self.oldest_setup_read = older.oldest_setup_read or self.oldest_setup_read
         self.stamps |= older.stamps
         self.changed = older.changed | self.changed
         self.latest = older.latest | self.latest
@@ -166,6 +173,9 @@ class _Answer:
             return
         read, terms = self.read, self._terms
         read.newest_call = read.newest_call or newest_call((row,))
+        read.setup_changes += may_change_setup(row)
+        if moment is not None and is_setup_read(row):
+            read.oldest_setup_read = moment
         read.unparsed += changes.unparsed((row,), record_id_field=terms.record_id_field)
         found = changes.record_changes((row,), record_id_field=terms.record_id_field, known=terms.columns)
         for change in found:

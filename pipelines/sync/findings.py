@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pipelines.extract.change_detection import DetectedChanges, unlogged_deletions
+from pipelines.extract.structure import Basics
 from pipelines.sync.load_clock import LoadClock
+from pipelines.warehouse.mirror.known_structure import KnownStructure
 from pipelines.warehouse.mirror.schema.renames import Renames
 from pipelines.warehouse.mirror.state import PreviousLoad
 from pipelines.warehouse.staging.census import Census
@@ -20,11 +22,23 @@ class Preflight:
     previous: PreviousLoad
     clock: LoadClock
     whole: Structure
-    """The whole structure, as REDCap has it."""
+    """The whole structure, as REDCap has it, or as it is assumed to be."""
     structure: Structure
     """The part of it that projects.yaml selects."""
     everything: bool
     """Whether the load reads every record, whatever REDCap says changed."""
+    key: str
+    """Under which the structure is stored for the next load."""
+    assumed: Assumed | None = None
+    """What is assumed of the structure, where it was not read as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """A structure that is assumed to be that of the last load, and what was read of it now."""
+
+    known: KnownStructure
+    basics: Basics = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

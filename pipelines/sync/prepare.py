@@ -6,27 +6,35 @@ project is judged first. Rows of records are neither read nor written here.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
 
+from pipelines.errors import VerificationFailed
 from pipelines.extract.change_detection import DetectedChanges, detect_changes, logged_deletions
 from pipelines.extract.log_reading import LogTerms
 from pipelines.extract.planner import FetchTask, Planner, only_in
 from pipelines.extract.selection import narrow, unknown_in_writeback
-from pipelines.extract.structure import read_structure
+from pipelines.extract.structure import WITH_RIGHTS, read_basics, read_structure
 from pipelines.run import ProjectRun
-from pipelines.sync.findings import Findings, Preflight
+from pipelines.sync.findings import Assumed, Findings, Preflight
 from pipelines.sync.guards import Guard
+from pipelines.sync.known_structure import may_ever_be_proven, structure_key, unchanged, why_not_proven
 from pipelines.sync.load_clock import read_clocks
 from pipelines.sync.plan import WorkPlan
 from pipelines.sync.reports import LoadOptions, Progress, StructureReport, structure_report
 from pipelines.warehouse.database.connection import Connection
+from pipelines.warehouse.mirror.known_structure import known_structure
 from pipelines.warehouse.mirror.mirror import Mirror
 from pipelines.warehouse.mirror.schema.drift import Drift
 from pipelines.warehouse.mirror.schema.renames import Renames
 from pipelines.warehouse.mirror.state import PlannedUntil
 from pipelines.warehouse.staging.census import Census, drop_census, merge_censuses
 from pipelines.warehouse.tables.layout import Layout, make_layout
-from redcap_source import RedcapClient
+from pipelines.warehouse.tables.structure import REPEATING_SETUP, Structure
+from redcap_source import RedcapClient, errors
+
+log = logging.getLogger("redcap_warehouse")
 
 
 def prepare(
@@ -41,22 +49,16 @@ def prepare(
 
     Raises LoadRefused, before anything is written, where a load could destroy good data.
     """
-    progress = progress or Progress()
-    guard = _guard(run, options)
-    progress.step("structure")
-    preflight = _preflight(run, client, mirror, guard, options)
-    planner = Planner(client, verifier, run.staging, run.project, preflight.structure)
-    progress.step("census")
-    census, layout = _read_census(run, planner, mirror, preflight)
-    progress.step("changes")
-    findings = _read_changes(run, planner, mirror, preflight, census, layout, options)
-    guard.check(findings, preflight.previous)
+    reading = _Reading(run, client, mirror, verifier, options, progress or Progress(), _guard(run, options))
+    preflight, findings = reading.read()
+    reading.guard.check(findings, preflight.previous)
     planned_until = preflight.clock.planned_until(findings.detected, options.since)
     drift, pending, stale = _adopt(run, mirror, preflight, findings, planned_until)
-    tasks = planner.fetch_tasks(layout, findings.census, pending, stale)
+    tasks = reading.planner(preflight).fetch_tasks(findings.layout, findings.census, pending, stale)
     drop_census(verifier)
     plan = _work_plan(run, preflight, findings, tasks, planned_until, client)
-    return plan, structure_report(findings.structure, layout, drift)
+    report = structure_report(findings.structure, findings.layout, drift, read=preflight.assumed is None)
+    return plan, report
 
 
 def _guard(run: ProjectRun, options: LoadOptions) -> Guard:
@@ -69,18 +71,81 @@ def _guard(run: ProjectRun, options: LoadOptions) -> Guard:
     )
 
 
-def _preflight(run: ProjectRun, client: RedcapClient, mirror: Mirror, guard: Guard, options: LoadOptions) -> Preflight:
-    """The project's structure; refuses a token of another project before anything else is asked with it."""
-    previous = mirror.state.previous()
-    run.stamp = replace(run.stamp, baseline=not previous.ended)
-    version = client.version()
-    # Read before anything else: what changes from now on is left to the next load.
-    clock = read_clocks(client, run.now, previous)
-    whole = read_structure(client, version)
-    structure = narrow(whole, run.project)
-    guard.check_binding(structure, previous)
-    everything = clock.reads_everything(options, run.project.full_refresh_every)
-    return Preflight(previous, clock, whole, structure, everything)
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What it takes to read everything about a project that a load judges before it writes."""
+
+    run: ProjectRun
+    client: RedcapClient
+    mirror: Mirror
+    verifier: Connection
+    options: LoadOptions
+    progress: Progress
+    guard: Guard
+
+    def read(self) -> tuple[Preflight, Findings]:
+        """The structure and what changed; where the structure is assumed, that is proven or it is read after all."""
+        preflight = self._preflight()
+        if preflight.assumed is None:
+            return preflight, self._findings(preflight)
+        findings: Findings | None = None
+        try:
+            findings = self._findings(preflight)
+            doubt = why_not_proven(preflight.assumed.known, preflight.assumed.basics, preflight.clock, findings)
+        except (errors.UnexpectedAnswer, errors.RequestRefused, errors.MissingRight, VerificationFailed):
+            doubt = "an answer of REDCap does not fit the structure of the last load"
+        if doubt is None and findings is not None:
+            return preflight, findings
+        log.info("%s: the structure is read again, because %s.", self.run.project.name, doubt)
+        self.progress.step("structure")
+        whole = read_structure(self.client, preflight.whole.version)
+        again = self._with_structure(preflight, whole)
+        if findings is None or _loads_differently(whole, preflight.whole):
+            return again, self._findings(again)
+        return again, replace(findings, structure=_as_found(again.structure, findings.detected))
+
+    def planner(self, preflight: Preflight) -> Planner:
+        """What asks REDCap what there is to fetch."""
+        return Planner(self.client, self.verifier, self.run.staging, self.run.project, preflight.structure)
+
+    def _preflight(self) -> Preflight:
+        """The project's structure; refuses a token of another project before anything else is asked with it."""
+        run, client, mirror = self.run, self.client, self.mirror
+        self.progress.step("structure")
+        previous = mirror.state.previous()
+        run.stamp = replace(run.stamp, baseline=not previous.ended)
+        version = client.version()
+        # Read before anything else: what changes from now on is left to the next load.
+        clock = read_clocks(client, run.now, previous)
+        everything = clock.reads_everything(self.options, run.project.full_refresh_every)
+        key = structure_key(run.project, client, mirror)
+        known = None if everything or self.options.since is not None else mirror.state.known_structure(key)
+        basics = None if known is None else read_basics(client, known.structure)
+        assumed = unchanged(known, version, basics) if known is not None and basics is not None else None
+        whole = assumed or read_structure(client, version, basics)
+        structure = narrow(whole, run.project)
+        self.guard.check_binding(structure, previous)
+        if assumed is None or known is None or basics is None:
+            return Preflight(previous, clock, whole, structure, everything, key)
+        return Preflight(previous, clock, whole, structure, everything, key, Assumed(known, basics))
+
+    def _with_structure(self, preflight: Preflight, whole: Structure) -> Preflight:
+        structure = narrow(whole, self.run.project)
+        self.guard.check_binding(structure, preflight.previous)
+        return replace(preflight, whole=whole, structure=structure, assumed=None)
+
+    def _findings(self, preflight: Preflight) -> Findings:
+        planner = self.planner(preflight)
+        self.progress.step("census")
+        census, layout = _read_census(self.run, planner, self.mirror, preflight)
+        self.progress.step("changes")
+        return _read_changes(self.run, planner, self.mirror, preflight, census, layout, self.options)
+
+
+def _loads_differently(one: Structure, other: Structure) -> bool:
+    """Whether records would be asked for or stored in another way; people and groups decide nothing of that."""
+    people: dict[str, Any] = {attribute: () for attribute, name, _ in WITH_RIGHTS if name != REPEATING_SETUP}
+    return replace(one, **people) != replace(other, **people)
 
 
 def _read_census(run: ProjectRun, planner: Planner, mirror: Mirror, preflight: Preflight) -> tuple[Census, Layout]:
@@ -105,16 +170,21 @@ def _read_changes(
     options: LoadOptions,
 ) -> Findings:
     """What changed since the previous load, and whether records that the census lacks are really deleted."""
-    structure = preflight.structure
-    renames = mirror.tables.find_renames(structure)
+    renames = mirror.tables.find_renames(preflight.structure)
     detected = _detect_changes(run, planner.client, preflight, layout, renames, options)
-    if detected is not None and not detected.readable:
-        structure = replace(structure, not_readable=(*structure.not_readable, "log"))
+    structure = _as_found(preflight.structure, detected)
     known = tuple(mirror.state.known_records())
     changed = None if detected is None else detected.changed
     census = planner.completed(census, known, changed, logged_deletions(detected))
     missing = tuple(only_in(known, census.records))
     return Findings(structure, layout, renames, detected, known, census, missing)
+
+
+def _as_found(structure: Structure, detected: DetectedChanges | None) -> Structure:
+    """The structure, with whether the log could not be read."""
+    if detected is None or detected.readable:
+        return structure
+    return replace(structure, not_readable=(*structure.not_readable, "log"))
 
 
 def _detect_changes(
@@ -156,13 +226,29 @@ def _adopt(
     it is done again.
     """
     run.folder.unmark(run.project.name)
-    drift = mirror.write_structure(findings.structure, findings.layout, run.stamp, findings.renames)
+    drift = _write_structure(run, mirror, preflight, findings)
     _save_log(run, mirror, findings.detected)
     changed = findings.changed
     pending = mirror.pending.plan(findings.census, changed or (), everything=changed is None, upto=planned_until)
     stale = mirror.tables.stale_instruments() if preflight.previous.planned_until is not None else ()
     mirror.runs.set_mode(run.stamp.run_id, _mode(findings))
     return drift, pending, stale
+
+
+def _write_structure(run: ProjectRun, mirror: Mirror, preflight: Preflight, findings: Findings) -> tuple[Drift, ...]:
+    """Write the structure, unless it is the one that is written there already."""
+    layout = findings.layout
+    if preflight.assumed is not None:
+        mirror.keep_structure(layout)
+        return ()
+    # A refusal may be a server's failure of one night: what was refused is believed to be out of the token's sight once
+    # it was refused in two loads.
+    believed = preflight.previous.not_readable.issuperset(preflight.whole.not_readable)
+    keep = believed and may_ever_be_proven(preflight.whole, findings)
+    known = known_structure(preflight.whole, layout.answer_columns) if keep else None
+    return mirror.write_structure(
+        findings.structure, layout, run.stamp, findings.renames, key=preflight.key, known=known
+    )
 
 
 def _save_log(run: ProjectRun, mirror: Mirror, detected: DetectedChanges | None) -> None:

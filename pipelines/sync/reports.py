@@ -43,6 +43,8 @@ class StructureReport:
     drift: tuple[Drift, ...]
     not_readable: tuple[str, ...]
     hidden_fields: tuple[str, ...]
+    read: bool
+    """Whether all of it was read; otherwise REDCap's log proved that the rest did not change since the last load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,10 @@ def batch_report(batch: int, items: Sequence[Fetched]) -> BatchReport:
     )
 
 
-def structure_report(structure: Structure, layout: Layout, drift: tuple[Drift, ...]) -> StructureReport:
-    """The counts of a structure, and how it changed."""
+def structure_report(
+    structure: Structure, layout: Layout, drift: tuple[Drift, ...], *, read: bool = True
+) -> StructureReport:
+    """The counts of a structure, how it changed, and whether all of it was read."""
     return StructureReport(
         redcap_version=structure.version,
         instruments=len(structure.instruments),
@@ -147,6 +151,7 @@ def structure_report(structure: Structure, layout: Layout, drift: tuple[Drift, .
         drift=drift,
         not_readable=structure.not_readable,
         hidden_fields=layout.hidden_fields,
+        read=read,
     )
 
 

@@ -74,6 +74,10 @@ class HttpSession:
         """The address of the API."""
         return str(self._wire.url)
 
+    def token_fingerprint(self, salt: str) -> str:
+        """Tells the token apart from others without giving it away."""
+        return self._wire.token.fingerprint(salt)
+
     @property
     def calls(self) -> Calls:
         """Counts of what this client has done so far."""

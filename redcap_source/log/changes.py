@@ -98,6 +98,12 @@ def is_understood(entry: LogRow) -> bool:
     return _rule_for(_action(entry)) is not None
 
 
+def is_about_a_record(entry: LogRow) -> bool:
+    """Whether the action is known and is one on a record: data, a lock, a signature or a snapshot."""
+    rule = _rule_for(_action(entry))
+    return rule is not None and rule.kind is not None
+
+
 # --- The words of the log -------------------------------------------------------------------------------------
 
 

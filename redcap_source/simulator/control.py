@@ -38,6 +38,8 @@ EDITS = frozenset(
     (
         "save", "delete", "rename", "wipe", "assign_dag", "add_field", "remove_field", "change_field", "add_dag",
         "add_user", "lock_record", "unlock_record", "respond", "open_page", "rename_event", "rename_instrument",
+        "relabel_instrument", "relabel_arm", "designate", "set_missing_codes", "set_survey", "change_settings",
+        "add_role", "change_role", "assign_role", "remove_user", "change_profile",
     )
 )  # fmt: skip
 # What a command with unusable arguments raises, besides SimulatorError and Refusal, whose messages are for users.

@@ -97,8 +97,10 @@ class People:
             data += ["delete", "rename", "swap", "take_over", "wipe", "wipe", "group", "recreate"]
         structure = ["add_field", "change_field", "remove_field", "options", "upload", "move_field", "repeat"]
         structure += ["missing_codes", "survey", "delete_group", "name_form", "name_form"]
+        structure += ["label_form", "settings", "colleague", "role", "comment"]
         if self.project.is_longitudinal:
             structure += ["map_forms", "name_event", "name_event", "exchange_events", "delete_event"]
+            structure += ["designate", "label_event", "name_arm"]
             data += ["leave_arm"] * bool(self.handle.records())
         names = data if chance.randint(0, 3) else structure
         name, act = getattr(self, chance.choice(names))(chance)
@@ -452,14 +454,77 @@ class People:
         return f"delete event {name}", partial(self.call, "event", action="delete", **{"events[0]": name})
 
     def missing_codes(self, chance: Random) -> Act:
-        """The project gets other missing data codes, which are options of every checkbox too."""
+        """The project gets other missing data codes, which are options of every checkbox; perhaps no log shows it."""
         codes = chance.choice(("", "-9, Unknown", "-9, Unknown | 2, Refused"))
-        return f"missing codes {codes!r}", partial(self.project.set_missing_codes, codes)
+        logged = chance.randint(0, 1)
+        act = self.handle.set_missing_codes if logged else self.project.set_missing_codes
+        return f"missing codes {codes!r}, {logged}", partial(act, codes)
 
     def survey(self, chance: Random) -> Act:
-        """An instrument becomes a survey, or no longer is one."""
-        form = chance.choice(self.project.dictionary.forms)
-        return f"survey {form}", partial(self.project.surveys.symmetric_difference_update, {form})
+        """An instrument becomes a survey, or no longer is one; perhaps no log shows it."""
+        form, logged = chance.choice(self.project.dictionary.forms), chance.randint(0, 1)
+        if logged:
+            return f"survey {form}", partial(self.handle.set_survey, form, enabled=form not in self.project.surveys)
+        return f"survey {form}, not logged", partial(self.project.surveys.symmetric_difference_update, {form})
+
+    def label_form(self, chance: Random) -> Act:
+        """An instrument gets another label, which no data, no dictionary and no list of columns shows."""
+        form, label = chance.choice(self.project.dictionary.forms), f"Form {next(self.field_numbers)}"
+        return f"label instrument {form} {label}", partial(self.handle.relabel_instrument, form, label)
+
+    def name_arm(self, chance: Random) -> Act:
+        """An arm gets another name, which only the list of arms shows."""
+        number, name = chance.choice(sorted(self.project.arms)), f"Arm {next(self.field_numbers)}"
+        return f"name arm {number} {name}", partial(self.handle.relabel_arm, number, name)
+
+    def label_event(self, chance: Random) -> Act:
+        """An event gets a label with other capitals: its unique name stays."""
+        event = self.project.event_named(chance.choice([e.unique_name for e in self.project.events]))
+        return f"label event {event.unique_name}", partial(
+            self.handle.rename_event, event.unique_name, event.name.swapcase()
+        )
+
+    def designate(self, chance: Random) -> Act:
+        """At the screen, an event gets other instruments; values of others stay, undesignated."""
+        event = chance.choice([e.unique_name for e in self.project.events])
+        forms = [form for form in self.project.dictionary.forms if chance.randint(0, 3)]
+        return f"designate {event} {forms}", partial(self.handle.designate, event, forms)
+
+    def settings(self, chance: Random) -> Act:
+        """The project gets other settings; perhaps an administrator changes them and no log shows it."""
+        changed = {"project_title": f"Small {next(self.field_numbers)}", "project_notes": chance.choice(("", "Notes"))}
+        if chance.randint(0, 1):
+            return f"settings {changed}", partial(self.handle.change_settings, **changed)
+        return f"settings {changed}, not logged", partial(self.project.settings.update, changed)
+
+    def colleague(self, chance: Random) -> Act:
+        """A user comes, goes, gets other rights or another group, or changes an e-mail address, which no log shows."""
+        name = "colleague"
+        if name not in self.project.users:
+            return "add user", partial(self.handle.add_user, name)
+        acts: tuple[Act, ...] = (
+            ("remove user", partial(self.handle.remove_user, name)),
+            ("rights of user", partial(self.handle.set_rights, name, design=chance.randint(0, 1))),
+            ("export rights of user", partial(self.handle.set_rights, name, forms_export=chance.randint(0, 3))),
+            ("profile", partial(self.handle.change_profile, name, email=f"{next(self.field_numbers)}@example.org")),
+        )
+        return chance.choice(acts)
+
+    def role(self, chance: Random) -> Act:
+        """A role is made or changed, or a user gets one."""
+        roles = sorted(self.project.roles)
+        if not roles:
+            return "add role", partial(self.handle.add_role, "Monitor", design=0)
+        role, label = chance.choice(roles), f"Role {next(self.field_numbers)}"
+        if "colleague" in self.project.users and chance.randint(0, 1):
+            role = chance.choice(("", role))
+            return f"assign role {role!r}", partial(self.handle.assign_role, "colleague", role)
+        return f"change role {label}", partial(self.handle.change_role, role, label, design=chance.randint(0, 1))
+
+    def comment(self, chance: Random) -> Act:
+        """Staff comment a field: a row of the log under Manage/Design that is no change of the design."""
+        details = 'Add field comment (Record: 1, Event: Start, Field: word, Comment: "Create project field")'
+        return "comment", partial(self.handle._log, "nurse1", "manage", "Manage/Design", details)
 
     def delete_group(self, chance: Random) -> Act:
         """A data access group goes, and its records are in none."""

@@ -196,6 +196,8 @@ class Place:
         with self.shown() as shown:
             self._follow_renames(shown)
             oracle.agree("published", shown.raw(), truth.state)
+            structure = oracle.fresh_structure(self.simulator.url, self.handle.token)
+            oracle.agree_in_structure(oracle.shown_structure(shown), structure)
             self._check_rest(shown, truth.state)
             _check_records(shown, truth, self.nights[-1] if self.nights else None, people)
             _check_counts(shown, truth)

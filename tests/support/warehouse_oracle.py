@@ -6,6 +6,7 @@ history at some moment, and by replaying `record_changes` from nothing.
 """
 
 import json
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
@@ -85,6 +86,69 @@ def _cells(row: dict, instrument: str, fields: list[dict], names: list[dict]) ->
     if f"{instrument}_timestamp" in row:
         others["redcap_survey_identifier"] = row.get("redcap_survey_identifier", "")
     return {**values, **ticks, **{name: value for name, value in others.items() if value}}
+
+
+# --- the structure ------------------------------------------------------------------------------------------------
+
+# A table of schema redcap -> the request that lists its rows, and its columns with the keys of the answer.
+STRUCTURE = {
+    "data_dictionary": ("metadata", ("field_name", "form_name", "field_type", "field_label", "field_note")),
+    "instruments": ("instrument", ("instrument_name", "instrument_label")),
+    "arms": ("arm", ("arm_num", "name")),
+    "events": ("event", ("event_name", "arm_num", "unique_event_name", "event_id")),
+    "form_event_mapping": ("formEventMapping", ("arm_num", "unique_event_name", "form")),
+    "repeating_forms_events": ("repeatingFormsEvents", ("event_name", "form_name", "custom_form_label")),
+    "users": ("user", ("username", "email", "expiration", "data_access_group")),
+    "user_roles": ("userRole", ("unique_role_name", "role_label")),
+    "user_role_assignments": ("userRoleMapping", ("username", "unique_role_name")),
+    "data_access_groups": ("dag", ("data_access_group_name", "unique_group_name")),
+    "data_access_group_assignments": ("userDagMapping", ("username", "redcap_data_access_group")),
+}
+
+
+def fresh_structure(url: str, token: str) -> dict[str, list[tuple]]:
+    """Every table of the structure as REDCap lists it now; what the token may not read is empty."""
+    found = {}
+    for table, (content, keys) in STRUCTURE.items():
+        try:
+            rows = ask(url, token, content)
+        except urllib.error.HTTPError as refused:
+            refused.close()
+            rows = []
+        found[table] = [tuple(str(row.get(key) or "") for key in keys) for row in rows]
+    users = [] if not found["users"] else ask(url, token, "user")
+    found["rights"] = [
+        (user["username"], form, str(right), str(user["forms_export"].get(form)), str(user["design"]))
+        for user in users
+        for form, right in user["forms"].items()
+    ]
+    project = ask(url, token, "project")
+    found["projects"] = [tuple(str(project.get(key) or "") for key in SETTINGS)]
+    return {table: sorted(rows) for table, rows in found.items()}
+
+
+SETTINGS = ("project_title", "project_notes", "missing_data_codes")
+
+
+def shown_structure(shown: "Shown") -> dict[str, list[tuple]]:
+    """The same as readers find it."""
+    found = {}
+    for table, (_, keys) in STRUCTURE.items():
+        found[table] = [tuple(str(row[key] or "") for key in keys) for row in shown.redcap(table)]
+    design = {row["username"]: str(json.loads(row["rights"])["design"]) for row in shown.redcap("users")}
+    found["rights"] = [
+        (r["username"], r["form_name"], str(r["data_entry"]), str(r["data_export"]), design[r["username"]])
+        for r in shown.redcap("user_form_rights")
+    ]
+    found["projects"] = [tuple(str(row[key] or "") for key in SETTINGS) for row in shown.redcap("projects")]
+    return {table: sorted(rows) for table, rows in found.items()}
+
+
+def agree_in_structure(found: dict[str, list[tuple]], wanted: dict[str, list[tuple]]) -> None:
+    """Refuse a published structure that is not REDCap's."""
+    for table, rows in wanted.items():
+        if found[table] != rows:
+            raise Disagreement(f"redcap.{table}: is {found[table]}, should be {rows}")
 
 
 # --- from the warehouse ------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from pipelines.warehouse.database.connection import Connection, DatabaseError, O
 from pipelines.warehouse.database.file_errors import doing, unusable
 from pipelines.warehouse.database.memory import Width, allow, enough, limit_of, needed
 from pipelines.warehouse.mirror.audit_log import AuditLog
+from pipelines.warehouse.mirror.known_structure import KnownStructure, save_known_structure
 from pipelines.warehouse.mirror.pending import Pending
 from pipelines.warehouse.mirror.rows.deletions import Removals, find_renames, rename, tombstone, unexplained_ids
 from pipelines.warehouse.mirror.rows.history import RunStamp, attribute
@@ -64,12 +65,20 @@ class Mirror:
 
     @doing("bringing its tables to the structure of the project")
     def write_structure(
-        self, structure: Structure, layout: Layout, stamp: RunStamp, renamed: Renames | None = None
+        self,
+        structure: Structure,
+        layout: Layout,
+        stamp: RunStamp,
+        renamed: Renames | None = None,
+        *,
+        key: str = "",
+        known: KnownStructure | None = None,
     ) -> tuple[Drift, ...]:
         """Bring schema redcap and the instruments' tables to a structure, in one transaction.
 
-        Tables, rows and everything recorded about them get the `renamed` names first. Returns how the structure differs
-        from the previous one.
+        Tables, rows and everything recorded about them get the `renamed` names first. `known` is stored under its key,
+        for loads in which nothing can have changed the structure. Returns how the structure differs from the previous
+        one.
         """
         renamed = renamed or Renames()
         self._make_room(layout)
@@ -80,9 +89,14 @@ class Mirror:
             self.tables.migrate(layout, stamp)
             list_disagreements(self.connection, self.project, structure, stamp.run_id)
             self.state.save_visible_columns(layout)
+            save_known_structure(self.connection, key, known)
             if renamed.events:
                 rename_events(self.connection, self.project, renamed.events)
         return drift
+
+    def keep_structure(self, layout: Layout) -> None:
+        """Prepare for a load whose structure and layout are those that the mirror's tables have already."""
+        self._make_room(layout)
 
     def _make_room(self, layout: Layout) -> None:
         """Raise the memory limit to what rows of the widest instrument take; a configured limit is not changed."""

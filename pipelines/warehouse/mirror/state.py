@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.database.rows import count, one
+from pipelines.warehouse.mirror.known_structure import KnownStructure, read_known_structure
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.layout import DATA_ACCESS_GROUP, Layout
 
@@ -44,6 +45,8 @@ class PreviousLoad:
     """Whether any load ever ended well."""
     offset: timedelta | None
     """How far REDCap's wall clock was ahead of UTC."""
+    not_readable: frozenset[str] = frozenset()
+    """What of the structure the token could not read."""
 
 
 class State:
@@ -63,6 +66,7 @@ class State:
         chunking = one(self._connection, self._sql["read_chunking"])
         refreshed, refreshing = one(self._connection, self._pending["read_refresh"]) or (None, False)
         clock = one(self._connection, self._sql["read_clock"])
+        (not_readable,) = one(self._connection, self._sql["read_not_readable"]) or (None,)
         return PreviousLoad(
             project_id=project_id,
             record_id_field=record_id_field,
@@ -75,6 +79,7 @@ class State:
             refreshing=refreshing,
             ended=one(self._connection, self._sql["any_ended"]) is not None,
             offset=timedelta(seconds=clock[0]) if clock else None,
+            not_readable=frozenset(not_readable or ()),
         )
 
     def _planned_until(self) -> PlannedUntil | None:
@@ -83,6 +88,15 @@ class State:
             return None
         upto, wall, ahead_seconds = row
         return PlannedUntil(upto, wall, timedelta(seconds=ahead_seconds))
+
+    def identity(self) -> str:
+        """Which file the mirror is; blank for one that belongs to no warehouse."""
+        row = one(self._connection, self._sql["is_made"])
+        return row[0] if row else ""
+
+    def known_structure(self, key: str) -> KnownStructure | None:
+        """The structure that the last load read under this key, if it did."""
+        return read_known_structure(self._connection, key)
 
     def known_records(self) -> list[str]:
         """Ids of the records the mirror holds, deleted ones left out."""

@@ -52,6 +52,10 @@ CREATE TABLE IF NOT EXISTS state.publication (
 ALTER TABLE state.publication ADD COLUMN IF NOT EXISTS labels_from VARCHAR;
 -- The structure, in the form in which structures are compared.
 CREATE TABLE IF NOT EXISTS state.structure (described VARCHAR);
+-- At most one row, written with the tables of the structure: the structure that REDCap described, for loads in which
+-- nothing can have changed it, and a key that is another one where it was read with another token, project entry or
+-- version of this program.
+CREATE TABLE IF NOT EXISTS state.known_structure (key VARCHAR, content VARCHAR);
 -- How many records the next load should request at a time.
 CREATE TABLE IF NOT EXISTS state.chunking (records INTEGER, learned_at TIMESTAMP);
 
@@ -75,6 +79,18 @@ INSERT INTO state.started_over VALUES ($identity);
 -- The project whose loads the file holds; NULL before the first.
 SELECT any_value(project) FROM redcap.sync_runs;
 
+-- read_known_structure --
+-- The structure that the last load read under this key.
+SELECT content FROM state.known_structure WHERE key = $key;
+
+-- forget_known_structure --
+-- The next load reads the structure.
+DELETE FROM state.known_structure;
+
+-- save_known_structure --
+-- The structure of this load is the known one.
+INSERT INTO state.known_structure VALUES ($key, $content);
+
 -- can_hash --
 -- Whether the file has the table for the fingerprint.
 SELECT count(*) > 0 FROM duckdb_tables()
@@ -91,6 +107,10 @@ INSERT INTO state.hash_key SELECT $fingerprint WHERE NOT EXISTS (FROM state.hash
 -- read_project --
 -- Which REDCap project the mirror holds, and how its records are named.
 SELECT project_id, record_id_field FROM redcap.projects;
+
+-- read_not_readable --
+-- What of the structure the token could not read at the last load.
+SELECT not_readable FROM redcap.projects;
 
 -- read_version --
 -- The REDCap version when the structure was last read.

@@ -1,4 +1,7 @@
-"""Edits of a project's design: fields, events, instruments, reports, randomizations."""
+"""Edits of a project's design: fields, events, instruments, settings, reports, randomizations.
+
+The texts of the log are those that the public test suite redcap_rsvc and public R packages list.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import replace
 from redcap_source.simulator.edits.base import DESIGNER, HandleBase
 from redcap_source.simulator.errors import SimulatorError
 from redcap_source.simulator.rules.renaming import relabelled, rename_instrument
-from redcap_source.simulator.state.dictionary import Field, fields_from_rows
+from redcap_source.simulator.state.dictionary import Dictionary, Field, fields_from_rows
 from redcap_source.simulator.state.project import Allocation, Randomization, Report
 
 
@@ -64,6 +67,46 @@ class DesignEdits(HandleBase):
                 raise SimulatorError(f"Instrument '{old}' of project '{project}' cannot be renamed to '{new}'.")
             rename_instrument(self.project, old, new, label or dictionary.form_labels[old])
             self._log(user, "manage", "Manage/Design", "Rename data collection instrument")
+
+    def relabel_instrument(self, name: str, label: str, *, user: str = DESIGNER) -> None:
+        """Give an instrument another label; its name, by which everything refers to it, stays."""
+        with self.project.lock:
+            known = self.project.dictionary
+            if name not in known.forms:
+                raise SimulatorError(f"There is no instrument '{name}' in project '{self.project.name}'.")
+            labels = known.form_labels | {name: label}
+            self.project.dictionary = Dictionary(known.fields, form_labels=labels, missing_codes=known.missing_codes)
+            self._log(user, "manage", "Manage/Design", "Rename data collection instrument")
+
+    def relabel_arm(self, number: int, name: str, *, user: str = DESIGNER) -> None:
+        """Give an arm another name."""
+        with self.project.lock:
+            self.project.arms[number] = name
+            self._log(user, "manage", "Manage/Design", "Edit arm name/number")
+
+    def designate(self, event: str, instruments: Sequence[str], *, user: str = DESIGNER) -> None:
+        """Designate these instruments, and no others, for an event."""
+        with self.project.lock:
+            self.project.mapping[self._event(event).event_id] = tuple(instruments)
+            self._log(user, "manage", "Manage/Design", "Perform instrument-event mappings")
+
+    def set_missing_codes(self, text: str, *, user: str = DESIGNER) -> None:
+        """Set the project's missing data codes, given as `code, label | code, label`."""
+        with self.project.lock:
+            self.project.set_missing_codes(text)
+            self._log(user, "manage", "Manage/Design", "Make project customizations")
+
+    def set_survey(self, instrument: str, *, enabled: bool = True, user: str = DESIGNER) -> None:
+        """Make an instrument a survey, or no longer one."""
+        with self.project.lock:
+            (self.project.surveys.add if enabled else self.project.surveys.discard)(instrument)
+            self._log(user, "manage", "Manage/Design", "Set up survey" if enabled else "Delete survey")
+
+    def change_settings(self, *, user: str = DESIGNER, **settings: str | int) -> None:
+        """Change settings of the project, under the names that the project's information has."""
+        with self.project.lock:
+            self.project.settings |= settings
+            self._log(user, "manage", "Manage/Design", "Modify project settings")
 
     def add_report(
         self,
