@@ -92,7 +92,7 @@ def test_every_documented_query_is_one_of_those_tested_here():
             "field_choices",
         ),
         *("0.4536", "decision_reason", "FROM redcap.projects", "heart_study_raw.examination", "as_of("),
-        "loaded_until",
+        *("loaded_until", "duckdb_columns()"),
     ]
     assert sorted(QUERIES) == sorted(documented(words) for words in tested)
 
@@ -111,6 +111,13 @@ def test_last_nights_query_has_a_row_for_each_project(ask):
 def test_the_query_of_the_night_that_a_connection_sees_names_the_last_load_of_each_project(ask):
     loads = {row[0]: row[3] for row in ask(documented("records_quarantined"))}
     assert ask(documented("loaded_until")) == sorted(loads.items())
+
+
+def test_the_query_of_what_a_column_means_describes_every_column(ask):
+    found = ask(documented("duckdb_columns()"))
+    assert [name for name, _, _ in found][:3] == ["project", "record", "event"]
+    assert len(found) == 15
+    assert all(text for _, _, text in found)
 
 
 def test_the_query_of_visits_counts_what_redcap_holds(ask, published):

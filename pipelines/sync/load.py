@@ -6,7 +6,7 @@
     finish    deletions and renames, who made the changes, totals, and the watermark last
 
 Each step finds what it needs on disk (handoff.py), so that an orchestrator can run and repeat them one by one.
-Not here: publishing, which is for the whole warehouse (warehouse/published/publish.py).
+Not here: publishing, which is for the whole warehouse (warehouse/publishing/publish.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What was published last, in a file beside the mirrors: which bytes, and which run of each project.
 
 The published file is open to its readers, and DuckDB lets them write by default. So nothing that is found in it is
-trusted before it is compared with this manifest. Not here: publishing (published/publish.py).
+trusted before it is compared with this manifest. Not here: publishing (publishing/publish.py).
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "pipelines/warehouse/tables/types.py": ("tests/warehouse/tables/test_types.py",),
     "pipelines/warehouse/tables/views.py": (
         "tests/warehouse/mirror/test_invalid_values.py",
-        "tests/warehouse/published/test_publish.py",
+        "tests/warehouse/publishing/test_publish.py",
     ),
     "pipelines/warehouse/mirror/rows/history.py": ("tests/warehouse/mirror/test_merge.py",),
     "pipelines/warehouse/mirror/schema/renames.py": ("tests/end_to_end/test_renames.py",),
@@ -114,7 +114,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "pipelines/warehouse/mirror/pending.py": ("tests/sync/test_incremental.py",),
     "pipelines/warehouse/mirror/audit_log.py": ("tests/extract/test_log_reading.py",),
     "pipelines/warehouse/mirror/schema/migrate.py": ("tests/warehouse/mirror/test_merge.py",),
-    "pipelines/warehouse/mirror/schema/view_definitions.py": ("tests/warehouse/published/test_publish.py",),
+    "pipelines/warehouse/mirror/schema/view_definitions.py": ("tests/warehouse/publishing/test_publish.py",),
     "pipelines/warehouse/mirror/rows/merge_sql.py": (
         "tests/warehouse/mirror/test_merge_sql.py",
         "tests/warehouse/mirror/test_merge.py",
@@ -132,9 +132,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/warehouse/staging/test_staging_sql.py",
         "tests/warehouse/staging/test_verify.py",
     ),
-    "pipelines/warehouse/published/copy_sql.py": (
-        "tests/warehouse/published/test_copy_sql.py",
-        "tests/warehouse/published/test_publish.py",
+    "pipelines/warehouse/publishing/copy_sql.py": (
+        "tests/warehouse/publishing/test_copy_sql.py",
+        "tests/warehouse/publishing/test_publish.py",
     ),
     "pipelines/warehouse/tables/ddl.py": ("tests/warehouse/tables/test_ddl.py",),
     "pipelines/warehouse/tables/row_sql.py": ("tests/warehouse/tables/test_row_sql.py",),
@@ -148,8 +148,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/warehouse/mirror/test_journal.py",
     ),
     "pipelines/warehouse/published/quality.py": ("tests/warehouse/published/test_quality.py",),
-    "pipelines/warehouse/published/publish.py": ("tests/warehouse/published/test_publish.py",),
-    "pipelines/warehouse/published/project.py": ("tests/warehouse/published/test_publish.py",),
+    "pipelines/warehouse/publishing/publish.py": ("tests/warehouse/publishing/test_publish.py",),
+    "pipelines/warehouse/publishing/project.py": ("tests/warehouse/publishing/test_publish.py",),
     "pipelines/warehouse/mirror/journal.py": ("tests/warehouse/mirror/test_journal.py",),
     "pipelines/warehouse/mirror/journal_sql.py": (
         "tests/warehouse/mirror/test_journal.py",

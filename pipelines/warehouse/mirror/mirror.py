@@ -1,7 +1,7 @@
 """A project's mirror: the private database of one REDCap project that loads write and publishing reads.
 
 Each batch of chunks is one transaction and the watermark is written last, so a load that dies leaves a mirror the next
-one can continue from. Not here: fetching (pipelines/extract), and showing the mirror to readers (published/publish.py).
+one can continue from. Not here: fetching (pipelines/extract), and publishing (pipelines/warehouse/publishing).
 """
 
 from __future__ import annotations

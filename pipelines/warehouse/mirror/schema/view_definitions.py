@@ -1,6 +1,6 @@
 """How instruments are shown to analysts: the statements that a load stores for the next publish.
 
-Not here: what the statements say (pipelines/warehouse/tables/views.py), and running them (published/project.py).
+Not here: what the statements say (pipelines/warehouse/tables/views.py), and running them (publishing/project.py).
 """
 
 from __future__ import annotations
