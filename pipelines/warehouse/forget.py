@@ -1,42 +1,33 @@
 """Removes every trace of a project: what is published of it, its mirror, and the files that belong to it.
 
-The published file is compacted without it, because rows that are only deleted stay in the file's free blocks. Not here:
-Dagster's own record of runs, backups, and the free space of the disk.
+Not here: what of the published file has to be written again (publishing/removal.py); Dagster's own record of runs,
+backups, and the free space of the disk.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock
 
+from pipelines.errors import WarehouseError
 from pipelines.project_names import may_be_a_project
 from pipelines.sharing import PRIVATE, Sharing
-from pipelines.warehouse.database.connection import (
-    Connection,
-    DatabaseError,
-    attach_to_write,
-    connect,
-    private_files,
-    remove_database,
-    transaction,
-)
-from pipelines.warehouse.database.file_errors import doing, unusable
-from pipelines.warehouse.database.memory import allow
+from pipelines.warehouse.database.connection import Connection, DatabaseError, remove_database
+from pipelines.warehouse.database.file_errors import unusable
 from pipelines.warehouse.database.rows import count
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.locks import project_locked
-from pipelines.warehouse.manifest import Publication, PublishedProject, last_published
+from pipelines.warehouse.manifest import last_published
 from pipelines.warehouse.published_file import open_published
-from pipelines.warehouse.publishing.copy_sql import count_rows_of_project, delete_rows_of_project, drop_schema
-from pipelines.warehouse.publishing.first_load import define_changes
-from pipelines.warehouse.publishing.new_file import compact_if_grown, name_new_file, put_in_place, sweep
-from pipelines.warehouse.publishing.project import SCHEMAS
-from pipelines.warehouse.publishing.sharing import let_readers_in, share
-from pipelines.warehouse.sql import statements
+from pipelines.warehouse.publishing.copy_sql import count_rows_of_project
+from pipelines.warehouse.publishing.new_file import sweep
+from pipelines.warehouse.publishing.removal import publish_without, schemas_of, shared_tables
+from pipelines.warehouse.publishing.sharing import let_readers_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +41,11 @@ class Traces:
     """Rows of the project in tables that all projects share."""
     files: tuple[str, ...] = ()
     """Files and folders, as paths in the warehouse folder."""
+    recorded: bool = False
+    """Whether the record of what was published names it."""
 
     def __bool__(self) -> bool:
-        return bool(self.schemas or self.rows or self.files)
+        return bool(self.schemas or self.rows or self.files or self.recorded)
 
 
 def find_traces(folder: WarehouseFolder, project: str) -> Traces:
@@ -63,10 +56,13 @@ def find_traces(folder: WarehouseFolder, project: str) -> Traces:
     if not may_be_a_project(project):
         return Traces(project)
     files = tuple(str(path.relative_to(folder.path)) for path in _files(folder, project))
-    if not folder.database.exists():
-        return Traces(project, files=files)
-    with open_published(folder) as connection:
-        return Traces(project, _schemas(connection, project), _rows(connection, project), files)
+    last = last_published(folder)
+    recorded = last is not None and last.names(project)
+    if folder.database.exists():
+        # What cannot be read is counted as nothing, and removed all the same.
+        with suppress(WarehouseError), open_published(folder) as connection:
+            return Traces(project, schemas_of(connection, project), _rows(connection, project), files, recorded)
+    return Traces(project, files=files, recorded=recorded)
 
 
 def forget(
@@ -87,13 +83,12 @@ def forget(
         found = find_traces(folder, project)
         # First, so that no publish restores it.
         folder.unmark(project)
-        if found.schemas or found.rows:
-            try:
-                _publish_without(folder, project, memory_limit, sharing)
-            except (DatabaseError, OSError) as problem:
-                raise unusable(folder.database, problem) from None
-            finally:
-                sweep(folder)
+        try:
+            publish_without(folder, project, memory_limit, sharing)
+        except (DatabaseError, OSError) as problem:
+            raise unusable(folder.database, problem) from None
+        finally:
+            sweep(folder)
         remove_database(folder.mirror(project))
         for path in _files(folder, project):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -110,48 +105,10 @@ def _files(folder: WarehouseFolder, project: str) -> list[Path]:
     return [path for path in (*own, *fresh, folder.work / "staging" / project) if path.exists()]
 
 
-def _schemas(connection: Connection, project: str) -> tuple[str, ...]:
-    names = [project + ending for ending in SCHEMAS]
-    found = connection.execute(statements("publish")["schemas_of"], {"names": names}).fetchall()
-    return tuple(name for (name,) in found)
-
-
 def _rows(connection: Connection, project: str) -> dict[str, int]:
     """How many rows the project has in each table that has a column `project`."""
     counts = {}
-    for schema, table in connection.execute(statements("publish")["shared_tables"]).fetchall():
+    for schema, table in shared_tables(connection):
         if rows := count(connection, count_rows_of_project(schema, table), {"project": project}):
             counts[f"{schema}.{table}"] = rows
     return counts
-
-
-def _publish_without(folder: WarehouseFolder, project: str, memory_limit: str | None, sharing: Sharing) -> None:
-    fresh = name_new_file(folder)
-    with private_files():
-        shutil.copyfile(folder.database, fresh)
-        with connect() as connection, doing(f"removing {project} from what is published"):
-            attach_to_write(connection, fresh, "warehouse")
-            connection.execute("USE warehouse")
-            # A project may be called `memory`.
-            connection.execute("DETACH memory")
-            allow(connection, memory_limit)
-            with transaction(connection):
-                for schema in _schemas(connection, project):
-                    connection.execute(drop_schema(schema))
-                for schema, table in connection.execute(statements("publish")["shared_tables"]).fetchall():
-                    connection.execute(delete_rows_of_project(schema, table), {"project": project})
-            define_changes(connection)
-            connection.execute("CHECKPOINT")
-        compact_if_grown(fresh, memory_limit, discarded=True)
-        share(fresh, sharing)
-        before = last_published(folder)
-        put_in_place(folder, fresh, before, *_without(before, project))
-
-
-def _without(before: Publication | None, project: str) -> tuple[dict[str, PublishedProject], dict[str, str]]:
-    if before is None:
-        return {}, {}
-    return (
-        {name: entry for name, entry in before.projects.items() if name != project},
-        {name: run for name, run in before.left_out.items() if name != project},
-    )

@@ -76,6 +76,18 @@ class Publication:
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Projects that were published before and are not in the file, with the last run that was."""
 
+    def names(self, project: str) -> bool:
+        """Whether the project was published."""
+        return project in self.projects or project in self.left_out
+
+    def without(self, project: str) -> Publication:
+        """The same without a project."""
+        return replace(
+            self,
+            projects={name: entry for name, entry in self.projects.items() if name != project},
+            left_out={name: run for name, run in self.left_out.items() if name != project},
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -90,12 +102,11 @@ class Manifest:
                 return state
         size = database.stat().st_size if database.exists() else -1
         same_size = [state for state in self.states if state.file.size == size]
-        if len(same_size) == 1:
-            return same_size[0]
-        for state in self.states:
-            if size >= 0 and crc32(database) == state.file.crc32:
-                return state
-        return self.states[0] if self.states else None
+        if len(same_size) > 1:
+            with suppress(OSError):
+                checksum = crc32(database)
+                same_size = [state for state in same_size if state.file.crc32 == checksum] or same_size
+        return next(iter(same_size or self.states), None)
 
 
 def manifest_path(folder: WarehouseFolder) -> Path:
@@ -107,10 +118,10 @@ def read_manifest(folder: WarehouseFolder) -> Manifest:
     """The manifest; an empty one if there is none, or none of this version that is whole."""
     try:
         content = json.loads(manifest_path(folder).read_bytes())
-        if content["version"] != VERSION:
+        if content["version"] != VERSION or content["crc32"] != _checksum(content["states"]):
             return Manifest()
         return Manifest(tuple(_state(state) for state in content["states"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Manifest()
 
 
@@ -118,11 +129,17 @@ def save_manifest(folder: WarehouseFolder, manifest: Manifest) -> None:
     """Replace the manifest in one step."""
     path = manifest_path(folder)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    states = [asdict(state) for state in manifest.states]
     with private_files():
-        fresh.write_text(json.dumps({"version": VERSION, "states": [asdict(state) for state in manifest.states]}))
+        fresh.write_text(json.dumps({"version": VERSION, "crc32": _checksum(states), "states": states}))
         sync_to_disk(fresh)
         fresh.replace(path)
         sync_to_disk(path.parent)
+
+
+def unfinished_manifests(folder: WarehouseFolder) -> list[Path]:
+    """What processes left that died while they saved the manifest."""
+    return list(folder.work.glob(f".{manifest_path(folder).name}.*"))
 
 
 def last_published(folder: WarehouseFolder) -> Publication | None:
@@ -149,6 +166,11 @@ def crc32(path: Path) -> int:
         while piece := file.read(PIECE):
             checksum = zlib.crc32(piece, checksum)
     return checksum
+
+
+def _checksum(states: list[dict[str, object]]) -> int:
+    """A checksum of what the manifest says, so that no damage of it goes unnoticed."""
+    return zlib.crc32(json.dumps(states, sort_keys=True).encode())
 
 
 def _state(state: Mapping[str, Mapping[str, object]]) -> Publication:

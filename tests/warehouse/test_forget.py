@@ -23,7 +23,7 @@ def holding(site, text: str) -> list[str]:
 
 def test_forgetting_a_project_leaves_no_byte_of_it_and_all_of_the_others(site):
     old = site.study("classic", 4, "oldstudy")
-    site.study("classic", 3, "kept")
+    kept = site.study("classic", 3, "kept")
     old.save(old.records()[0], {"town": CANARY})
     site.night("kept")
     site.night("oldstudy")
@@ -33,8 +33,8 @@ def test_forgetting_a_project_leaves_no_byte_of_it_and_all_of_the_others(site):
     assert holding(site, CANARY)
     del site.handles["oldstudy"]
     # Taken out of projects.yaml it stays published, which is said and is no failure.
-    [kept, gone] = statuses(site.warehouse, ["kept"], others=True)
-    assert (kept.configured, gone.project, gone.configured, gone.lost) == (True, "oldstudy", False, False)
+    [present, gone] = statuses(site.warehouse, ["kept"], others=True)
+    assert (present.configured, gone.project, gone.configured, gone.lost) == (True, "oldstudy", False, False)
 
     with FileLock(site.warehouse.project_lock("oldstudy")), pytest.raises(WarehouseBusy):
         forget(site.warehouse, "oldstudy")
@@ -58,6 +58,7 @@ def test_forgetting_a_project_leaves_no_byte_of_it_and_all_of_the_others(site):
     assert not find_traces(site.warehouse, "oldstudy")
     assert site.rows("SELECT * FROM kept.enrolment ORDER BY ALL") == before
     assert site.rows("SELECT DISTINCT project FROM redcap.record_changes") == [("kept",)]
+    kept.save(kept.records()[0], {"town": "Neuland"})
     site.night("kept")
     with duckdb.connect(str(site.warehouse.database), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM redcap.sync_runs").fetchall() == [(2,)]

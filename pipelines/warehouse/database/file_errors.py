@@ -43,6 +43,7 @@ _REMEDIES = {
     errno.EDQUOT: _ROOM,
     errno.EACCES: _RIGHTS,
     errno.EPERM: _RIGHTS,
+    errno.EISDIR: "Move the folder away, then try again.",
     errno.EROFS: "The disk is mounted read-only; choose another folder or mount it for writing.",
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pipelines.errors import ForeignMirror, LoadUnfinished, WarehouseBusy, WarehouseDamaged, WarehouseError
 from pipelines.project_names import may_be_a_project
-from pipelines.warehouse.database.connection import DatabaseError, open_reader
+from pipelines.warehouse.database.connection import HEADER_BYTES, DatabaseError, open_reader
 from pipelines.warehouse.database.file_errors import reason_of
 from pipelines.warehouse.database.rows import one
 from pipelines.warehouse.folder import WarehouseFolder
@@ -39,6 +39,13 @@ class Candidates:
     waiting: dict[str, str] = field(default_factory=dict)
     """Those that are not published now, though nothing is wrong with their files, with the reason."""
 
+    def drop(self, project: str) -> None:
+        """Leave a project out."""
+        self.sources = [source for source in self.sources if source.project != project]
+        self.unchanged = [source for source in self.unchanged if source.project != project]
+        self.failed.pop(project, None)
+        self.waiting.pop(project, None)
+
 
 def release(folder: WarehouseFolder, project: str) -> None:
     """Mark the project's last load for the next publish; raises LoadUnfinished if it did not end well."""
@@ -66,12 +73,27 @@ def every_project(folder: WarehouseFolder, before: Publication | None) -> set[st
     """Every project that the published file should have, marked or not."""
     if before is not None:
         return {*before.projects, *before.left_out}
-    if not folder.database.exists():
-        return set()
-    # An earlier version of the warehouse published it, or the manifest is lost.
+    # An earlier version of the warehouse published it, or the manifest is lost: the mirrors say what there is.
+    mirrors = {path.stem for path in folder.work.glob("*.duckdb") if may_be_a_project(path.stem)}
+    found = {project for project in mirrors if _may_be_published(folder, project)}
     with suppress(WarehouseError):
-        return set(published_projects(folder))
-    return {path.stem for path in folder.work.glob("*.duckdb") if may_be_a_project(path.stem)}
+        found |= published_projects(folder)
+    return found
+
+
+def _may_be_published(folder: WarehouseFolder, project: str) -> bool:
+    """Whether a load of the project ever ended well, as far as can be told."""
+    path = folder.mirror(project)
+    if path.stat().st_size <= HEADER_BYTES:
+        return False
+    try:
+        with open_reader(path) as connection:
+            return has_ledger(connection) and one(connection, statements("runs")["last_good_load"]) != (None,)
+    except WarehouseBusy:
+        # If this is its first load, there is nothing to publish yet; it is marked when it has ended.
+        return False
+    except (WarehouseError, OSError):
+        return True
 
 
 def find_candidates(
@@ -122,8 +144,10 @@ def _held_back(source: MirrorSource, before: Publication | None) -> str | None:
     if before is not None:
         entry = before.projects.get(source.project)
         run = entry.run if entry else before.left_out.get(source.project, "")
-    run = run or source.last_good_load
-    return UNFINISHED if not run or source.changed_after(run) else None
+    if not source.has_run(run):
+        # Not known, or the mirror was restored from a backup that is older.
+        run = source.last_good_load
+    return UNFINISHED if not run or source.was_changed_after(run) else None
 
 
 def _reason(problem: BaseException) -> str:

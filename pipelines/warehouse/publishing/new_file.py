@@ -33,6 +33,7 @@ from pipelines.warehouse.manifest import (
     fingerprint,
     renewed,
     save_manifest,
+    unfinished_manifests,
 )
 from pipelines.warehouse.publishing import copy_sql
 from pipelines.warehouse.publishing.source import MirrorSource
@@ -194,6 +195,8 @@ def sweep(folder: WarehouseFolder) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
+    for leftover in unfinished_manifests(folder):
+        leftover.unlink(missing_ok=True)
     shutil.rmtree(folder.work / "publish.spill", ignore_errors=True)
 
 

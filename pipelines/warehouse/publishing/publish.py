@@ -8,7 +8,9 @@ of a reader is in the way. Not here: what is written of each project (project.py
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -52,6 +54,7 @@ GONE = "it was missing"
 EMPTY = "it was empty"
 ASKED = "that was requested"
 CHANGED = "its content had been changed since it was published"
+UNREADABLE = "it could not be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,11 @@ def _publish(
     *,
     rebuild: bool,
 ) -> Published:
-    before, why = _found(folder, rebuild=rebuild)
+    before, why = find_state(folder, rebuild=rebuild)
     if before is not None and why is None:
         before = _shared(folder, before, sharing)
     waiting = marked(folder, configured)
-    is_first = before is None and not folder.database.exists()
+    is_first = before is None and not rebuild and not folder.database.exists()
     if not waiting and (is_first or (why is None and not (before and before.left_out))):
         return Published()
     with private_files():
@@ -131,23 +134,25 @@ def _publish(
             if not candidates.sources:
                 return _note_unchanged(folder, before, candidates, waiting)
             if copy_checked(folder.database, new, before.file):
-                return _replace(folder, new, before, candidates, waiting, memory_limit, sharing, why=None)
+                return replace_published(folder, new, before, candidates, waiting, memory_limit, sharing, why=None)
             new.unlink()
             why = CHANGED
-        candidates = find_candidates(folder, waiting, before, anew=True)
+        candidates = find_candidates(folder, waiting, before, anew=not is_first)
         if not candidates.sources:
-            return _nothing_to_write(candidates)
+            return _nothing_to_write(folder, candidates, why=None if is_first else why)
         why = None if is_first else why
-        return _replace(folder, new, before, candidates, waiting, memory_limit, sharing, why=why)
+        return replace_published(folder, new, before, candidates, waiting, memory_limit, sharing, why=why)
 
 
-def _found(folder: WarehouseFolder, *, rebuild: bool) -> tuple[Publication | None, str | None]:
+def find_state(folder: WarehouseFolder, *, rebuild: bool = False) -> tuple[Publication | None, str | None]:
     """What was published last, and why the file cannot be continued; None if it is exactly that."""
+    if folder.database.is_dir() and not folder.database.is_symlink():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(folder.database))
     before = read_manifest(folder).current(folder.database)
-    if before is None:
-        return None, NO_RECORD
     if rebuild:
         return before, ASKED
+    if before is None:
+        return None, NO_RECORD
     if not folder.database.exists():
         return before, GONE
     if before.file.is_of(folder.database) and not has_log(folder):
@@ -177,7 +182,10 @@ def _difference(database: Path, before: Publication) -> str | None:
         return EMPTY
     if size != before.file.size:
         return f"it had {size:,} bytes instead of {before.file.size:,}"
-    return CHANGED if crc32(database) != before.file.crc32 else None
+    try:
+        return CHANGED if crc32(database) != before.file.crc32 else None
+    except PermissionError:
+        return UNREADABLE
 
 
 def _note_unchanged(
@@ -193,11 +201,14 @@ def _note_unchanged(
     return Published(tuple(runs), candidates.failed)
 
 
-def _nothing_to_write(candidates: Candidates) -> Published:
+def _nothing_to_write(folder: WarehouseFolder, candidates: Candidates, *, why: str | None) -> Published:
+    if why:
+        lacks = _listed(candidates.failed | candidates.waiting)
+        log.warning("%s cannot be made again from the projects' mirrors now (%s).%s", folder.database.name, why, lacks)
     return Published((), candidates.failed, candidates.waiting)
 
 
-def _replace(
+def replace_published(
     folder: WarehouseFolder,
     new: Path,
     before: Publication | None,
@@ -232,8 +243,15 @@ def _replace(
             folder.mark_published(project, waiting[project])
     reasons = {name: (failed | missing).get(name, "") for name in left_out}
     if why:
-        log.warning("%s was made again from the projects' mirrors: %s.", folder.database.name, why)
+        lacks = _listed(reasons)
+        log.warning("%s was made again from the projects' mirrors: %s.%s", folder.database.name, why, lacks)
     return Published(done, failed, reasons, why, written=True)
+
+
+def _listed(left_out: Mapping[str, str]) -> str:
+    if not left_out:
+        return ""
+    return " It lacks " + "; ".join(f"{project}: {reason}" for project, reason in left_out.items()) + "."
 
 
 def _entries(

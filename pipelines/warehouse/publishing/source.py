@@ -136,10 +136,15 @@ class MirrorSource:
         widths = [len(columns) for (ending, _), columns in self.columns.items() if ending == NOW]
         return Width(max(widths, default=0), sum(widths))
 
-    def changed_after(self, run: str) -> bool:
-        """Whether runs after this one changed anything; also if it is not known here."""
+    def has_run(self, run: str) -> bool:
+        """Whether the mirror's ledger has this run."""
+        return any(found.run_id == run for found in self.runs)
+
+    def was_changed_after(self, run: str) -> bool:
+        """Whether loads after this one changed anything. What a write-back changed is what REDCap has."""
         ids = [found.run_id for found in self.runs]
-        return run not in ids or not self.changed_by.isdisjoint(ids[ids.index(run) + 1 :])
+        later = self.runs[ids.index(run) + 1 :]
+        return not self.changed_by.isdisjoint(found.run_id for found in later if found.is_load)
 
 
 def read_source(folder: WarehouseFolder, project: str) -> MirrorSource:
