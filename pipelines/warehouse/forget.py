@@ -1,7 +1,8 @@
 """Removes every trace of a project: what is published of it, its mirror, and the files that belong to it.
 
-Not here: what of the published file has to be written again (publishing/removal.py); Dagster's own record of runs,
-backups, and the free space of the disk.
+A published file that is exactly what was published last is copied, and the copy compacted without the project: rows
+that are only deleted stay in a file's free blocks. Any other is made again from the mirrors of the other projects,
+because it is not known what is in it. Not here: Dagster's own record of runs, backups, and the free space of the disk.
 """
 
 from __future__ import annotations
@@ -17,17 +18,30 @@ from filelock import FileLock
 from pipelines.errors import WarehouseError
 from pipelines.project_names import may_be_a_project
 from pipelines.sharing import PRIVATE, Sharing
-from pipelines.warehouse.database.connection import Connection, DatabaseError, remove_database
-from pipelines.warehouse.database.file_errors import unusable
+from pipelines.warehouse.database.connection import (
+    Connection,
+    DatabaseError,
+    attach_to_write,
+    connect,
+    private_files,
+    remove_database,
+    transaction,
+)
+from pipelines.warehouse.database.file_errors import doing, unusable
+from pipelines.warehouse.database.memory import allow
 from pipelines.warehouse.database.rows import count
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.locks import project_locked
-from pipelines.warehouse.manifest import last_published
+from pipelines.warehouse.manifest import Manifest, Publication, last_published, manifest_path, save_manifest
 from pipelines.warehouse.published_file import open_published
-from pipelines.warehouse.publishing.copy_sql import count_rows_of_project
-from pipelines.warehouse.publishing.new_file import sweep
-from pipelines.warehouse.publishing.removal import publish_without, schemas_of, shared_tables
-from pipelines.warehouse.publishing.sharing import let_readers_in
+from pipelines.warehouse.publishing.candidates import find_candidates
+from pipelines.warehouse.publishing.copy_sql import count_rows_of_project, delete_rows_of_project, drop_schema
+from pipelines.warehouse.publishing.first_load import define_changes
+from pipelines.warehouse.publishing.new_file import compact_if_grown, copy_checked, name_new_file, put_in_place, sweep
+from pipelines.warehouse.publishing.project import SCHEMAS
+from pipelines.warehouse.publishing.publish import CHANGED, find_state, replace_published
+from pipelines.warehouse.publishing.sharing import let_readers_in, share
+from pipelines.warehouse.sql import statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +75,7 @@ def find_traces(folder: WarehouseFolder, project: str) -> Traces:
     if folder.database.exists():
         # What cannot be read is counted as nothing, and removed all the same.
         with suppress(WarehouseError), open_published(folder) as connection:
-            return Traces(project, schemas_of(connection, project), _rows(connection, project), files, recorded)
+            return Traces(project, _schemas_of(connection, project), _rows(connection, project), files, recorded)
     return Traces(project, files=files, recorded=recorded)
 
 
@@ -84,7 +98,7 @@ def forget(
         # First, so that no publish restores it.
         folder.unmark(project)
         try:
-            publish_without(folder, project, memory_limit, sharing)
+            _publish_without(folder, project, memory_limit, sharing)
         except (DatabaseError, OSError) as problem:
             raise unusable(folder.database, problem) from None
         finally:
@@ -108,7 +122,80 @@ def _files(folder: WarehouseFolder, project: str) -> list[Path]:
 def _rows(connection: Connection, project: str) -> dict[str, int]:
     """How many rows the project has in each table that has a column `project`."""
     counts = {}
-    for schema, table in shared_tables(connection):
+    for schema, table in _shared_tables(connection):
         if rows := count(connection, count_rows_of_project(schema, table), {"project": project}):
             counts[f"{schema}.{table}"] = rows
     return counts
+
+
+def _publish_without(folder: WarehouseFolder, project: str, memory_limit: str | None, sharing: Sharing) -> None:
+    """Publish everything but the project; the caller holds the publisher's lock."""
+    before, why = find_state(folder)
+    if before is None and not folder.database.exists():
+        return
+    if why is None and before is not None and not before.names(project):
+        return
+    without = before.without(project) if before else None
+    with private_files():
+        new = name_new_file(folder)
+        if why is None and without is not None:
+            if copy_checked(folder.database, new, without.file):
+                _remove(new, project, memory_limit)
+                compact_if_grown(new, memory_limit, discarded=True)
+                share(new, sharing)
+                put_in_place(folder, new, without, without.projects, without.left_out)
+                return
+            new.unlink()
+        _make_again(folder, new, without, project, memory_limit, sharing, why=why or CHANGED)
+
+
+def _make_again(
+    folder: WarehouseFolder,
+    new: Path,
+    before: Publication | None,
+    project: str,
+    memory_limit: str | None,
+    sharing: Sharing,
+    *,
+    why: str,
+) -> None:
+    candidates = find_candidates(folder, {}, before, anew=True)
+    candidates.drop(project)
+    if candidates.sources:
+        done = replace_published(folder, new, before, candidates, {}, memory_limit, sharing, why=why)
+        if done.written:
+            return
+    # Nothing else can be published now, and what is in this file is not known.
+    if before is None:
+        manifest_path(folder).unlink(missing_ok=True)
+    else:
+        save_manifest(folder, Manifest((before,)))
+    remove_database(folder.database)
+
+
+def _remove(path: Path, project: str, memory_limit: str | None) -> None:
+    with connect() as connection, doing(f"removing {project} from what is published"):
+        attach_to_write(connection, path, "warehouse")
+        connection.execute("USE warehouse")
+        # A project may be called `memory`.
+        connection.execute("DETACH memory")
+        allow(connection, memory_limit)
+        with transaction(connection):
+            for schema in _schemas_of(connection, project):
+                connection.execute(drop_schema(schema))
+            for schema, table in _shared_tables(connection):
+                connection.execute(delete_rows_of_project(schema, table), {"project": project})
+        define_changes(connection)
+        connection.execute("CHECKPOINT")
+
+
+def _schemas_of(connection: Connection, project: str) -> tuple[str, ...]:
+    """The schemas of a published file that are the project's alone."""
+    names = [project + ending for ending in SCHEMAS]
+    found = connection.execute(statements("publish")["schemas_of"], {"names": names}).fetchall()
+    return tuple(name for (name,) in found)
+
+
+def _shared_tables(connection: Connection) -> list[tuple[str, str]]:
+    """The tables of a published file that have rows of all projects."""
+    return connection.execute(statements("publish")["shared_tables"]).fetchall()

@@ -1,16 +1,86 @@
-"""Everything that readers of a published file find."""
+"""Two small studies that are published, and everything that readers of a published file find."""
 
 import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.manifest import Manifest, fingerprint, last_published, save_manifest
 from pipelines.warehouse.publishing.candidates import release
 from pipelines.warehouse.publishing.publish import publish
+from redcap_source.simulator import Project, Simulator
+from redcap_source.simulator.studies.grid import dictionary_from
+from tests.support.load_site import Site
+
+PROJECTS = ("study", "small")
+BASE = """
+# base ~ Base
+record_id ~ text ~ ~ Study ID
+town ~ text ~ ~ Town
+age ~ text ~ integer ~ Age
+sex ~ radio ~ ~ Sex ~ 1, Female | 2, Male
+"""
+VISIT = """
+# visit ~ Visit
+came_on ~ text ~ date_ymd ~ Came on
+tags ~ checkbox ~ ~ Tags ~ 1, One | 2, Two
+"""
+
+
+def repeating() -> Project:
+    """Two instruments, of which the second repeats."""
+    project = Project(dictionary=dictionary_from(BASE + VISIT))
+    project.repeating_forms = {(project.events[0].event_id, "visit"): ""}
+    return project
+
+
+@pytest.fixture(scope="package")
+def published_once(tmp_path_factory) -> Iterator[Site]:
+    """Each study is published twice, so that rows were replaced and removed; the file `older` in it is the first."""
+    with Simulator() as simulator, pytest.MonkeyPatch.context() as environment:
+        site = Site(simulator, tmp_path_factory.mktemp("published"), environment)
+        study = site.add("study", Project(dictionary=dictionary_from(BASE)))
+        small = site.add("small", repeating())
+        for record in ("1", "2", "3"):
+            study.save(record, {"town": f"Town {record}", "age": f"4{record}", "sex": "2"})
+            small.save(record, {"town": "Altland", "sex": "1"})
+            small.save(record, {"came_on": f"2024-02-0{record}", "tags___1": "1"}, instance=1)
+        for project in PROJECTS:
+            site.load(project)
+        publish(site.warehouse)
+        shutil.copyfile(site.warehouse.database, site.warehouse.path / "older")
+        study.save("1", {"town": "Neuland"})
+        study.delete("2")
+        small.save("1", {"came_on": "2024-03-01"}, instance=1)
+        for project in PROJECTS:
+            site.load(project)
+        publish(site.warehouse)
+        yield site
+
+
+@pytest.fixture(scope="package")
+def truth(published_once, tmp_path_factory) -> dict[str, tuple]:
+    """What readers find of them."""
+    return shown_anew(published_once.warehouse, tmp_path_factory.mktemp("truth"), *PROJECTS)
+
+
+@pytest.fixture
+def published(published_once, tmp_path, monkeypatch) -> Site:
+    """A copy of the warehouse, of which everything is published.
+
+    What is changed in REDCap stays changed: a test changes values only, and to others than another test does.
+    """
+    shutil.copytree(published_once.warehouse.path, tmp_path / "warehouse")
+    site = replace(published_once, folder=tmp_path, monkeypatch=monkeypatch, handles=dict(published_once.handles))
+    # The copy is a file of its own, whose bytes are as published.
+    assert not publish(site.warehouse).written
+    return site
+
 
 _TABLES = """
 SELECT schema_name, table_name, list((column_name, data_type, comment) ORDER BY column_index)

@@ -1,15 +1,21 @@
 """A project that is forgotten is in no byte of the warehouse folder."""
 
 import json
+import os
+import shutil
+from pathlib import Path
 
 import duckdb
 import pytest
 from filelock import FileLock
 
-from pipelines.errors import WarehouseBusy
+from pipelines.errors import NotAllPublished, WarehouseBusy
 from pipelines.warehouse.forget import find_traces, forget
+from pipelines.warehouse.manifest import last_published, manifest_path
 from pipelines.warehouse.published.status import statuses
+from pipelines.warehouse.publishing.publish import publish
 from tests.cli.test_cli import run
+from tests.support.published import everything, of_projects
 
 CANARY = "Quorthwick"
 
@@ -62,6 +68,67 @@ def test_forgetting_a_project_leaves_no_byte_of_it_and_all_of_the_others(site):
     site.night("kept")
     with duckdb.connect(str(site.warehouse.database), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM redcap.sync_runs").fetchall() == [(2,)]
+
+
+def delete_the_project(site) -> None:
+    """Its rows stay in free blocks of the file."""
+    with duckdb.connect(str(site.warehouse.database)) as connection:
+        for schema in ("small", "small:now", "small:past", "small_raw", "small_labels", "small_history"):
+            connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+        for table in ("redcap.projects", "redcap.sync_runs", "_publish.sources", "_publish.cell_changes"):
+            connection.execute(f"DELETE FROM {table} WHERE project = 'small'")
+
+
+def cut_off(site) -> None:
+    os.truncate(site.warehouse.database, site.warehouse.database.stat().st_size // 2)
+
+
+def lose_the_manifest(site) -> None:
+    manifest_path(site.warehouse).unlink()
+
+
+def leave_a_log(site) -> None:
+    """As a reader that was killed leaves it, with the project's values."""
+    Path(f"{site.warehouse.database}.wal").write_bytes(b"Altland")
+
+
+@pytest.mark.parametrize("spoil", [delete_the_project, cut_off, lose_the_manifest, leave_a_log])
+def test_a_project_is_forgotten_although_the_published_file_is_spoiled(published, truth, spoil):
+    folder = published.warehouse
+    (folder.path / "older").unlink()
+    spoil(published)
+    assert holding(published, "Altland")
+    forget(folder, "small")
+    assert [holding(published, text) for text in ("Altland", "small")] == [[], []]
+    assert everything(folder.database) == of_projects(truth, "study")
+    assert not find_traces(folder, "small")
+    assert not publish(folder).written
+
+
+def test_where_nothing_else_can_be_published_a_spoiled_file_is_removed(published, truth, tmp_path):
+    folder, mirror = published.warehouse, published.warehouse.mirror("study")
+    (folder.path / "older").unlink()
+    shutil.copyfile(mirror, tmp_path / "backup")
+    mirror.write_bytes(b"no database" * 2000)
+    delete_the_project(published)
+    forget(folder, "small")
+    assert holding(published, "Altland") == []
+    assert not folder.database.exists()
+    shutil.copyfile(tmp_path / "backup", mirror)
+    assert publish(folder).projects == ("study",)
+    assert everything(folder.database) == of_projects(truth, "study")
+
+
+def test_a_project_that_the_published_file_lacks_is_forgotten_too(published):
+    folder = published.warehouse
+    mirror = folder.mirror("small")
+    mirror.write_bytes(b"no database" * 2000)
+    folder.database.unlink()
+    with pytest.raises(NotAllPublished):
+        publish(folder)
+    forget(folder, "small")
+    assert not publish(folder).written
+    assert not last_published(folder).names("small")
 
 
 @pytest.mark.parametrize("name", ["redcap", "writeback", "main", "kept_labels", "kept_history", "..", "", "../../kept"])

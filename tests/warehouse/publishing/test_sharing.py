@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli.app import app
-from pipelines.errors import ConfigError
+from pipelines.errors import ConfigError, WarehouseUnreadable
 from pipelines.sharing import PRIVATE, Sharing
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.publishing.publish import publish
@@ -187,7 +187,8 @@ def test_a_folder_in_the_place_of_the_file_is_not_touched(tmp_path):
     warehouse = WarehouseFolder(tmp_path / "warehouse")
     warehouse.make()
     warehouse.database.mkdir(mode=0o755)
-    publish(warehouse)
+    with pytest.raises(WarehouseUnreadable, match="Move the folder away"):
+        publish(warehouse)
     assert mode_of(warehouse.database) == 0o755
 
 
