@@ -23,6 +23,7 @@ from pipelines.warehouse.mirror.rows.merge import apply_chunks
 from pipelines.warehouse.mirror.rows.merge_instrument import RowCounts
 from pipelines.warehouse.mirror.runs import ChunkEntry, Runs
 from pipelines.warehouse.mirror.schema.catalog import list_disagreements, write_structure
+from pipelines.warehouse.mirror.schema.digest import is_written, save_digest, structure_digest
 from pipelines.warehouse.mirror.schema.drift import Drift
 from pipelines.warehouse.mirror.schema.migrate import Tables
 from pipelines.warehouse.mirror.schema.renames import Renames, rename_events, rename_instruments
@@ -76,12 +77,17 @@ class Mirror:
     ) -> tuple[Drift, ...]:
         """Bring schema redcap and the instruments' tables to a structure, in one transaction.
 
-        Tables, rows and everything recorded about them get the `renamed` names first. `known` is stored under its key,
-        for loads in which nothing can have changed the structure. Returns how the structure differs from the previous
-        one.
+        Tables, rows and everything recorded about them get the `renamed` names first. Nothing is written of a structure
+        that the mirror already has. `known` is stored under its key, for loads in which nothing can have changed the
+        structure. Returns how the structure differs from the previous one.
         """
         renamed = renamed or Renames()
         self._make_room(layout)
+        digest = structure_digest(structure, layout)
+        if not renamed and is_written(self.connection, digest, structure):
+            with self.transaction():
+                save_known_structure(self.connection, key, known)
+            return ()
         with self.transaction():
             if renamed:
                 rename_instruments(self.connection, self.project, renamed)
@@ -92,6 +98,7 @@ class Mirror:
             save_known_structure(self.connection, key, known)
             if renamed.events:
                 rename_events(self.connection, self.project, renamed.events)
+            save_digest(self.connection, digest)
         return drift
 
     def keep_structure(self, layout: Layout) -> None:

@@ -132,6 +132,15 @@ SELECT described FROM state.structure;
 DELETE FROM state.structure;
 INSERT INTO state.structure VALUES ($described);
 
+-- read_digest --
+-- The digest of the structure as it was last written, with the structure in the form in which structures are compared.
+SELECT digest, described FROM state.structure_digest, state.structure;
+
+-- write_digest --
+-- The digest of the structure that was just written.
+DELETE FROM state.structure_digest;
+INSERT INTO state.structure_digest VALUES ($digest);
+
 -- table_columns --
 -- The columns of one table of schema redcap.
 SELECT column_name, data_type FROM duckdb_columns()

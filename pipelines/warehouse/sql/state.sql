@@ -56,6 +56,8 @@ CREATE TABLE IF NOT EXISTS state.structure (described VARCHAR);
 -- nothing can have changed it, and a key that is another one where it was read with another token, project entry or
 -- version of this program.
 CREATE TABLE IF NOT EXISTS state.known_structure (key VARCHAR, content VARCHAR);
+-- A digest of everything that was written of the structure: with the same one nothing has to be written again.
+CREATE TABLE IF NOT EXISTS state.structure_digest (digest VARCHAR);
 -- How many records the next load should request at a time.
 CREATE TABLE IF NOT EXISTS state.chunking (records INTEGER, learned_at TIMESTAMP);
 

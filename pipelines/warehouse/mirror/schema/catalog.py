@@ -88,36 +88,33 @@ def list_disagreements(connection: Connection, project: str, structure: Structur
 
 
 def _write_project(connection: Connection, project: str, structure: Structure, layout: Layout) -> None:
+    names = ("records", "rows", "last_run_id", "last_loaded_at")
+    totals = one(connection, statements("catalog")["read_project_totals"]) or (None,) * len(names)
+    values = {"project": project, **project_row(structure, layout), **dict(zip(names, totals, strict=True))}
+    connection.execute(statements("catalog")["write_project"], values)
+
+
+def project_row(structure: Structure, layout: Layout) -> dict[str, object]:
+    """The project's row in redcap.projects by column, without its name and its totals."""
     info = structure.project
-    records, rows, last_run_id, last_loaded_at = (
-        one(connection, statements("catalog")["read_project_totals"]) or (None,) * 4
-    )
-    connection.execute(
-        statements("catalog")["write_project"],
-        {
-            "project": project,
-            "project_id": info.project_id,
-            "project_title": info.project_title,
-            "record_id_field": structure.record_id_field,
-            "is_longitudinal": structure.longitudinal,
-            "has_repeating_instruments_or_events": bool(structure.repeating),
-            "surveys_enabled": info.surveys_enabled,
-            "record_autonumbering_enabled": info.record_autonumbering_enabled,
-            "in_production": info.in_production,
-            "creation_time": info.creation_time or None,
-            "production_time": info.production_time or None,
-            "missing_data_codes": info.missing_data_codes or None,
-            "secondary_unique_field": info.secondary_unique_field or None,
-            "project_notes": info.project_notes or None,
-            "redcap_version": structure.version,
-            "not_readable": list(structure.not_readable),
-            "hidden_fields": list(layout.hidden_fields),
-            "records": records,
-            "rows": rows,
-            "last_run_id": last_run_id,
-            "last_loaded_at": last_loaded_at,
-        },
-    )
+    return {
+        "project_id": info.project_id,
+        "project_title": info.project_title,
+        "record_id_field": structure.record_id_field,
+        "is_longitudinal": structure.longitudinal,
+        "has_repeating_instruments_or_events": bool(structure.repeating),
+        "surveys_enabled": info.surveys_enabled,
+        "record_autonumbering_enabled": info.record_autonumbering_enabled,
+        "in_production": info.in_production,
+        "creation_time": info.creation_time or None,
+        "production_time": info.production_time or None,
+        "missing_data_codes": info.missing_data_codes or None,
+        "secondary_unique_field": info.secondary_unique_field or None,
+        "project_notes": info.project_notes or None,
+        "redcap_version": structure.version,
+        "not_readable": list(structure.not_readable),
+        "hidden_fields": list(layout.hidden_fields),
+    }
 
 
 def structure_rows(structure: Structure, layout: Layout) -> Mapping[str, list[Row]]:

@@ -110,5 +110,9 @@ def read_described(connection: Connection) -> Described:
 
 def save_described(connection: Connection, structure: Structure) -> None:
     """Store the structure for the next load's comparison."""
-    parts = [[kind, name, properties] for (kind, name), properties in described(structure).items()]
-    connection.execute(statements("catalog")["write_described"], {"described": json.dumps(parts)})
+    connection.execute(statements("catalog")["write_described"], {"described": described_text(structure)})
+
+
+def described_text(structure: Structure) -> str:
+    """The described structure as it is stored."""
+    return json.dumps([[kind, name, properties] for (kind, name), properties in described(structure).items()])
