@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.full_load import simulated
@@ -19,7 +19,7 @@ FIELD = "systolic"
 
 
 def nights(records: int) -> str:
-    """A full load, then nights in which some share of the records changed."""
+    """A full load, then nights in which some share of the records changed, and what each takes beyond its start."""
     costs: dict[str, Cost] = {}
     with simulated("longitudinal", records) as (url, token, secret), tempfile.TemporaryDirectory() as folder:
         costs["full load"] = night(url, token, folder)
@@ -27,9 +27,22 @@ def nights(records: int) -> str:
             change(url, secret, token, share, turn)
             costs[f"{share:.1%} of the records changed"] = night(url, token, folder)
         nothing = last_run(folder, 1)
+        start = started(url, folder)
     title = f"Nights, longitudinal and sparse, {records:,} records"
     ledger = ", ".join(f"{name} {value}" for name, value in nothing.items())
-    return f"{table(title, costs, 'full load')}\nthe night without changes: {ledger}"
+    return "\n".join(
+        [table(title, costs, "full load"), f"the night without changes: {ledger}", *beyond_start(costs, start)]
+    )
+
+
+def beyond_start(costs: Mapping[str, Cost], start: Cost) -> list[str]:
+    """What each load takes once it has started, beside the full load."""
+    whole = costs["full load"].cpu - start.cpu
+    lines = [f"start-up, to the first request and the end of the process: {start.cpu:.2f} CPU s; beyond it:"]
+    for name, cost in costs.items():
+        more = cost.cpu - start.cpu
+        lines.append(f"  {name}: {more:.2f} CPU s, {more / whole:.1%} of the full load's")
+    return lines
 
 
 def quiet_nights(records: int, rounds: int = 3, latency: float = 0.1) -> str:
@@ -77,6 +90,14 @@ def night(url: str, token: str, folder: str) -> Cost:
     import sys
 
     return run([sys.executable, "-m", "bench.contestants", "ours", url, folder], {"BENCH_TOKEN": token})
+
+
+def started(url: str, folder: str) -> Cost:
+    """A load of a loaded project whose first request is refused, because its token is none."""
+    import sys
+
+    refused = [sys.executable, "-m", "bench.contestants", "refused", url, folder]
+    return min((run(refused, {"BENCH_TOKEN": "0" * 32}) for _ in range(3)), key=lambda cost: cost.cpu)
 
 
 def change(url: str, secret: str, token: str, share: float, turn: int) -> None:
