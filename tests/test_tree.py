@@ -114,7 +114,6 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/cli/simulate_options.py",
     ),
     "tests/sync/test_incremental.py": (
-        "pipelines/warehouse/mirror/pending.py",
         "pipelines/warehouse/mirror/runs.py",
         "pipelines/warehouse/mirror/state.py",
     ),

@@ -16,8 +16,9 @@ def finish(run: ProjectRun, mirror: Mirror, plan: WorkPlan, tally: Tally) -> Loa
 
     The watermark moves only if no record is left to fetch; what is missing stays pending for the next load.
     """
-    known = set(mirror.state.known_records())
-    missing = dict.fromkeys(record for record in (*plan.vanished, *tally.vanished) if record in known)
+    vanished = (*plan.vanished, *tally.vanished)
+    known = set(mirror.state.known_records()) if vanished else set()
+    missing = dict.fromkeys(record for record in vanished if record in known)
     removals = mirror.remove_missing(list(missing), plan.layout, run.stamp)
     mirror.pending.requeue([item.record for item in tally.quarantined], deleted=tally.vanished)
     complete = mirror.pending.count() == 0
@@ -37,7 +38,7 @@ def finish(run: ProjectRun, mirror: Mirror, plan: WorkPlan, tally: Tally) -> Loa
         run_id=run.stamp.run_id,
         mode=plan.mode,
         outcome="ok" if complete else "incomplete",
-        rows=mirror.tables.count_rows(plan.layout),
+        rows=mirror.state.count_rows(),
         invalid_values=mirror.state.count_invalid_values(),
         watermark=watermark,
         message=_message(plan, tally, complete=complete, unexplained=unexplained),

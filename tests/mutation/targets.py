@@ -111,7 +111,10 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "pipelines/warehouse/mirror/rows/history.py": ("tests/warehouse/mirror/test_merge.py",),
     "pipelines/warehouse/mirror/schema/renames.py": ("tests/end_to_end/test_renames.py",),
     "pipelines/warehouse/mirror/mirror.py": ("tests/warehouse/mirror/test_merge.py",),
-    "pipelines/warehouse/mirror/pending.py": ("tests/sync/test_incremental.py",),
+    "pipelines/warehouse/mirror/pending.py": (
+        "tests/sync/test_incremental.py",
+        "tests/warehouse/mirror/test_pending.py",
+    ),
     "pipelines/warehouse/mirror/audit_log.py": ("tests/extract/test_log_reading.py",),
     "pipelines/warehouse/mirror/schema/migrate.py": ("tests/warehouse/mirror/test_merge.py",),
     "pipelines/warehouse/mirror/schema/view_definitions.py": ("tests/warehouse/publishing/test_publish.py",),

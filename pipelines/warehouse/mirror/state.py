@@ -112,6 +112,10 @@ class State:
         row = one(self._connection, self._sql["read_version"])
         return row[0] if row else None
 
+    def count_rows(self) -> int:
+        """How many rows all instruments had together when the last load ended."""
+        return count(self._connection, self._sql["read_rows"])
+
     def count_invalid_values(self) -> int:
         """How many values are listed because they do not fit their type or the setup."""
         return count(self._connection, self._sql["count_invalid_values"])

@@ -8,11 +8,25 @@ CREATE OR REPLACE TEMP TABLE census_now (n BIGINT, record VARCHAR, seen VARCHAR)
 -- fill_census --
 -- The census, numbered in REDCap's order.
 INSERT INTO census_now
-SELECT unnest(range(len($records::VARCHAR[]))), unnest($records::VARCHAR[]), unnest($seen::VARCHAR[]);
+SELECT unnest(range($number)), unnest(records), unnest(seen)
+FROM (SELECT $records::VARCHAR[] AS records, $seen::VARCHAR[] AS seen);
 
 -- drop_census --
 -- The census of this load is no longer needed.
 DROP TABLE census_now;
+
+-- read_digest --
+-- The digest of the last census of all events, or of some.
+SELECT digest FROM state.census_digest WHERE whole = $whole;
+
+-- write_digest --
+-- A census of one kind was stored or found to be the stored one; what is stored of the other kind may have changed.
+DELETE FROM state.census_digest;
+INSERT INTO state.census_digest VALUES ($whole, $digest);
+
+-- not_known --
+-- Records of the last census that the mirror does not hold.
+SELECT record FROM state.census ANTI JOIN (SELECT record FROM redcap.records WHERE deleted_at IS NULL) USING (record);
 
 -- seen_differently --
 -- Records that are new, or whose events or data access group differ from the last census.
@@ -62,6 +76,15 @@ DELETE FROM state.todo WHERE record NOT IN (SELECT record FROM census_now);
 INSERT INTO state.todo
 SELECT record FROM census_now SEMI JOIN (SELECT unnest($records::VARCHAR[]) AS record) USING (record)
 EXCEPT SELECT record FROM state.todo;
+
+-- read_todo --
+-- The list, in no order.
+SELECT record FROM state.todo;
+
+-- replace_pending --
+-- Another list.
+DELETE FROM state.todo;
+INSERT INTO state.todo SELECT unnest($records::VARCHAR[]);
 
 -- read_pending --
 -- The list, in REDCap's order.

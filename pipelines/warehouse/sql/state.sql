@@ -22,6 +22,8 @@ CREATE TABLE IF NOT EXISTS state.todo (record VARCHAR);
 -- The records of the last census, each with a digest of where it had rows and of its data access group: in all events
 -- (`seen`), or in the few that were requested (`briefly`).
 CREATE TABLE IF NOT EXISTS state.census (record VARCHAR, seen VARCHAR, briefly VARCHAR);
+-- A digest of the last census, which was one of all events (`whole`) or of some.
+CREATE TABLE IF NOT EXISTS state.census_digest (whole BOOLEAN, digest VARCHAR);
 -- The events in which every record is expected to have a row.
 CREATE TABLE IF NOT EXISTS state.cover (event VARCHAR);
 -- When a full refresh began, by REDCap's clock, and whether it is completed.
@@ -121,6 +123,10 @@ SELECT redcap_version FROM redcap.projects;
 -- read_hidden_fields --
 -- Fields of the dictionary that the token's answers lacked at the last load.
 SELECT hidden_fields FROM redcap.projects;
+
+-- read_rows --
+-- The rows of all instruments, as the last load counted them.
+SELECT rows FROM redcap.projects;
 
 -- any_ended --
 -- Whether a load ever ended well.
