@@ -122,8 +122,8 @@ def _why_log_does_not_prove_it(clock: LoadClock, detected: DetectedChanges | Non
         rows = counted(detected.log.setup_changes, "row")
         return f"{rows} of REDCap's log may be about a change of its design, users, groups or settings"
     since = clock.since(None)
-    if not clock.now.agree or since.offset is None or detected.clock.offset_now != since.offset or detected.remark:
-        return "the clocks do not agree, or were set"
+    if since.offset is None or detected.clock.offset_now != since.offset or detected.remark:
+        return "its clock cannot be read from its log, or was set"
     oldest = detected.log.oldest_setup_read
     if oldest is None or since.wall is None or oldest > since.wall + FIRST_REQUESTS:
         return "REDCap's log does not show the requests of the last load, so it may lack other rows too"

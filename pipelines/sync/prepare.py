@@ -119,7 +119,8 @@ class _Reading:
         clock = read_clocks(client, run.now, previous)
         everything = clock.reads_everything(self.options, run.project.full_refresh_every)
         key = structure_key(run.project, client, mirror)
-        known = None if everything or self.options.since is not None else mirror.state.known_structure(key)
+        provable = not everything and self.options.since is None and clock.now.agree
+        known = mirror.state.known_structure(key) if provable else None
         basics = None if known is None else read_basics(client, known.structure)
         assumed = unchanged(known, version, basics) if known is not None and basics is not None else None
         whole = assumed or read_structure(client, version, basics)
