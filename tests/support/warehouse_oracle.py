@@ -201,8 +201,8 @@ class Shown:
         return self._state({name: self.rows(f'SELECT * FROM "{schema}"."{name}"') for name in self.tables("_raw")})
 
     def as_of(self, moment: object) -> State:
-        """What `<project>_history` says readers found at some moment (UTC)."""
-        schema, names = f"{self._project}_history", self.tables("_history")
+        """What `<project>_history_raw` says readers found at some moment (UTC)."""
+        schema, names = f"{self._project}_history_raw", self.tables("_history_raw")
         query = f'SELECT * FROM "{schema}".as_of(?, ?::TIMESTAMP)'
         return self._state({name: self.rows(query, [name, moment]) for name in names})
 
