@@ -133,10 +133,14 @@ class NotAllPublished(WarehouseError):
         *,
         published: Collection[str],
         failed: Mapping[str, str],
-        left_out: Collection[str] = (),
+        left_out: Mapping[str, str] | None = None,
         rebuilt: str | None = None,
     ) -> None:
-        """`left_out` are the projects that the file lacks since it was made anew; `rebuilt` says why it was."""
+        """`failed` and `left_out`, which the file lacks since it was made anew, name projects and reasons.
+
+        `rebuilt` says why it was made anew.
+        """
+        left_out = left_out or {}
         reasons = "; ".join(f"{project}: {reason.rstrip('.')}" for project, reason in failed.items())
         others = f" The others are published: {', '.join(published)}." if published else ""
         kept = "their previous published data is kept"
@@ -147,6 +151,9 @@ class NotAllPublished(WarehouseError):
             "again; if it fails again, `redcap-warehouse sync` and `status` say what to do about a project's file."
         )
         self.published = tuple(published)
+        self.failed = dict(failed)
+        self.left_out = dict(left_out)
+        self.rebuilt = rebuilt
 
 
 class NotLoadedYet(WarehouseError):

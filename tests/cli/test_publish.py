@@ -2,11 +2,17 @@
 
 import json
 import stat
+import subprocess
+import sys
 
+import duckdb
 import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli.app import app
+from pipelines.warehouse.manifest import manifest_path
+
+NOTHING = {"published": [], "written": False, "rebuilt": None, "failures": {}, "left_out": {}}
 
 
 @pytest.fixture
@@ -20,6 +26,10 @@ def publish(site):
     return publish
 
 
+def patients(site):
+    return site.rows("SELECT count(*) FROM study_raw.enrolment")
+
+
 def test_what_was_loaded_is_published_without_a_request_and_the_second_time_nothing(site, publish):
     site.study("classic", 4)
     site.load()
@@ -27,14 +37,49 @@ def test_what_was_loaded_is_published_without_a_request_and_the_second_time_noth
     code, printed, complaint = publish()
     assert (code, complaint) == (0, "")
     assert printed == f"Published: {site.warehouse.database} (study)\n"
-    assert site.rows("SELECT count(*) FROM study_raw.enrolment") == [(4,)]
+    assert patients(site) == [(4,)]
     assert list(site.simulator.requests) == []
 
     before = site.warehouse.database.stat()
     assert publish() == (0, f"{site.warehouse.database} is up to date.\n", "")
     code, printed, _ = publish("--json")
-    assert (code, json.loads(printed)) == (0, {"published": [], "failures": {}})
+    assert (code, json.loads(printed)) == (0, NOTHING)
     assert site.warehouse.database.stat() == before
+
+
+def test_what_a_reader_did_to_the_file_is_undone_and_the_reason_is_told(site, publish, caplog):
+    site.study("classic", 4)
+    site.night()
+    with duckdb.connect(str(site.warehouse.database)) as reader:
+        reader.execute("CREATE TABLE study.mine AS SELECT 1")
+    code, printed, _ = publish("--json")
+    answer = json.loads(printed)
+    assert (code, answer) == (0, {**NOTHING, "published": ["study"], "written": True, "rebuilt": answer["rebuilt"]})
+    assert f"warehouse.duckdb was made again from the projects' mirrors: {answer['rebuilt']}." in caplog.text
+    assert site.rows("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'mine'") == [(0,)]
+
+
+def test_a_rebuild_on_request_makes_the_file_again_although_nothing_changed(site, publish):
+    site.study("classic", 4)
+    site.night()
+    before = site.warehouse.database.stat()
+    code, printed, _ = publish("--rebuild")
+    assert (code, printed) == (0, f"Published: {site.warehouse.database} (study)\n")
+    assert site.warehouse.database.stat().st_ino != before.st_ino
+    assert patients(site) == [(4,)]
+
+
+def test_a_rebuild_on_request_takes_every_mirror_where_nothing_is_left_but_these(site, publish):
+    """As after the mirrors were restored from a backup."""
+    site.study("classic", 4)
+    site.study("classic", 3, "other")
+    site.night("study")
+    site.night("other")
+    site.warehouse.database.unlink()
+    manifest_path(site.warehouse).unlink()
+    code, printed, _ = publish("--rebuild", "--json")
+    assert (code, json.loads(printed)["published"]) == (0, ["other", "study"])
+    assert patients(site) == [(4,)]
 
 
 def test_a_project_that_cannot_be_published_is_named_and_the_others_are_published(site, publish):
@@ -46,12 +91,29 @@ def test_a_project_that_cannot_be_published_is_named_and_the_others_are_publishe
     code, printed, complaint = publish("--json")
     assert code == 1
     answer = json.loads(printed)
-    assert answer["published"] == ["study"]
-    assert "other: it is damaged" in answer["failures"]["publish"]
+    assert (answer["published"], answer["written"]) == (["study"], True)
+    assert answer["failures"]["other"].startswith("it is damaged")
     assert complaint.startswith("redcap-warehouse: some projects could not be published; their previous published data")
     # What was published stays, and what failed is tried again.
     code, printed, _ = publish()
     assert (code, printed) == (1, "")
+
+
+def test_a_project_that_the_new_file_lacks_because_it_is_being_loaded_is_named(site, publish):
+    site.study("classic", 4)
+    site.study("classic", 3, "other")
+    site.night("study")
+    site.night("other")
+    holding = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    words = [sys.executable, "-c", holding, str(site.warehouse.mirror("other"))]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
+        assert load.stdout.readline() == b"held\n"
+        code, printed, complaint = publish("--rebuild")
+        load.stdin.close()
+    assert (code, printed) == (1, f"Published: {site.warehouse.database} (study)\n")
+    assert "redcap-warehouse: other is not in warehouse.duckdb: it is being loaded; " in complaint
+    # It comes back by itself.
+    assert publish()[:2] == (0, f"Published: {site.warehouse.database} (other)\n")
 
 
 def test_before_the_first_load_there_is_nothing_to_publish(site):
