@@ -99,7 +99,7 @@ class WarehouseDamaged(WarehouseUnreadable):
                 path=path,
                 reason=reason,
                 kept="The projects' mirrors were not changed by this.",
-                remedy="Move it away and run `redcap-warehouse sync`: publishing rebuilds it from the mirrors.",
+                remedy="Run `redcap-warehouse publish`, which makes it again from the mirrors.",
             )
         else:
             super().__init__(path=path, reason=reason, remedy="Restore it from a backup.")

@@ -160,7 +160,7 @@ def test_the_commands_of_a_page_run_in_their_order(workplace, page):
     for text in blocks(page, "sql"):
         if named := re.match(r"-- (\w+\.sql)", text):
             Path(named[1]).write_text(text, encoding="utf-8")
-    if page.name in ("writeback.md", "read.md"):  # they go on from a warehouse that is loaded
+    if page.name in ("backup.md", "read.md", "writeback.md"):  # they go on from a warehouse that is loaded
         workplace.type("export REDCAP_TOKEN_HEART=…")
         workplace.type("redcap-warehouse sync")
     for command in commands(page):
@@ -180,6 +180,7 @@ def test_the_commands_of_a_page_run_in_their_order(workplace, page):
 def test_the_pages_with_commands_are_the_ones_we_know():
     assert {page.name for page in WITH_COMMANDS} >= {
         "README.md",
+        "backup.md",
         "configure.md",
         "dagster.md",
         "read.md",

@@ -146,7 +146,7 @@ def test_a_damaged_published_file_is_rebuilt_and_not_called_unchanged(tmp_path):
     with pytest.raises(WarehouseDamaged) as raised, open_published(folder):
         pass
     assert "published data is unchanged" not in str(raised.value)
-    assert "Move it away and run `redcap-warehouse sync`" in str(raised.value)
+    assert "Run `redcap-warehouse publish`, which makes it again" in str(raised.value)
 
 
 def connections(path: Path) -> list[ast.Call]:
