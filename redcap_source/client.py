@@ -99,11 +99,6 @@ class RedcapClient(
         """Close the connections."""
         self._http.close()
 
-    @property
-    def url(self) -> str:
-        """The address of the API."""
-        return self._http.url
-
     def token_fingerprint(self, salt: str) -> str:
         """Tells the client's token apart from others without giving it away; another salt gives another fingerprint."""
         return self._http.token_fingerprint(salt)

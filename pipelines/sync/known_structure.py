@@ -40,7 +40,7 @@ def structure_key(project: ProjectConfig, client: RedcapClient, mirror: Mirror) 
     identity = mirror.state.identity()
     parts = (
         identity,
-        client.url,
+        project.server.url,
         client.token_fingerprint(identity),
         _program(),
         project.identifiers,

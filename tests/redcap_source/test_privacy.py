@@ -74,6 +74,13 @@ def test_no_error_log_or_repr_tells_the_token_or_a_value(serve, tmp_path, caplog
     assert any(SECRET.encode() in body for body in server.bodies)
 
 
+def test_a_fingerprint_tells_tokens_apart_and_holds_nothing_of_them():
+    one, other = Token("A" * 31 + "1"), Token("A" * 31 + "2")
+    assert one.fingerprint("salt") == Token("A" * 31 + "1").fingerprint("salt")
+    assert len({one.fingerprint("salt"), other.fingerprint("salt"), one.fingerprint("pepper")}) == 3
+    assert "AAAA" not in one.fingerprint("salt").upper()
+
+
 def test_a_token_is_masked_wherever_it_is_printed():
     token = Token(f" {SECRET}\n")
     assert token.reveal() == SECRET
