@@ -21,6 +21,17 @@ def test_structure_alone_leaves_no_record_ids_and_is_not_published(house):
     assert "structure only" in failures(house.materialize("published"))[0]
 
 
+def test_structure_that_the_log_proves_unchanged_is_materialized_and_says_so(house):
+    for told in ("All of it was read", "was not read again"):
+        events = house.materialize(*STRUCTURE).get_asset_materialization_events()
+        assert len(events) == len(STRUCTURE)
+        for event in events:
+            assert told in event.materialization.metadata["structure"].text
+    fields = len(house.study.project.dictionary.fields)
+    (dictionary,) = (event for event in events if event.asset_key.path[-1] == "data_dictionary")
+    assert dictionary.materialization.metadata["dagster/partition_row_count"].value == fields
+
+
 def test_what_was_never_loaded_is_not_published(house):
     (told,) = failures(house.materialize("published"))
     assert "never loaded" in told
