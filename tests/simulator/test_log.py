@@ -173,3 +173,37 @@ def test_the_log_of_a_group_holds_the_rows_of_its_users_too(frozen):
     rows = ask.json(content="log", dag="site_a")
     assert {row["username"] for row in rows if not row["record"]} == {"kim"} and "1" in {row["record"] for row in rows}
     assert "kim" not in {row["username"] for row in ask.json(content="log", dag="site_b")}
+
+
+def test_edits_of_the_setup_at_the_screen_are_logged_in_redcap_s_words(frozen):
+    handle = frozen.add_project(repeating(), name="setup")
+    form, event = handle.project.dictionary.forms[0], handle.project.events[0].unique_name
+
+    def logged(edit, *given, **named):
+        before = len(handle.project.log.rows)
+        edit(*given, **named)
+        return [(row.kind, row.action, row.details) for row in handle.project.log.rows[before:]]
+
+    def design(details):
+        return [("manage", "Manage/Design", details)]
+
+    assert logged(handle.relabel_instrument, form, "Another") == design("Rename data collection instrument")
+    assert handle.project.dictionary.form_labels[form] == "Another"
+    assert logged(handle.relabel_arm, 1, "Another") == design("Edit arm name/number")
+    assert logged(handle.designate, event, [form]) == design("Perform instrument-event mappings")
+    assert logged(handle.set_missing_codes, "-9, Unknown") == design("Make project customizations")
+    assert logged(handle.set_survey, form) == design("Set up survey")
+    assert logged(handle.set_survey, form, enabled=False) == design("Delete survey")
+    assert logged(handle.change_settings, project_title="Another") == design("Modify project settings")
+    assert logged(handle.add_dag, "north") == design("Create data access group group = 'north'")
+    assert logged(handle.add_dag, "north") == []
+    assert logged(handle.add_user, "jo") == [("user", "Add user jo", "user = 'jo'")]
+    assert logged(handle.set_rights, "jo", design=0) == [("user", "Edit user jo", "user = 'jo'")]
+    moved = "Assign user to data access group user = 'jo', group = 'north'"
+    assert logged(handle.set_rights, "jo", dag="north") == design(moved)
+    assert logged(handle.add_role, "Monitor") == [("user", "Create user role", "role = 'Monitor'")]
+    (role,) = handle.project.roles
+    assert logged(handle.change_role, role, "Auditor") == [("user", "Edit user role", "role = 'Auditor'")]
+    assert logged(handle.assign_role, "jo", role) == [("user", f"User assigned to role {role}", "user = 'jo'")]
+    assert logged(handle.change_profile, "jo", email="jo@example.org") == []
+    assert logged(handle.remove_user, "jo") == [("user", "Delete user jo", "user = 'jo'")]
