@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
-from pipelines.errors import REPORT, WarehouseError
+from pipelines.errors import PUBLISHED, REPORT, WarehouseError
 
 
 def file_problem(problem: OSError) -> str:
@@ -26,3 +27,11 @@ def expected(*also: type[Exception]) -> tuple[type[Exception], ...]:
     # Only a command that imported the simulator can meet its errors; importing it takes as long as a short load.
     simulator = sys.modules.get("redcap_source.simulator")
     return (WarehouseError, RedcapError, *([] if simulator is None else [simulator.SimulatorError]), *also)
+
+
+def not_in_the_file(left_out: Mapping[str, str]) -> list[str]:
+    """Messages about projects that the published file lacks since it was made again; each has a reason or none."""
+    return [
+        f"{project} is not in {PUBLISHED}: {reason or 'it could not be published'}."
+        for project, reason in left_out.items()
+    ]

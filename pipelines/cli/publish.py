@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli.failures import not_in_the_file
 from pipelines.cli.options import ConfigOption, JsonOption, complain, print_json, read_config
 from pipelines.errors import NotAllPublished, NotLoadedYet
 
@@ -72,6 +73,5 @@ def _report(done: Published, database: Path, complaint: str, *, as_json: bool) -
         typer.echo(f"{database} is up to date.")
     if complaint:
         complain(complaint)
-    for project, reason in done.left_out.items():
-        if project not in done.failed:
-            complain(f"{project} is not in {database.name}: {reason or 'it could not be published'}.")
+    for text in not_in_the_file({name: why for name, why in done.left_out.items() if name not in done.failed}):
+        complain(text)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.failures import expected, file_problem
+from pipelines.cli.failures import expected, file_problem, not_in_the_file
 from pipelines.cli.options import (
     ConfigOption,
     JsonOption,
@@ -155,6 +155,8 @@ def _publish(config: Config, folder: WarehouseFolder, result: _Result) -> None:
     try:
         done = publish(folder, memory_limit=config.memory_limit, configured=config.projects, sharing=config.published)
         result.published = done.projects
+        if done.left_out:
+            result.failures["publish"] = " ".join(not_in_the_file(done.left_out))
     except NotAllPublished as problem:
         result.published, result.failures["publish"] = problem.published, str(problem)
     except WarehouseError as problem:

@@ -4,6 +4,7 @@ import json
 import stat
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import duckdb
 import pytest
@@ -24,6 +25,17 @@ def publish(site):
         return done.exit_code, done.stdout, done.stderr
 
     return publish
+
+
+@contextmanager
+def being_loaded(site, project):
+    """Another process has the project's mirror open to write, as a load does."""
+    holding = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    words = [sys.executable, "-c", holding, str(site.warehouse.mirror(project))]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
+        assert load.stdout.readline() == b"held\n"
+        yield
+        load.stdin.close()
 
 
 def patients(site):
@@ -104,12 +116,8 @@ def test_a_project_that_the_new_file_lacks_because_it_is_being_loaded_is_named(s
     site.study("classic", 3, "other")
     site.night("study")
     site.night("other")
-    holding = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
-    words = [sys.executable, "-c", holding, str(site.warehouse.mirror("other"))]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as load:
-        assert load.stdout.readline() == b"held\n"
+    with being_loaded(site, "other"):
         code, printed, complaint = publish("--rebuild")
-        load.stdin.close()
     assert (code, printed) == (1, f"Published: {site.warehouse.database} (study)\n")
     assert "redcap-warehouse: other is not in warehouse.duckdb: it is being loaded; " in complaint
     # It comes back by itself.
@@ -129,3 +137,18 @@ def test_a_change_of_who_may_read_takes_effect_at_once(site, publish):
     site.settings = 'published: {mode: "0640"}'
     assert publish() == (0, f"{site.warehouse.database} is up to date.\n", "")
     assert stat.S_IMODE(site.warehouse.database.stat().st_mode) == 0o640
+
+
+def test_a_sync_that_makes_the_file_again_names_the_projects_that_it_lacks(site):
+    site.study("classic", 4)
+    site.study("classic", 3, "other")
+    site.night("study")
+    site.night("other")
+    site.warehouse.database.unlink()
+    with being_loaded(site, "other"):
+        done = CliRunner().invoke(app, ["sync", "study", "--json", "--config", str(site.path)])
+    assert done.exit_code == 1
+    answer = json.loads(done.stdout)
+    assert answer["published"] == ["study"]
+    assert answer["failures"]["publish"].startswith("other is not in warehouse.duckdb: it is being loaded")
+    assert f"redcap-warehouse: {answer['failures']['publish']}" in done.stderr
