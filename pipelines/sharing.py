@@ -1,7 +1,7 @@
 """Who may read the published file: a mode and a group, as projects.yaml gives them. Pure.
 
 Not here: how a mode is written in the file (config/values.py), and how a file is given its mode and group
-(warehouse/published/sharing.py).
+(warehouse/publishing/sharing.py).
 """
 
 from __future__ import annotations
