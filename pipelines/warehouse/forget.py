@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -141,9 +141,9 @@ def _publish_without(folder: WarehouseFolder, project: str, memory_limit: str | 
         if why is None and without is not None:
             if copy_checked(folder.database, new, without.file):
                 _remove(new, project, memory_limit)
-                compact_if_grown(new, memory_limit, discarded=True)
+                compact_size = compact_if_grown(new, memory_limit, without, discarded=True)
                 share(new, sharing)
-                put_in_place(folder, new, without, without.projects, without.left_out)
+                put_in_place(folder, new, without, replace(without, compact_size=compact_size))
                 return
             new.unlink()
         _make_again(folder, new, without, project, memory_limit, sharing, why=why or CHANGED)

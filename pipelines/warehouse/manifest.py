@@ -46,6 +46,10 @@ class Fingerprint:
         return False
 
 
+# For a state whose file is not written yet.
+NO_FILE = Fingerprint(0, 0, 0, 0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class PublishedProject:
     """What was published of a project, and how far it was compared with its mirror afterwards."""
@@ -75,6 +79,8 @@ class Publication:
     projects: Mapping[str, PublishedProject] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Projects that were published before and are not in the file, with the last run that was."""
+    compact_size: int = 0
+    """How large the file was when it last had no free blocks, in bytes."""
 
     def names(self, project: str) -> bool:
         """Whether the project was published."""
@@ -179,4 +185,5 @@ def _state(state: Mapping[str, Mapping[str, object]]) -> Publication:
         file=Fingerprint(**state["file"]),  # type: ignore[arg-type]
         projects=projects,
         left_out={str(name): str(run) for name, run in state["left_out"].items()},
+        compact_size=int(state["compact_size"]),  # type: ignore[call-overload]
     )

@@ -43,15 +43,18 @@ def needed(width: Width) -> int:
     return max(USUAL, width.widest * A_COLUMN) + max(0, width.together - FEW) * WRITTEN
 
 
-def allow(connection: duckdb.DuckDBPyConnection, configured: str | None, width: Width = _NONE) -> None:
+def allow(
+    connection: duckdb.DuckDBPyConnection, configured: str | None, width: Width = _NONE, *, others: bool = True
+) -> None:
     """Limit the database to what was configured, or else to what its tables need, within the machine's memory.
 
-    Counts the tables in all attached files; `width` is that of tables about to be made.
+    Counts the tables in all attached files, unless `others` says that only those of `width` are written: they may be
+    about to be made.
     """
     if configured is not None:
         connection.execute(f"SET memory_limit = {literal(configured)}")
         return
-    wanted = max(needed(width), needed(width_of(connection)))
+    wanted = max(needed(width), needed(width_of(connection)) if others else 0)
     if wanted > USUAL:
         # Without a limit DuckDB takes four fifths of what the machine, or the container, has.
         connection.execute("RESET memory_limit")

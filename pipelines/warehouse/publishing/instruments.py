@@ -47,8 +47,15 @@ class PublishedInstrument:
 class InstrumentPublisher:
     """Publishes the instruments of one project, whose mirror is attached; in the caller's transaction."""
 
-    def __init__(self, connection: Connection, source: MirrorSource, catalog: str, *, is_copy: bool) -> None:
-        """`is_copy` says that the published file began as a copy of this mirror: then its verbatim rows are there."""
+    def __init__(
+        self, connection: Connection, source: MirrorSource, catalog: str, *, is_copy: bool, anew: bool = False
+    ) -> None:
+        """`is_copy` says that the published file began as a copy of this mirror: then its verbatim rows are there.
+
+        With `anew`, every value is tested again, because what was written before was found to be wrong.
+        """
+        self.is_copy = is_copy
+        self.anew = anew
         self.renewed: set[str] = set()
         """Instruments of which every row was written."""
         self.changed: set[str] = set()
@@ -60,7 +67,6 @@ class InstrumentPublisher:
         self._connection = connection
         self._source = source
         self._catalog = identifier(catalog)
-        self._is_copy = is_copy
         self._sql = statements("publish")
         self._views = InstrumentViews(connection, source)
         self._found: dict[str, PublishedInstrument] = {}
@@ -176,7 +182,7 @@ class InstrumentPublisher:
         offered = tuple(self._source.columns.get((NOW, name), ()))
         has_ended = bool(there.past_columns) or name in self._source.ended
         ended = tuple(self._source.columns.get((PAST, name), ())) if has_ended else ()
-        if self._is_copy:
+        if self.is_copy:
             self.renewed.add(name)
             return PublishedInstrument(name, now_columns=offered, past_columns=self._kept_past(name, ended))
         if not offered or there.now_columns != offered:
@@ -212,7 +218,8 @@ class InstrumentPublisher:
         if item.name in self.renewed or before is None or before.table != item.table_digest:
             self.renewed.add(item.name)
             self.changed.discard(item.name)
-            execute(self._connection, copy_sql.make_typed(project, item.name, item.typed))
+            select = item.typed if self.anew else self._source.whole_select(item)
+            execute(self._connection, copy_sql.make_typed(project, item.name, select))
             return
         field = self._source.record_id_field
         self._connection.execute(copy_sql.delete_typed(project, item.name, field))

@@ -6,18 +6,18 @@ import fcntl
 import os
 import shutil
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from pipelines.warehouse.database.compaction import compact, compacted_size, needs_compaction, save_compacted_size
+from pipelines.warehouse.database.compaction import compact, needs_compaction
 from pipelines.warehouse.database.connection import (
     BLOCK_SIZE,
     SMALL_BLOCK_SIZE,
     Connection,
     attach_to_read,
     attach_to_write,
-    connect,
     sync_to_disk,
 )
 from pipelines.warehouse.database.quoting import identifier
@@ -28,7 +28,6 @@ from pipelines.warehouse.manifest import (
     Fingerprint,
     Manifest,
     Publication,
-    PublishedProject,
     crc32,
     fingerprint,
     renewed,
@@ -41,8 +40,6 @@ from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.casts import create_macros
 from pipelines.warehouse.tables.layout import NOW
 
-# Where the published file keeps its size at its last compaction.
-COMPACTED_SIZE = "_publish.fresh"
 # Lets two files share their blocks until one is written, where the file system can (Linux: btrfs, XFS, bcachefs).
 FICLONE = 0x40049409
 # Small blocks are for many small tables: where usual ones would take more bytes than this, and no table has as many
@@ -135,46 +132,35 @@ def is_unchanged(connection: Connection, source: MirrorSource) -> bool:
     return found == (source.identity, len(source.runs))
 
 
-def compact_if_grown(new: Path, memory_limit: str | None, *, discarded: bool) -> None:
-    """Replace the new file by a compact one, where it has grown or its free blocks hold what was `discarded`."""
-    with connect() as connection:
-        attach_to_read(connection, new, "warehouse")
-        connection.execute("USE warehouse")
-        known = compacted_size(connection, COMPACTED_SIZE)
-    if discarded or needs_compaction(new.stat().st_size, known):
-        compacted = new.with_name(f"{new.name}.compact")
-        compact(new, compacted, memory_limit=memory_limit)
-        compacted.replace(new)
-        known = None
-    if known is None:
-        with connect() as connection:
-            attach_to_write(connection, new, "warehouse")
-            connection.execute("USE warehouse")
-            save_compacted_size(connection, COMPACTED_SIZE, new.stat().st_size)
+def compact_if_grown(new: Path, memory_limit: str | None, before: Publication | None, *, discarded: bool) -> int:
+    """Replace the new file by a compact one, where it has grown or its free blocks hold what was `discarded`.
+
+    `before` is the state that the new file continues, if it does. Returns how large the file is, or was when it last
+    had no free blocks, in bytes.
+    """
+    size, known = new.stat().st_size, before.compact_size if before else None
+    if not (discarded or needs_compaction(size, known)):
+        return known or size
+    compacted = new.with_name(f"{new.name}.compact")
+    compact(new, compacted, memory_limit=memory_limit)
+    compacted.replace(new)
+    return new.stat().st_size
 
 
-def put_in_place(
-    folder: WarehouseFolder,
-    new: Path,
-    before: Publication | None,
-    projects: Mapping[str, PublishedProject],
-    left_out: Mapping[str, str],
-) -> Publication:
-    """Let the new file replace the published one in one rename; returns what is published then.
+def put_in_place(folder: WarehouseFolder, new: Path, before: Publication | None, state: Publication) -> None:
+    """Let the new file replace the published one in one rename; `state` is the new file's, but for its fingerprint.
 
     The manifest names both files before the rename, so that whichever is found after a crash is known.
     """
     sync_to_disk(new)
-    state = Publication(fingerprint(new), projects, left_out)
+    state = replace(state, file=fingerprint(new))
     save_manifest(folder, Manifest((state, before) if before else (state,)))
     # A log that a reader who wrote to the old file left beside it would be applied to the new one.
     remove_log(folder)
     new.replace(folder.database)
     remove_log(folder)
     sync_to_disk(folder.path)
-    state = renewed(state, folder.database)
-    save_manifest(folder, Manifest((state,)))
-    return state
+    save_manifest(folder, Manifest((renewed(state, folder.database),)))
 
 
 def has_log(folder: WarehouseFolder) -> bool:
@@ -200,16 +186,12 @@ def sweep(folder: WarehouseFolder) -> None:
     shutil.rmtree(folder.work / "publish.spill", ignore_errors=True)
 
 
-def prepare(connection: Connection, *, is_new: bool, copied: bool) -> None:
-    """Create the tables that all projects share, where they are missing, and describe those of a new file.
-
-    `copied` says that the file is a copy of a mirror.
-    """
+def prepare(connection: Connection, *, copied: bool) -> None:
+    """Create and describe the tables that all projects share, in a new file; `copied` says that it is a mirror's."""
     if copied:
         connection.execute(statements("publish")["become_published"])
     connection.execute(statements("catalog")["create_catalog"])
     connection.execute(statements("publish")["create_bookkeeping"])
     connection.execute(create_macros())
     connection.execute(statements("writeback")["create_writeback"])
-    if is_new:
-        connection.execute(statements("descriptions")["describe_tables"])
+    connection.execute(statements("descriptions")["describe_tables"])

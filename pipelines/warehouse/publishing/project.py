@@ -56,7 +56,7 @@ class ProjectPublisher:
         self._anew = anew
         self._sql = statements("publish")
         self._named = {"project": source.project}
-        self._instruments = InstrumentPublisher(connection, source, catalog, is_copy=is_copy)
+        self._instruments = InstrumentPublisher(connection, source, catalog, is_copy=is_copy, anew=anew)
 
     def publish(self) -> Proof:
         """Bring the published project up to its mirror, and compare both.
@@ -88,10 +88,13 @@ class ProjectPublisher:
     # -- what was published before -------------------------------------------------------------------------
 
     def _begin(self) -> bool:
-        """Find the new runs; returns whether everything is to be compared with the mirror afterwards."""
+        """Find the new runs; returns whether everything is to be compared with the mirror afterwards.
+
+        That is so after a full refresh; what is written as a whole is compared as a whole anyway.
+        """
         if self._is_copy:
             self._make_new_runs(frozenset())
-            return True
+            return False
         known = self._published_runs()
         if self._anew or not self._continues(known):
             self._remove()
@@ -101,8 +104,8 @@ class ProjectPublisher:
             # The published rows have the old names and those of the mirror the new ones.
             self._remove()
             self._make_new_runs(frozenset())
-            return True
-        return not known or any(run.run_id not in known and run.mode == "full" for run in self._source.runs)
+            return False
+        return bool(known) and any(run.run_id not in known and run.mode == "full" for run in self._source.runs)
 
     def _published_runs(self) -> frozenset[str]:
         return frozenset(

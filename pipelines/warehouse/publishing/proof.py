@@ -55,7 +55,8 @@ def prove(
                 rows += published
             elif what == COMPARED:
                 compared.add(instrument)
-    return Proof(len(source.instruments), rows, len(compared), whole)
+    names = {item.name for item in source.instruments}
+    return Proof(len(names), rows, len(compared), whole or names <= instruments.renewed)
 
 
 def _queries(source: MirrorSource, catalog: str, instruments: InstrumentPublisher, *, whole: bool) -> Iterator[str]:
@@ -64,7 +65,12 @@ def _queries(source: MirrorSource, catalog: str, instruments: InstrumentPublishe
         ("cell changes", "redcap.record_changes", "_publish.cell_changes"),
     ):
         yield proof_sql.compare_shared(source.project, what, f"{catalog}.{mirror}", published)
-    selects = {item.name: item.typed for item in source.instruments}
+    # After a full refresh every value is tested again; otherwise those of tables that were written as a whole are not.
+    trusted = not (whole or instruments.anew)
+    selects = {
+        item.name: source.whole_select(item) if trusted and item.name in instruments.renewed else item.typed
+        for item in source.instruments
+    }
     for name, now in instruments.published.items():
         for ending, what in ((NOW, PRESENT), (PAST, "earlier versions")):
             if ending in now.present:
@@ -78,8 +84,9 @@ def _queries(source: MirrorSource, catalog: str, instruments: InstrumentPublishe
         every = whole or name in instruments.renewed
         if every or name in instruments.changed:
             where = "" if every else proof_sql.test_of(name)
-            columns = now.now_columns
-            yield proof_sql.compare_rows(name, "verbatim rows", f"{catalog}.{verbatim}", verbatim, columns, where)
+            if not instruments.is_copy:
+                columns = now.now_columns
+                yield proof_sql.compare_rows(name, "verbatim rows", f"{catalog}.{verbatim}", verbatim, columns, where)
             field = source.record_id_field
             yield proof_sql.compare_typed(source.project, name, catalog, selects[name], field, whole=every)
 

@@ -24,6 +24,7 @@ from pipelines.warehouse.database.connection import DatabaseError, private_files
 from pipelines.warehouse.database.file_errors import unusable
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.manifest import (
+    NO_FILE,
     Manifest,
     Publication,
     PublishedProject,
@@ -231,12 +232,13 @@ def replace_published(
     if not written.proofs:
         new.unlink()
         return Published((), failed, missing)
-    compact_if_grown(new, memory_limit, discarded=written.discarded)
+    compact_size = compact_if_grown(new, memory_limit, before if continues else None, discarded=written.discarded)
     projects = dict(before.projects) if before and continues else {}
     projects |= _entries(candidates.unchanged, candidates.sources, written, projects)
     left_out = _left_out(before, projects, failed | missing)
     share(new, sharing)
-    put_in_place(folder, new, before, projects, left_out)
+    state = Publication(NO_FILE, projects, left_out, compact_size)
+    put_in_place(folder, new, before, state)
     done = (*written.proofs, *(source.project for source in candidates.unchanged))
     for project in done:
         if project in waiting:

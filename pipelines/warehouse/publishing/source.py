@@ -18,6 +18,7 @@ from pipelines.warehouse.database.memory import Width
 from pipelines.warehouse.database.rows import count, one
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.sql import statements
+from pipelines.warehouse.tables.casts import trusting
 from pipelines.warehouse.tables.layout import FORMAT, NOW, PAST, VERSION
 from pipelines.warehouse.tables.views import TYPED, VERBATIM
 
@@ -93,6 +94,8 @@ class MirrorSource:
     """The columns of the tables of rows, by the ending of the schema and the instrument."""
     rows: Mapping[tuple[str, str], int]
     """About how many rows each of them has; none where there were never any."""
+    ill_fitting: frozenset[str]
+    """Instruments with values that do not fit their type."""
     instruments: tuple[InstrumentSource, ...]
 
     @property
@@ -136,6 +139,10 @@ class MirrorSource:
         widths = [len(columns) for (ending, _), columns in self.columns.items() if ending == NOW]
         return Width(max(widths, default=0), sum(widths))
 
+    def whole_select(self, item: InstrumentSource) -> str:
+        """The SELECT of all rows of an instrument with types; where all values fit, one that does not test each."""
+        return (None if item.name in self.ill_fitting else trusting(item.typed)) or item.typed
+
     def has_run(self, run: str) -> bool:
         """Whether the mirror's ledger has this run."""
         return any(found.run_id == run for found in self.runs)
@@ -153,7 +160,9 @@ def read_source(folder: WarehouseFolder, project: str) -> MirrorSource:
     with open_reader(folder.mirror(project)) as connection:
         identity, number = one(connection, sql["identity"]) or ("", 0)
         if number != FORMAT:
-            return MirrorSource(project, identity, number, frozenset(), (), frozenset(), {}, "", {}, {}, ())
+            return MirrorSource(
+                project, identity, number, frozenset(), (), frozenset(), {}, "", {}, {}, frozenset(), ()
+            )
         parts = dict(connection.execute(sql["parts"]).fetchall())
         if count(connection, sql["has_writeback"]):
             parts |= dict(connection.execute(sql["writeback_parts"]).fetchall())
@@ -175,6 +184,7 @@ def read_source(folder: WarehouseFolder, project: str) -> MirrorSource:
             record_id_field=row[0] if row else "",
             columns={(schema.removeprefix(project), table): names for schema, table, names in columns},
             rows={(schema.removeprefix(project), table): number for schema, table, number in rows},
+            ill_fitting=frozenset(name for (name,) in connection.execute(sql["ill_fitting"]).fetchall()),
             instruments=tuple(map(_instrument, instruments)),
         )
 

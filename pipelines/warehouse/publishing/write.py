@@ -90,15 +90,18 @@ def _open(
         connection.execute("DETACH memory")
         spill = private_folder(folder.work / "publish.spill")
         connection.execute(f"SET temp_directory = {literal(str(spill))}")
-        widest = max((source.width for source in sources), default=Width())
-        allow(connection, memory_limit, widest)
+        widths = [source.width for source in sources]
+        widest = Width(max(width.widest for width in widths), max(width.together for width in widths))
+        # The tables of other projects, which take long to list, are not read.
+        allow(connection, memory_limit, widest, others=False)
         connection.execute("SET preserve_insertion_order = false")
         # A second thread costs a third more CPU time on tables of this size.
         connection.execute("SET threads = 1")
         mirrors = [folder.mirror(source.project) for source in sources]
         # Attaching a file looks for its write-ahead log, too.
         harden(connection, [], [file for mirror in mirrors for file in (mirror, Path(f"{mirror}.wal"))])
-        prepare(connection, is_new=is_new, copied=written.copied is not None)
+        if is_new:
+            prepare(connection, copied=written.copied is not None)
         yield connection
     except OutOfMemory as problem:
         raise unusable(folder.database, problem, enough=enough(connection)) from None

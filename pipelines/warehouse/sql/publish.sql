@@ -13,8 +13,6 @@ CREATE TABLE IF NOT EXISTS _publish.instruments (
 );
 -- A digest of each part of a project's mirror, so that only parts that differ are written.
 CREATE TABLE IF NOT EXISTS _publish.parts (project VARCHAR, part VARCHAR, digest VARCHAR);
--- One row: the size of the file when it was last compacted.
-CREATE TABLE IF NOT EXISTS _publish.fresh (bytes BIGINT);
 -- The runs whose rows were published.
 CREATE TABLE IF NOT EXISTS _publish.runs (project VARCHAR, run_id VARCHAR);
 -- The mirror each project was published from.

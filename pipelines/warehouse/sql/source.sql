@@ -78,6 +78,11 @@ WHERE database_name = current_database() AND schema_name IN ($now, $past) GROUP 
 SELECT schema_name, table_name, estimated_size FROM duckdb_tables()
 WHERE database_name = current_database() AND schema_name IN ($now, $past);
 
+-- ill_fitting --
+-- Instruments with values that do not fit their type, codes for missing data included.
+SELECT DISTINCT instrument FROM redcap.invalid_values
+WHERE expected IN ('BIGINT', 'BOOLEAN', 'DATE', 'DOUBLE', 'INTEGER', 'TIME', 'TIMESTAMP') AND instrument IS NOT NULL;
+
 -- publications --
 -- How each instrument is shown, and the run that changed it last.
 SELECT p.*, i.changed_run FROM state.publication p JOIN state.instruments i USING (instrument) ORDER BY position;

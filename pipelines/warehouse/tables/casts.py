@@ -12,16 +12,28 @@ from pipelines.warehouse.database.quoting import literal
 from pipelines.warehouse.tables.types import INSTANCE, SURVEY_TIMESTAMP, SqlType, all_types, sql_type
 from redcap_source.dictionary import ValueKind
 
-# The schema of the published file that has the macros.
-SCHEMA = "_publish"
+# How the names of the macros begin, with the schema of the published file that has them.
+TESTING, TRUSTING = "_publish.as_", "_publish.to_"
 
 
 def create_macros() -> str:
-    """The statements that create every macro."""
-    named = {_name(kind): kind for kind in all_types()}
-    return "; ".join(
-        f"CREATE OR REPLACE MACRO {SCHEMA}.{name}(v) AS {kind.of('v')}" for name, kind in sorted(named.items())
-    )
+    """The statements that create every macro, and beside each one that converts text without testing its shape."""
+    statements = []
+    for kind in sorted(all_types(), key=_name):
+        statements += [
+            f"CREATE OR REPLACE MACRO {TESTING}{_name(kind)}(v) AS {kind.of('v')}",
+            f"CREATE OR REPLACE MACRO {TRUSTING}{_name(kind)}(v) AS {kind.cast.format(value='v')}",
+        ]
+    return "; ".join(statements)
+
+
+def trusting(select: str) -> str | None:
+    """The SELECT of a table with types without the tests; None if it must recognise codes for missing data.
+
+    For a table of which no value is listed as not fitting: the load has tested every one of them, by the same shapes.
+    Without the tests the table is read three times as fast.
+    """
+    return select.replace(TESTING, TRUSTING) if "CASE" not in select else None
 
 
 def cast(kind: ValueKind, value: str, missing: Collection[str] = ()) -> str | None:
@@ -44,11 +56,11 @@ def cast_survey_timestamp(value: str) -> str:
 
 
 def _call(kind: SqlType, value: str, codes: Collection[str]) -> str:
-    call = f"{SCHEMA}.{_name(kind)}({value})"
+    call = f"{TESTING}{_name(kind)}({value})"
     if not codes:
         return call
     return f"CASE WHEN {value} IN ({', '.join(map(literal, codes))}) THEN NULL ELSE {call} END"
 
 
 def _name(kind: SqlType) -> str:
-    return f"as_{kind.macro or kind.name.lower()}"
+    return kind.macro or kind.name.lower()
