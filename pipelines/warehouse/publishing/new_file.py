@@ -17,7 +17,6 @@ from pipelines.warehouse.database.connection import (
     SMALL_BLOCK_SIZE,
     Connection,
     attach_to_read,
-    attach_to_write,
     sync_to_disk,
 )
 from pipelines.warehouse.database.quoting import identifier
