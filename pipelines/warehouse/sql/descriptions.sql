@@ -51,7 +51,7 @@ COMMENT ON COLUMN redcap.data_dictionary.field_note IS 'The note beside the fiel
 COMMENT ON COLUMN redcap.data_dictionary.text_validation_type_or_show_slider_number IS
 'How its text is validated, such as integer or date_ymd; for a slider, whether its number is shown';
 COMMENT ON COLUMN redcap.data_dictionary.text_validation_min IS
-'The smallest value that is expected; the form warns of a smaller one';
+'The lowest value that is expected; the form warns of a lower one';
 COMMENT ON COLUMN redcap.data_dictionary.text_validation_max IS
 'The largest value that is expected; the form warns of a larger one';
 COMMENT ON COLUMN redcap.data_dictionary.identifier IS 'Whether the field is marked as an identifier';

@@ -50,7 +50,7 @@ def undescribed(site: Site) -> list[tuple]:
 
 def test_every_shared_table_and_column_has_one_description():
     with connect() as connection:
-        prepare(connection, is_new=False, copied=False)
+        prepare(connection, copied=False)
         define_changes(connection)
         found = connection.execute(
             "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() "
@@ -92,7 +92,7 @@ def test_a_compacted_file_keeps_its_descriptions_and_its_changes(published, tmp_
 
 def test_the_view_of_changes_of_an_earlier_version_is_replaced_and_described():
     with connect() as connection:
-        prepare(connection, is_new=True, copied=False)
+        prepare(connection, copied=False)
         earlier = "CREATE OR REPLACE VIEW redcap.record_changes AS SELECT * FROM _publish.cell_changes"
         connection.execute(earlier)
         connection.execute("INSERT INTO _publish.changes VALUES ($1)", [earlier])
