@@ -6,11 +6,14 @@ import argparse
 import sys
 
 from bench.dense import dense
+from bench.fleet import fleet
 from bench.full_load import NAMES, SimulatorDied, full_load, memory
 from bench.measure import ContestantFailed
 from bench.nights import nights, quiet_nights, thirty_nights
 from bench.proposals import proposals
+from bench.queries import queries
 from bench.streaming import streaming
+from bench.width import width
 from bench.writeback import writeback
 
 
@@ -19,6 +22,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--records", type=int, default=5000, help="records of the full load's study")
     options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--projects", type=int, default=100, help="projects of the fleet")
     options.add_argument("--without-pycap", action="store_true")
     chosen = options.parse_args()
     contestants = ("ours", "floor") if chosen.without_pycap else tuple(NAMES)
@@ -37,6 +41,12 @@ def main() -> None:
         print(quiet_nights(chosen.records, chosen.rounds), flush=True)
         print(flush=True)
         print(thirty_nights(chosen.records), flush=True)
+        print(flush=True)
+        print(queries(), flush=True)
+        print(flush=True)
+        print(fleet(chosen.projects), flush=True)
+        print(flush=True)
+        width(["7,256 fields in 109"])
         print(flush=True)
         print(writeback(chosen.rounds))
         print(flush=True)

@@ -78,6 +78,7 @@ SHAPES = {
     "2,000 columns in 40": Shape(even(1615, 40), 100, limit_mb=500),
     "1,700 fields in 1": Shape((1700,), 5),
     "7,256 fields in 109": Shape(uneven(7256, 109), 10),
+    "40 fields in 1, 50,000 records": Shape((40,), 50_000),
     "5,000 fields in 1": Shape((5000,), 50),
     "15,000 fields in 1": Shape((15000,), 20),
     "15,000 fields in 3": Shape(even(15000, 3), 200),
