@@ -12,6 +12,7 @@ from bench.measure import ContestantFailed
 from bench.nights import nights, quiet_nights, thirty_nights
 from bench.proposals import proposals
 from bench.queries import queries
+from bench.server_time import server_time
 from bench.streaming import streaming
 from bench.width import width
 from bench.writeback import writeback
@@ -47,6 +48,8 @@ def main() -> None:
         print(fleet(chosen.projects), flush=True)
         print(flush=True)
         width(["7,256 fields in 109"])
+        print(flush=True)
+        print(server_time((200, 500, chosen.records)), flush=True)
         print(flush=True)
         print(writeback(chosen.rounds))
         print(flush=True)

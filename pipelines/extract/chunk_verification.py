@@ -1,40 +1,42 @@
-"""Turns the answers to one request into a chunk: the records that they verifiably hold in full.
+"""Turns the answers of a chunk into its result: the records that they verifiably hold in full.
 
 Not here: how one answer is verified (warehouse/staging/verify.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipelines.extract.chunks import Chunk, FetchPlan, Part
-from pipelines.extract.request_queue import ChunkRequest
+from pipelines.extract.request_queue import OpenChunk
+from pipelines.extract.speed.server_speed import AnswerTime
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.staging.split_json import split_json
 from pipelines.warehouse.staging.verify import Verified, verify
-from redcap_source import Received
 
 
 def verify_chunk(
     verifier: Connection,
     plan: FetchPlan,
-    request: ChunkRequest,
-    received: Sequence[Received],
+    asked: OpenChunk,
     scopes: Sequence[int | None],
-) -> Chunk:
-    """The records of the request that its answers hold, as files of the given `scopes`.
+) -> tuple[Chunk, list[AnswerTime]]:
+    """The records that a chunk's answers hold, as files of the given `scopes`; and how long each answer took.
 
     Raises VerificationFailed if an answer cannot be trusted at all.
     """
-    answers = [plan.answer(part) for part in request.parts]
-    found = [verify(verifier, answer, share) for answer, share in zip(answers, request.shares, strict=True)]
-    records, excluded = verified_by_all(request, found)
-    is_json = request.parts[0].format == "json"
-    return Chunk(
-        parts=_as_csv(plan, request.parts[0], scopes) if records and is_json else request.parts,
-        number=request.number,
-        asked=len(request.records),
+    requests = [request for request, _ in asked.answers]
+    received = [answer for _, answer in asked.answers]
+    answers = [plan.answer(request.part) for request in requests]
+    found = [verify(verifier, answer, request.named) for answer, request in zip(answers, requests, strict=True)]
+    records, excluded = verified_by_all(asked, found)
+    is_json = asked.form == "json"
+    parts = tuple(request.part for request in requests)
+    chunk = Chunk(
+        parts=_as_csv(plan, parts[0], scopes) if records and is_json else parts,
+        number=asked.number,
+        asked=len(asked.records),
         records=records,
         excluded=excluded,
         rows=sum(verified.rows for verified in found),
@@ -43,23 +45,39 @@ def verify_chunk(
         seconds=sum(answer.seconds for answer in received),
         attempts=sum(answer.attempts for answer in received),
     )
+    return chunk, [
+        AnswerTime(_all_rows(verified) * len(answer.columns), got.seconds)
+        for verified, answer, got in zip(found, answers, received, strict=True)
+    ]
 
 
-def verified_by_all(request: ChunkRequest, found: Sequence[Verified]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The records that every answer verifies, and those that some answer leaves in doubt."""
-    if not request.narrow:
+def verified_by_all(asked: OpenChunk, found: Sequence[Verified]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The chunk's records that every answer verifies; and those in the answers whose rows must not be used.
+
+    The latter are records that some answer leaves in doubt, and those that only mark the end of an answer.
+    """
+    requests = [request for request, _ in asked.answers]
+    ends = dict.fromkeys(request.end for request in requests if request.end is not None)
+    if not asked.narrow:
         (verified,) = found
-        return verified.records, () if verified.unverified is None else (verified.unverified,)
-    doubtful = {verified.unverified for verified in found if verified.unverified is not None}
-    for share, verified in zip(request.shares, found, strict=True):
-        doubtful.update(set(share).difference(verified.records))
+        whole = tuple(record for record in verified.records if record not in ends)
+        return whole, tuple(dict.fromkeys((*ends, *([verified.unverified] if verified.unverified else ()))))
+    doubtful = set(asked.lost)
+    for request, verified in zip(requests, found, strict=True):
+        doubtful.update(set(request.records).difference(verified.records))
     return (
-        tuple(record for record in request.records if record not in doubtful),
-        tuple(record for record in request.records if record in doubtful),
+        tuple(record for record in asked.records if record not in doubtful),
+        (*(record for record in asked.records if record in doubtful), *ends),
     )
 
 
-def remove_files(parts: Sequence[Part]) -> None:
+def _all_rows(verified: Verified) -> float:
+    """About how many rows an answer has; those of its last record are not counted."""
+    whole = len(verified.records)
+    return verified.rows * (whole + (verified.unverified is not None)) / whole if whole else 0.0
+
+
+def remove_files(parts: Iterable[Part]) -> None:
     """Remove what was received of the parts."""
     for part in parts:
         part.path.unlink(missing_ok=True)

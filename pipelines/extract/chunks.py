@@ -7,21 +7,21 @@ from pathlib import Path
 
 from pipelines.errors import VerificationFailed
 from pipelines.extract.scopes import Scope
+from pipelines.extract.speed.schedule import AIM_SECONDS, Capacity
 from pipelines.warehouse.staging.answers import Answer, Format
 from redcap_source import errors
 
-# About ten seconds or five megabytes an answer: long enough that overhead is negligible, short enough that a failure
-# costs little and no proxy times out.
-AIM_SECONDS = 10.0
-
-
+# The most bytes an answer should have, beside AIM_SECONDS.
 AIM_BYTES = 5_000_000
+# The most bytes that the answers of one chunk should have together: it is stored as a whole, so memory follows it.
+CHUNK_BYTES = 20_000_000
 
 
 FIRST_RECORDS = 50
 
 
-# Up to this many records are requested as JSON: it ends with a bracket, so an answer that parses is complete.
+# Up to this many records are requested as JSON, whatever their size: it ends with a bracket, so an answer that parses
+# is complete.
 JSON_RECORDS = 3
 
 
@@ -54,6 +54,10 @@ class FetchPlan:
     """Everything there is to load."""
     narrow: tuple[Scope, ...] = ()
     """The same in several requests that leave out what must be blank; empty if that would cost more."""
+    records: int = 0
+    """How many records the cells of the scopes are those of; 0 if that is not known."""
+    capacity: Capacity = field(default_factory=Capacity)
+    """What the server answered when the plan was made."""
 
     def scope(self, part: Part) -> Scope:
         """The cells that an answer holds."""
@@ -63,10 +67,10 @@ class FetchPlan:
         """A part as verification and the mirror need it."""
         return Answer(part.path, part.format, self.scope(part).columns)
 
-    def alike(self, records: int) -> int:
-        """How many records to request for a narrow answer about as large as one with this many whole records."""
-        widest = max((scope.cells for scope in self.narrow), default=0)
-        return records * max(1, self.whole.cells // max(widest, 1))
+    def cells_a_record(self, scope: int | None) -> float:
+        """About how many cells a record has in one narrow scope, or in all (None); 0 if that is not known."""
+        cells = self.whole.cells if scope is None else self.narrow[scope].cells
+        return cells / self.records if self.records else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Not here: which records changed (change_detection.py), how cells are grouped int
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,8 +15,11 @@ from pipelines.config.settings import ProjectConfig
 from pipelines.errors import describe
 from pipelines.extract.chunks import ABOUT_THE_REQUEST, FetchPlan
 from pipelines.extract.missing_records import found_by_name
-from pipelines.extract.scopes import instruments_scope, narrow_scopes, whole_scope
+from pipelines.extract.scopes import Undesignated, instruments_scope, narrow_scopes, whole_scope
 from pipelines.extract.selection import Selection, select
+from pipelines.extract.speed.schedule import Capacity
+from pipelines.extract.speed.server_speed import AnswerTime, ServerSpeed, first_guess
+from pipelines.interrupts import workers
 from pipelines.warehouse.database.connection import Connection, private_files
 from pipelines.warehouse.staging.answers import csv_header
 from pipelines.warehouse.staging.census import Census, read_census, records_named, scope_masks
@@ -32,6 +35,10 @@ MOST_BY_NAME = 5000
 
 # From this share of a project's records on, a sparse project is asked for scope by scope.
 NARROW_SHARE = 0.2
+
+
+# How many rows the mirror has of some instruments.
+RowCounts = Callable[[Sequence[str]], Mapping[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,10 @@ class Planner:
     staging: Path
     project: ProjectConfig
     structure: Structure
+    earlier_speed: ServerSpeed | None = None
+    """How fast the server was in earlier loads, if that is known."""
+    seen: list[AnswerTime] = field(default_factory=list, repr=False)
+    """How long the answers of this load took."""
 
     def census(self, events: Sequence[str] = ()) -> Census:
         """Every record of the project, and in a longitudinal one the events in which it has rows.
@@ -67,7 +78,7 @@ class Planner:
         if events:
             options["events"] = tuple(events)
         with private_files():
-            self.client.export_records_to(path, format="json", **options)
+            received = self.client.export_records_to(path, format="json", **options)
         census = read_census(
             self.verifier,
             path,
@@ -76,6 +87,10 @@ class Planner:
             whole=not events,
         )
         path.unlink()
+        rows = sum(census.rows.values()) or len(census.records)
+        keys = 1 + self.structure.longitudinal + 2 * bool(self.structure.repeating)
+        keys += bool(self.structure.data_access_groups)
+        self.seen.append(AnswerTime(rows * keys, received.seconds))
         return census
 
     def completed(
@@ -111,8 +126,9 @@ class Planner:
         # A record can be deleted between the census and here; then the next one is requested.
         for record in records[:3]:
             with private_files():
-                self.client.export_records_to(path, format="csv", records=(record,), **options)
+                received = self.client.export_records_to(path, format="csv", records=(record,), **options)
             columns = csv_header(path)
+            self.seen.append(AnswerTime(_cells(path, len(columns)), received.seconds))
             path.unlink()
             if columns:
                 break
@@ -125,8 +141,12 @@ class Planner:
         census: Census,
         pending: Sequence[str],
         stale: Sequence[str],
+        rows_of: RowCounts = lambda instruments: {},
     ) -> tuple[FetchTask, ...]:
-        """What to fetch: pending records whole, and of all others the instruments whose meaning changed (`stale`)."""
+        """What to fetch: pending records whole, and of all others the instruments whose meaning changed (`stale`).
+
+        `rows_of` counts the rows that the mirror has of some instruments.
+        """
         selection = select(self.structure, self.project)
         tasks = []
         if not census.whole and len(pending) >= len(census.records) * NARROW_SHARE:
@@ -135,31 +155,68 @@ class Planner:
             wanted = set(pending)
             pending = [record for record in census.records if record in wanted]
         if pending:
-            fetch = self._fetch_plan(layout, selection, census, len(pending))
+            fetch = self._fetch_plan(layout, selection, census, len(pending), rows_of)
             masks = dict(zip(census.records, self._scope_masks(fetch, census), strict=True))
             tasks.append(FetchTask(fetch, None, tuple(pending), tuple(masks[record] for record in pending)))
         if stale:
             rest = set(census.records).difference(pending)
             others = tuple(record for record in census.records if record in rest)
             scope = instruments_scope(layout, selection, stale)
-            fetch = FetchPlan(self.project.name, self.structure.record_id_field, scope)
+            fetch = FetchPlan(self.project.name, self.structure.record_id_field, scope, capacity=self.capacity())
             tasks.append(FetchTask(fetch, tuple(stale), others, (0,) * len(others)))
         return tuple(tasks)
 
-    def _fetch_plan(self, layout: Layout, selection: Selection, census: Census, records: int) -> FetchPlan:
+    def capacity(self) -> Capacity:
+        """What the server answers, by earlier loads or by the first answers of this one."""
+        server, calls = self.project.server, self.client.calls
+        interval = 60 / server.requests_per_minute if server.requests_per_minute else 0.0
+        earlier = self.earlier_speed
+        if earlier is None or not all(earlier.explains(answer) for answer in self.seen):
+            # The other requests until now were small ones, for the structure.
+            small = calls.seconds - sum(answer.seconds for answer in self.seen)
+            earlier = first_guess(max(0.0, small) / max(1, calls.requests - len(self.seen)), self.seen)
+        return Capacity(earlier, server.concurrency, interval)
+
+    def _fetch_plan(
+        self,
+        layout: Layout,
+        selection: Selection,
+        census: Census,
+        records: int,
+        rows_of: RowCounts,
+    ) -> FetchPlan:
         """What to ask for: everything at once, or scope by scope where that spares the server millions of blanks."""
         rows = {event.unique_event_name: 0 for event in self.structure.events} | census.rows
-        known = len(rows) == len(self.structure.events)
+        known = not layout.longitudinal or len(rows) == len(self.structure.events)
         # What narrow requests cannot show is searched for in the whole project, which is not worthwhile for a few
         # records.
         many = census.whole and records >= len(census.records) * NARROW_SHARE
+        capacity, total = self.capacity(), len(census.records)
+        instances = self._instances(layout, rows, total, rows_of) if many else {}
         return FetchPlan(
             project=self.project.name,
             record_id_field=self.structure.record_id_field,
-            whole=whole_scope(selection, layout.answer_columns, sum(rows.values())),
+            whole=whole_scope(
+                selection,
+                layout.answer_columns,
+                (sum(rows.values()) if layout.longitudinal else total) + sum(instances.values()),
+            ),
             # An event that the structure lacks would be in no scope.
-            narrow=narrow_scopes(layout, selection, rows) if known and many else (),
+            narrow=narrow_scopes(layout, selection, rows, capacity, instances, total) if known and many else (),
+            records=total,
+            capacity=capacity,
         )
+
+    def _instances(self, layout: Layout, rows: Mapping[str, int], records: int, rows_of: RowCounts) -> dict[str, int]:
+        """About how many rows each repeating instrument has: as many as in the mirror, or else as its events have."""
+        names = {table.name for table in layout.instruments}
+        usual: dict[str, int] = {}
+        for repeat in self.structure.repeating:
+            if repeat.form_name in names:
+                places = rows.get(repeat.event_name or "", 0) if layout.longitudinal else records
+                usual[repeat.form_name] = usual.get(repeat.form_name, 0) + places
+        known = rows_of(list(usual))
+        return {name: known.get(name) or places for name, places in usual.items()}
 
     def _scope_masks(self, fetch: FetchPlan, census: Census) -> tuple[int, ...]:
         """For each record the narrow scopes in which it has rows; none for one with undesignated values.
@@ -174,21 +231,34 @@ class Planner:
         except (*ABOUT_THE_REQUEST, errors.RequestRefused) as problem:
             log.warning("%s: every record is requested whole, because %s", self.project.name, describe(problem))
             return none
-        masks = scope_masks(self.verifier, [scope.events for scope in fetch.narrow])
+        if self.structure.longitudinal:
+            masks = scope_masks(self.verifier, [scope.events for scope in fetch.narrow])
+        else:
+            # Every record of a classic project has a row in each scope.
+            masks = ((1 << len(fetch.narrow)) - 1,) * len(census.records)
         # It is not known where records that the census lacked have rows.
         padded = (*masks, *none[len(masks) :])
         return tuple(0 if record in whole else mask for record, mask in zip(census.records, padded, strict=True))
 
     def _with_undesignated_values(self, fetch: FetchPlan) -> frozenset[str]:
         """Records with values in events that the values' instruments are not designated for."""
+        places = [scope.undesignated for scope in fetch.narrow if scope.undesignated is not None]
         found: frozenset[str] = frozenset()
-        path = self.staging / "undesignated.json"
-        for place in (scope.undesignated for scope in fetch.narrow if scope.undesignated is not None):
-            with private_files():
-                self.client.export_records_to(path, format="json", type="eav", fields=place.fields, events=place.events)
-            found |= records_named(self.verifier, path)
-            path.unlink()
+        with private_files(), workers(self.project.server.concurrency) as pool:
+            for path in pool.map(self._search, range(len(places)), places):
+                found |= records_named(self.verifier, path)
+                path.unlink()
         return found
+
+    def _search(self, number: int, place: Undesignated) -> Path:
+        path = self.staging / f"undesignated-{number}.json"
+        self.client.export_records_to(path, format="json", type="eav", fields=place.fields, events=place.events)
+        return path
+
+
+def _cells(path: Path, columns: int) -> int:
+    """About how many cells a CSV has; line breaks in its values count as rows."""
+    return columns * max(0, path.read_bytes().count(b"\n") - 1)
 
 
 def check_columns(structure: Structure, columns: Sequence[str], project: str) -> None:

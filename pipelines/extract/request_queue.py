@@ -1,37 +1,66 @@
-"""What to ask REDCap for next: which records, how many of them, and in which answers. Pure.
+"""What to ask REDCap for next: which records, and in which cells. Pure.
 
-Not here: sending the requests (fetcher.py), verifying the answers (chunk_verification.py).
+Not here: sending the requests (fetcher.py), verifying the answers (chunk_verification.py), how large answers should be
+(answer_sizes.py).
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.extract.chunks import JSON_RECORDS, ChunkSize, FetchPlan, Part
+from pipelines.extract.speed.answer_sizes import AnswerSizes
 from pipelines.warehouse.staging.answers import Format
+from redcap_source import Received
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkRequest:
-    """A chunk to ask for: its records, in one answer or in one for each narrow scope."""
+class PartRequest:
+    """One request: records, in one scope."""
+
+    part: Part
+    records: tuple[str, ...] = field(repr=False)
+    end: str | None = field(repr=False, default=None)
+    """A record that is requested elsewhere, too. It comes last, so the last record of the answer is not one of these,
+    whose rows could be incomplete without notice."""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The records that the request names."""
+        return self.records if self.end is None else (*self.records, self.end)
+
+
+@dataclass(eq=False)
+class OpenChunk:
+    """Records whose answers have not all arrived: one answer with everything, or some for each narrow scope."""
 
     records: tuple[str, ...] = field(repr=False)
     number: int
-    parts: tuple[Part, ...]
-    shares: tuple[tuple[str, ...], ...] = field(repr=False)
-    """For each part, the records to request in it."""
+    narrow: bool
+    form: Format
+    waiting: deque[tuple[int | None, tuple[str, ...]]] = field(repr=False)
+    """What is to be requested yet: scopes, and records in them."""
+    piece: float = 0.0
+    """The cells into which its answers are cut."""
+    under_way: int = 0
+    answers: list[tuple[PartRequest, Received]] = field(repr=False, default_factory=list)
+    lost: set[str] = field(repr=False, default_factory=set)
+    """Records that could not be fetched in some narrow scope."""
+    abandoned: bool = False
+    """Whether its answers are of no use any more."""
+    made: int = 0
 
     @property
-    def narrow(self) -> bool:
-        """Whether it is asked for scope by scope."""
-        return self.parts[0].scope is not None
+    def is_complete(self) -> bool:
+        """Whether nothing of it is still to come."""
+        return not self.waiting and not self.under_way
 
 
 class RequestQueue:
-    """The records still to ask for, and how many of them make a chunk.
+    """The records still to ask for, in chunks, and the requests of each chunk.
 
     With narrow scopes in the plan, a record is asked for scope by scope, once. Records that this does not verify are
     requested whole, as they would be without narrow scopes: scopes only save cells and never change the result.
@@ -56,86 +85,184 @@ class RequestQueue:
         self._masks = scope_masks or {}
         self._staging = staging
         self._prefix = prefix
-        whole = size or ChunkSize()
-        # Keyed by whether the request is narrow: answers of the two kinds differ in size.
-        self._sizes = {False: whole, True: ChunkSize(plan.alike(whole.records))}
-        self._narrow = deque(record for record in records if self._masks.get(record))
-        self._whole = deque(record for record in records if not self._masks.get(record))
-        self._split: deque[tuple[tuple[str, ...], bool]] = deque()
-        """Chunks that were asked for before, and whether they are narrow."""
+        self.sizes = AnswerSizes(plan, size)
+        self._ends = _ends(records, self._masks, len(plan.narrow)) if any(self._masks.values()) else {}
+        apart = set(self._ends.values())
+        self._narrow = deque(r for r in records if self._masks.get(r) and r not in apart)
+        self._whole = deque(r for r in records if not self._masks.get(r) or r in apart)
+        self._end: str | None = None
+        """The record that marks the end of answers with everything."""
+        self._again: deque[str] = deque()
+        """Records that answers left in doubt."""
+        self._split: deque[tuple[str, ...]] = deque()
+        """Records to be requested whole, by themselves, before anything else."""
+        self._open: deque[OpenChunk] = deque()
+        """Chunks of which some requests wait to be sent."""
         self._made = 0
-        self.scopes: Sequence[int | None] = range(len(plan.narrow)) if any(self._masks.values()) else (None,)
+        self.scopes: Sequence[int | None] = range(len(plan.narrow)) if self._narrow else (None,)
         """The scopes of all answers; an answer to a request for everything is split to be read beside the others."""
+        self._set_apart()
+        self._piece = self.sizes.whole_piece(len(self._whole))
+        """The cells into which answers with everything are cut."""
 
     def __bool__(self) -> bool:
-        """Whether any record is left to ask for."""
-        return bool(self._narrow or self._whole or self._split)
+        """Whether anything is left to ask for."""
+        return bool(self._narrow or self._whole or self._again or self._split or self._open)
 
-    def next(self, *, busy: bool) -> ChunkRequest | None:
+    def next(self, *, busy: bool) -> tuple[OpenChunk, PartRequest] | None:
         """What to ask for next; None if nothing is left, or only a remainder that is worth filling up first.
 
         While requests are under way (`busy`), a remainder waits: their answers will return records to the queue that
         can be asked for together with it.
         """
-        if self._split:
-            records, narrow = self._split.popleft()
-            return self._request(records, narrow=narrow)
-        if self._narrow:
-            return self._request(self._take(self._narrow, narrow=True), narrow=True)
-        few = self._sizes[False].records if self._plan.narrow else JSON_RECORDS
-        if not self._whole or (busy and len(self._whole) <= few):
+        chunk = self._open[0] if self._open else self._next_chunk(busy=busy)
+        if chunk is None:
             return None
-        return self._request(self._take(self._whole, narrow=False), narrow=False)
+        request = self._next_part(chunk)
+        chunk.under_way += 1
+        if not chunk.waiting and chunk in self._open:
+            self._open.remove(chunk)
+        return chunk, request
 
     # -- the results of requests ------------------------------------------------------------------------------
 
-    def learn(self, request: ChunkRequest, seconds: float, size: int) -> None:
-        """The request was answered in this many seconds and bytes."""
-        self._sizes[request.narrow] = self._sizes[request.narrow].after(len(request.records), seconds, size)
+    def answered(self, chunk: OpenChunk, request: PartRequest, received: Received) -> None:
+        """The request's answer arrived."""
+        chunk.under_way -= 1
+        chunk.answers.append((request, received))
+        if request.part.format == "csv":
+            self.sizes.answered(request.part.scope, len(request.named), received.seconds, received.bytes)
 
-    def ask_whole(self, records: Sequence[str]) -> None:
+    def failed(self, chunk: OpenChunk, request: PartRequest) -> None:
+        """The request's answer did not arrive; in a narrow scope, halves of its records are asked for in its place."""
+        chunk.under_way -= 1
+        self.sizes.failed(request.part.scope, len(request.named))
+        if not chunk.narrow or chunk.abandoned:
+            return
+        half = len(request.records) // 2
+        if not half:
+            chunk.lost.update(request.records)
+            return
+        scope = request.part.scope
+        chunk.waiting.extendleft(((scope, request.records[half:]), (scope, request.records[:half])))
+        if chunk not in self._open:
+            self._open.appendleft(chunk)
+
+    def ask_whole(self, records: Iterable[str]) -> None:
         """Narrow answers left these records in doubt."""
-        self._whole.extend(records)
+        self._again.extend(records)
 
     def ask_first(self, records: Sequence[str]) -> None:
         """The end of an answer left these records in doubt: they are requested again with the next ones."""
-        self._whole.extendleft(records)
+        (self._whole or self._again).extendleft(records)
 
     def ask_apart(self, records: tuple[str, ...]) -> None:
         """An answer lacked these records; a request for them alone may return them."""
-        self._split.append((records, False))
+        self._split.append(records)
 
-    def ask_less(self, request: ChunkRequest, records: tuple[str, ...] | None = None) -> bool:
-        """The request was too large: ask for its records, or for these, in halves; False if there is only one."""
-        records = request.records if records is None else records
-        self._sizes[request.narrow] = self._sizes[request.narrow].halved()
+    def ask_less(self, records: tuple[str, ...]) -> bool:
+        """A request for these records was too large: ask for them in halves; False if there is only one."""
         half = len(records) // 2
         if half:
-            self._split.extend(((records[:half], request.narrow), (records[half:], request.narrow)))
+            # Before the halves of others, so that a failing server is recognised by a few single records.
+            self._split.extendleft((records[half:], records[:half]))
         return bool(half)
 
-    def abandon_narrow(self, request: ChunkRequest) -> None:
+    def abandon_narrow(self, chunk: OpenChunk) -> None:
         """The server does not answer narrow requests as expected: request every record whole from now on."""
-        self._whole.extend((*request.records, *self._narrow))
+        self._whole.extend((*chunk.records, *self._narrow))
         self._narrow.clear()
+        self._piece = self.sizes.whole_piece(len(self._whole))
+        chunk.waiting.clear()
+        chunk.abandoned = True
+        if chunk in self._open:
+            self._open.remove(chunk)
 
     # -- making a request -------------------------------------------------------------------------------------
 
-    def _take(self, waiting: deque[str], *, narrow: bool) -> tuple[str, ...]:
-        return tuple(waiting.popleft() for _ in range(min(self._sizes[narrow].records, len(waiting))))
+    def _set_apart(self) -> None:
+        """Request the records that mark the end of other answers first, as JSON, which shows its end by itself."""
+        if len(self._whole) > self.sizes.few:
+            self._end = self._whole.pop()
+            self._split.append((self._end,))
+        elif self._narrow and self._whole:
+            self._split.append(tuple(self._whole))
+            self._whole.clear()
 
-    def _request(self, records: tuple[str, ...], *, narrow: bool) -> ChunkRequest:
+    def _next_chunk(self, *, busy: bool) -> OpenChunk | None:
+        if self._split:
+            records = self._split.popleft()
+            return self._whole_chunk(records, as_json=len(records) <= self.sizes.few)
+        if self._narrow:
+            return self._narrow_chunk()
+        few = self.sizes.few
+        if not self._whole and not (busy and len(self._again) <= few):
+            self._whole, self._again = self._again, self._whole
+            self._piece = self.sizes.whole_piece(len(self._whole))
+        if not self._whole:
+            return None
+        as_json = len(self._whole) <= few
+        return self._whole_chunk(
+            _taken(self._whole, self.sizes.whole_records(len(self._whole), self._piece)), as_json=as_json
+        )
+
+    def _whole_chunk(self, records: tuple[str, ...], *, as_json: bool) -> OpenChunk:
+        form: Format = "json" if as_json or len(records) <= JSON_RECORDS else "csv"
+        return self._chunk(records, deque([(None, records)]), form)
+
+    def _narrow_chunk(self) -> OpenChunk:
+        records = _taken(self._narrow, self.sizes.chunk_records(len(self._narrow)))
+        if len(records) <= JSON_RECORDS:
+            return self._whole_chunk(records, as_json=True)
+        shares = [(scope, self._in_scope(scope, records)) for scope in range(len(self._plan.narrow))]
+        # The largest first, so that the last ones to arrive are small.
+        shares.sort(key=lambda share: self.sizes.cells(share[0], len(share[1])), reverse=True)
+        chunk = self._chunk(records, deque((scope, share) for scope, share in shares if share), "csv", narrow=True)
+        chunk.piece = self.sizes.piece([(scope, len(share)) for scope, share in shares if share])
+        return chunk
+
+    def _chunk(
+        self,
+        records: tuple[str, ...],
+        waiting: deque[tuple[int | None, tuple[str, ...]]],
+        form: Format,
+        *,
+        narrow: bool = False,
+    ) -> OpenChunk:
         self._made += 1
-        name = f"{self._prefix}-{self._made:05d}"
-        few = len(records) <= JSON_RECORDS
-        if few or not narrow:
-            form: Format = "json" if few else "csv"
-            return ChunkRequest(records, self._made, (Part(self._staging / f"{name}.{form}", form),), (records,))
-        shares = {at: self._in_scope(at, records) for at in range(len(self._plan.narrow))}
-        asked = [at for at, share in shares.items() if share]
-        parts = tuple(Part(self._staging / f"{name}-{at}.csv", "csv", at) for at in asked)
-        return ChunkRequest(records, self._made, parts, tuple(shares[at] for at in asked))
+        chunk = OpenChunk(records, self._made, narrow, form, waiting)
+        self._open.append(chunk)
+        return chunk
+
+    def _next_part(self, chunk: OpenChunk) -> PartRequest:
+        scope, records = chunk.waiting.popleft()
+        name = f"{self._prefix}-{chunk.number:05d}"
+        if scope is None:
+            end = self._end if chunk.form == "csv" and self._end not in records else None
+            return PartRequest(Part(self._staging / f"{name}.{chunk.form}", chunk.form), records, end)
+        count = self.sizes.part_records(scope, len(records), chunk.piece)
+        if count < len(records):
+            chunk.waiting.appendleft((scope, records[count:]))
+        chunk.made += 1
+        path = self._staging / f"{name}-{scope}-{chunk.made}.csv"
+        return PartRequest(Part(path, "csv", scope), records[:count], self._ends.get(scope))
 
     def _in_scope(self, scope: int, records: Sequence[str]) -> tuple[str, ...]:
         bit, masks = 1 << scope, self._masks
         return tuple([record for record in records if masks[record] & bit])
+
+
+def _taken(waiting: deque[str], count: int) -> tuple[str, ...]:
+    return tuple(waiting.popleft() for _ in range(min(count, len(waiting))))
+
+
+def _ends(records: Sequence[str], masks: Mapping[str, int], scopes: int) -> dict[int, str]:
+    """For each narrow scope its last record, of three different ones at most: they are requested whole."""
+    last: dict[int, str] = {}
+    for record in reversed(records):
+        mask = masks.get(record, 0)
+        last |= {scope: record for scope in range(scopes) if scope not in last and mask >> scope & 1}
+        if len(last) == scopes:
+            break
+    chosen = [record for record, _ in Counter(last.values()).most_common(JSON_RECORDS)]
+    return {scope: record for scope, record in last.items() if record in chosen}

@@ -1,8 +1,9 @@
 """Which cells to ask for together, so that the server does not have to send millions of blanks. Pure.
 
-A flat row has a cell for every field of the project, and in a longitudinal project most of them can hold nothing:
-their instruments are not designated for the row's event. Instruments that share events are therefore asked for
-together, with those events only. Values that the setup rules out are looked for separately (`Scope.undesignated`).
+A flat row has a cell for every field of the project, and most of them can hold nothing: their instruments are not
+designated for the row's event, or the row is an instance of one repeating instrument. Instruments that share events are
+therefore asked for together, with those events only, and repeating instruments apart. Values that the setup rules out
+are looked for separately (`Scope.undesignated`).
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ from itertools import combinations
 from typing import NotRequired, TypedDict
 
 from pipelines.extract.selection import Selection
+from pipelines.extract.speed.schedule import Capacity, fewest, pieces
 from pipelines.warehouse.tables.layout import InstrumentTable, Layout, key_columns, work_columns
 
-# What one more request may cost, in cells: servers answer 20 to 50 thousand a second, the rate limit is about two
-# requests a second, and each has its own start-up.
-REQUEST_CELLS = 50_000
-# The most cells in an answer; servers are known to fail at about a million.
-ANSWER_CELLS = 1_000_000
-MOST_SCOPES = 8
+# Stands for the only event of a classic project, which has no name.
+CLASSIC = ""
+# A record's scopes are the bits of a number of 64 bits.
+MOST_SCOPES = 60
 
 
 class ExportOptions(TypedDict):
@@ -76,21 +76,29 @@ def whole_scope(selection: Selection, columns: Sequence[str] = (), rows: int = 0
 
 def instruments_scope(layout: Layout, selection: Selection, instruments: Collection[str]) -> Scope:
     """Some instruments only, in every event."""
-    group = _group(frozenset(), [table for table in layout.instruments if table.name in instruments])
+    group = _group(frozenset(), [table for table in layout.instruments if table.name in instruments], {})
     return replace(_scope(layout, selection, group, {}), undesignated=None)
 
 
-def narrow_scopes(layout: Layout, selection: Selection, rows: Mapping[str, int]) -> tuple[Scope, ...]:
-    """The scopes that together hold the project, or none if one request for everything costs no more.
+def narrow_scopes(
+    layout: Layout,
+    selection: Selection,
+    rows: Mapping[str, int],
+    capacity: Capacity,
+    instances: Mapping[str, int] | None = None,
+    records: int = 0,
+) -> tuple[Scope, ...]:
+    """The scopes that together hold the project, or none if one request for everything takes no longer.
 
-    `rows` says how many rows each event of the project has.
+    `rows` says how many rows each event of a longitudinal project has without those of repeating instruments; a classic
+    one has as many as `records`. `instances` says about how many rows each repeating instrument has.
     """
-    if not layout.longitudinal:
-        return ()
-    chosen = cheapest(_by_events(layout), rows, keys=len(key_columns(layout)))
-    scopes = tuple(_scope(layout, selection, group, rows) for group in chosen)
-    # To name no event is to ask for all of them.
-    return scopes if len(scopes) > 1 and all(scope.events for scope in scopes) else ()
+    counted = rows if layout.longitudinal else {CLASSIC: records}
+    groups = _groups(layout, counted, instances or {})
+    chosen = cheapest(groups, counted, keys=len(key_columns(layout)), capacity=capacity)
+    scopes = tuple(_scope(layout, selection, group, counted) for group in chosen)
+    # In a longitudinal project, to name no event is to ask for all of them.
+    return scopes if len(scopes) > 1 and all(scope.events or not layout.longitudinal for scope in scopes) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,35 +109,43 @@ class Group:
     width: int
     """How many columns the instruments have."""
     instruments: tuple[InstrumentTable, ...] = ()
+    instances: int = 0
+    """How many rows those of them have that repeat."""
 
     def __or__(self, other: Group) -> Group:
-        return Group(self.events | other.events, self.width + other.width, self.instruments + other.instruments)
+        return Group(
+            self.events | other.events,
+            self.width + other.width,
+            self.instruments + other.instruments,
+            self.instances + other.instances,
+        )
 
     def cells(self, rows: Mapping[str, int], keys: int) -> int:
         """How many cells an answer for the whole project has."""
-        return sum(rows.get(event, 0) for event in self.events) * (self.width + keys)
+        return (sum(rows.get(event, 0) for event in self.events) + self.instances) * (self.width + keys)
+
+    def is_searched_for(self, rows: Mapping[str, int]) -> bool:
+        """Whether another request has to look for values in the events that are left out."""
+        return not self.events.issuperset(rows)
 
 
-def cheapest(groups: Sequence[Group], rows: Mapping[str, int], *, keys: int) -> list[Group]:
+def cheapest(groups: Sequence[Group], rows: Mapping[str, int], *, keys: int, capacity: Capacity) -> list[Group]:
     """The cheapest grouping found by merging, from all apart to all together, the pair that adds least in each step."""
+    ways: list[tuple[int, float, list[Group]]] = []
     present = list(groups)
-    best: list[Group] | None = None
-    least = 0
     while present:
-        cost = _cost(present, rows, keys)
-        if len(present) <= MOST_SCOPES and (best is None or cost <= least):
-            best, least = present, cost
+        if len(present) <= MOST_SCOPES:
+            answers = _answers(present, rows, keys, capacity)
+            ways.append((len(answers), capacity.cost(answers), present))
         present = _merged(present, rows, keys)
-    return best or []
+    return fewest(ways) if ways else []
 
 
-def _cost(groups: Sequence[Group], rows: Mapping[str, int], keys: int) -> int:
-    """What requesting the groups costs, in cells: those sent, and the equivalent of the requests."""
+def _answers(groups: Sequence[Group], rows: Mapping[str, int], keys: int, capacity: Capacity) -> list[float]:
+    """The cells of all answers, if the groups are requested: their own, and those of the searches, which have none."""
     cells = [group.cells(rows, keys) for group in groups]
-    chunks = 1 + max(cells) // ANSWER_CELLS
-    # Apart, each group needs one more request, which looks for undesignated values.
-    requests = len(groups) * (chunks + (len(groups) > 1))
-    return sum(cells) + requests * REQUEST_CELLS
+    searches = sum(group.is_searched_for(rows) for group in groups) if len(groups) > 1 else 0
+    return pieces(cells, capacity.piece(cells, capacity.most_cells)) + [0.0] * searches
 
 
 def _merged(groups: Sequence[Group], rows: Mapping[str, int], keys: int) -> list[Group]:
@@ -147,23 +163,29 @@ def _merged(groups: Sequence[Group], rows: Mapping[str, int], keys: int) -> list
     return [*rest, groups[one] | groups[other]]
 
 
-def _by_events(layout: Layout) -> list[Group]:
-    """One group for each set of events that instruments share."""
-    found: dict[frozenset[str], list[InstrumentTable]] = {}
+def _groups(layout: Layout, rows: Mapping[str, int], instances: Mapping[str, int]) -> list[Group]:
+    """One group for each set of events that instruments share, and one for each repeating instrument."""
+    everywhere = frozenset(rows)
+    found: dict[tuple[frozenset[str], str], list[InstrumentTable]] = {}
     for table in layout.instruments:
-        found.setdefault(table.events or frozenset(), []).append(table)
+        events = (table.events or frozenset()) if layout.longitudinal else everywhere
+        found.setdefault((events, table.name if table.name in instances else ""), []).append(table)
+    groups = [_group(events, tables, instances) for (events, _), tables in found.items()]
     # An instrument designated for no event joins a group that has events, as to name none would mean every event.
-    undesignated = found.pop(frozenset(), [])
-    groups = [_group(events, tables) for events, tables in found.items()]
-    return [groups[0] | _group(frozenset(), undesignated), *groups[1:]] if groups else []
+    placed = [group for group in groups if group.events]
+    for group in groups:
+        if placed and not group.events:
+            placed[0] |= group
+    return placed
 
 
-def _group(events: frozenset[str], tables: Sequence[InstrumentTable]) -> Group:
-    return Group(events, sum(len(table.columns) for table in tables), tuple(tables))
+def _group(events: frozenset[str], tables: Sequence[InstrumentTable], instances: Mapping[str, int]) -> Group:
+    width = sum(len(table.columns) for table in tables)
+    return Group(events, width, tuple(tables), sum(instances.get(table.name, 0) for table in tables))
 
 
 def _scope(layout: Layout, selection: Selection, group: Group, rows: Mapping[str, int]) -> Scope:
-    inside = tuple(event for event in rows if event in group.events)
+    inside = tuple(event for event in rows if event in group.events and event != CLASSIC)
     outside = tuple(event for event in rows if event not in group.events)
     fields = tuple(dict.fromkeys(column.field for table in group.instruments for column in table.columns))
     named = bool(selection.fields) and not selection.forms

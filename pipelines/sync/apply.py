@@ -87,8 +87,12 @@ def _entry(chunk: Chunk, number: int) -> ChunkEntry:
 
 
 def _chunk_records(batch: Sequence[Chunk]) -> int | None:
-    """How many records to request at a time, judged by the last answer with enough records; None if there is none."""
+    """How many records to request at a time, by the last answer large enough to tell; None if there is none."""
     for chunk in reversed(batch):
-        if chunk.parts[0].scope is None and len(chunk.records) > JSON_RECORDS:
-            return ChunkSize(len(chunk.records)).after(len(chunk.records), chunk.seconds, chunk.bytes).records
+        records = len(chunk.records)
+        if chunk.parts[0].scope is None and records > JSON_RECORDS:
+            fits = ChunkSize(records).after(records, chunk.seconds, chunk.bytes).records
+            # A few records of a small night say only that more would have been possible.
+            if fits < ChunkSize(records).after(records, 0, 0).records:
+                return fits
     return None

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from pipelines.extract.chunks import Chunk, ChunkSize, Fetched
 from pipelines.extract.fetcher import Fetcher
+from pipelines.extract.speed.speed_file import save_speed
 from pipelines.run import ProjectRun
 from pipelines.sync.plan import WorkPlan
 from pipelines.sync.reports import Progress
@@ -49,3 +50,4 @@ def fetch(
                     yield replace(item, task=at)
                 else:
                     yield item
+            save_speed(run.folder.pace, run.project.server.url, fetcher.speed)

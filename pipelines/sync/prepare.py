@@ -7,7 +7,7 @@ project is judged first. Rows of records are neither read nor written here.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipelines.errors import VerificationFailed
@@ -15,6 +15,8 @@ from pipelines.extract.change_detection import DetectedChanges, detect_changes, 
 from pipelines.extract.log_reading import LogTerms
 from pipelines.extract.planner import FetchTask, Planner, only_in
 from pipelines.extract.selection import narrow, unknown_in_writeback
+from pipelines.extract.speed.server_speed import AnswerTime
+from pipelines.extract.speed.speed_file import read_speed
 from pipelines.extract.structure import WITH_RIGHTS, read_basics, read_structure
 from pipelines.run import ProjectRun
 from pipelines.sync.findings import Assumed, Findings, Preflight
@@ -54,7 +56,8 @@ def prepare(
     reading.guard.check(findings, preflight.previous)
     planned_until = preflight.clock.planned_until(findings.detected, options.since)
     drift, pending, stale = _adopt(run, mirror, preflight, findings, planned_until)
-    tasks = reading.planner(preflight).fetch_tasks(findings.layout, findings.census, pending, stale)
+    planner = reading.planner(preflight)
+    tasks = planner.fetch_tasks(findings.layout, findings.census, pending, stale, mirror.tables.rows_of)
     drop_census(verifier)
     plan = _work_plan(run, preflight, findings, tasks, planned_until, client)
     report = structure_report(findings.structure, findings.layout, drift, read=preflight.assumed is None)
@@ -82,6 +85,8 @@ class _Reading:
     options: LoadOptions
     progress: Progress
     guard: Guard
+    seen: list[AnswerTime] = field(default_factory=list)
+    """How long the larger answers took."""
 
     def read(self) -> tuple[Preflight, Findings]:
         """The structure and what changed; where the structure is assumed, that is proven or it is read after all."""
@@ -106,7 +111,9 @@ class _Reading:
 
     def planner(self, preflight: Preflight) -> Planner:
         """What asks REDCap what there is to fetch."""
-        return Planner(self.client, self.verifier, self.run.staging, self.run.project, preflight.structure)
+        run = self.run
+        earlier = read_speed(run.folder.pace, run.project.server.url)
+        return Planner(self.client, self.verifier, run.staging, run.project, preflight.structure, earlier, self.seen)
 
     def _preflight(self) -> Preflight:
         """The project's structure; refuses a token of another project before anything else is asked with it."""

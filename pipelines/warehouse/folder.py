@@ -6,7 +6,7 @@ work/<project>.loaded     a mark: loaded since the last publish, with the id of 
 work/hash.key             the key identifiers are hashed with, if a project is configured to hash them
 work/locks/               one lock per project; work/publish.lock is the publisher's
 work/staging/<project>/   answers on their way into the mirror; empty between loads
-work/pace/                the rate limit of each REDCap server, shared by all processes
+work/pace/                the rate limit of each REDCap server, shared by all processes, and how fast it answered
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class WarehouseFolder:
 
     @property
     def pace(self) -> Path:
-        """The folder of the servers' shared rate limits."""
+        """The folder of the servers' shared rate limits, and of how fast each answered."""
         return self.work / "pace"
 
     @property

@@ -162,7 +162,7 @@ def test_a_record_that_the_census_lacks_and_redcap_has_is_added_and_one_that_is_
 
 
 def test_so_many_changed_records_that_it_pays_have_the_census_asked_of_all_events(site, monkeypatch):
-    monkeypatch.setattr("pipelines.extract.scopes.REQUEST_CELLS", 10)
+    monkeypatch.setattr("pipelines.extract.speed.schedule.OWN_SECONDS_A_CELL", 1.0)
     handle = site.study("longitudinal", 8)
     with planner_of(site) as planner:
         brief = planner.census([planner.structure.events[0].unique_event_name])
@@ -174,7 +174,7 @@ def test_so_many_changed_records_that_it_pays_have_the_census_asked_of_all_event
 
 
 def test_where_stray_values_cannot_be_looked_for_every_record_is_asked_for_whole(site, caplog, monkeypatch):
-    monkeypatch.setattr("pipelines.extract.scopes.REQUEST_CELLS", 10)
+    monkeypatch.setattr("pipelines.extract.speed.schedule.OWN_SECONDS_A_CELL", 1.0)
     site.study("longitudinal", 8)
     with planner_of(site) as planner:
         census = planner.census()

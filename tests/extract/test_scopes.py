@@ -5,18 +5,23 @@ import pytest
 from pipelines.extract.chunks import Chunk, Quarantined
 from pipelines.extract.scopes import MOST_SCOPES, Group, cheapest, narrow_scopes
 from pipelines.extract.selection import Selection
+from pipelines.extract.speed.schedule import Capacity
+from pipelines.extract.speed.server_speed import ServerSpeed
 from pipelines.run import ProjectRun
 from pipelines.sync.apply import apply
 from pipelines.sync.fetch import fetch
 from pipelines.sync.prepare import prepare
 from pipelines.sync.reports import LoadOptions
-from pipelines.warehouse.tables.layout import make_layout
+from pipelines.warehouse.tables.layout import key_columns, make_layout
 from tests.support.export_oracle import ask, expected, published
 from tests.support.structures import field, structure
 
+# A request takes as long as 50,000 cells, and hardly anything is done at the same time.
+USUAL = Capacity(ServerSpeed(1.0, 20e-6), concurrency=1)
 
-def group(events, width):
-    return Group(frozenset(events.split()), width)
+
+def group(events, width, instances=0):
+    return Group(frozenset(events.split()), width, instances=instances)
 
 
 @pytest.mark.parametrize(
@@ -28,19 +33,41 @@ def group(events, width):
         ([group("a", 500), group("b", 500)], {"a": 10, "b": 10}, [{"a", "b"}]),
         # A small form beside a large one in the same events is no reason for a request of its own.
         ([group("a b", 500), group("a", 5), group("c", 400)], {"a": 900, "b": 900, "c": 900}, [{"a", "b"}, {"c"}]),
+        # The instances of a repeating form are long rows of blanks beside a large one.
+        ([group("a", 500), group("a", 5, instances=2000)], {"a": 900}, [{"a"}, {"a"}]),
+        ([group("a", 500), group("a", 5, instances=20)], {"a": 900}, [{"a"}]),
         ([group("a", 500)], {"a": 100_000}, [{"a"}]),
         ([], {"a": 1}, []),
     ],
 )
 def test_groups_are_kept_apart_where_blanks_cost_more_than_requests(groups, rows, chosen):
-    assert sorted(sorted(g.events) for g in cheapest(groups, rows, keys=4)) == sorted(map(sorted, chosen))
+    found = cheapest(groups, rows, keys=4, capacity=USUAL)
+    assert sorted(sorted(g.events) for g in found) == sorted(map(sorted, chosen))
 
 
-def test_requests_do_not_multiply_with_the_events():
-    groups = [group(f"e{i}", 300) for i in range(30)]
-    found = cheapest(groups, {f"e{i}": 5000 for i in range(30)}, keys=4)
+@pytest.mark.parametrize(
+    ("capacity", "scopes"),
+    [
+        # Where cells are slow, every blank one is avoided; where requests are, one is enough.
+        (Capacity(ServerSpeed(0.001, 1e-3)), 30),
+        (Capacity(ServerSpeed(20.0, 1e-6)), 1),
+        # Each scope costs two requests, of which the server takes one in five seconds.
+        (Capacity(ServerSpeed(0.01, 100e-6), interval=5.0), 4),
+        # On a fast one, what counts is this computer's own time for each request.
+        (Capacity(ServerSpeed(0.001, 1e-9)), 1),
+    ],
+)
+def test_there_are_as_many_scopes_as_the_server_makes_worthwhile(capacity, scopes):
+    groups = [group(f"e{i}", 30) for i in range(30)]
+    found = cheapest(groups, {f"e{i}": 50 for i in range(30)}, keys=4, capacity=capacity)
+    assert len(found) == scopes
+    assert sum(g.width for g in found) == 30 * 30
+
+
+def test_there_are_no_more_scopes_than_a_record_has_bits_for():
+    groups = [group(f"e{i}", 30) for i in range(100)]
+    found = cheapest(groups, {f"e{i}": 500 for i in range(100)}, keys=4, capacity=Capacity(ServerSpeed(0, 1e-3)))
     assert len(found) == MOST_SCOPES
-    assert sum(g.width for g in found) == 30 * 300
 
 
 FIELDS = [field("id", "base"), field("age", "base"), field("note", "visit"), field("lost", "attic")]
@@ -49,7 +76,7 @@ MANY = {"one": 100_000, "two": 100_000, "three": 100_000}
 
 
 def scopes(selection=Selection(), rows=MANY):  # noqa: B008 - frozen
-    return narrow_scopes(make_layout(structure(FIELDS, pairs=PAIRS)), selection, rows)
+    return narrow_scopes(make_layout(structure(FIELDS, pairs=PAIRS)), selection, rows, USUAL)
 
 
 def test_a_scope_names_its_instruments_its_events_and_what_it_will_not_see():
@@ -73,7 +100,17 @@ def test_where_fields_are_named_one_by_one_they_stay_so():
 
 def test_few_rows_and_classic_projects_are_asked_in_one():
     assert scopes(rows={"one": 10, "two": 10, "three": 10}) == ()
-    assert narrow_scopes(make_layout(structure(FIELDS)), Selection(), {}) == ()
+    assert narrow_scopes(make_layout(structure(FIELDS)), Selection(), {}, USUAL, records=100_000) == ()
+
+
+def test_a_repeating_instrument_of_a_classic_project_has_a_scope_of_its_own():
+    layout = make_layout(structure(FIELDS))
+    found = narrow_scopes(layout, Selection(), {}, USUAL, {"visit": 500_000}, records=100_000)
+    assert [(scope.forms, scope.events, scope.undesignated) for scope in found] == [
+        (("base", "attic"), (), None),
+        (("visit",), (), None),
+    ]
+    assert found[1].cells == 600_000 * (2 + len(key_columns(layout)))
 
 
 # -- against the simulator ------------------------------------------------------------------------------------
@@ -83,11 +120,17 @@ RECORDS = 150
 
 def fetched(site):
     """What a load's plan and fetch make of the study, without touching the mirror's records."""
+    sparing(site)
     config = site.config
     run = ProjectRun(config, config.project("study"), run_id="run", sleep=lambda seconds: None)
     with run.mirror() as mirror, run.client() as client, run.verifier() as verifier:
         plan, _ = prepare(run, client, mirror, verifier, LoadOptions())
         return plan, list(fetch(run, client, verifier, plan))
+
+
+def sparing(site):
+    """Let cells cost so much that what is requested does not depend on how fast this computer is."""
+    site.monkeypatch.setattr("pipelines.extract.speed.schedule.OWN_SECONDS_A_CELL", 3e-6)
 
 
 def narrowly(items):
@@ -131,7 +174,8 @@ def test_a_value_where_the_setup_has_no_place_for_it_is_loaded_and_reported(site
     )
 
 
-@pytest.mark.parametrize(("kind", "times"), [("500", 5), ("empty", 5)])
+# Two are looked for at a time, five times each.
+@pytest.mark.parametrize(("kind", "times"), [("500", 10), ("empty", 10)])
 def test_where_undesignated_values_cannot_be_looked_for_everything_is_asked_whole(site, kind, times):
     handle = site.study("longitudinal", RECORDS)
     # The census, twice, and one record for its columns come first.

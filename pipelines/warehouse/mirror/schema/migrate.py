@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.database.file_errors import doing
 from pipelines.warehouse.database.quoting import identifier
-from pipelines.warehouse.database.rows import all_rows, insert_json, one
+from pipelines.warehouse.database.rows import all_rows, count, insert_json, one
 from pipelines.warehouse.mirror.rows.history import RunStamp, close_versions, record_cell_changes
 from pipelines.warehouse.mirror.rows.history_sql import DELETE, Cell
 from pipelines.warehouse.mirror.rows.invalid_values import relist_values
@@ -73,6 +73,10 @@ class Tables:
         """How many rows all instruments have together."""
         queries = row_sql.count_rows(self._project, [table.name for table in layout.instruments])
         return sum(count for (count,) in all_rows(self._connection, queries))
+
+    def rows_of(self, instruments: Sequence[str]) -> dict[str, int]:
+        """How many rows each of these instruments has."""
+        return {name: count(self._connection, row_sql.count_rows(self._project, [name])[0]) for name in instruments}
 
     def migrate(self, layout: Layout, stamp: RunStamp) -> None:
         """Give every instrument its table with the columns it has now; in the caller's transaction.
