@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
@@ -27,7 +27,7 @@ from pipelines.sync.load_clock import LoadClock
 from pipelines.warehouse.mirror.known_structure import KnownStructure, digest_of_dictionary
 from pipelines.warehouse.mirror.mirror import Mirror
 from pipelines.warehouse.tables.layout import Layout
-from pipelines.warehouse.tables.structure import Structure
+from pipelines.warehouse.tables.structure import DATA_ACCESS_GROUPS, REPEATING_SETUP, Structure
 from pipelines.wording import counted
 from redcap_source import RedcapClient
 
@@ -91,10 +91,44 @@ def why_not_proven(known: KnownStructure, basics: Basics, clock: LoadClock, find
     return _why_log_does_not_prove_it(clock, findings.detected)
 
 
-def may_ever_be_proven(structure: Structure, findings: Findings) -> bool:
-    """Whether it makes sense to keep the structure: a later load's log can prove something only if this one's could.
+def is_worth_keeping(structure: Structure, findings: Findings, refused_before: Collection[str]) -> bool:
+    """Whether later loads may go by the structure, if their log proves that it did not change.
 
-    Otherwise each night would first try to do without reading it, and read it all the same.
+    A server that fails may answer with a refusal or an empty list. So what was refused is believed to be out of the
+    token's sight once it was refused in two loads, and lists that contradict each other are not believed at all.
+    """
+    believed = set(structure.not_readable) <= set(refused_before) and _lists_agree(structure, findings.layout)
+    return believed and _may_ever_be_proven(structure, findings)
+
+
+def _lists_agree(structure: Structure, layout: Layout) -> bool:
+    """Whether no list of the structure is empty, or lacks something, although another one says otherwise."""
+    users, missing = structure.users, structure.not_readable
+    roles = {role.unique_role_name for role in structure.user_roles}
+    groups = {group.unique_group_name for group in structure.data_access_groups}
+    in_roles = {assigned.unique_role_name for assigned in structure.user_role_assignments}
+    in_groups = {assigned.redcap_data_access_group for assigned in structure.data_access_group_assignments}
+    in_groups |= {user.data_access_group for user in users}
+    repeats = structure.project.has_repeating_instruments_or_events
+    return (
+        bool(structure.export_field_names)
+        and {instrument.instrument_name for instrument in structure.instruments}
+        >= {f.form_name for f in structure.fields}
+        and all(map(bool, (structure.arms, structure.events, structure.form_event_mapping))) == structure.longitudinal
+        and (REPEATING_SETUP in missing or repeats in (None, bool(structure.repeating)))
+        and ("users" in missing or bool(users))
+        and ("user role assignments" in missing or bool(structure.user_role_assignments) or not users)
+        and ("data access group assignments" in missing or bool(structure.data_access_group_assignments) or not users)
+        and ("user roles" in missing or roles >= in_roles - {None, ""})
+        and (DATA_ACCESS_GROUPS in missing or groups >= in_groups - {None, ""})
+        and (DATA_ACCESS_GROUPS in missing or bool(groups) or not layout.data_access_groups)
+    )
+
+
+def _may_ever_be_proven(structure: Structure, findings: Findings) -> bool:
+    """Whether a later load's log could prove anything: this one's could, too.
+
+    Otherwise each night would first try to do without reading the structure, and read it all the same.
     """
     read = None if findings.detected is None else findings.detected.log
     people = {attribute: getattr(structure, attribute) for attribute in people_to_read(structure)}

@@ -21,7 +21,7 @@ from pipelines.extract.structure import WITH_RIGHTS, read_basics, read_structure
 from pipelines.run import ProjectRun
 from pipelines.sync.findings import Assumed, Findings, Preflight
 from pipelines.sync.guards import Guard
-from pipelines.sync.known_structure import may_ever_be_proven, structure_key, unchanged, why_not_proven
+from pipelines.sync.known_structure import is_worth_keeping, structure_key, unchanged, why_not_proven
 from pipelines.sync.load_clock import read_clocks
 from pipelines.sync.plan import WorkPlan
 from pipelines.sync.reports import LoadOptions, Progress, StructureReport, structure_report
@@ -249,10 +249,7 @@ def _write_structure(run: ProjectRun, mirror: Mirror, preflight: Preflight, find
     if preflight.assumed is not None:
         mirror.keep_structure(layout)
         return ()
-    # A refusal may be a server's failure of one night: what was refused is believed to be out of the token's sight once
-    # it was refused in two loads.
-    believed = preflight.previous.not_readable.issuperset(preflight.whole.not_readable)
-    keep = believed and may_ever_be_proven(preflight.whole, findings)
+    keep = is_worth_keeping(preflight.whole, findings, preflight.previous.not_readable)
     known = known_structure(preflight.whole, layout.answer_columns) if keep else None
     return mirror.write_structure(
         findings.structure, layout, run.stamp, findings.renames, key=preflight.key, known=known

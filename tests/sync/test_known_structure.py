@@ -178,9 +178,12 @@ def test_a_token_that_may_not_list_users_shows_by_the_list_of_groups_that_it_is_
     assert len(asked) <= 8
 
 
-def test_a_request_that_failed_once_as_if_it_were_refused_is_repeated_the_next_night(site):
-    small(site)
-    site.simulator.faults.add("answer", content="userRole", times=1, body=b'{"error":"no"}', content_type="x/y", nth=1)
+@pytest.mark.parametrize(
+    ("content", "body"), [("userRole", b'{"error":"no"}'), ("formEventMapping", b"[]"), ("userDagMapping", b"[]")]
+)
+def test_what_one_answer_alone_says_is_read_again_the_next_night(site, content, body):
+    small(site, "longitudinal")
+    site.simulator.faults.add("answer", content=content, times=1, body=body, content_type="application/json", nth=1)
     site.load()
     assert reads_whole(night(site))
     assert not reads_whole(night(site))
