@@ -260,9 +260,9 @@ def insert_typed(project: str, instrument: str, select: str) -> str:
     )
 
 
-def any_key(project: str, instrument: str, key: str) -> str:
-    """A version that ended with a value in a key, if there is one."""
-    return f"SELECT 1 FROM {rows_past(project, instrument)} WHERE {key} <> '' LIMIT 1"
+def any_keys(project: str, instrument: str) -> str:
+    """Whether any version that ended has an event, and whether any has an instance."""
+    return f"SELECT bool_or(_event <> ''), bool_or(_instance <> '') FROM {rows_past(project, instrument)}"
 
 
 def any_row_of(table: str, runs: Sequence[str]) -> str:

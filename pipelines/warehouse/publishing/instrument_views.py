@@ -44,6 +44,8 @@ class InstrumentViews:
         self._connection = connection
         self._source = source
         self._comments: list[str] = []
+        self._past_keys: dict[str, set[str]] = {}
+        """Which of the keys that not every instrument has occur in versions that ended."""
 
     def define(self, item: InstrumentSource, present: Present, *, is_new: bool) -> None:
         """Make the views of an instrument; `is_new` says that it had none."""
@@ -58,6 +60,11 @@ class InstrumentViews:
         elif not is_new:
             self._connection.execute(copy_sql.drop_view(behind))
         self._define("_labels", name, labels)
+        self.define_histories(item, present)
+
+    def define_histories(self, item: InstrumentSource, present: Present) -> None:
+        """Make the views of every version of an instrument."""
+        project, name = self._source.project, item.name
         columns = self.history_columns(name, item.keys, present)
         self._define("_history_raw", name, copy_sql.history_rows(project, name, columns, present))
         further = [
@@ -67,6 +74,8 @@ class InstrumentViews:
         ]
         typed = copy_sql.typed_history_rows(project, name, item.typed, further, present)
         self._define("_history", name, typed)
+        for ending in HISTORIES:
+            self._comment("VIEW", ending, name, HISTORY_TIMES)
 
     def define_history(self, name: str, present: Present) -> None:
         """Make the views of the versions of an instrument that REDCap no longer has; nothing says their types."""
@@ -104,7 +113,10 @@ class InstrumentViews:
             return True
         if PAST not in present:
             return False
-        return one(self._connection, copy_sql.any_key(self._source.project, name, key)) is not None
+        if name not in self._past_keys:
+            row = one(self._connection, copy_sql.any_keys(self._source.project, name))
+            self._past_keys[name] = {found for found, is_there in zip(KEYS[1:], row or (), strict=True) if is_there}
+        return key in self._past_keys[name]
 
     # -- comments ------------------------------------------------------------------------------------------
 
@@ -115,8 +127,6 @@ class InstrumentViews:
         self._comment("VIEW", "_labels", item.name, item.comments)
         # In a third place the columns' comments would cost as much as the rows.
         self._comment("VIEW", "_raw", item.name, {"": item.comments[""]})
-        for ending in HISTORIES:
-            self._comment("VIEW", ending, item.name, HISTORY_TIMES)
 
     def _comment(self, kind: str, ending: str, name: str, texts: Mapping[str, str]) -> None:
         place = qualified(self._source.project + ending, name)

@@ -153,9 +153,11 @@ class InstrumentPublisher:
             self.reshaped.append(item.name)
         self._write_typed(item, before)
         is_new = before is None or item.name in self.renewed
-        if before is None or is_new or (before.views, before.present) != (now.views, now.present):
+        if before is None or is_new or before.views != now.views:
             self._views.define(item, now.present, is_new=before is None)
             self._views.describe(item, table=is_new)
+        elif before.present != now.present:
+            self._views.define_histories(item, now.present)
         if before is not None and not is_new and before.comments != now.comments:
             self._views.describe(item, table=True)
         self._found[item.name] = now
