@@ -6,9 +6,10 @@ Not here: which records changed (change_detection.py), how cells are grouped int
 
 from __future__ import annotations
 
+import csv
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.config.settings import ProjectConfig
@@ -193,14 +194,15 @@ class Planner:
         many = census.whole and records >= len(census.records) * NARROW_SHARE
         capacity, total = self.capacity(), len(census.records)
         instances = self._instances(layout, rows, total, rows_of) if many else {}
+        found = sum(rows.values()) if layout.longitudinal else total
+        whole = whole_scope(selection, layout.answer_columns, found + sum(instances.values()))
+        if not census.whole and self.seen:
+            # It lists some events only; the one record that showed the columns has all of its rows.
+            whole = replace(whole, cells=int(self.seen[-1].cells) * total)
         return FetchPlan(
             project=self.project.name,
             record_id_field=self.structure.record_id_field,
-            whole=whole_scope(
-                selection,
-                layout.answer_columns,
-                (sum(rows.values()) if layout.longitudinal else total) + sum(instances.values()),
-            ),
+            whole=whole,
             # An event that the structure lacks would be in no scope.
             narrow=narrow_scopes(layout, selection, rows, capacity, instances, total) if known and many else (),
             records=total,
@@ -257,8 +259,9 @@ class Planner:
 
 
 def _cells(path: Path, columns: int) -> int:
-    """About how many cells a CSV has; line breaks in its values count as rows."""
-    return columns * max(0, path.read_bytes().count(b"\n") - 1)
+    """How many cells the rows of a small CSV have."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as lines:
+        return columns * max(0, sum(1 for _ in csv.reader(lines)) - 1)
 
 
 def check_columns(structure: Structure, columns: Sequence[str], project: str) -> None:

@@ -161,6 +161,16 @@ def test_a_record_that_the_census_lacks_and_redcap_has_is_added_and_one_that_is_
 # -- the requests --------------------------------------------------------------------------------------------
 
 
+def test_where_the_census_lists_some_events_only_a_record_still_has_the_cells_of_all(site):
+    handle = site.study("longitudinal", 30)
+    with planner_of(site) as planner:
+        brief = planner.census([planner.structure.events[0].unique_event_name])
+        layout = layout_of(planner, brief)
+        [task] = planner.fetch_tasks(layout, brief, brief.records[:1], ())
+    rows = len(handle.project.records.get(brief.records[0]).slots)
+    assert task.fetch.cells_a_record(None) == rows * len(layout.answer_columns)
+
+
 def test_so_many_changed_records_that_it_pays_have_the_census_asked_of_all_events(site, monkeypatch):
     monkeypatch.setattr("pipelines.extract.speed.schedule.OWN_SECONDS_A_CELL", 1.0)
     handle = site.study("longitudinal", 8)

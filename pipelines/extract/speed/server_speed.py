@@ -91,7 +91,8 @@ def fitted(answers: Sequence[AnswerTime], known: ServerSpeed | None) -> ServerSp
     request = (left * squares - right * slopes) / spread
     cell = (right * ones - left * slopes) / spread
     if cell < 0:
-        return ServerSpeed(left / ones, 0.0)
+        # Large answers that were quicker than small ones say nothing about the time for a cell.
+        return ServerSpeed(max(0.0, (left - base.cell * slopes) / ones), base.cell)
     if request < 0:
         return ServerSpeed(0.0, right / squares)
     return ServerSpeed(request, cell)

@@ -70,6 +70,11 @@ def test_no_answers_make_a_figure_negative(answers):
         assert found.cell >= 0
 
 
+def test_a_large_answer_that_was_quicker_than_small_ones_leaves_the_time_for_a_cell_as_it_was():
+    known = ServerSpeed(0.2, 30e-6)
+    assert fitted([AnswerTime(100, 4.0), AnswerTime(250_000, 0.5)], known).cell == known.cell
+
+
 @pytest.mark.parametrize(("seconds", "explained"), [(0.5, True), (1.5, True), (6.0, False), (0.05, False)])
 def test_figures_of_another_year_are_recognised(seconds, explained):
     assert ServerSpeed(0.2, 30e-6).explains(AnswerTime(10_000, seconds)) is explained
