@@ -365,3 +365,15 @@ def test_a_server_whose_clock_was_set_back_is_read_whole(site):
     handle.save(handle.records()[0], {"town": "Neuland"})
     assert site.night().mode == "full"
     assert whole(site)
+
+
+def test_an_instrument_that_the_token_may_not_export_at_all_is_read_again_like_others(site):
+    handle = site.study("classic", 4)
+    handle.set_rights(forms_export=1)
+    user = handle.project.users[handle.project.api_user]
+    user.forms_export[handle.project.dictionary.forms[1]] = 0
+    site.night()
+    next_day(site)
+    handle.save(handle.records()[0], {"town": "Neuland"})
+    assert site.night(full=True).records_changed == 1
+    assert whole(site)

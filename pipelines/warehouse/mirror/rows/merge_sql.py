@@ -146,7 +146,8 @@ def find_differing(columns: Sequence[str]) -> list[str]:
         "coalesce(n._instance, p._instance) AS _instance, p._record IS NOT NULL AS _was, "
         f"n._record IS NOT NULL AS _stays FROM present p FULL JOIN incoming n ON {MATCH}"
     )
-    first, *others = _differ(columns)
+    # An instrument that the token may not export has no column.
+    first, *others = _differ(columns) or ["false"]
     return [
         f"CREATE OR REPLACE TEMP TABLE differing AS {rows} WHERE p._record IS NULL OR n._record IS NULL OR {first}",
         *(f"INSERT INTO differing {rows} WHERE {test} EXCEPT SELECT * FROM differing" for test in others),
