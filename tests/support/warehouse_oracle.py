@@ -118,9 +118,14 @@ def fresh_structure(url: str, token: str) -> dict[str, list[tuple]]:
         found[table] = [tuple(str(row.get(key) or "") for key in keys) for row in rows]
     users = [] if not found["users"] else ask(url, token, "user")
     found["rights"] = [
-        (user["username"], form, str(right), str(user["forms_export"].get(form)), str(user["design"]))
+        (
+            user["username"],
+            form,
+            *(str(user[kind].get(form)) for kind in ("forms", "forms_export")),
+            str(user["design"]),
+        )
         for user in users
-        for form, right in user["forms"].items()
+        for form in dict.fromkeys([*user["forms"], *user["forms_export"]])
     ]
     project = ask(url, token, "project")
     found["projects"] = [tuple(str(project.get(key) or "") for key in SETTINGS)]
