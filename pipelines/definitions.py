@@ -1,7 +1,7 @@
 """The code location `redcap`, as `dagster dev` and `dg dev` load it. Importing it reads nothing and connects to
 nothing.
 
-Not here: the assets, checks, jobs and schedules themselves (defs/).
+Not here: the assets, checks, jobs, schedules and sensors themselves (defs/).
 """
 
 from __future__ import annotations
@@ -22,20 +22,22 @@ def definitions() -> dg.Definitions:
 
 
 def make_definitions(config: Config) -> dg.Definitions:
-    """Assets, checks, jobs and schedule for the projects of a configuration."""
+    """Assets, checks, jobs, schedule and sensor for the projects of a configuration."""
     from pipelines.defs.assets import make_assets
     from pipelines.defs.checks import make_checks
     from pipelines.defs.jobs import make_job, make_writeback_job
+    from pipelines.defs.publish_job import make_publish_job
     from pipelines.defs.resources import WarehouseResource
-    from pipelines.defs.schedules import make_schedule
+    from pipelines.defs.schedules import make_schedule, make_sensor
     from pipelines.defs.writeback import make_writeback_assets
 
     job = make_job()
     return dg.Definitions(
         assets=[*make_assets(config), *make_writeback_assets(config)],
         asset_checks=make_checks(config),
-        jobs=[job, make_writeback_job()],
+        jobs=[job, make_writeback_job(), make_publish_job()],
         schedules=[make_schedule(config, job)],
+        sensors=[make_sensor(config)],
         # A step in its own process takes seconds to start; runs are parallel, steps are not.
         executor=dg.in_process_executor,
         resources={"warehouse": WarehouseResource(config_path=str(config.path))},

@@ -24,7 +24,6 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/errors.py",
         "pipelines/warehouse/published/query.py",
         "pipelines/warehouse/published/record_history.py",
-        "pipelines/warehouse/published/status.py",
     ),
     "tests/cli/test_interrupts.py": ("pipelines/interrupts.py",),
     "tests/config/test_load.py": (
@@ -58,7 +57,6 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/defs/published.py",
         "pipelines/defs/records.py",
         "pipelines/defs/resources.py",
-        "pipelines/defs/schedules.py",
         "pipelines/defs/structure.py",
     ),
     "tests/defs/test_deploy.py": ("pipelines/definitions.py",),

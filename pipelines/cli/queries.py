@@ -14,20 +14,25 @@ def status(projects: ProjectsArgument = None, config: ConfigOption = None, as_js
     """Show each project's last good load, and what needs attention.
 
     Also lists projects that are no longer in projects.yaml. The exit code is 1 if a project's mirror is damaged or
-    missing, because its next load will be refused.
+    missing, because its next load will be refused, and if warehouse.duckdb is missing, is not what was published last,
+    or lacks projects.
     """
     from pipelines.console.tables import show_statuses
     from pipelines.warehouse.folder import WarehouseFolder
+    from pipelines.warehouse.published.file_state import published_file
     from pipelines.warehouse.published.status import statuses
 
     configured = read_config(config)
+    folder = WarehouseFolder(configured.warehouse)
     names = [project.name for project in chosen(configured, projects)]
-    found = statuses(WarehouseFolder(configured.warehouse), names, others=not projects)
+    found = statuses(folder, names, others=not projects)
+    file = published_file(folder)
     if as_json:
-        print_json([asdict(project_status) for project_status in found])
+        of_file = {"published_file": file.state.value, "published_file_problem": file.reason}
+        print_json([{**asdict(one), "left_out": one.project in file.left_out, **of_file} for one in found])
     else:
-        show_statuses(found)
-    if any(one.lost for one in found if one.configured):
+        show_statuses(found, file.remarks(folder.database.name))
+    if not file.is_right or any(one.lost for one in found if one.configured):
         raise typer.Exit(1)
 
 

@@ -60,8 +60,8 @@ def show_loads(reports: Sequence[LoadReport], database: Path | None) -> None:
         console.print(f"Published: {database}", soft_wrap=True)
 
 
-def show_statuses(statuses: Sequence[ProjectStatus]) -> None:
-    """Print one line per project, and below it what needs attention."""
+def show_statuses(statuses: Sequence[ProjectStatus], remarks: Sequence[str] = ()) -> None:
+    """Print one line per project, and below it what needs attention, with the `remarks` on the published file."""
     columns = ("project", "last run", "last good load (UTC)", "age", "records", "rows", "changes", "invalid")
     table = _table("Warehouse", columns, right=columns[4:])
     for s in statuses:
@@ -74,6 +74,8 @@ def show_statuses(statuses: Sequence[ProjectStatus]) -> None:
         )
     console = stdout()
     console.print(table)
+    for remark in remarks:
+        console.print(printable(remark), soft_wrap=True, markup=False)
     for s in statuses:
         for remark in _remarks(s):
             console.print(
@@ -102,6 +104,8 @@ def _remarks(s: ProjectStatus) -> Iterable[str]:
         yield s.message
     if s.last_outcome == "ok" and s.quarantined:
         yield f"{counted(s.quarantined, 'record is', 'records are')} quarantined."
+    if s.waiting:
+        yield "its last load is not published yet. `redcap-warehouse publish` publishes it, unless a load does."
     if s.drift:
         yield f"{counted(s.drift, 'change')} of the dictionary or setup in the last run (redcap.dictionary_changes)."
     if s.hidden_fields:

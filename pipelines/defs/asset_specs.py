@@ -16,6 +16,10 @@ from pipelines.warehouse.mirror.schema.catalog import table_columns
 PREFIX = "redcap"
 
 
+# The tag of a scheduled night's runs. They do not publish; one run does for all of them.
+NIGHT = "redcap/night"
+
+
 OWNERS = ["team:data-management"]
 
 

@@ -5,11 +5,12 @@ They return counts and names of fields. Not here: the queries (warehouse/publish
 
 # No postponed annotations here: Dagster reads them when it decorates.
 import warnings
+from collections.abc import Mapping
 
 import dagster as dg
 
 from pipelines.config.settings import Config
-from pipelines.defs.asset_specs import key, markdown_table
+from pipelines.defs.asset_specs import RETRY, key, markdown_table
 from pipelines.defs.failures import as_dagster_failure
 from pipelines.defs.resources import WarehouseResource
 from pipelines.warehouse.folder import WarehouseFolder
@@ -31,6 +32,7 @@ def make_checks(config: Config) -> list[dg.AssetChecksDefinition]:
             _values_fit(partitions),
             _new_ids_are_explained(partitions),
             _every_record_is_there(partitions),
+            _published_rows_match_the_mirror(partitions),
         ]
 
 
@@ -113,25 +115,79 @@ def _every_record_is_there(partitions: dg.PartitionsDefinition) -> dg.AssetCheck
         partitions_def=partitions,
         # Nothing follows it; blocking makes the run fail, so that alerts on failed runs report it.
         blocking=True,
+        retry_policy=RETRY,
         description="Every record that REDCap lists is in the warehouse. What could be fetched is published anyway.",
     )
     def every_record_is_there(
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
     ) -> dg.AssetCheckResult:
         with as_dagster_failure():
-            found = audit.reconciliation(_folder(warehouse), context.partition_key)
-        return dg.AssetCheckResult(
-            passed=found.whole,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description=str(found),
-            metadata={
-                "in_redcap": found.in_redcap,
-                "in_warehouse": found.in_warehouse,
-                "quarantined": found.quarantined,
-            },
-        )
+            return reconciled(_folder(warehouse), context.partition_key)
 
     return every_record_is_there
+
+
+def reconciled(
+    folder: WarehouseFolder, project: str, published: Mapping[str, int] | None = None
+) -> dg.AssetCheckResult:
+    """Whether readers find every record that REDCap listed at the published load."""
+    found = audit.reconciliation(folder, project, published)
+    return dg.AssetCheckResult(
+        passed=found.whole,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=str(found),
+        metadata={
+            "in_redcap": found.in_redcap,
+            "in_warehouse": found.in_warehouse,
+            "quarantined": found.quarantined,
+        },
+    )
+
+
+def _published_rows_match_the_mirror(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=key("published"),
+        partitions_def=partitions,
+        # As above: what readers find differs from what was published, and somebody must hear of it.
+        blocking=True,
+        description="The published rows were compared with the project's mirror before readers could see them, and the "
+        "file has not changed since. All rows are counted; those that changed, and at a full refresh all, are compared "
+        "value by value.",
+    )
+    def published_rows_match_the_mirror(
+        context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+    ) -> dg.AssetCheckResult:
+        with as_dagster_failure():
+            return proven(_folder(warehouse), context.partition_key)
+
+    return published_rows_match_the_mirror
+
+
+def proven(folder: WarehouseFolder, project: str) -> dg.AssetCheckResult:
+    """Whether readers find the rows that were compared with the mirror."""
+    found = audit.published_proof(folder, project)
+    return dg.AssetCheckResult(
+        passed=found.holds,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=str(found),
+        metadata={
+            "instruments": found.instruments,
+            "rows_counted": found.rows,
+            "instruments_compared": found.compared,
+            "all_rows_compared": found.whole,
+            "compared_at_utc": found.published_at or "never",
+        },
+    )
+
+
+def published_checks(
+    folder: WarehouseFolder, project: str, published: Mapping[str, int]
+) -> dict[str, dg.AssetCheckResult]:
+    """The checks of `published` by their names, as the job `publish` makes them; `published` counts the records."""
+    return {
+        "every_record_is_there": reconciled(folder, project, published),
+        "published_rows_match_the_mirror": proven(folder, project),
+    }
 
 
 def _folder(warehouse: WarehouseResource) -> WarehouseFolder:

@@ -1,4 +1,7 @@
-"""The jobs of each project: the load, and write-back. Not here: when they run (schedules.py)."""
+"""The jobs of each project: the load, and write-back.
+
+Not here: when they run (schedules.py), the job that publishes for all projects (publish_job.py).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ def make_job() -> dg.UnresolvedAssetJobDefinition:
         NIGHTLY,
         selection=dg.AssetSelection.all() - dg.AssetSelection.groups(WRITEBACK_GROUP),
         executor_def=dg.in_process_executor,
-        description="The whole load of one REDCap project: structure, records, checks, publish.",
+        description="The whole load of one REDCap project: structure, records, checks, publish. A run that was started "
+        "by hand publishes at once; a scheduled one leaves it to the job `publish`.",
     )
 
 

@@ -1,14 +1,18 @@
-"""The assets `record_changes` and `published`. Not here: how publishing works (warehouse/published/)."""
+"""The assets `record_changes` and `published`. Not here: the publish itself (publish_job.py, warehouse/publishing/)."""
+
+# No postponed annotations here: Dagster reads them when it decorates.
+from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
-from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, columns_of, key, markdown_table, project_run
+from pipelines.defs.asset_specs import NIGHT, OWNERS, PREFIX, RETRY, columns_of, key, markdown_table, project_run
 from pipelines.defs.failures import as_dagster_failure
+from pipelines.defs.publish_job import POOL, entry_of, metadata_of, publish_marked
 from pipelines.defs.resources import WarehouseResource
-from pipelines.errors import NotAllPublished, WarehouseBusy
-from pipelines.warehouse.published.quality import last_changes, published_rows
+from pipelines.errors import WarehouseBusy
+from pipelines.warehouse.published.quality import last_changes
 from pipelines.warehouse.publishing.candidates import release
-from pipelines.warehouse.publishing.publish import publish
 
 
 def make_record_changes(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
@@ -46,50 +50,66 @@ def make_record_changes(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinit
     return record_changes
 
 
+# Not in the pool: a load that waits for the pool is published by whoever holds it next.
+@dg.op(
+    name="release",
+    ins={"records": dg.In(dg.Nothing)},
+    out=dg.Out(dg.Nothing, is_required=False),
+    description="Mark the load as one that may be published: its checks have passed.",
+    retry_policy=RETRY,
+)
+def release_load(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.Output[None]]:
+    """Mark the load; in a scheduled night nothing follows, because one run publishes for all projects."""
+    with as_dagster_failure():
+        # Only here: until its checks have passed, no other run may publish this project.
+        release(project_run(context, warehouse).folder, context.partition_key)
+    if NIGHT in context.run.tags:
+        context.log.info(
+            "%s is loaded. A run of the job `publish` publishes it together with the other projects of the night.",
+            context.partition_key,
+        )
+    else:
+        yield dg.Output(None)
+
+
+@dg.op(
+    name="publish",
+    ins={"released": dg.In(dg.Nothing)},
+    description="Publish what is loaded, at once; a scheduled night skips this.",
+    pool=POOL,
+    retry_policy=RETRY,
+)
+def publish_now(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> dg.Output[None]:
+    """Publish every project that waits, this one among them."""
+    project = context.partition_key
+    with as_dagster_failure():
+        run = project_run(context, warehouse)
+        done, problem = publish_marked(context, run.config)
+        if problem is not None and project not in done.projects:
+            raise problem
+        # The failure of another project is reported by its own run.
+        entry = entry_of(run.folder, project)
+        if entry is None or project in run.folder.unpublished():
+            raise WarehouseBusy(path=run.folder.mirror(project))
+        metadata = metadata_of(run.folder, project, entry, done)
+    return dg.Output(None, metadata=metadata)
+
+
 def make_published(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    @dg.asset(
+    @dg.graph_asset(
         key=key("published"),
-        deps=[key("records")],
+        ins={"records": dg.AssetIn(key("records"), dagster_type=dg.Nothing)},
         partitions_def=partitions,
         group_name=PREFIX,
         kinds={"duckdb"},
         owners=OWNERS,
-        pool="redcap_publish",
-        retry_policy=RETRY,
         description=(
             "warehouse.duckdb, the database that readers open, replaced in one step. Publishing includes every project "
-            "that was loaded since the last time."
+            "that was loaded since the last time. A scheduled night publishes a few times at most, in runs of the job "
+            "`publish`; a run that was started by hand publishes at once."
         ),
     )
-    def published(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
-        """Publish what is loaded."""
-        with as_dagster_failure():
-            run = project_run(context, warehouse)
-            # Only here: until its checks have passed, no other run may publish this project.
-            release(run.folder, context.partition_key)
-            try:
-                published_now = publish(
-                    run.folder,
-                    memory_limit=run.config.memory_limit,
-                    configured=run.config.projects,
-                    sharing=run.config.published,
-                ).projects
-            except NotAllPublished as problem:
-                if context.partition_key not in problem.published:
-                    raise
-                # The failure of another project is reported by its own run.
-                published_now = problem.published
-            if context.partition_key in run.folder.unpublished():
-                raise WarehouseBusy(path=run.folder.mirror(context.partition_key))
-            rows = published_rows(run.folder, context.partition_key)
-        return dg.MaterializeResult(
-            metadata={
-                "dagster/partition_row_count": sum(rows.values()),
-                "dagster/uri": str(run.folder.database),
-                "dagster/table_name": f"warehouse.{context.partition_key}",
-                "projects_taken_up": len(published_now),
-                "database_bytes": run.folder.database.stat().st_size,
-            }
-        )
+    def published(records: Any) -> Any:
+        return publish_now(release_load(records))
 
     return published

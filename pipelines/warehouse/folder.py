@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,7 +99,12 @@ class WarehouseFolder:
 
     def unpublished(self) -> dict[str, str]:
         """Projects loaded since the last publish, with the run that loaded them."""
-        return {mark.stem: mark.read_text(errors="replace") for mark in sorted(self.work.glob("*.loaded"))}
+        found = {}
+        for mark in sorted(self.work.glob("*.loaded")):
+            # Another process may publish it now.
+            with suppress(FileNotFoundError):
+                found[mark.stem] = mark.read_text(errors="replace")
+        return found
 
     def mark(self, project: str) -> Path:
         """The file that exists while the project waits to be published."""

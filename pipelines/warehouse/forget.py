@@ -32,14 +32,14 @@ from pipelines.warehouse.database.memory import allow
 from pipelines.warehouse.database.rows import count
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.locks import project_locked
-from pipelines.warehouse.manifest import Manifest, Publication, last_published, manifest_path, save_manifest
+from pipelines.warehouse.manifest import CHANGED, Manifest, Publication, last_published, manifest_path, save_manifest
 from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.publishing.candidates import find_candidates
 from pipelines.warehouse.publishing.copy_sql import count_rows_of_project, delete_rows_of_project, drop_schema
 from pipelines.warehouse.publishing.first_load import define_changes
 from pipelines.warehouse.publishing.new_file import compact_if_grown, copy_checked, name_new_file, put_in_place, sweep
 from pipelines.warehouse.publishing.project import SCHEMAS
-from pipelines.warehouse.publishing.publish import CHANGED, find_state, replace_published
+from pipelines.warehouse.publishing.publish import find_state, replace_published
 from pipelines.warehouse.publishing.sharing import let_readers_in, share
 from pipelines.warehouse.sql import statements
 

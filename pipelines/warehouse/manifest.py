@@ -22,6 +22,12 @@ VERSION = 1
 # How much of a file is read at a time.
 PIECE = 2**22
 
+# What can be found instead of the published file.
+MISSING = "it was missing"
+EMPTY = "it was empty"
+CHANGED = "its content had been changed since it was published"
+UNREADABLE = "it could not be read"
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
@@ -163,6 +169,28 @@ def fingerprint(path: Path, checksum: int | None = None) -> Fingerprint:
 def renewed(state: Publication, path: Path) -> Publication:
     """The state with what the system says of the file now; its bytes are known to be the same."""
     return replace(state, file=fingerprint(path, state.file.crc32))
+
+
+def log_beside(folder: WarehouseFolder) -> Path:
+    """The write-ahead log beside the published file: only a reader who writes to it leaves one."""
+    return Path(f"{folder.database}.wal")
+
+
+def difference(database: Path, published: Publication) -> str | None:
+    """How the file differs from what was published last; None if it is the same, byte by byte."""
+    if not database.exists():
+        return MISSING
+    if published.file.is_of(database):
+        return None
+    size = database.stat().st_size
+    if not size:
+        return EMPTY
+    if size != published.file.size:
+        return f"it had {size:,} bytes instead of {published.file.size:,}"
+    try:
+        return CHANGED if crc32(database) != published.file.crc32 else None
+    except PermissionError:
+        return UNREADABLE
 
 
 def crc32(path: Path) -> int:

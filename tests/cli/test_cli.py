@@ -226,6 +226,23 @@ def test_status_fails_where_a_mirror_is_damaged_and_says_what_to_do(workplace):
     assert "Name the projects to start over." in nameless.stderr
 
 
+def test_status_tells_what_became_of_the_published_file_and_sync_what_it_made_of_it(workplace):
+    folder, tokens = workplace
+    warehouse = folder / "warehouse"
+    assert run("sync", cwd=folder, env=tokens).returncode == 0
+    (warehouse / "work" / "classic.duckdb").write_bytes(b"no database at all" * 1000)
+    (warehouse / "warehouse.duckdb").unlink()
+    told = run("status", "--json", cwd=folder)
+    assert told.returncode == 1
+    assert {status["published_file"] for status in json.loads(told.stdout)} == {"missing"}
+    again = run("sync", "repeating", cwd=folder, env=tokens)
+    assert again.returncode == 1
+    assert "warehouse.duckdb was made again from the projects' mirrors: it was missing." in again.stderr
+    told = run("status", "repeating", cwd=folder)
+    assert told.returncode == 1
+    assert "warehouse.duckdb lacks classic: " in told.stdout
+
+
 def test_an_unknown_project_is_named_with_those_there_are(workplace):
     folder, tokens = workplace
     result = run("sync", "clasic", cwd=folder, env=tokens)

@@ -62,7 +62,12 @@ def test_checks_tell_what_is_whole_and_what_does_not_fit(night):
         "values_fit": (False, "WARN", "study"),
         "new_ids_are_explained": (True, "WARN", "study"),
         "every_record_is_there": (True, "ERROR", "study"),
+        "published_rows_match_the_mirror": (True, "ERROR", "study"),
     }
+    proven = checks["published_rows_match_the_mirror"]
+    assert proven.metadata["all_rows_compared"].value is True
+    assert proven.metadata["rows_counted"].value == metadata_of(night.result, "records")["dagster/partition_row_count"]
+    assert proven.description.endswith("were compared with the mirror, value by value.")
     assert checks["every_record_is_there"].description == "REDCap lists 10 records, the warehouse holds 10."
 
 

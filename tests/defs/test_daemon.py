@@ -5,6 +5,7 @@ It takes most of a minute and stands behind `make test-daemon`.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -20,7 +21,8 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from tests.support.dagster_house import House, open_house
+from pipelines.defs.asset_specs import key
+from tests.support.dagster_house import House, open_house, the_night
 from tests.support.root import ROOT
 
 pytestmark = pytest.mark.daemon
@@ -60,9 +62,9 @@ def house(tmp_path, monkeypatch) -> Iterator[House]:
             daemon.wait()
 
 
-def launch(project: str) -> None:
-    """Queue the nightly job of a project, as a person or a schedule does."""
-    tags = f'{{"dagster/partition": "{project}", "dagster/partition_set": "nightly_load_partition_set"}}'
+def launch(project: str, **night: str) -> None:
+    """Queue the nightly job of a project, as a person does, or with the tag of a night as the schedule does."""
+    tags = json.dumps({"dagster/partition": project, "dagster/partition_set": "nightly_load_partition_set", **night})
     command = [BIN / "dagster", "job", "launch", *LOCATION, "--location", "redcap", "--job", "nightly_load"]
     subprocess.run([*command, "--tags", tags], check=True, capture_output=True, cwd=ROOT)
 
@@ -76,7 +78,7 @@ def run_of(house: House, project: str) -> dg.DagsterRun | None:
 def worker_of(house: House, run_id: str) -> int | None:
     """The process in which the run's steps execute, once it has come to the step that publishes."""
     events = [entry.dagster_event for entry in house.instance.all_logs(run_id) if entry.dagster_event is not None]
-    if not any(event.is_step_start and event.step_key == "redcap__published" for event in events):
+    if not any(event.is_step_start and event.step_key == "redcap__published.publish" for event in events):
         return None
     told = (re.search(r"\(pid: (\d+)\)", event.message or "") for event in events)
     return next((int(found[1]) for found in told if found), None)
@@ -99,6 +101,18 @@ def test_a_run_that_is_killed_while_it_holds_the_pool_lets_the_next_project_publ
     launch("other")
     assert until("the next project's run", lambda: ended(house, "other")) is dg.DagsterRunStatus.SUCCESS
     assert "other" in dict(house.rows("SELECT project, outcome FROM redcap.sync_runs"))
+
+
+def test_a_night_of_several_projects_is_published_by_one_run(house):
+    for project in ("study", "other"):
+        launch(project, **the_night())
+    published = key("published")
+    until("the publish", lambda: house.instance.get_materialized_partitions(published) == {"study", "other"}, 240)
+    runs = house.instance.get_runs(dg.RunsFilter(job_name="publish"))
+    assert len(runs) == 1
+    until("its end", lambda: house.instance.get_run_by_id(runs[0].run_id).is_finished)
+    assert [run.status for run in house.instance.get_runs()] == [dg.DagsterRunStatus.SUCCESS] * 3
+    assert dict(house.rows("SELECT project, outcome FROM redcap.sync_runs")) == {"study": "ok", "other": "ok"}
 
 
 # -- make dev ------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -12,8 +13,10 @@ import pytest
 from pipelines.config.load import load_config
 from pipelines.config.settings import Config
 from pipelines.definitions import make_definitions
-from pipelines.defs.asset_specs import key
+from pipelines.defs.asset_specs import NIGHT, key
 from pipelines.defs.jobs import NIGHTLY
+from pipelines.defs.publish_job import PUBLISH
+from pipelines.defs.schedules import SENSOR
 from pipelines.demo.in_process import nightly_instance
 from pipelines.warehouse.folder import WarehouseFolder
 from redcap_source.simulator import ProjectHandle, Simulator, make_study
@@ -48,6 +51,18 @@ class House:
             raise_on_error=False,
             **options,
         )
+
+    def publish(self, **options) -> dg.ExecuteInProcessResult:
+        """The job that publishes for all projects of a night."""
+        job = make_definitions(self.config).resolve_job_def(PUBLISH)
+        return job.execute_in_process(instance=self.instance, raise_on_error=False, **options)
+
+    def check(self, name: str) -> dg.ExecuteInProcessResult:
+        """A check of what is published of the study, as a person starts it in the UI."""
+        job = make_definitions(self.config).resolve_implicit_global_asset_job_def()
+        return job.get_subset(
+            asset_selection=set(), asset_check_selection={dg.AssetCheckKey(key("published"), name)}
+        ).execute_in_process(partition_key="study", instance=self.instance, raise_on_error=False)
 
     @contextmanager
     def re_execute(
@@ -85,6 +100,18 @@ class House:
 def job_of(path: str) -> dg.JobDefinition:
     """The nightly job as another process makes it."""
     return make_definitions(load_config(path)).resolve_job_def(NIGHTLY)
+
+
+def the_night() -> dict[str, str]:
+    """The tag that makes a run part of a scheduled night."""
+    return {NIGHT: "2026-01-02T03:15"}
+
+
+def look(house: House, cursor: str | None = None) -> dg.SensorResult | Any:
+    """What the sensor that publishes for a night decides now."""
+    definitions = make_definitions(house.config)
+    with dg.build_sensor_context(house.instance, cursor, repository_def=definitions.get_repository_def()) as context:
+        return definitions.resolve_sensor_def(SENSOR).evaluate_tick(context)
 
 
 def failures(result) -> list[str]:

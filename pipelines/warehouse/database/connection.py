@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -166,6 +166,36 @@ def open_reader(path: Path, name: str = "mirror") -> Iterator[Connection]:
         connection.close()
 
 
+@contextmanager
+def open_in_turn(paths: Sequence[Path]) -> Iterator[Callable[[Path], AbstractContextManager[Connection]]]:
+    """Reads these files one after the other, each attached under the name MIRROR while it is open.
+
+    A connection costs 9 ms and attaching a file 2, so all files share one. Names in SQL have to begin with that of the
+    catalog. Errors are those of `open_reader`.
+    """
+    connection = connect()
+
+    @contextmanager
+    def opened(path: Path) -> Iterator[Connection]:
+        try:
+            attach_to_read(connection, path, MIRROR)
+            try:
+                _check_length(connection, path, MIRROR)
+                yield connection
+            finally:
+                connection.execute(f"DETACH {identifier(MIRROR)}")
+        except (duckdb.Error, OSError) as problem:
+            raise unusable(path, problem) from None
+
+    try:
+        # More threads only wait for each other over so little.
+        connection.execute("SET threads = 1")
+        harden(connection, [], [file for path in paths for file in (path, Path(f"{path}.wal"))])
+        yield opened
+    finally:
+        connection.close()
+
+
 def harden(connection: Connection, folders: list[Path], files: Sequence[Path] = ()) -> None:
     """Remove file and network access from SQL, except to the given folders and files; this cannot be undone."""
     # The order matters: both are refused once external access is off.
@@ -235,15 +265,17 @@ def block_size_of(connection: Connection, name: str) -> int:
     return int(row[0]) if row else BLOCK_SIZE
 
 
-def _check_length(connection: Connection, path: Path) -> None:
-    """Refuse a file that is shorter than its used blocks; DuckDB notices this only when it reads one that is missing.
+def _check_length(connection: Connection, path: Path, name: str | None = None) -> None:
+    """Refuse a file that is shorter than its used blocks; `name` is that of its catalog, if it is not the current one.
+
+    DuckDB notices this only when it reads one that is missing.
 
     Free blocks at the end need not have been written, so a file that lacks only a little passes. Where there is a
     write-ahead log, the length of the file means nothing.
     """
     if Path(f"{path}.wal").exists():
         return
-    row = connection.execute(statements("database")["used_bytes"]).fetchone()
+    row = connection.execute(statements("database")["used_bytes"], {"name": name}).fetchone()
     if row and path.stat().st_size < HEADER_BYTES + row[0]:
         raise WarehouseDamaged(path=path, found="its end is missing")
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from pipelines.warehouse.manifest import (
     Publication,
     crc32,
     fingerprint,
+    log_beside,
     renewed,
     save_manifest,
     unfinished_manifests,
@@ -163,14 +163,13 @@ def put_in_place(folder: WarehouseFolder, new: Path, before: Publication | None,
 
 
 def has_log(folder: WarehouseFolder) -> bool:
-    """Whether there is a write-ahead log beside the published file: only a reader who writes to it leaves one."""
-    return Path(f"{folder.database}.wal").exists()
+    """Whether there is a write-ahead log beside the published file."""
+    return log_beside(folder).exists()
 
 
 def remove_log(folder: WarehouseFolder) -> None:
     """Remove such a log."""
-    with suppress(FileNotFoundError):
-        Path(f"{folder.database}.wal").unlink()
+    log_beside(folder).unlink(missing_ok=True)
 
 
 def sweep(folder: WarehouseFolder) -> None:

@@ -24,11 +24,12 @@ from pipelines.warehouse.database.connection import DatabaseError, private_files
 from pipelines.warehouse.database.file_errors import unusable
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.manifest import (
+    CHANGED,
     NO_FILE,
     Manifest,
     Publication,
     PublishedProject,
-    crc32,
+    difference,
     read_manifest,
     renewed,
     save_manifest,
@@ -51,11 +52,7 @@ from pipelines.warehouse.publishing.write import Written, write_projects
 log = logging.getLogger("redcap_warehouse")
 
 NO_RECORD = "there is no record of what was published last"
-GONE = "it was missing"
-EMPTY = "it was empty"
 ASKED = "that was requested"
-CHANGED = "its content had been changed since it was published"
-UNREADABLE = "it could not be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +151,10 @@ def find_state(folder: WarehouseFolder, *, rebuild: bool = False) -> tuple[Publi
         return before, ASKED
     if before is None:
         return None, NO_RECORD
-    if not folder.database.exists():
-        return before, GONE
+    if why := difference(folder.database, before):
+        return before, why
     if before.file.is_of(folder.database) and not has_log(folder):
         return before, None
-    if why := _difference(folder.database, before):
-        return before, why
     # The bytes are the same: its mode or its place was changed, or it came from a backup.
     remove_log(folder)
     before = renewed(before, folder.database)
@@ -175,18 +170,6 @@ def _shared(folder: WarehouseFolder, before: Publication, sharing: Sharing) -> P
     before = renewed(before, folder.database)
     save_manifest(folder, Manifest((before,)))
     return before
-
-
-def _difference(database: Path, before: Publication) -> str | None:
-    size = database.stat().st_size
-    if not size:
-        return EMPTY
-    if size != before.file.size:
-        return f"it had {size:,} bytes instead of {before.file.size:,}"
-    try:
-        return CHANGED if crc32(database) != before.file.crc32 else None
-    except PermissionError:
-        return UNREADABLE
 
 
 def _note_unchanged(

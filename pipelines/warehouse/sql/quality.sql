@@ -1,17 +1,15 @@
 -- What an auditor asks about one project, in its mirror and in the published file.
 
--- reconciliation --
--- In the published file: how many records REDCap listed at the last load, and how many are here.
-SELECT records_in_redcap,
-       (SELECT count(*) FROM redcap.records WHERE project = $project AND deleted_at IS NULL),
-       records_quarantined
-FROM redcap.sync_runs WHERE project = $project AND mode IS DISTINCT FROM 'writeback'
+-- listed_records --
+-- In a mirror: how many records REDCap listed at the last load that ended well, up to the one that is published.
+SELECT records_in_redcap, records_quarantined FROM redcap.sync_runs
+WHERE mode IS DISTINCT FROM 'writeback' AND outcome IN ('ok', 'incomplete')
+  AND started_at <= coalesce((SELECT max(started_at) FROM redcap.sync_runs WHERE run_id = $run), started_at)
 ORDER BY started_at DESC LIMIT 1;
 
--- published_instruments --
--- The instruments that readers find.
-SELECT view_name FROM duckdb_views()
-WHERE database_name = current_database() AND schema_name = $schema ORDER BY view_oid;
+-- published_records --
+-- In the published file: how many records of each project readers find.
+SELECT project, count(*) FROM redcap.records WHERE deleted_at IS NULL GROUP BY project;
 
 -- invalid_by_field --
 -- Values that do not fit, the most frequent reasons first.

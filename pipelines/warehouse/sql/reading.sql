@@ -1,21 +1,39 @@
 -- The status of loads and the history of records; most of these run on a mirror and on the published file alike.
 
--- status --
--- The last load of a project and the last good one, with what it holds; write-backs are runs, but not loads.
-WITH runs AS (SELECT * FROM redcap.sync_runs WHERE project = $project AND mode IS DISTINCT FROM 'writeback'),
-last AS (SELECT * FROM runs ORDER BY started_at DESC LIMIT 1),
-good AS (SELECT * FROM runs WHERE outcome = 'ok' ORDER BY started_at DESC LIMIT 1)
-SELECT last.run_id AS last_run, last.outcome AS last_outcome, last.started_at AS last_started, last.message,
-       good.finished_at AS last_good, good.watermark_to AS watermark, p.records,
-       p.rows,
-       (SELECT count(*) FROM redcap.record_changes WHERE project = $project AND run_id = last.run_id) AS changes,
-       (SELECT count(*) FROM redcap.invalid_values WHERE project = $project) AS invalid_values,
-       coalesce(last.records_quarantined, 0) AS quarantined,
-       (SELECT count(*) FROM redcap.dictionary_changes WHERE project = $project AND run_id = last.run_id) AS drift,
+-- mirror_runs --
+-- In a mirror that is attached under that name: its runs, the last one first.
+SELECT project, run_id, mode, outcome, started_at, message, finished_at, watermark_to, records_quarantined
+FROM mirror.redcap.sync_runs ORDER BY started_at DESC;
+
+-- mirror_totals --
+-- In such a mirror: whether a load has begun with it, and what it holds after a run; few subqueries, because each of a
+-- hundred mirrors is asked.
+SELECT (SELECT count(*) FROM mirror.state.identity) AS identities, p.records, p.rows,
+       (SELECT count(*) FROM mirror.redcap.record_changes WHERE run_id = $run) AS changes,
+       (SELECT count(*) FROM mirror.redcap.invalid_values) AS invalid_values,
+       (SELECT count(*) FROM mirror.redcap.dictionary_changes WHERE run_id = $run) AS drift,
        len(p.hidden_fields) AS hidden_fields, p.not_readable
-FROM last
-LEFT JOIN good ON true
-LEFT JOIN (SELECT * FROM redcap.projects WHERE project = $project) p ON true;
+FROM (SELECT 1) LEFT JOIN mirror.redcap.projects p ON true;
+
+-- published_statuses --
+-- In the published file: the last load of each project and the last good one, with what it holds; write-backs are runs,
+-- but not loads.
+WITH runs AS (SELECT * FROM redcap.sync_runs WHERE mode IS DISTINCT FROM 'writeback'),
+last AS (SELECT * FROM runs QUALIFY row_number() OVER (PARTITION BY project ORDER BY started_at DESC) = 1),
+good AS (
+    SELECT * FROM runs WHERE outcome = 'ok'
+    QUALIFY row_number() OVER (PARTITION BY project ORDER BY started_at DESC) = 1
+)
+SELECT last.project, last.run_id AS last_run, last.outcome AS last_outcome, last.started_at AS last_started,
+       last.message, good.finished_at AS last_good, good.watermark_to AS watermark, p.records, p.rows,
+       (SELECT count(*) FROM _publish.cell_changes c WHERE c.project = last.project AND c.run_id = last.run_id)
+           AS changes,
+       (SELECT count(*) FROM redcap.invalid_values v WHERE v.project = last.project) AS invalid_values,
+       coalesce(last.records_quarantined, 0) AS quarantined,
+       (SELECT count(*) FROM redcap.dictionary_changes d WHERE d.project = last.project AND d.run_id = last.run_id)
+           AS drift,
+       len(p.hidden_fields) AS hidden_fields, coalesce(p.not_readable, []) AS not_readable
+FROM last LEFT JOIN good USING (project) LEFT JOIN redcap.projects p USING (project);
 
 -- published_projects --
 -- Projects of which anything is published, or whose mirror was published.
