@@ -18,6 +18,7 @@ from pipelines.warehouse.publishing.publish import publish
 from redcap_source.errors import RedcapError
 from redcap_source.simulator import Simulator
 from tests.support import warehouse_oracle as oracle
+from tests.support.typed_oracle import Design
 from tests.support.warehouse_oracle import Disagreement, Renames, State
 
 NAME = "study"
@@ -196,6 +197,9 @@ class Place:
         with self.shown() as shown:
             self._follow_renames(shown)
             oracle.agree("published", shown.raw(), truth.state)
+            oracle.agree("published with types", shown.typed(), truth.design.typed(truth.state))
+            oracle.agree("published with labels", shown.labelled(), truth.design.labelled(truth.state))
+            self._check_typed_history(shown, truth.design)
             structure = oracle.fresh_structure(self.simulator.url, self.handle.token)
             oracle.agree_in_structure(oracle.shown_structure(shown), structure)
             self._check_rest(shown, truth.state)
@@ -216,6 +220,12 @@ class Place:
                     frozenset(shown.tables("_history")),
                 )
             )
+
+    def _check_typed_history(self, shown: oracle.Shown, design: Design) -> None:
+        """Earlier rows have the types of today, where their instrument and field are still there."""
+        for number, night in enumerate(self.nights, start=1):
+            found = design.dated(shown.as_of(night.finished, suffix="_history"))
+            oracle.agree(f"as of night {number}, with types", found, design.typed(night.state))
 
     def check_torn(self, *states: State) -> None:
         """After an edit in the middle of the load: of each record's instrument, what was there before or after it."""

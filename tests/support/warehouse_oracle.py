@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import duckdb
 
+from tests.support.typed_oracle import Design, Values
+
 State = dict[tuple[str, str, str, str], dict[str, str]]
 KEYS = ("redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance")
 VERSION = ("_valid_from", "_valid_to", "_run_id")
@@ -39,6 +41,8 @@ class Fresh(NamedTuple):
 
     ids: frozenset[str]
     state: State
+    design: Design
+    """How its values are to be read."""
 
 
 def fresh(url: str, token: str) -> Fresh:
@@ -50,6 +54,7 @@ def fresh(url: str, token: str) -> Fresh:
         url, token, "record",
         exportSurveyFields="true", exportDataAccessGroups="true", exportBlankForGrayFormStatus="true",
     )  # fmt: skip
+    design = Design(fields, names, ask(url, token, "project")["missing_data_codes"] or "")
     record_id = fields[0]["field_name"]
     state: State = {}
     for row in rows:
@@ -61,7 +66,7 @@ def fresh(url: str, token: str) -> Fresh:
             if key in state:
                 raise Disagreement(f"REDCap sent two rows for {key}")
             state[key] = cells
-    return Fresh(frozenset(row[record_id] for row in rows), state)
+    return Fresh(frozenset(row[record_id] for row in rows), state, design)
 
 
 def _cells(row: dict, instrument: str, fields: list[dict], names: list[dict]) -> dict[str, str] | None:
@@ -202,24 +207,34 @@ class Shown:
 
     def raw(self) -> State:
         """What `<project>_raw` shows."""
-        schema = f"{self._project}_raw"
-        return self._state({name: self.rows(f'SELECT * FROM "{schema}"."{name}"') for name in self.tables("_raw")})
+        return self._all("_raw")
 
-    def as_of(self, moment: object) -> State:
-        """What `<project>_history_raw` says readers found at some moment (UTC)."""
-        schema, names = f"{self._project}_history_raw", self.tables("_history_raw")
-        query = f'SELECT * FROM "{schema}".as_of(?, ?::TIMESTAMP)'
-        return self._state({name: self.rows(query, [name, moment]) for name in names})
+    def typed(self) -> Values:
+        """What the tables with types show."""
+        return self._all("")
 
-    def _state(self, tables: dict[str, list[dict]]) -> State:
-        state: State = {}
+    def labelled(self) -> Values:
+        """What `<project>_labels` shows."""
+        return self._all("_labels")
+
+    def as_of(self, moment: object, *, suffix: str = "_history_raw") -> Values:
+        """What `<project>_history_raw`, or `<project>_history`, says readers found at some moment (UTC)."""
+        query = f'SELECT * FROM "{self._project}{suffix}".as_of(?, ?::TIMESTAMP)'
+        return self._state({name: self.rows(query, [name, moment]) for name in self.tables(suffix)})
+
+    def _all(self, suffix: str) -> Values:
+        schema = f"{self._project}{suffix}"
+        return self._state({name: self.rows(f'SELECT * FROM "{schema}"."{name}"') for name in self.tables(suffix)})
+
+    def _state(self, tables: dict[str, list[dict]]) -> Values:
+        state: Values = {}
         for instrument, rows in tables.items():
             for row in rows:
                 cells = {
                     n: v for n, v in row.items() if v is not None and n not in ("_valid_from", "_valid_to", "_run_id")
                 }
                 key = (
-                    cells.pop(self._record_id, ""), cells.pop(KEYS[0], ""), instrument, cells.pop(KEYS[2], "")
+                    cells.pop(self._record_id, ""), cells.pop(KEYS[0], ""), instrument, str(cells.pop(KEYS[2], ""))
                 )  # fmt: skip
                 if key in state:
                     raise Disagreement(f"two rows are published for {key}")
@@ -324,19 +339,23 @@ def told_renames(changes: list[dict]) -> list[Renames]:
 # --- comparing ---------------------------------------------------------------------------------------------------
 
 
-def differences(found: State, wanted: State) -> list[str]:
+def differences(found: Values, wanted: Values) -> list[str]:
     """What a person needs to see to understand that two states differ; nothing where they agree."""
     told = [f"lacks {key} {wanted[key]}" for key in wanted.keys() - found.keys()]
     told += [f"invents {key} {found[key]}" for key in found.keys() - wanted.keys()]
     for key in found.keys() & wanted.keys():
-        if found[key] != wanted[key]:
-            names = {n for n in found[key].keys() | wanted[key].keys() if found[key].get(n) != wanted[key].get(n)}
+        names = {n for n in found[key].keys() | wanted[key].keys() if _other(found[key].get(n), wanted[key].get(n))}
+        if names:
             told += [f"{key} {n}: is {found[key].get(n)!r}, should be {wanted[key].get(n)!r}" for n in sorted(names)]
     return sorted(told)
 
 
-def agree(what: str, found: State, wanted: State) -> None:
-    """Refuse states that differ."""
+def _other(found: object, wanted: object) -> bool:
+    return type(found) is not type(wanted) or found != wanted
+
+
+def agree(what: str, found: Values, wanted: Values) -> None:
+    """Refuse states that differ; a value is another if its type is."""
     if told := differences(found, wanted):
         raise Disagreement(f"{what}: {len(told)} differences\n  " + "\n  ".join(told[:12]))
 
