@@ -90,12 +90,9 @@ class Rehearsal:
         clocks.moment += LATER
         self.write("1")
         simulator.requests.clear()
-        self.place.good_night(self.people)
-        self.steps = steps_of([request.content for request in simulator.requests[: self._of_the_load()]])
-
-    def _of_the_load(self) -> int:
-        # The four that follow are the oracle's.
-        return len(self.simulator.requests) - 4
+        self.place.night()
+        self.steps = steps_of([request.content for request in simulator.requests])
+        self.place.check(self.place.fresh(), self.people)
 
     def write(self, record: str) -> None:
         """Something to load."""
