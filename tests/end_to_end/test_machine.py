@@ -175,6 +175,19 @@ class Nights(RuleBasedStateMachine):
                 check_names(shown, self.place.nights)
         self.good()
 
+    @rule(silent=st.sampled_from((None, "settings", "survey", "missing_codes", "colleague")), chance=CHANCES)
+    def calm_nights(self, silent, chance):
+        """Nights so long after any edit that the structure is known; perhaps one of which the log says nothing."""
+        for _ in range(2):
+            self.place.clocks.moment += timedelta(hours=2)
+            self.quiet_night()
+        if silent is not None:
+            name, act = getattr(self.people, silent)(chance)
+            note(f"{self.place.simulator.clock.local()} {name}")
+            act()
+            self.untouched = False
+            self.quiet_night()
+
     def must_refuse(self, truth):
         """Whether going on would take away what may still be there."""
         known = self.place.known()
