@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pipelines.warehouse.database.connection import private_files, sync_to_disk
 from pipelines.warehouse.folder import WarehouseFolder
@@ -56,6 +57,14 @@ class Fingerprint:
 NO_FILE = Fingerprint(0, 0, 0, 0, 0)
 
 
+class Shape(NamedTuple):
+    """What decides how many blocks a project takes, and how large they should be."""
+
+    instruments: int
+    largest_table: int
+    """About how many cells it has."""
+
+
 @dataclass(frozen=True, slots=True)
 class PublishedProject:
     """What was published of a project, and how far it was compared with its mirror afterwards."""
@@ -75,6 +84,13 @@ class PublishedProject:
     """Whether it compared all rows of all instruments."""
     published_at: str = ""
     """UTC, in ISO format."""
+    largest_table: int = 0
+    """About how many cells it has."""
+
+    @property
+    def shape(self) -> Shape:
+        """What decides how many blocks it takes."""
+        return Shape(self.instruments, self.largest_table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +103,8 @@ class Publication:
     """Projects that were published before and are not in the file, with the last run that was."""
     compact_size: int = 0
     """How large the file was when it last had no free blocks, in bytes."""
+    block_size: int = 0
+    """How large its blocks are, in bytes."""
 
     def names(self, project: str) -> bool:
         """Whether the project was published."""
@@ -214,4 +232,5 @@ def _state(state: Mapping[str, Mapping[str, object]]) -> Publication:
         projects=projects,
         left_out={str(name): str(run) for name, run in state["left_out"].items()},
         compact_size=int(state["compact_size"]),  # type: ignore[call-overload]
+        block_size=int(state["block_size"]),  # type: ignore[call-overload]
     )

@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from pipelines.warehouse.manifest import (
     Fingerprint,
     Manifest,
     Publication,
+    Shape,
     crc32,
     fingerprint,
     log_beside,
@@ -37,7 +38,6 @@ from pipelines.warehouse.publishing import copy_sql
 from pipelines.warehouse.publishing.source import MirrorSource
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.casts import create_macros
-from pipelines.warehouse.tables.layout import NOW
 
 # Lets two files share their blocks until one is written, where the file system can (Linux: btrfs, XFS, bcachefs).
 FICLONE = 0x40049409
@@ -68,25 +68,14 @@ def copy_checked(source: Path, target: Path, expected: Fingerprint) -> bool:
     return crc32(target) == expected.crc32
 
 
-def block_size_for(sources: Sequence[MirrorSource]) -> int:
-    """The block size of a new file that is to hold these projects, in bytes."""
-    tables = sum(len(source.instruments) for source in sources) * TABLES_OF_AN_INSTRUMENT
-    if tables * BLOCK_SIZE <= BLOCKS_WORTH_SAVING or _largest_table(sources) > CELLS_OF_A_LARGE_TABLE:
+def block_size_for(shapes: Iterable[Shape]) -> int:
+    """The block size of a file that is to hold projects of these shapes, in bytes."""
+    listed = list(shapes)
+    tables = sum(shape.instruments for shape in listed) * TABLES_OF_AN_INSTRUMENT
+    is_small = tables * BLOCK_SIZE <= BLOCKS_WORTH_SAVING
+    if is_small or any(shape.largest_table > CELLS_OF_A_LARGE_TABLE for shape in listed):
         return BLOCK_SIZE
     return SMALL_BLOCK_SIZE
-
-
-def _largest_table(sources: Sequence[MirrorSource]) -> int:
-    """How many cells the largest table has."""
-    return max(
-        (
-            rows * len(source.columns.get(place, ()))
-            for source in sources
-            for place, rows in source.rows.items()
-            if place[0] == NOW
-        ),
-        default=0,
-    )
 
 
 def begin_as_copy(
@@ -97,7 +86,7 @@ def begin_as_copy(
     Copying bytes costs next to nothing. Only a mirror that a single run wrote is copied: the free blocks of others hold
     what was replaced, perhaps from before identifiers were hashed.
     """
-    if block_size_for(sources) != BLOCK_SIZE:
+    if block_size_for(source.shape for source in sources) != BLOCK_SIZE:
         return None
     # What a writer that died left in a write-ahead log is not in the file.
     usable = [

@@ -36,6 +36,7 @@ from pipelines.warehouse.manifest import (
 )
 from pipelines.warehouse.publishing.candidates import Candidates, find_candidates, marked
 from pipelines.warehouse.publishing.new_file import (
+    block_size_for,
     compact_if_grown,
     copy_checked,
     has_log,
@@ -53,6 +54,7 @@ log = logging.getLogger("redcap_warehouse")
 
 NO_RECORD = "there is no record of what was published last"
 ASKED = "that was requested"
+BLOCKS = "for its number and size of tables it needs blocks of another size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,11 @@ def _publish(
             candidates = find_candidates(folder, waiting, before, anew=False)
             if not candidates.sources:
                 return _note_unchanged(folder, before, candidates, waiting)
+            if _has_outgrown_its_blocks(before, candidates):
+                every = find_candidates(folder, waiting, before, anew=True)
+                # Otherwise it would lack those until they can be published again.
+                if not (every.failed or every.waiting):
+                    return replace_published(folder, new, before, every, waiting, memory_limit, sharing, why=BLOCKS)
             if copy_checked(folder.database, new, before.file):
                 return replace_published(folder, new, before, candidates, waiting, memory_limit, sharing, why=None)
             new.unlink()
@@ -170,6 +177,12 @@ def _shared(folder: WarehouseFolder, before: Publication, sharing: Sharing) -> P
     before = renewed(before, folder.database)
     save_manifest(folder, Manifest((before,)))
     return before
+
+
+def _has_outgrown_its_blocks(before: Publication, candidates: Candidates) -> bool:
+    shapes = {name: entry.shape for name, entry in before.projects.items()}
+    shapes |= {source.project: source.shape for source in candidates.sources}
+    return block_size_for(shapes.values()) != before.block_size
 
 
 def _note_unchanged(
@@ -220,7 +233,9 @@ def replace_published(
     projects |= _entries(candidates.unchanged, candidates.sources, written, projects)
     left_out = _left_out(before, projects, failed | missing)
     share(new, sharing)
-    state = Publication(NO_FILE, projects, left_out, compact_size)
+    shapes = [source.shape for source in candidates.sources]
+    block_size = before.block_size if before and continues else block_size_for(shapes)
+    state = Publication(NO_FILE, projects, left_out, compact_size, block_size)
     put_in_place(folder, new, before, state)
     done = (*written.proofs, *(source.project for source in candidates.unchanged))
     for project in done:
@@ -261,6 +276,7 @@ def _entry(source: MirrorSource, proof: Proof, now: str) -> PublishedProject:
         compared=proof.compared,
         whole=proof.whole,
         published_at=now,
+        largest_table=source.shape.largest_table,
     )
 
 

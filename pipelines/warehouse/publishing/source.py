@@ -17,6 +17,7 @@ from pipelines.warehouse.database.connection import open_reader
 from pipelines.warehouse.database.memory import Width
 from pipelines.warehouse.database.rows import count, one
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.manifest import Shape
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.casts import trusting
 from pipelines.warehouse.tables.layout import FORMAT, NOW, PAST, VERSION
@@ -132,6 +133,12 @@ class MirrorSource:
             if run.outcome in ENDED_WELL:
                 return tuple(first)
         return ()
+
+    @property
+    def shape(self) -> Shape:
+        """How many tables it needs, and how large they are."""
+        cells = [rows * len(self.columns.get(place, ())) for place, rows in self.rows.items() if place[0] == NOW]
+        return Shape(len(self.instruments), max(cells, default=0))
 
     @property
     def width(self) -> Width:

@@ -84,7 +84,7 @@ def _open(
         is_new = not new.exists()
         if is_new and may_copy:
             written.copied = begin_as_copy(connection, new, folder, sources)
-        attach_to_write(connection, new, "warehouse", block_size=block_size_for(sources))
+        attach_to_write(connection, new, "warehouse", block_size=block_size_for(source.shape for source in sources))
         connection.execute("USE warehouse")
         # A project may be called `memory`.
         connection.execute("DETACH memory")

@@ -9,11 +9,13 @@ import duckdb
 import pytest
 
 from pipelines.errors import NotAllPublished
+from pipelines.warehouse.database.connection import BLOCK_SIZE, SMALL_BLOCK_SIZE
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.manifest import manifest_path
-from pipelines.warehouse.publishing import first_load
+from pipelines.warehouse.manifest import Shape, manifest_path
+from pipelines.warehouse.publishing import first_load, new_file
 from pipelines.warehouse.publishing.candidates import release
-from pipelines.warehouse.publishing.publish import publish
+from pipelines.warehouse.publishing.new_file import block_size_for
+from pipelines.warehouse.publishing.publish import BLOCKS, publish
 from pipelines.warehouse.tables.layout import rows_now
 from redcap_source.simulator import Simulator
 from tests.support.load_site import Site
@@ -148,3 +150,33 @@ def test_what_a_mirror_of_another_version_holds_is_not_published(loaded):
     with pytest.raises(NotAllPublished, match="study: another version of redcap-warehouse made it"):
         publish(in_a_new_warehouse(loaded, "study", "other"))
     assert loaded.warehouse.unpublished().keys() == {"study"}
+
+
+def test_many_small_tables_get_small_blocks_and_a_large_one_gets_large_blocks():
+    assert block_size_for([Shape(20, 1000)]) == BLOCK_SIZE
+    assert block_size_for([Shape(8, 1000)] * 100) == SMALL_BLOCK_SIZE
+    assert block_size_for([Shape(8, 1000)] * 99 + [Shape(8, 5_000_000)]) == BLOCK_SIZE
+
+
+def test_a_file_whose_tables_have_become_many_is_made_again_with_other_blocks(loaded, monkeypatch):
+    folder = in_a_new_warehouse(loaded, "small")
+    publish(folder)
+    assert loaded.rows("SELECT block_size FROM pragma_database_size()") == [(BLOCK_SIZE,)]
+    before = shown(folder, "small")
+    monkeypatch.setattr(new_file, "BLOCKS_WORTH_SAVING", 0)
+    release(folder, "other")
+    assert publish(folder).rebuilt == BLOCKS
+    assert loaded.rows("SELECT block_size FROM pragma_database_size()") == [(SMALL_BLOCK_SIZE,)]
+    assert shown(folder, "small") == before
+    assert loaded.rows("SELECT count(*) FROM other.ecg")[0][0] > 0
+
+
+def test_a_file_keeps_its_blocks_while_a_project_could_not_be_published_again(loaded, monkeypatch):
+    folder = in_a_new_warehouse(loaded, "small")
+    publish(folder)
+    monkeypatch.setattr(new_file, "BLOCKS_WORTH_SAVING", 0)
+    folder.mirror("small").write_bytes(b"no database" * 1000)
+    release(folder, "other")
+    done = publish(folder)
+    assert (done.projects, done.rebuilt) == (("other",), None)
+    assert loaded.rows("SELECT count(*) FROM small.intake")[0][0] > 0
