@@ -52,7 +52,6 @@ def make_record_changes(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinit
 
 # Not in the pool: a load that waits for the pool is published by whoever holds it next.
 @dg.op(
-    name="release",
     ins={"records": dg.In(dg.Nothing)},
     out=dg.Out(dg.Nothing, is_required=False),
     description="Mark the load as one that may be published: its checks have passed.",
@@ -73,7 +72,6 @@ def release_load(context: dg.OpExecutionContext, warehouse: WarehouseResource) -
 
 
 @dg.op(
-    name="publish",
     ins={"released": dg.In(dg.Nothing)},
     description="Publish what is loaded, at once; a scheduled night skips this.",
     pool=POOL,

@@ -78,7 +78,7 @@ def run_of(house: House, project: str) -> dg.DagsterRun | None:
 def worker_of(house: House, run_id: str) -> int | None:
     """The process in which the run's steps execute, once it has come to the step that publishes."""
     events = [entry.dagster_event for entry in house.instance.all_logs(run_id) if entry.dagster_event is not None]
-    if not any(event.is_step_start and event.step_key == "redcap__published.publish" for event in events):
+    if not any(event.is_step_start and event.step_key == "redcap__published.publish_now" for event in events):
         return None
     told = (re.search(r"\(pid: (\d+)\)", event.message or "") for event in events)
     return next((int(found[1]) for found in told if found), None)

@@ -51,6 +51,12 @@ def test_a_publish_waits_for_the_night_and_for_nothing_that_hangs(found, why):
     assert said is None if why is None else why in said
 
 
+def test_the_whole_location_is_loadable(house):
+    # Dagster compares the names of all jobs and steps only when it loads a location as a whole.
+    dg.Definitions.validate_loadable(make_definitions(house.config))
+    make_definitions(house.config).get_repository_def().get_all_jobs()
+
+
 def requested(house):
     definitions = make_definitions(house.config)
     schedule = definitions.resolve_schedule_def("nightly")
