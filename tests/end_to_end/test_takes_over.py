@@ -7,6 +7,7 @@ REDCap and one proposed and not sent; and the state of the simulated REDCap, in 
 
 from __future__ import annotations
 
+import os
 import tarfile
 from pathlib import Path
 
@@ -85,6 +86,17 @@ def test_the_next_load_goes_on_from_it(taken):
     assert ("158.0",) in answer(file, new)
     now = "SELECT study_id, height FROM asthma_raw.intake"
     assert dict(answer(file, now)) == {id: study.value(id, "height", event=event) or None for id in study.records()}
+
+
+def test_its_history_comes_from_the_mirror_where_its_published_file_is_spoiled(taken, caplog):
+    study, file, run = taken
+    before = rows_of(file, *KEPT)
+    os.truncate(file, file.stat().st_size // 2)
+    run("sync", "asthma")
+    assert "made again from the projects' mirrors: there is no record of what was published last." in caplog.text
+    after = rows_of(file, *KEPT)
+    assert {table: before[table] - after[table] for table in KEPT} == {table: set() for table in KEPT}
+    assert answer(file, "SELECT count(*) FROM asthma_raw.intake") == [(len(study.records()),)]
 
 
 def test_what_it_wrote_is_undone_and_what_it_proposed_is_sent(taken):
