@@ -39,6 +39,10 @@ class Candidates:
     waiting: dict[str, str] = field(default_factory=dict)
     """Those that are not published now, though nothing is wrong with their files, with the reason."""
 
+    def any_refreshed(self, before: Publication) -> bool:
+        """Whether any project of which readers would see nothing new was read as a whole since it was published."""
+        return any(source.was_refreshed_after(before.projects[source.project].run) for source in self.unchanged)
+
     def drop(self, project: str) -> None:
         """Leave a project out."""
         self.sources = [source for source in self.sources if source.project != project]

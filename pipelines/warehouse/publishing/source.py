@@ -154,6 +154,12 @@ class MirrorSource:
         """Whether the mirror's ledger has this run."""
         return any(found.run_id == run for found in self.runs)
 
+    def was_refreshed_after(self, run: str) -> bool:
+        """Whether a load after this one read every record."""
+        ids = [found.run_id for found in self.runs]
+        later = self.runs[ids.index(run) + 1 :] if run in ids else self.runs
+        return any(found.mode == "full" for found in later)
+
     def was_changed_after(self, run: str) -> bool:
         """Whether loads after this one changed anything. What a write-back changed is what REDCap has."""
         ids = [found.run_id for found in self.runs]

@@ -490,3 +490,20 @@ def test_a_night_without_a_change_leaves_the_file_byte_by_byte_and_counts_as_pub
     assert published.warehouse.unpublished() == {}
     assert all(is_published(published.warehouse, project, run) for project, run in runs.items())
     assert not is_published(published.warehouse, "study", "another")
+
+
+def test_a_full_refresh_that_finds_nothing_new_compares_the_bytes_of_the_file(published, tmp_path):
+    published.load("study")
+    publish(published.warehouse)
+    checksum = last_published(published.warehouse).file.crc32
+    published.load("study", full=True)
+    before = state_of(published.warehouse.database)
+    assert not publish(published.warehouse).written
+    assert state_of(published.warehouse.database) == before
+    overwrite(published)
+    adopt(published.warehouse, crc32=checksum)
+    published.load("study")
+    assert not publish(published.warehouse).written
+    published.load("study", full=True)
+    assert publish(published.warehouse).rebuilt == CHANGED
+    assert everything(published.warehouse.database) == shown_anew(published.warehouse, tmp_path, "study", "small")
