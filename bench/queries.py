@@ -15,6 +15,7 @@ import duckdb
 
 from bench.measure import run
 from bench.width import served
+from pipelines.warehouse.database.connection import SETTINGS
 
 SHAPE = "40 fields in 1, 50,000 records"
 ROUNDS = 9
@@ -25,7 +26,7 @@ def queries() -> str:
     with served(SHAPE) as (url, token, _), tempfile.TemporaryDirectory() as folder:
         run([sys.executable, "-m", "bench.contestants", "ours", url, folder], {"BENCH_TOKEN": token})
         published, by_hand = Path(folder) / "warehouse" / "warehouse.duckdb", Path(folder) / "by_hand.duckdb"
-        with duckdb.connect(str(by_hand)) as connection:
+        with duckdb.connect(str(by_hand), config=dict(SETTINGS)) as connection:
             connection.execute(f"ATTACH '{published}' AS published (READ_ONLY)")
             connection.execute("CREATE SCHEMA study; CREATE TABLE study.form_1 AS FROM published.study.form_1")
             types = dict(connection.execute("SELECT column_name, column_type FROM (DESCRIBE study.form_1)").fetchall())
@@ -55,7 +56,7 @@ def _asked(types: Mapping[str, str]) -> dict[str, str]:
 
 def _times(database: Path, asked: Mapping[str, str]) -> dict[str, float]:
     """The least CPU time of each query, in milliseconds."""
-    with duckdb.connect(str(database), read_only=True) as connection:
+    with duckdb.connect(str(database), read_only=True, config=dict(SETTINGS)) as connection:
         connection.execute("SET threads = 1")
         return {name: min(_milliseconds(connection, query) for _ in range(ROUNDS)) for name, query in asked.items()}
 

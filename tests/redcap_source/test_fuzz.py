@@ -117,7 +117,13 @@ CALLS = {
 
 def test_every_method_is_among_the_calls():
     methods = {name for name in dir(RedcapClient) if not name.startswith("_")}
-    assert methods - {call.split()[0] for call in CALLS} == {"show", "close", "calls", "server_date"}
+    assert methods - {call.split()[0] for call in CALLS} == {
+        "show",
+        "close",
+        "calls",
+        "server_date",
+        "token_fingerprint",
+    }
 
 
 class Pieces(httpx.SyncByteStream):

@@ -1,8 +1,9 @@
 -- What a mirror holds for readers, as it is read before publishing: its default database is the mirror.
 
 -- parts --
--- A digest of every part that readers find, the same whatever the order of its rows. Runs are left out, and the log's
--- rows about exports through the API: every load adds some, though nothing of the project has changed.
+-- A digest of every part that readers find, the same whatever the order of its rows. Of the runs only how the last load
+-- ended, and what it said, counts, and the log's rows about exports through the API are left out: every load adds some,
+-- though nothing of the project has changed.
 SELECT 'redcap.data_dictionary' AS part, count(*) || ' ' || coalesce(sum(hash(t)), 0) AS digest
 FROM redcap.data_dictionary t
 UNION ALL SELECT 'redcap.field_choices', count(*) || ' ' || coalesce(sum(hash(t)), 0) FROM redcap.field_choices t
@@ -28,6 +29,9 @@ UNION ALL SELECT 'redcap.records', count(*) || ' ' || coalesce(sum(hash(t)), 0) 
 UNION ALL SELECT 'redcap.invalid_values', count(*) || ' ' || coalesce(sum(hash(t)), 0) FROM redcap.invalid_values t
 UNION ALL SELECT 'redcap.dictionary_changes', count(*)::VARCHAR FROM redcap.dictionary_changes
 UNION ALL SELECT 'redcap.record_changes', count(*)::VARCHAR FROM redcap.record_changes
+UNION ALL
+(SELECT 'redcap.sync_runs', md5(coalesce(outcome, '') || ' ' || coalesce(message, '')) FROM redcap.sync_runs
+ WHERE mode IS DISTINCT FROM 'writeback' ORDER BY started_at DESC LIMIT 1)
 UNION ALL SELECT 'redcap.audit_log', count(*) || ' ' || coalesce(max(timestamp)::VARCHAR, '')
 FROM redcap.audit_log
 WHERE NOT (action LIKE 'Data export (API)%'
