@@ -153,7 +153,7 @@ def _wall(shape: Shape, blocks: list[Block], events: int, seconds: float, cell: 
 
 
 class SlowServer:
-    """A simulator in a process of its own, and what it is told."""
+    """A simulator in a process of its own, and the requests that control it."""
 
     def __init__(self, told: Mapping[str, str]) -> None:
         self.url, self.token, self._secret = told["url"], told["token"], told["control_secret"]
@@ -169,7 +169,7 @@ class SlowServer:
 
 @contextmanager
 def slow_server(kind: str, records: int) -> Iterator[SlowServer]:
-    """A server with a study; it is fast until it is told otherwise."""
+    """A server with a study; it is fast until it is given a latency."""
     command = [sys.executable, "-m", "bench.server_time", kind, str(records)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

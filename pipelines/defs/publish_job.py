@@ -1,4 +1,4 @@
-"""The job `publish`: one publish for all projects that a night has loaded, and what Dagster is told of each project.
+"""The job `publish`: one publish for all projects that a night has loaded, and what it reports to Dagster for each.
 
 Not here: when it runs (schedules.py), the publish itself (warehouse/publishing/publish.py).
 """
@@ -102,14 +102,14 @@ def metadata_of(folder: WarehouseFolder, project: str, entry: PublishedProject, 
 
 
 def unreported_loads(instance: dg.DagsterInstance, runs: Mapping[str, str]) -> list[str]:
-    """The projects whose published load is of a run of this instance, and newer than what Dagster was told of.
+    """The projects whose published load is of a run of this instance, and newer than the load last reported.
 
     `runs` is the published load of each project. A publish may take up loads of other runs, and may be killed before it
     has reported them; so this compares states and does not follow events.
     """
     known = known_runs(instance, runs.values())
-    told = _reported(instance, [project for project, run in runs.items() if run in known])
-    return [project for project, run in runs.items() if run in known and told.get(project) != run]
+    reported = _reported(instance, [project for project, run in runs.items() if run in known])
+    return [project for project, run in runs.items() if run in known and reported.get(project) != run]
 
 
 def known_runs(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> dict[str, dg.DagsterRun]:
