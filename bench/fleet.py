@@ -45,11 +45,12 @@ def fleet(projects: int) -> str:
         }
         tokens = {f"T_{name}": handle.token for name, handle in handles.items()}
         _configure(Path(folder), simulator.url, names)
+        # What the process takes to start; the first may have to compile what it imports.
+        empty = _Warehouse(Path(folder) / "empty", tokens)
+        empty.publish()
+        idle = empty.publish()
         warehouse = _Warehouse(Path(folder), tokens)
         warehouse.load(names)
-        # The first process may have to compile what it imports.
-        warehouse.publish()
-        idle = warehouse.publish()
         lines = [f"A fleet of {projects} projects"]
 
         def show(what: str, cost: Cost, base: Cost, more: str = "") -> None:
