@@ -136,9 +136,10 @@ def _publish(
                 return _note_unchanged(folder, before, candidates, waiting)
             if candidates.sources and _has_outgrown_its_blocks(before, candidates):
                 every = find_candidates(folder, waiting, before, anew=True)
-                # Otherwise it would lack those until they can be published again.
                 if not (every.failed or every.waiting):
-                    return replace_published(folder, new, before, every, waiting, memory_limit, sharing, why=BLOCKS)
+                    done = replace_published(folder, new, before, every, waiting, memory_limit, sharing, why=BLOCKS)
+                    if done.written:
+                        return done
             if candidates.sources and copy_checked(folder.database, new, before.file):
                 return replace_published(folder, new, before, candidates, waiting, memory_limit, sharing, why=None)
             new.unlink(missing_ok=True)
@@ -232,7 +233,8 @@ def replace_published(
         written = write_projects(folder, new, candidates.sources, memory_limit, may_copy=False)
     failed = candidates.failed | written.failed
     missing = candidates.waiting | written.waiting
-    if not written.proofs:
+    # Nobody needs other blocks so much as to do without a project that cannot be published now.
+    if not written.proofs or (why == BLOCKS and (failed or missing)):
         new.unlink()
         return Published((), failed, missing)
     compact_size = compact_if_grown(new, memory_limit, before if continues else None, discarded=written.discarded)

@@ -171,11 +171,22 @@ def test_a_file_whose_tables_have_become_many_is_made_again_with_other_blocks(lo
     assert loaded.rows("SELECT count(*) FROM other.ecg")[0][0] > 0
 
 
-def test_a_file_keeps_its_blocks_while_a_project_could_not_be_published_again(loaded, monkeypatch):
+def lose_the_mirror(folder: WarehouseFolder) -> None:
+    folder.mirror("small").write_bytes(b"no database" * 1000)
+
+
+def lose_a_table(folder: WarehouseFolder) -> None:
+    """Noticed only when the project is written."""
+    with duckdb.connect(str(folder.mirror("small"))) as connection:
+        connection.execute(f"DROP TABLE {rows_now('small', 'intake')}")
+
+
+@pytest.mark.parametrize("damage", [lose_the_mirror, lose_a_table])
+def test_a_file_keeps_its_blocks_while_a_project_could_not_be_published_again(loaded, monkeypatch, damage):
     folder = in_a_new_warehouse(loaded, "small")
     publish(folder)
     monkeypatch.setattr(new_file, "BLOCKS_WORTH_SAVING", 0)
-    folder.mirror("small").write_bytes(b"no database" * 1000)
+    damage(folder)
     release(folder, "other")
     done = publish(folder)
     assert (done.projects, done.rebuilt) == (("other",), None)
