@@ -113,7 +113,8 @@ def find_candidates(
         projects |= every_project(folder, before)
     for project in sorted(projects):
         try:
-            source = read_source(folder, project)
+            entry = before.projects.get(project) if before and not anew else None
+            source = read_source(folder, project, published=entry)
         except WarehouseBusy:
             found.waiting[project] = LOADING
             continue
@@ -136,7 +137,7 @@ def _sort(
     # A load that began meanwhile has removed the mark before it wrote anything.
     elif project not in folder.unpublished() and (reason := _held_back(source, before)):
         found.waiting[project] = reason
-    elif not anew and entry and (entry.identity, entry.content) == (source.identity, source.content):
+    elif not anew and source.is_as(entry):
         found.unchanged.append(source)
     else:
         found.sources.append(source)

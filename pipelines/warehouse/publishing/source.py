@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from pipelines.warehouse.database.connection import open_reader
+from pipelines.warehouse.database.connection import Connection, open_reader
 from pipelines.warehouse.database.memory import Width
 from pipelines.warehouse.database.rows import count, one
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.manifest import Shape
+from pipelines.warehouse.manifest import PublishedProject, Shape
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.casts import trusting
 from pipelines.warehouse.tables.layout import FORMAT, NOW, PAST, VERSION
@@ -83,21 +83,21 @@ class MirrorSource:
     project: str
     identity: str
     format: int
-    replaced: frozenset[str]
+    replaced: frozenset[str] = frozenset()
     """Identities of mirrors that were discarded for this one."""
-    runs: tuple[Run, ...]
-    changed_by: frozenset[str]
+    runs: tuple[Run, ...] = ()
+    changed_by: frozenset[str] = frozenset()
     """Runs that changed rows, cells or the structure."""
-    parts: Mapping[str, str]
+    parts: Mapping[str, str] = field(default_factory=dict)
     """A digest of every part that readers find."""
-    record_id_field: str
-    columns: Mapping[tuple[str, str], Sequence[str]]
+    record_id_field: str = ""
+    columns: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
     """The columns of the tables of rows, by the ending of the schema and the instrument."""
-    rows: Mapping[tuple[str, str], int]
+    rows: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """About how many rows each of them has; none where there were never any."""
-    ill_fitting: frozenset[str]
+    ill_fitting: frozenset[str] = frozenset()
     """Instruments with values that do not fit their type."""
-    instruments: tuple[InstrumentSource, ...]
+    instruments: tuple[InstrumentSource, ...] = ()
 
     @property
     def ended(self) -> frozenset[str]:
@@ -150,6 +150,10 @@ class MirrorSource:
         """The SELECT of all rows of an instrument with types; where all values fit, one that does not test each."""
         return (None if item.name in self.ill_fitting else trusting(item.typed)) or item.typed
 
+    def is_as(self, published: PublishedProject | None) -> bool:
+        """Whether readers would see nothing new."""
+        return published is not None and (self.identity, self.content) == (published.identity, published.content)
+
     def has_run(self, run: str) -> bool:
         """Whether the mirror's ledger has this run."""
         return any(found.run_id == run for found in self.runs)
@@ -167,39 +171,49 @@ class MirrorSource:
         return not self.changed_by.isdisjoint(found.run_id for found in later if found.is_load)
 
 
-def read_source(folder: WarehouseFolder, project: str) -> MirrorSource:
-    """Read a mirror; raises WarehouseBusy while it is being loaded, and WarehouseDamaged if it is no database."""
+def read_source(folder: WarehouseFolder, project: str, *, published: PublishedProject | None = None) -> MirrorSource:
+    """Read a mirror; raises WarehouseBusy while it is being loaded, and WarehouseDamaged if it is no database.
+
+    Of a mirror that holds what is `published` already, the tables and instruments are not read: they are not needed,
+    and reading them takes as long as all the rest.
+    """
     sql = statements("source")
     with open_reader(folder.mirror(project)) as connection:
         identity, number = one(connection, sql["identity"]) or ("", 0)
+        source = MirrorSource(project, identity, number)
         if number != FORMAT:
-            return MirrorSource(
-                project, identity, number, frozenset(), (), frozenset(), {}, "", {}, {}, frozenset(), ()
-            )
+            return source
         parts = dict(connection.execute(sql["parts"]).fetchall())
         if count(connection, sql["has_writeback"]):
             parts |= dict(connection.execute(sql["writeback_parts"]).fetchall())
-        values = {"now": project + NOW, "past": project + PAST}
-        columns = connection.execute(sql["columns"], values).fetchall()
-        rows = connection.execute(sql["rows"], values).fetchall()
-        found = connection.execute(sql["publications"])
-        names = [column[0] for column in found.description or ()]
-        instruments = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-        row = one(connection, sql["record_id_field"])
-        return MirrorSource(
-            project=project,
-            identity=identity,
-            format=number,
+        source = replace(
+            source,
             replaced=frozenset(old for (old,) in connection.execute(sql["replaced"]).fetchall()),
             runs=tuple(Run(*run) for run in connection.execute(sql["runs"]).fetchall()),
             changed_by=frozenset(run for (run,) in connection.execute(sql["runs_with_changes"]).fetchall()),
             parts=parts,
-            record_id_field=row[0] if row else "",
-            columns={(schema.removeprefix(project), table): names for schema, table, names in columns},
-            rows={(schema.removeprefix(project), table): number for schema, table, number in rows},
-            ill_fitting=frozenset(name for (name,) in connection.execute(sql["ill_fitting"]).fetchall()),
-            instruments=tuple(map(_instrument, instruments)),
         )
+        return source if source.is_as(published) else _with_tables(connection, source)
+
+
+def _with_tables(connection: Connection, source: MirrorSource) -> MirrorSource:
+    """The source with its tables and instruments."""
+    sql, project = statements("source"), source.project
+    values = {"now": project + NOW, "past": project + PAST}
+    columns = connection.execute(sql["columns"], values).fetchall()
+    rows = connection.execute(sql["rows"], values).fetchall()
+    found = connection.execute(sql["publications"])
+    names = [column[0] for column in found.description or ()]
+    instruments = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    row = one(connection, sql["record_id_field"])
+    return replace(
+        source,
+        record_id_field=row[0] if row else "",
+        columns={(schema.removeprefix(project), table): names for schema, table, names in columns},
+        rows={(schema.removeprefix(project), table): number for schema, table, number in rows},
+        ill_fitting=frozenset(name for (name,) in connection.execute(sql["ill_fitting"]).fetchall()),
+        instruments=tuple(map(_instrument, instruments)),
+    )
 
 
 def _instrument(row: Mapping[str, Any]) -> InstrumentSource:
