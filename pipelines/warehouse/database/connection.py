@@ -196,6 +196,20 @@ def open_in_turn(paths: Sequence[Path]) -> Iterator[Callable[[Path], AbstractCon
         connection.close()
 
 
+# What `harden` must leave open for `unoptimized`.
+OPTIMIZER = "enable_optimizer"
+
+
+@contextmanager
+def unoptimized(connection: Connection) -> Iterator[None]:
+    """Execute statements that only define or describe something: without its optimizer DuckDB takes a quarter less."""
+    connection.execute(f"SET {OPTIMIZER} = false")
+    try:
+        yield
+    finally:
+        connection.execute(f"RESET {OPTIMIZER}")
+
+
 def harden(connection: Connection, folders: list[Path], files: Sequence[Path] = ()) -> None:
     """Remove file and network access from SQL, except to the given folders and files; this cannot be undone."""
     # The order matters: both are refused once external access is off.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from pipelines.warehouse.database.connection import Connection
+from pipelines.warehouse.database.connection import Connection, unoptimized
 from pipelines.warehouse.database.long_statements import execute
 from pipelines.warehouse.database.quoting import qualified
 from pipelines.warehouse.database.rows import one
@@ -72,7 +72,8 @@ class InstrumentViews:
             for column, named in columns
             if column not in item.keys and (column in KEYS or column not in present[NOW])
         ]
-        typed = copy_sql.typed_history_rows(project, name, item.typed, further, present)
+        select = self._source.history_select(item, has_ended=PAST in present)
+        typed = copy_sql.typed_history_rows(project, name, select, further, present)
         self._define("_history", name, typed)
         for ending in HISTORIES:
             self._comment("VIEW", ending, name, HISTORY_TIMES)
@@ -137,6 +138,7 @@ class InstrumentViews:
 
         Every comment makes a copy of its whole table or view, which stays in memory until the transaction ends.
         """
-        for first in range(0, len(self._comments), COMMENTS_AT_ONCE):
-            some = self._comments[first : first + COMMENTS_AT_ONCE]
-            self._connection.execute("; ".join(("BEGIN TRANSACTION", *some, "COMMIT")))
+        with unoptimized(self._connection):
+            for first in range(0, len(self._comments), COMMENTS_AT_ONCE):
+                some = self._comments[first : first + COMMENTS_AT_ONCE]
+                self._connection.execute("; ".join(("BEGIN TRANSACTION", *some, "COMMIT")))

@@ -32,8 +32,9 @@ class PublishedInstrument:
     """The run that changed it last; None if REDCap no longer has it."""
     table: str | None = None
     views: str | None = None
+    history: str | None = None
     comments: str | None = None
-    """Digests of what its table with types, its views and their comments were made from."""
+    """Digests of what its table with types, its views, those of its history and the comments were made from."""
     now_columns: tuple[str, ...] = ()
     past_columns: tuple[str, ...] = ()
     """The columns of its verbatim tables; none where there is no such table."""
@@ -106,8 +107,8 @@ class InstrumentPublisher:
         values = {"project": self._source.project}
         rows = self._connection.execute(self._sql["published_instruments"], values).fetchall()
         return {
-            name: PublishedInstrument(name, run, table, views, comments, tuple(now), tuple(past))
-            for name, run, table, views, comments, now, past in rows
+            name: PublishedInstrument(name, run, table, views, history, comments, tuple(now), tuple(past))
+            for name, run, table, views, history, comments, now, past in rows
         }
 
     def _save(self) -> None:
@@ -121,6 +122,7 @@ class InstrumentPublisher:
                 "runs": [item.changed_run for item in found],
                 "tables": [item.table for item in found],
                 "views": [item.views for item in found],
+                "histories": [item.history for item in found],
                 "comments": [item.comments for item in found],
                 "now": [list(item.now_columns) for item in found],
                 "past": [list(item.past_columns) for item in found],
@@ -129,12 +131,20 @@ class InstrumentPublisher:
 
     def _differs(self, item: InstrumentSource) -> bool:
         before = self._before.get(item.name)
-        return before is None or (before.changed_run, before.table, before.views, before.comments) != (
+        return before is None or (before.changed_run, before.table, before.views, before.history, before.comments) != (
             item.changed_run,
             item.table_digest,
             item.view_digest,
+            self._history_digest(item, before),
             item.comment_digest,
         )
+
+    def _history_digest(self, item: InstrumentSource, before: PublishedInstrument | None) -> str:
+        return self._source.history_digest(item, has_ended=self._has_ended(item.name, before))
+
+    def _has_ended(self, name: str, before: PublishedInstrument | None) -> bool:
+        """Whether the instrument has, or had when it was published, versions that ended."""
+        return bool(before and before.past_columns) or name in self._source.ended
 
     # -- one instrument ------------------------------------------------------------------------------------
 
@@ -147,6 +157,7 @@ class InstrumentPublisher:
             changed_run=item.changed_run,
             table=item.table_digest,
             views=item.view_digest,
+            history=self._history_digest(item, before),
             comments=item.comment_digest,
         )
         if before is not None and before.present != now.present:
@@ -156,7 +167,7 @@ class InstrumentPublisher:
         if before is None or is_new or before.views != now.views:
             self._views.define(item, now.present, is_new=before is None)
             self._views.describe(item, table=is_new)
-        elif before.present != now.present:
+        elif (before.present, before.history) != (now.present, now.history):
             self._views.define_histories(item, now.present)
         if before is not None and not is_new and before.comments != now.comments:
             self._views.describe(item, table=True)
@@ -174,7 +185,7 @@ class InstrumentPublisher:
             self._views.define_history(name, now.present)
         if before is None:
             self.added.append(name)
-        elif before.present != now.present:
+        elif (before.present, before.history) != (now.present, now.history):
             self.reshaped.append(name)
         self._found[name] = now
 
@@ -182,7 +193,7 @@ class InstrumentPublisher:
         """Bring the verbatim tables up to the mirror, and find which records changed; returns what there is then."""
         there = before or PublishedInstrument(name)
         offered = tuple(self._source.columns.get((NOW, name), ()))
-        has_ended = bool(there.past_columns) or name in self._source.ended
+        has_ended = self._has_ended(name, before)
         ended = tuple(self._source.columns.get((PAST, name), ())) if has_ended else ()
         if self.is_copy:
             self.renewed.add(name)

@@ -150,6 +150,17 @@ class MirrorSource:
         """The SELECT of all rows of an instrument with types; where all values fit, one that does not test each."""
         return (None if item.name in self.ill_fitting else trusting(item.typed)) or item.typed
 
+    def history_select(self, item: InstrumentSource, *, has_ended: bool) -> str:
+        """The SELECT of all versions of an instrument with types; `has_ended` says that there are others than today's.
+
+        Which values of those do not fit is listed nowhere, so each is tested.
+        """
+        return item.typed if has_ended else self.whole_select(item)
+
+    def history_digest(self, item: InstrumentSource, *, has_ended: bool) -> str:
+        """What identifies the views of all versions, but for their columns."""
+        return _digest([self.history_select(item, has_ended=has_ended)])
+
     def is_as(self, published: PublishedProject | None) -> bool:
         """Whether readers would see nothing new."""
         return published is not None and (self.identity, self.content) == (published.identity, published.content)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipelines.errors import ForeignMirror, NotProven
 from pipelines.warehouse.database.connection import (
+    OPTIMIZER,
     Connection,
     DatabaseError,
     OutOfMemory,
@@ -18,6 +19,7 @@ from pipelines.warehouse.database.connection import (
     harden,
     private_folder,
     transaction,
+    unoptimized,
 )
 from pipelines.warehouse.database.file_errors import is_locked, memory_remedy, reason_of, unusable
 from pipelines.warehouse.database.memory import Width, allow, enough
@@ -97,11 +99,13 @@ def _open(
         connection.execute("SET preserve_insertion_order = false")
         # A second thread costs a third more CPU time on tables of this size.
         connection.execute("SET threads = 1")
+        connection.execute(f"SET allowed_configs = ['{OPTIMIZER}']")
         mirrors = [folder.mirror(source.project) for source in sources]
         # Attaching a file looks for its write-ahead log, too.
         harden(connection, [], [file for mirror in mirrors for file in (mirror, Path(f"{mirror}.wal"))])
         if is_new:
-            prepare(connection, copied=written.copied is not None)
+            with unoptimized(connection):
+                prepare(connection, copied=written.copied is not None)
         yield connection
     except OutOfMemory as problem:
         raise unusable(folder.database, problem, enough=enough(connection)) from None

@@ -5,11 +5,11 @@
 -- Schema _publish.
 CREATE SCHEMA IF NOT EXISTS _publish;
 -- What is published of each instrument: the run that changed it last, digests of the statements that its table with
--- types, its views and their comments were made from, and the columns of its verbatim tables. One that REDCap no longer
+-- types, its views, those of its versions and the comments were made from, and the columns of its verbatim tables. One that REDCap no longer
 -- has keeps its history only, and has no run.
 CREATE TABLE IF NOT EXISTS _publish.instruments (
-    project VARCHAR, instrument VARCHAR, changed_run VARCHAR, typed VARCHAR, views VARCHAR, comments VARCHAR,
-    now_columns VARCHAR[], past_columns VARCHAR[]
+    project VARCHAR, instrument VARCHAR, changed_run VARCHAR, typed VARCHAR, views VARCHAR, histories VARCHAR,
+    comments VARCHAR, now_columns VARCHAR[], past_columns VARCHAR[]
 );
 -- A digest of each part of a project's mirror, so that only parts that differ are written.
 CREATE TABLE IF NOT EXISTS _publish.parts (project VARCHAR, part VARCHAR, digest VARCHAR);
@@ -70,7 +70,7 @@ INSERT INTO _publish.parts SELECT $project, unnest($parts::VARCHAR[]), unnest($d
 
 -- published_instruments --
 -- What is published of each instrument of the project.
-SELECT instrument, changed_run, typed, views, comments, now_columns, past_columns
+SELECT instrument, changed_run, typed, views, histories, comments, now_columns, past_columns
 FROM _publish.instruments WHERE project = $project;
 
 -- delete_instruments --
@@ -81,7 +81,7 @@ DELETE FROM _publish.instruments WHERE project = $project AND list_contains($nam
 -- What is published of these instruments now.
 INSERT INTO _publish.instruments
 SELECT $project, unnest($names::VARCHAR[]), unnest($runs::VARCHAR[]), unnest($tables::VARCHAR[]),
-       unnest($views::VARCHAR[]), unnest($comments::VARCHAR[]), unnest($now::VARCHAR[][]), unnest($past::VARCHAR[][]);
+       unnest($views::VARCHAR[]), unnest($histories::VARCHAR[]), unnest($comments::VARCHAR[]), unnest($now::VARCHAR[][]), unnest($past::VARCHAR[][]);
 
 -- forget_comments --
 -- The project's comments could not be written: the next publish writes them.

@@ -1,5 +1,7 @@
 """From REDCap's text to what a reader finds: values at the edges, through a real load and publish."""
 
+from collections.abc import Iterable
+
 import duckdb
 import pytest
 
@@ -22,8 +24,8 @@ RECORDS = (
 )
 
 
-@pytest.fixture
-def loaded(site):
+def study(records: Iterable[dict[str, str]]) -> Project:
+    """A study with one instrument, and records numbered from 1."""
     project = Project(
         Dictionary(
             [
@@ -39,11 +41,21 @@ def loaded(site):
             ]
         )
     )
-    project.set_missing_codes("-99, Refused | UNK, Unknown")
+    for number, values in enumerate(records, 1):
+        project.records.put(record_of(project, str(number), values))
+    return project
+
+
+def record_of(project: Project, name: str, values: dict[str, str]) -> Record:
+    """A record as it may have been stored before its fields were as they are: nothing is validated."""
     (event,) = project.events
-    for number, values in enumerate(RECORDS, 1):
-        row = {"record_id": str(number), "base_complete": "0", **values}
-        project.records.put(Record(str(number), {(event.event_id, "", 0): row}))
+    return Record(name, {(event.event_id, "", 0): {"record_id": name, "base_complete": "0", **values}})
+
+
+@pytest.fixture
+def loaded(site):
+    project = study(RECORDS)
+    project.set_missing_codes("-99, Refused | UNK, Unknown")
     site.add("study", project)
     assert site.night().invalid_values == 7
     return site
@@ -81,3 +93,19 @@ def test_as_of_now_shows_every_row_in_any_time_zone(loaded):
             connection.execute(f"SET TimeZone = '{zone}'")
             counted = connection.execute("SELECT count(*) FROM study_history.as_of('base', now())").fetchone()
         assert counted == (len(RECORDS),)
+
+
+
+def test_values_that_do_not_fit_are_null_in_the_history_as_well_when_they_are_the_first(site):
+    handle = site.add("study", study([{"age": "50"}]))
+    history = "SELECT record_id, age, _valid_to IS NULL FROM study_history.base ORDER BY ALL"
+    site.night()
+    assert site.rows(history) == [("1", 50, True)]
+    handle.save("2", {"age": "15"})
+    # DuckDB's cast would make 2 of it.
+    handle.project.records.put(record_of(handle.project, "2", {"age": "1.5"}))
+    assert site.night().invalid_values == 1
+    assert site.rows(history) == [("1", 50, True), ("2", None, True)]
+    handle.save("2", {"age": "51"})
+    assert site.night().invalid_values == 0
+    assert site.rows(history) == [("1", 50, True), ("2", 51, True), ("2", None, False)]
