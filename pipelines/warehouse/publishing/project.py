@@ -54,6 +54,8 @@ class ProjectPublisher:
         self._catalog = identifier(catalog)
         self._is_copy = is_copy
         self._anew = anew
+        self._has_rows = False
+        """Whether the shared tables have rows of the project when it is written."""
         self._sql = statements("publish")
         self._named = {"project": source.project}
         self._instruments = InstrumentPublisher(connection, source, catalog, is_copy=is_copy, anew=anew)
@@ -105,6 +107,7 @@ class ProjectPublisher:
             self._remove()
             self._make_new_runs(frozenset())
             return False
+        self._has_rows = bool(known)
         return bool(known) and any(run.run_id not in known and run.mode == "full" for run in self._source.runs)
 
     def _published_runs(self) -> frozenset[str]:
@@ -156,16 +159,17 @@ class ProjectPublisher:
         replaced = [table for table in REPLACED if f"redcap.{table}" in differs]
         # The project's last run, and every run's outcome; no digest covers them.
         for table in dict.fromkeys(("projects", "sync_runs", *replaced)):
-            self._delete_rows("redcap", [table])
-            self._connection.execute(copy_sql.copy_table(self._catalog, "redcap", table))
+            self._replace_rows("redcap", table)
         if "redcap.records" in differs:
-            self._connection.execute(copy_sql.delete_changed_records(self._catalog), self._named)
+            if self._has_rows:
+                self._connection.execute(copy_sql.delete_changed_records(self._catalog), self._named)
             self._connection.execute(copy_sql.copy_new_records(self._catalog), self._named)
         for table in APPENDED:
             self._connection.execute(copy_sql.copy_new_entries(self._catalog, "redcap", table))
         self._copy_writeback([table for table in WRITEBACK if f"writeback.{table}" in differs])
         # Every load reads the log again from a little before the previous load: those rows replace the published ones.
-        self._connection.execute(copy_sql.delete_log(self._catalog), self._named)
+        if self._has_rows:
+            self._connection.execute(copy_sql.delete_log(self._catalog), self._named)
         self._connection.execute(copy_sql.copy_log(self._catalog))
 
     def _copy_writeback(self, tables: Sequence[str]) -> None:
@@ -173,12 +177,18 @@ class ProjectPublisher:
         if "proposals" in tables and not self.discarded:
             emptied = count(self._connection, copy_sql.has_emptied_proposals(self._catalog), self._named)
             self.discarded = bool(emptied)
-        self._delete_rows("writeback", tables)
         for table in tables:
-            self._connection.execute(copy_sql.copy_table(self._catalog, "writeback", table))
+            self._replace_rows("writeback", table)
+
+    def _replace_rows(self, schema: str, table: str) -> None:
+        """Copy all rows of a shared table, in place of those that were published."""
+        if self._has_rows:
+            self._delete_rows(schema, [table])
+        self._connection.execute(copy_sql.copy_table(self._catalog, schema, table))
 
     def _save(self) -> None:
-        self._delete_rows("_publish", ["parts"])
+        if self._has_rows:
+            self._delete_rows("_publish", ["parts"])
         parts = {**self._named, "parts": list(self._source.parts), "digests": list(self._source.parts.values())}
         self._connection.execute(self._sql["save_parts"], parts)
         self._connection.execute(self._sql["save_runs"], self._named)

@@ -85,8 +85,7 @@ def _queries(source: MirrorSource, catalog: str, instruments: InstrumentPublishe
         if every or name in instruments.changed:
             where = "" if every else proof_sql.test_of(name)
             if not instruments.is_copy:
-                columns = now.now_columns
-                yield proof_sql.compare_rows(name, "verbatim rows", f"{catalog}.{verbatim}", verbatim, columns, where)
+                yield proof_sql.compare_rows(name, "verbatim rows", f"{catalog}.{verbatim}", verbatim, where)
             field = source.record_id_field
             yield proof_sql.compare_typed(source.project, name, catalog, selects[name], field, whole=every)
 

@@ -6,8 +6,6 @@ the sum of their hashes, which is the same in whatever order they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pipelines.warehouse.database.quoting import identifier, literal, qualified
 from pipelines.warehouse.publishing.copy_sql import changed_records
 from pipelines.warehouse.tables.layout import rows_now
@@ -18,19 +16,17 @@ def compare_counts(instrument: str, what: str, mirror: str, published: str) -> s
     return _pair(instrument, what, f"SELECT count(*) FROM {mirror}", f"SELECT count(*) FROM {published}")
 
 
-def compare_rows(instrument: str, what: str, mirror: str, published: str, columns: Sequence[str], where: str) -> str:
-    """Compare the rows of two tables value by value."""
-    listed = ", ".join(map(identifier, columns))
-    queries = (_sum(f"SELECT {listed} FROM {table}{where}") for table in (mirror, published))
-    return _pair(instrument, what, *queries)
+def compare_rows(instrument: str, what: str, mirror: str, published: str, where: str) -> str:
+    """Compare the rows of two tables value by value; they have the same columns in the same order."""
+    return _pair(instrument, what, _sum(f"{mirror} t{where}"), _sum(f"{published} t{where}"))
 
 
 def compare_typed(project: str, instrument: str, source: str, select: str, record_id_field: str, *, whole: bool) -> str:
     """Compare the table with types with the mirror's rows under the same SELECT; all rows, or of changed records."""
     test = "" if whole else f" WHERE _record {changed_records(instrument)}"
     there = "" if whole else f" WHERE {identifier(record_id_field)} {changed_records(instrument)}"
-    mirror = f"{select} FROM {source}.{rows_now(project, instrument)}{test}"
-    published = f"FROM {qualified(project, instrument)}{there}"
+    mirror = f"({select} FROM {source}.{rows_now(project, instrument)}{test}) t"
+    published = f"{qualified(project, instrument)} t{there}"
     return _pair(instrument, "rows with types", _sum(mirror), _sum(published))
 
 
@@ -45,8 +41,9 @@ def test_of(instrument: str) -> str:
     return f" WHERE _record {changed_records(instrument)}"
 
 
-def _sum(query: str) -> str:
-    return f"SELECT coalesce(sum(hash(t)), 0) FROM ({query}) t"
+def _sum(rows: str) -> str:
+    # A table by its name takes a third of the time that a list of its columns takes.
+    return f"SELECT coalesce(sum(hash(t)), 0) FROM {rows}"
 
 
 def _pair(instrument: str, what: str, mirror: str, published: str) -> str:

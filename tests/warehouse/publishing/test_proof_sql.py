@@ -15,11 +15,11 @@ def test_counts_of_two_tables():
 
 
 def test_rows_are_compared_by_the_sum_of_their_hashes_whatever_their_order():
-    query = proof_sql.compare_rows("base", "verbatim rows", "m.t", "p.t", ["_record", "to"], " WHERE x")
+    query = proof_sql.compare_rows("base", "verbatim rows", "m.t", "p.t", " WHERE x")
     assert squeezed(query) == (
         "SELECT 'base', 'verbatim rows', "
-        '(SELECT coalesce(sum(hash(t)), 0) FROM (SELECT "_record", "to" FROM m.t WHERE x) t)::HUGEINT, '
-        '(SELECT coalesce(sum(hash(t)), 0) FROM (SELECT "_record", "to" FROM p.t WHERE x) t)::HUGEINT'
+        "(SELECT coalesce(sum(hash(t)), 0) FROM m.t t WHERE x)::HUGEINT, "
+        "(SELECT coalesce(sum(hash(t)), 0) FROM p.t t WHERE x)::HUGEINT"
     )
 
 
@@ -30,7 +30,7 @@ def test_typed_rows_are_compared_with_the_mirror_under_the_same_select():
     some = squeezed(proof_sql.compare_typed("p", "base", "m", 'SELECT "_record" AS "id"', "id", whole=False))
     changed = "IN (SELECT record FROM changed WHERE instrument = 'base')"
     assert f'FROM m."p:now"."base" WHERE _record {changed}' in some
-    assert f'FROM "p"."base" WHERE "id" {changed}' in some
+    assert f'FROM "p"."base" t WHERE "id" {changed}' in some
 
 
 def test_names_and_texts_are_quoted():
