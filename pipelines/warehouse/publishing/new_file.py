@@ -38,6 +38,7 @@ from pipelines.warehouse.publishing import copy_sql
 from pipelines.warehouse.publishing.source import MirrorSource
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.casts import create_macros
+from pipelines.warehouse.tables.labels import create_label_macros
 
 # Lets two files share their blocks until one is written, where the file system can (Linux: btrfs, XFS, bcachefs).
 FICLONE = 0x40049409
@@ -180,5 +181,6 @@ def prepare(connection: Connection, *, copied: bool) -> None:
     connection.execute(statements("catalog")["create_catalog"])
     connection.execute(statements("publish")["create_bookkeeping"])
     connection.execute(create_macros())
+    connection.execute(create_label_macros())
     connection.execute(statements("writeback")["create_writeback"])
     connection.execute(statements("descriptions")["describe_tables"])

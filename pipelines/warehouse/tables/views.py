@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from pipelines.warehouse.database.quoting import identifier, literal
+from pipelines.warehouse.database.quoting import identifier
 from pipelines.warehouse.tables.casts import cast, cast_instance, cast_survey_timestamp
+from pipelines.warehouse.tables.labels import label_of_typed, label_of_verbatim, labels_of
 from pipelines.warehouse.tables.layout import (
     DATA_ACCESS_GROUP,
     EVENT,
@@ -21,7 +22,6 @@ from pipelines.warehouse.tables.layout import (
     Layout,
 )
 from pipelines.warehouse.tables.types import sql_type
-from redcap_source.dictionary import ValueKind
 
 # What the view of labels is a SELECT of: the table with types, or where that lacks a text to show, the verbatim rows.
 TYPED, VERBATIM = "typed", "verbatim"
@@ -90,7 +90,7 @@ def _select(keys: list[tuple[str, str]], table: InstrumentTable, *, labels: bool
     parts = [f"{_typed_key(column)} AS {identifier(name)}" for column, name in keys]
     for column in table.columns:
         typed = cast(column.kind, identifier(column.name), [choice.code for choice in column.missing])
-        expression = (_labelled(column) if labels else None) or typed
+        expression = (label_of_verbatim(column) if labels else None) or typed
         parts.append(f"{expression} AS {identifier(column.name)}" if expression else identifier(column.name))
     return "SELECT " + ", ".join(parts)
 
@@ -106,16 +106,9 @@ def _typed_key(column: str) -> str:
     return cast_survey_timestamp(shown(column)) if column == "_survey_timestamp" else shown(column)
 
 
-_FIXED_LABELS = {
-    ValueKind.CHECKBOX: {"1": "Checked", "0": "Unchecked"},
-    ValueKind.BOOLEAN_YESNO: {"1": "Yes", "0": "No"},
-    ValueKind.BOOLEAN_TRUEFALSE: {"1": "True", "0": "False"},
-}
-
-
 def _has_its_text(column: Column, invalid: Collection[str]) -> bool:
     """Whether the label of every value can be told from the table with types."""
-    if sql_type(column.kind) is None or not _labels(column):
+    if sql_type(column.kind) is None or not labels_of(column):
         return True
     return not column.missing and column.name not in invalid and column.field not in invalid
 
@@ -123,40 +116,9 @@ def _has_its_text(column: Column, invalid: Collection[str]) -> bool:
 def _labels_of_typed(table: InstrumentTable) -> str:
     """A SELECT of the table with types, in which codes are replaced by their labels."""
     replaced = [
-        f"{label} AS {identifier(column.name)}" for column in table.columns if (label := _label_of_typed(column))
+        f"{label} AS {identifier(column.name)}" for column in table.columns if (label := label_of_typed(column))
     ]
     return f"SELECT * REPLACE ({', '.join(replaced)})" if replaced else "SELECT *"
-
-
-def _label_of_typed(column: Column) -> str | None:
-    if sql_type(column.kind) is None:
-        return _labelled(column)
-    labels = _labels(column)
-    if not labels:
-        return None
-    # Every type with labels is BOOLEAN.
-    checked, unchecked = literal(labels["1"]), literal(labels["0"])
-    return f"CASE {identifier(column.name)} WHEN true THEN {checked} WHEN false THEN {unchecked} END"
-
-
-def _labels(column: Column) -> dict[str, str]:
-    labels = {choice.code: choice.label for choice in column.missing} | _FIXED_LABELS.get(column.kind, {})
-    if sql_type(column.kind) is None:
-        labels |= {choice.code: choice.label for choice in column.choices}
-    return labels
-
-
-def _labelled(column: Column) -> str | None:
-    """A verbatim column with labels instead of codes, as in REDCap's own label export; None if it has no labels.
-
-    A column that may hold codes for missing data is text, because their labels are.
-    """
-    if not (labels := _labels(column)):
-        return None
-    name = identifier(column.name)
-    whens = " ".join(f"WHEN {literal(code)} THEN {literal(label)}" for code, label in labels.items())
-    # A code that is not in the dictionary is shown as it is: hiding it would lose it.
-    return f"CASE {name} {whens} ELSE {name} END"
 
 
 def _comments(layout: Layout, table: InstrumentTable, keys: list[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import pytest
 from pipelines.warehouse.mirror.open import open_mirror
 from pipelines.warehouse.mirror.schema.view_definitions import invalid_columns
 from pipelines.warehouse.tables.casts import create_macros
+from pipelines.warehouse.tables.labels import create_label_macros
 from pipelines.warehouse.tables.layout import make_layout, rows_now
 from pipelines.warehouse.tables.views import TYPED, publication
 from redcap_source.model import ExportFieldName
@@ -62,6 +63,7 @@ def make_macros(mirror):
     """The macros that the published file has."""
     mirror.connection.execute("CREATE SCHEMA IF NOT EXISTS _publish")
     mirror.connection.execute(create_macros())
+    mirror.connection.execute(create_label_macros())
 
 
 def shown(mirror, described, face):
