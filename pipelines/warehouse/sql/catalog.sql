@@ -142,6 +142,6 @@ DELETE FROM state.structure_digest;
 INSERT INTO state.structure_digest VALUES ($digest);
 
 -- table_columns --
--- The columns of one table of schema redcap.
-SELECT column_name, data_type FROM duckdb_columns()
-WHERE schema_name = 'redcap' AND table_name = $table ORDER BY column_index;
+-- The columns of the tables of schema redcap.
+SELECT table_name, column_name, data_type FROM duckdb_columns()
+WHERE schema_name = 'redcap' ORDER BY table_name, column_index;

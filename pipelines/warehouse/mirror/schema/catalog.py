@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cache
 
 from pipelines.warehouse.database.connection import Connection, connect
 from pipelines.warehouse.database.rows import Row, described_columns, insert_json, insert_json_into, one
@@ -41,10 +42,16 @@ STRUCTURE_TABLES = (
 
 def table_columns(table: str) -> list[tuple[str, str]]:
     """The columns of a table of schema redcap, as (name, type)."""
+    return [(name, kind) for owner, name, kind in _all_columns() if owner == table]
+
+
+@cache
+def _all_columns() -> tuple[tuple[str, str, str], ...]:
+    # A database that has them costs 45 ms, and Dagster asks for several tables whenever it loads the assets.
     with connect() as connection:
         connection.execute(statements("catalog")["create_catalog"])
         connection.execute(statements("catalog")["create_record_changes"])
-        return connection.execute(statements("catalog")["table_columns"], {"table": table}).fetchall()
+        return tuple(connection.execute(statements("catalog")["table_columns"]).fetchall())
 
 
 def write_structure(
