@@ -42,6 +42,8 @@ STRUCTURE_LIMIT = 2**27
 
 Now = Callable[[], datetime]
 Sleep = Callable[[float], None]
+# Seconds on a clock that is never set: what a run measures the server's answers with.
+Stopwatch = Callable[[], float]
 
 
 def utc_now() -> datetime:
@@ -67,12 +69,14 @@ class ProjectRun:
         start_over: bool = False,
         now: Now = utc_now,
         sleep: Sleep = time.sleep,
+        stopwatch: Stopwatch = time.monotonic,
         answer_limit: int = ANSWER_LIMIT,
     ) -> None:
         """`staging` names the folder where steps find each other's work, if that is not the run's id.
 
-        `start_over` discards the project's mirror, history included, when the run first opens it. `answer_limit` is the
-        longest answer that is accepted from REDCap, in bytes.
+        `start_over` discards the project's mirror, history included, when the run first opens it. How fast the server
+        is by the `stopwatch` decides how much each request asks for. `answer_limit` is the longest answer that is
+        accepted from REDCap, in bytes.
         """
         self.config = config
         self.project = project
@@ -80,6 +84,7 @@ class ProjectRun:
         self.staging = self.folder.staging(project.name, staging or run_id)
         self.now = now
         self.sleep = sleep
+        self.stopwatch = stopwatch
         self.answer_limit = answer_limit
         self.stamp = RunStamp(project.name, run_id, now())
         """What marks the rows that this run writes."""
@@ -88,7 +93,13 @@ class ProjectRun:
     @contextmanager
     def client(self) -> Iterator[RedcapClient]:
         """A client of the project; all clients of a server share its rate limit."""
-        client = open_client(self.project, self.folder, sleep=self.sleep, answer_limit=self.answer_limit)
+        client = open_client(
+            self.project,
+            self.folder,
+            sleep=self.sleep,
+            stopwatch=self.stopwatch,
+            answer_limit=self.answer_limit,
+        )
         try:
             yield client
         finally:
@@ -156,6 +167,7 @@ def open_client(
     folder: WarehouseFolder,
     *,
     sleep: Sleep = time.sleep,
+    stopwatch: Stopwatch = time.monotonic,
     answer_limit: int = ANSWER_LIMIT,
 ) -> RedcapClient:
     """A client for the project; its token is read now, and only the client has it."""
@@ -176,6 +188,7 @@ def open_client(
         ca_bundle=server.ca_bundle,
         rate_limit=rate_limit,
         sleep=sleep,
+        clock=stopwatch,
         memory_limit=min(answer_limit, STRUCTURE_LIMIT),
         file_limit=answer_limit,
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 
 from pipelines.config.settings import Config, ProjectConfig
-from pipelines.run import ANSWER_LIMIT, Now, ProjectRun, Sleep, new_run_id, utc_now
+from pipelines.run import ANSWER_LIMIT, Now, ProjectRun, Sleep, Stopwatch, new_run_id, utc_now
 from pipelines.sync.apply import apply
 from pipelines.sync.fetch import fetch
 from pipelines.sync.finish import finish
@@ -45,12 +45,14 @@ def load_project(
     progress: Progress | None = None,
     now: Now = utc_now,
     sleep: Sleep = time.sleep,
+    stopwatch: Stopwatch = time.monotonic,
     answer_limit: int = ANSWER_LIMIT,
 ) -> LoadReport:
     """Load one project; the mirror stays usable whatever happens.
 
-    `answer_limit` is the longest answer that is accepted from REDCap, in bytes. Raises what stopped the load
-    (WarehouseError or RedcapError), after recording it in redcap.sync_runs.
+    How fast the server is by the `stopwatch` decides how much each request asks for. `answer_limit` is the longest
+    answer that is accepted from REDCap, in bytes. Raises what stopped the load (WarehouseError or RedcapError), after
+    recording it in redcap.sync_runs.
     """
     options = options or LoadOptions()
     run = ProjectRun(
@@ -60,6 +62,7 @@ def load_project(
         start_over=options.start_over,
         now=now,
         sleep=sleep,
+        stopwatch=stopwatch,
         answer_limit=answer_limit,
     )
     return load(run, options, progress or Progress())

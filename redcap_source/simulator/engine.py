@@ -59,6 +59,11 @@ class PendingEdits:
         with self._lock:
             self._waiting.append(pending)
 
+    def clear(self) -> None:
+        """Forget the edits whose request was not received."""
+        with self._lock:
+            self._waiting.clear()
+
     def run_before(self, content: str) -> None:
         """Make the edits that were waiting for this request, which has that content."""
         due: list[PendingEdit] = []
@@ -130,8 +135,9 @@ class Engine:
         save_state(self.site, path)
 
     def load_state(self, path: Path) -> None:
-        """Replace the projects and tokens by those of a saved state; faults, clock and address are unchanged."""
+        """Replace the projects and tokens by those of a saved state, without the edits that wait for the old ones."""
         state, projects = read_state(path)
+        self.pending_edits.clear()
         self.site.projects.clear()
         self.site.tokens.clear()
         self.projects.clear()

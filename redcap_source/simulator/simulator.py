@@ -136,7 +136,10 @@ class Simulator:
         self._engine.save_state(path)
 
     def load_state(self, path: Path) -> None:
-        """Replace the projects and tokens by those of a saved state; faults, clock and address are unchanged."""
+        """Replace the projects and tokens by those of a saved state; faults, clock and address are unchanged.
+
+        Edits that wait for their request (`before_request`) are forgotten with the projects that they would change.
+        """
         self._engine.load_state(path)
 
     def start(self) -> Simulator:

@@ -117,6 +117,16 @@ def test_an_edit_can_come_between_two_requests(asker, simulator):
     assert ages == ["1", "99", "99"]
 
 
+def test_an_edit_of_a_project_that_was_replaced_by_a_saved_state_is_not_made(asker, simulator, tmp_path):
+    ask = asker(classic(*ROWS))
+    simulator.save_state(tmp_path / "state")
+    made = []
+    simulator.before_request(lambda: made.append("edit"))
+    simulator.load_state(tmp_path / "state")
+    ask(content="record")
+    assert made == []
+
+
 def test_any_answer_at_all_can_be_sent(asker, simulator):
     ask = asker(classic(*ROWS))
     simulator.faults.add("answer", status=418, body=b'[{"id":' + b"1" * 10_000, content_type="application/json")
