@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.quick import is_quick
 from tests.support.recordings import REASON, recorded_folder
+
+# Files in memory; a disk takes half as long again, because each load and each publish waits for it several times.
+IN_MEMORY = Path("/dev/shm")
+# Several times what the tests of two processes hold at once.
+MUCH = 3 << 30
+
+
+def pytest_configure() -> None:
+    """Put the tests' folders into memory, unless TMPDIR says where they go or there is no room for them."""
+    there = os.access(IN_MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(IN_MEMORY).free > MUCH
+    if there and "TMPDIR" not in os.environ:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,6 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("recorded"):
                 item.add_marker(pytest.mark.skip(reason=REASON), append=False)
+
+
+@pytest.fixture(scope="session")
+def first_nights(tmp_path_factory) -> Iterator[object]:
+    """Studies that were loaded and published once, for `Site.loaded_study`."""
+    # Tests that need neither a server nor DuckDB do not wait for these imports.
+    from tests.support.load_site import FirstNights
+
+    with FirstNights(tmp_path_factory.mktemp("first-nights")) as kept:
+        yield kept
 
 
 @pytest.fixture

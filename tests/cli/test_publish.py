@@ -60,8 +60,7 @@ def test_what_was_loaded_is_published_without_a_request_and_the_second_time_noth
 
 
 def test_what_a_reader_did_to_the_file_is_undone_and_the_reason_is_told(site, publish, caplog):
-    site.study("classic", 4)
-    site.night()
+    site.loaded_study("classic", 4)
     with duckdb.connect(str(site.warehouse.database)) as reader:
         reader.execute("CREATE TABLE study.mine AS SELECT 1")
     code, printed, _ = publish("--json")
@@ -72,8 +71,7 @@ def test_what_a_reader_did_to_the_file_is_undone_and_the_reason_is_told(site, pu
 
 
 def test_a_rebuild_on_request_makes_the_file_again_although_nothing_changed(site, publish):
-    site.study("classic", 4)
-    site.night()
+    site.loaded_study("classic", 4)
     before = site.warehouse.database.stat()
     code, printed, _ = publish("--rebuild")
     assert (code, printed) == (0, f"Published: {site.warehouse.database} (study)\n")
@@ -132,8 +130,7 @@ def test_before_the_first_load_there_is_nothing_to_publish(site):
 
 
 def test_a_change_of_who_may_read_takes_effect_at_once(site, publish):
-    site.study("classic", 2)
-    site.night()
+    site.loaded_study("classic", 2)
     site.settings = 'published: {mode: "0640"}'
     assert publish() == (0, f"{site.warehouse.database} is up to date.\n", "")
     assert stat.S_IMODE(site.warehouse.database.stat().st_mode) == 0o640

@@ -28,8 +28,7 @@ def take_away(handle, records):
 
 @pytest.mark.parametrize(("nth", "every"), [(1, 3), (4, 2), (5, 7)])
 def test_a_server_that_goes_on_losing_records_deletes_none(site, nth, every):
-    handle = site.study("classic", 90)
-    site.night()
+    handle = site.loaded_study("classic", 90)
     next_day(site)
     change(handle, handle.records(), "Neuland")
     # From the census on, from the records on, and from the question after those that were left out.
@@ -87,8 +86,7 @@ def test_a_record_deleted_in_the_middle_of_a_load_goes_where_the_log_says_so(sit
 
 
 def test_a_record_renamed_in_the_middle_of_a_load_is_followed_the_next_night(site):
-    handle = site.study("classic", 12)
-    site.night()
+    handle = site.loaded_study("classic", 12)
     next_day(site)
     old = handle.records()[0]
     change(handle, [old], "Neuland")
@@ -101,8 +99,7 @@ def test_a_record_renamed_in_the_middle_of_a_load_is_followed_the_next_night(sit
 
 def test_many_records_gone_without_a_word_of_the_log_are_refused(site):
     site.settings = "deletion_limit: 0.9"
-    handle = site.study("classic", 60)
-    site.night()
+    handle = site.loaded_study("classic", 60)
     next_day(site)
     take_away(handle, handle.records()[:MOST_ALONE])
     assert site.night().records_deleted == MOST_ALONE
@@ -117,8 +114,7 @@ def test_many_records_gone_without_a_word_of_the_log_are_refused(site):
 
 def test_many_records_that_the_log_says_were_deleted_go(site):
     site.settings = "deletion_limit: 0.9"
-    handle = site.study("classic", 60)
-    site.night()
+    handle = site.loaded_study("classic", 60)
     next_day(site)
     for record in handle.records()[: 2 * MOST_ALONE]:
         handle.delete(record)
@@ -127,8 +123,7 @@ def test_many_records_that_the_log_says_were_deleted_go(site):
 
 
 def test_a_record_deleted_and_entered_anew_is_asked_for_alone(site):
-    handle = site.study("classic", 12)
-    site.night()
+    handle = site.loaded_study("classic", 12)
     next_day(site)
     record = handle.records()[-1]
     handle.delete(record)

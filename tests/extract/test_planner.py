@@ -19,6 +19,7 @@ from redcap_source import errors
 from redcap_source.simulator import Behaviour
 from redcap_source.simulator.state.log import LogRow
 from tests.support.export_oracle import expected, published
+from tests.support.load_site import still
 
 CHICAGO = timedelta(hours=-6)
 FURTHER_EAST = timedelta(hours=-2)
@@ -35,7 +36,10 @@ def planner_of(site):
     staging = site.warehouse.staging("study", "run")
     staging.mkdir(parents=True)
     project = site.config.project("study")
-    with open_client(project, site.warehouse, sleep=lambda _: None) as client, open_verifier(staging) as verifier:
+    with (
+        open_client(project, site.warehouse, sleep=lambda _: None, stopwatch=still) as client,
+        open_verifier(staging) as verifier,
+    ):
         structure = narrow(read_structure(client, client.version()), project)
         yield Planner(client, verifier, staging, project, structure)
 
@@ -49,8 +53,7 @@ def layout_of(planner, census):
 
 @pytest.mark.parametrize("content", ["log", "record"])
 def test_where_a_source_of_changes_fails_in_passing_every_record_is_read(site, content):
-    handle = site.study("classic", 12)
-    site.night()
+    handle = site.loaded_study("classic", 12)
     site.simulator.clock.advance(hours=24)
     handle.save(handle.records()[3], {"town": "Neuland"})
     # Of records the census and the columns are asked for first, then what changed.
@@ -69,7 +72,7 @@ def test_where_a_source_of_changes_fails_in_passing_every_record_is_read(site, c
 def ask(site, since, *, everything=False):
     """What REDCap says changed, asked now."""
     project = site.config.project("study")
-    with open_client(project, site.warehouse, sleep=lambda _: None) as client:
+    with open_client(project, site.warehouse, sleep=lambda _: None, stopwatch=still) as client:
         client.version()
         upto = as_utc(client.server_date)
         return detect_changes(

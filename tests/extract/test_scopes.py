@@ -14,6 +14,7 @@ from pipelines.sync.prepare import prepare
 from pipelines.sync.reports import LoadOptions
 from pipelines.warehouse.tables.layout import key_columns, make_layout
 from tests.support.export_oracle import ask, expected, published
+from tests.support.load_site import still
 from tests.support.structures import field, structure
 
 # A request takes as long as 50,000 cells, and hardly anything is done at the same time.
@@ -122,7 +123,7 @@ def fetched(site):
     """What a load's plan and fetch make of the study, without touching the mirror's records."""
     sparing(site)
     config = site.config
-    run = ProjectRun(config, config.project("study"), run_id="run", sleep=lambda seconds: None)
+    run = ProjectRun(config, config.project("study"), run_id="run", sleep=lambda seconds: None, stopwatch=still)
     with run.mirror() as mirror, run.client() as client, run.verifier() as verifier:
         plan, _ = prepare(run, client, mirror, verifier, LoadOptions())
         return plan, list(fetch(run, client, verifier, plan))
@@ -200,7 +201,7 @@ def test_no_fault_of_a_narrow_answer_loses_a_record(site, kind, nth):
 def test_a_record_deleted_between_the_census_and_the_fetch_has_vanished(site):
     handle = site.study("longitudinal", RECORDS)
     config = site.config
-    run = ProjectRun(config, config.project("study"), run_id="run", sleep=lambda seconds: None)
+    run = ProjectRun(config, config.project("study"), run_id="run", sleep=lambda seconds: None, stopwatch=still)
     gone = handle.records()[5]
     with run.mirror() as mirror, run.client() as client, run.verifier() as verifier:
         plan, _ = prepare(run, client, mirror, verifier, LoadOptions())

@@ -173,8 +173,7 @@ def test_a_date_header_that_is_hours_ahead_loses_no_edit_and_is_told(site, loggi
 
 
 def test_a_header_and_a_computer_that_are_ahead_together_lose_no_edit(site):
-    site.study("classic", 12)
-    site.night()
+    site.loaded_study("classic", 12)
     site.simulator.clock.advance(hours=24)
     site.clock_off = hours(13)
     site.simulator.faults.add("false_date", times=None, ahead=13 * 3600)
@@ -188,8 +187,7 @@ def test_a_header_and_a_computer_that_are_ahead_together_lose_no_edit(site):
 
 
 def test_a_server_that_is_set_back_after_running_ahead_is_read_whole(site):
-    site.study("classic", 12)
-    site.night()
+    site.loaded_study("classic", 12)
     site.simulator.clock.advance(hours=24 + 13)
     site.clock_off = -hours(13)
     assert "behind" not in site.night().message

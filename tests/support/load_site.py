@@ -2,9 +2,11 @@
 
 import csv
 import io
+import shutil
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +20,13 @@ from pipelines.sync.load import load_project
 from pipelines.sync.reports import LoadOptions, LoadReport
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.publishing.publish import publish
-from redcap_source.simulator import ProjectHandle, Simulator, make_study
+from redcap_source.simulator import Behaviour, ProjectHandle, Simulator, make_study
+from redcap_source.simulator.state.clock import utc_now
+
+
+def still() -> float:
+    """A stopwatch that stands still: what a load asks for, and in how many requests, is the same on every computer."""
+    return 0.0
 
 
 @dataclass
@@ -35,10 +43,15 @@ class Site:
     clock_off: timedelta = timedelta(0)
     """How far this computer's clock is ahead of the server's."""
     handles: dict[str, ProjectHandle] = field(default_factory=dict)
+    first_nights: "FirstNights | None" = None
+    """Studies that were loaded and published once, to begin from."""
 
     def add(self, name: str, project) -> ProjectHandle:
         """Put a project on the server and into projects.yaml."""
-        handle = self.simulator.add_project(project, name=name)
+        return self.adopt(name, self.simulator.add_project(project, name=name))
+
+    def adopt(self, name: str, handle: ProjectHandle) -> ProjectHandle:
+        """Put a project that is on the server into projects.yaml."""
         self.handles[name] = handle
         self.monkeypatch.setenv(f"TOKEN_{name.upper()}", handle.token)
         return handle
@@ -46,6 +59,12 @@ class Site:
     def study(self, kind: str = "classic", records: int = 12, name: str = "study") -> ProjectHandle:
         """A made-up study."""
         return self.add(name, make_study(kind, records=records, seed=3))
+
+    def loaded_study(self, kind: str = "classic", records: int = 12) -> ProjectHandle:
+        """The same study with a night behind it, which each process makes once; the server becomes the one it is on."""
+        assert self.first_nights is not None and not self.handles and not self.keys
+        self.simulator, template = self.first_nights.of(kind, records)
+        return template.put_into(self)
 
     @property
     def path(self) -> Path:
@@ -74,6 +93,7 @@ class Site:
             options=LoadOptions(**options),
             now=self.now,
             sleep=lambda seconds: None,
+            stopwatch=still,
         )
 
     def now(self) -> datetime:
@@ -107,7 +127,67 @@ class Site:
             return list(csv.DictReader(io.StringIO(answer.read().decode(), newline="")))
 
 
+@dataclass(frozen=True)
+class Template:
+    """Studies that were loaded and published once, to begin from."""
+
+    state: Path
+    warehouse: Path
+
+    @classmethod
+    def of(cls, site: Site) -> "Template":
+        """What the site's server and its warehouse hold now."""
+        site.simulator.save_state(site.folder / "state.json")
+        return cls(site.folder / "state.json", site.folder / "warehouse")
+
+    def put_into(self, site: Site) -> ProjectHandle:
+        """The studies on the site's own server, and their warehouse in the site's own folder."""
+        site.simulator.load_state(self.state)
+        for name, handle in site.simulator.projects.items():
+            site.adopt(name, handle)
+        shutil.copytree(self.warehouse, site.folder / "warehouse")
+        return site.handles["study"]
+
+
+class FirstNights:
+    """Servers of one study each, which was loaded and published once; they run until the tests end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running = ExitStack()
+        self._made: dict[tuple[str, int], tuple[Simulator, Template]] = {}
+
+    def __enter__(self) -> "FirstNights":
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._running.close()
+
+    def of(self, kind: str, records: int) -> tuple[Simulator, Template]:
+        """The server of that study as if it had just been started, and the study after its first night."""
+        if (kind, records) not in self._made:
+            self._made[kind, records] = self._make(kind, records)
+        simulator, template = self._made[kind, records]
+        simulator.faults.clear()
+        simulator.requests.clear()
+        simulator.behaviour = Behaviour()
+        simulator.latency = (0.0, 0.0)
+        simulator.clock.set(utc_now())
+        return simulator, template
+
+    def _make(self, kind: str, records: int) -> tuple[Simulator, Template]:
+        simulator = self._running.enter_context(Simulator())
+        with pytest.MonkeyPatch.context() as environment:
+            site = Site(simulator, self._folder / f"{kind}-{records}", environment)
+            site.folder.mkdir()
+            site.study(kind, records)
+            site.night()
+        return simulator, Template.of(site)
+
+
 @pytest.fixture
-def site(tmp_path, monkeypatch) -> Iterator[Site]:
+def site(tmp_path, monkeypatch, first_nights) -> Iterator[Site]:
     with Simulator() as simulator:
-        yield Site(simulator, tmp_path, monkeypatch)
+        site = Site(simulator, tmp_path, monkeypatch, first_nights=first_nights)
+        yield site
+        assert not site.simulator.failures

@@ -18,6 +18,7 @@ from pipelines.warehouse.publishing.publish import publish
 from redcap_source.errors import RedcapError
 from redcap_source.simulator import Simulator
 from tests.support import warehouse_oracle as oracle
+from tests.support.load_site import still
 from tests.support.typed_oracle import Design
 from tests.support.warehouse_oracle import Disagreement, Renames, State
 
@@ -115,6 +116,7 @@ class Place:
             options=LoadOptions(**options),
             now=self.clocks.client,
             sleep=lambda seconds: None,
+            stopwatch=still,
             answer_limit=ANSWER_LIMIT,
         )
 

@@ -1,7 +1,6 @@
 """A simulated institution whose studies may be written to, and what tests ask of its warehouse."""
 
 import csv
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from pipelines.writeback import (
     revert_writeback,
 )
 from redcap_source.simulator import ProjectHandle, Simulator
-from tests.support.load_site import Site
+from tests.support.load_site import Site, Template
 
 OPEN = "{instruments: [%s], max_record_share: 1, max_cells: 100000}"
 
@@ -125,23 +124,6 @@ def site(tmp_path, monkeypatch) -> Iterator[WritebackSite]:
         yield WritebackSite(simulator, tmp_path, monkeypatch)
 
 
-@dataclass(frozen=True)
-class Template:
-    """A study that was loaded and published once, to begin from."""
-
-    state: Path
-    warehouse: Path
-
-    def put_into(self, site: WritebackSite) -> ProjectHandle:
-        """The study on the site's own server, and its warehouse in the site's own folder."""
-        site.simulator.load_state(self.state)
-        for name, handle in site.simulator.projects.items():
-            site.handles[name] = handle
-            site.monkeypatch.setenv(f"TOKEN_{name.upper()}", handle.token)
-        shutil.copytree(self.warehouse, site.folder / "warehouse")
-        return site.handles["study"]
-
-
 @pytest.fixture(scope="session")
 def classic(tmp_path_factory) -> Iterator[Template]:
     """The classic study; records 1 to 4 have weights, remarks and complaints as told.
@@ -163,8 +145,7 @@ def classic(tmp_path_factory) -> Iterator[Template]:
         site.apply("neighbour")
         site.propose([row("2", "weight", "55.5")], "neighbour", author="neighbour")
         publish_results(site.config, site.project("neighbour"), site.plan("neighbour"))
-        simulator.save_state(folder / "state.json")
-        yield Template(folder / "state.json", folder / "warehouse")
+        yield Template.of(site)
 
 
 @pytest.fixture(scope="session")
@@ -175,8 +156,7 @@ def repeating(tmp_path_factory) -> Template:
         site = WritebackSite(simulator, folder, monkeypatch)
         site.study("repeating", 6)
         site.night()
-        simulator.save_state(folder / "state.json")
-        return Template(folder / "state.json", folder / "warehouse")
+        return Template.of(site)
 
 
 @pytest.fixture

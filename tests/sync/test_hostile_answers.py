@@ -6,6 +6,7 @@ from pipelines.sync.load import load_project
 from pipelines.warehouse.publishing.publish import publish
 from redcap_source import errors
 from tests.simulator.grids import classic
+from tests.support.load_site import still
 
 HALF = "\ud83d"
 
@@ -46,7 +47,9 @@ def test_records_without_end_are_asked_for_less_and_then_given_up_with_one_clear
     site.simulator.faults.add(kind, content="record", nth=4, times=None, size=4 << 20)
     config = site.config
     with pytest.raises(errors.AnswerTooLong, match="1,000,000 bytes"):
-        load_project(config, config.project("study"), sleep=lambda seconds: None, answer_limit=1_000_000)
+        load_project(
+            config, config.project("study"), sleep=lambda seconds: None, stopwatch=still, answer_limit=1_000_000
+        )
     # Nothing of it is left behind.
     assert not [path for path in (site.folder / "warehouse").rglob("*") if path.suffix in (".csv", ".json")]
     struck = [request for request in site.simulator.requests if request.content == "record"]
@@ -58,5 +61,7 @@ def test_one_answer_that_is_too_long_is_asked_for_in_halves(site):
     site.study(records=40)
     site.simulator.faults.add("endless", content="record", nth=4)
     config = site.config
-    report = load_project(config, config.project("study"), sleep=lambda seconds: None, answer_limit=1_000_000)
+    report = load_project(
+        config, config.project("study"), sleep=lambda seconds: None, stopwatch=still, answer_limit=1_000_000
+    )
     assert (report.outcome, report.records_loaded) == ("ok", 40)

@@ -46,8 +46,7 @@ def test_a_night_reads_only_what_changed(site):
 
 
 def test_a_night_without_changes_asks_little_and_writes_nothing(site):
-    site.study("longitudinal", 30)
-    site.night()
+    site.loaded_study("longitudinal", 30)
     next_day(site)
     report = site.night()
     assert report.mode == "incremental"
@@ -100,8 +99,7 @@ def test_without_the_log_the_dates_and_the_census_find_what_changed(site):
 
 
 def test_changes_say_who_made_them_where_the_log_does(site):
-    handle = site.study("classic", 30)
-    site.night()
+    handle = site.loaded_study("classic", 30)
     next_day(site)
     record = handle.records()[0]
     handle.save(record, {"town": "Neuland"})
@@ -114,8 +112,7 @@ def test_changes_say_who_made_them_where_the_log_does(site):
 
 
 def test_a_rename_keeps_the_history(site):
-    handle = site.study("classic", 30)
-    site.night()
+    handle = site.loaded_study("classic", 30)
     next_day(site)
     old = handle.records()[0]
     handle.rename(old, "moved-1")
@@ -161,8 +158,7 @@ def test_history_shows_any_night(site):
 
 
 def test_a_new_field_is_read_for_every_record_and_nothing_else_is(site):
-    handle = site.study("classic", 30)
-    site.night()
+    handle = site.loaded_study("classic", 30)
     next_day(site)
     instrument = site.rows("SELECT instrument_name FROM redcap.instruments ORDER BY position")[0][0]
     handle.add_field({"field_name": "brand_new", "form_name": instrument, "field_type": "text", "field_label": "New"})
@@ -216,8 +212,7 @@ def test_a_load_that_died_goes_on_where_it_stopped(site, monkeypatch):
 
 
 def test_the_weekly_refresh_reads_everything(site):
-    site.study("classic", 20)
-    site.night()
+    site.loaded_study("classic", 20)
     next_day(site, 24 * 7)
     assert site.night().mode == "full"
     next_day(site)
@@ -225,8 +220,7 @@ def test_the_weekly_refresh_reads_everything(site):
 
 
 def test_a_suddenly_smaller_project_is_refused(site):
-    handle = site.study("classic", 40)
-    site.night()
+    handle = site.loaded_study("classic", 40)
     for record in handle.records()[:30]:
         handle.delete(record)
     with pytest.raises(LoadRefused, match="--allow-deletions"):
@@ -265,8 +259,7 @@ def test_quiet_nights_of_a_small_project_do_not_compact_its_mirror(site):
 
 def test_a_large_longitudinal_project_is_counted_by_a_few_events(site, monkeypatch):
     monkeypatch.setattr("pipelines.warehouse.staging.census.MANY_ROWS", 10)
-    handle = site.study("longitudinal", 12)
-    site.night()
+    handle = site.loaded_study("longitudinal", 12)
     assert handle.project.is_longitudinal
     asked = []
     for turn in range(3):
@@ -293,8 +286,7 @@ def test_a_large_longitudinal_project_is_counted_by_a_few_events(site, monkeypat
 
 
 def test_a_census_that_lost_records_deletes_none(site):
-    handle = site.study("classic", 12)
-    site.night()
+    handle = site.loaded_study("classic", 12)
     site.simulator.faults.add("drop_records", content="record", nth=1, times=1, every=5)
     report = site.night()
     assert (report.records_deleted, report.records_in_redcap) == (0, 12)
@@ -345,8 +337,7 @@ def test_a_project_that_cannot_be_published_does_not_hold_the_others_back(site):
 
 
 def test_a_server_that_keeps_losing_records_deletes_none(site):
-    site.study("classic", 20)
-    site.night()
+    site.loaded_study("classic", 20)
     next_day(site)
     site.simulator.faults.add("drop_records", content="record", times=None, every=3)
     report = site.night()

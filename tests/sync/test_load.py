@@ -19,16 +19,14 @@ def test_the_warehouse_equals_a_fresh_export(site, kind, records):
 
 @pytest.mark.parametrize("kind", ["classic", "longitudinal", "repeating"])
 def test_typed_and_labelled_views_show_the_same_rows(site, kind):
-    site.study(kind)
-    site.night()
+    site.loaded_study(kind)
     for (table,) in site.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'study_raw'"):
         counts = {site.rows(f"SELECT count(*) FROM study{suffix}.{table}")[0] for suffix in ("", "_labels", "_raw")}
         assert len(counts) == 1
 
 
 def test_the_dictionary_gives_types_labels_and_comments(site):
-    site.study()
-    site.night()
+    site.loaded_study()
     types = dict(site.rows("SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = 'study'"))
     assert {types[name] for name in ("dob", "exam_at", "systolic", "bmi", "consent", "zip", "sex")} == {
         "DATE",
@@ -47,8 +45,7 @@ def test_the_dictionary_gives_types_labels_and_comments(site):
 
 
 def test_values_that_do_not_fit_are_null_when_typed_verbatim_when_raw_and_listed(site):
-    site.study("repeating", 40)
-    site.night()
+    site.loaded_study("repeating", 40)
     misfits = site.rows(
         "SELECT i.record, i.value, r.height, t.height FROM redcap.invalid_values i "
         "JOIN study_raw.intake r ON r.study_id = i.record JOIN study.intake t ON t.study_id = i.record "
@@ -59,16 +56,14 @@ def test_values_that_do_not_fit_are_null_when_typed_verbatim_when_raw_and_listed
 
 
 def test_a_second_night_without_changes_writes_no_rows(site):
-    site.study("repeating", 10)
-    site.night()
+    site.loaded_study("repeating", 10)
     report = site.night()
     assert (report.rows_inserted, report.rows_updated, report.rows_deleted) == (0, 0, 0)
     assert site.rows(f"SELECT count(*) FROM redcap.record_changes WHERE run_id = '{report.run_id}'") == [(0,)]
 
 
 def test_edits_deletes_and_new_records_arrive_with_their_trace(site):
-    handle = site.study()
-    site.night()
+    handle = site.loaded_study()
     first, second, *_ = handle.records()
     handle.save(first, {"town": "Neuland"})
     handle.delete(second)
@@ -85,8 +80,7 @@ def test_edits_deletes_and_new_records_arrive_with_their_trace(site):
 
 
 def test_a_new_field_and_a_removed_one_arrive_as_drift(site):
-    handle = site.study()
-    site.night()
+    handle = site.loaded_study()
     handle.add_field(
         {"field_name": "shoe_size", "form_name": "enrolment", "field_type": "text", "field_label": "Shoe size"}
     )
@@ -123,8 +117,7 @@ def test_a_token_without_special_rights_loads_all_records_and_says_what_it_may_n
 
 
 def test_a_project_that_lost_most_records_is_refused_until_it_is_meant(site):
-    handle = site.study("classic", 20)
-    site.night()
+    handle = site.loaded_study("classic", 20)
     before = site.rows("SELECT count(*) FROM study.enrolment")
     for record in handle.records()[3:]:
         handle.delete(record)
@@ -136,8 +129,7 @@ def test_a_project_that_lost_most_records_is_refused_until_it_is_meant(site):
 
 
 def test_a_suddenly_empty_project_is_refused(site):
-    handle = site.study("classic", 2)
-    site.night()
+    handle = site.loaded_study("classic", 2)
     for record in handle.records():
         handle.delete(record)
     with pytest.raises(LoadRefused, match="2 of 2 records"):
@@ -154,8 +146,7 @@ def test_a_token_of_another_project_is_refused(site, monkeypatch):
 
 
 def test_a_token_that_sees_fewer_fields_is_refused_until_it_is_meant(site):
-    handle = site.study("classic", 6)
-    site.night()
+    handle = site.loaded_study("classic", 6)
     handle.set_rights(forms_export=3)
     with pytest.raises(LoadRefused, match=r"no longer sees \d+ fields.*--allow-narrower"):
         site.night()
@@ -168,8 +159,7 @@ def test_a_token_that_sees_fewer_fields_is_refused_until_it_is_meant(site):
 
 
 def test_a_token_put_into_a_data_access_group_deletes_nothing(site):
-    handle = site.study("longitudinal", 12)
-    site.night()
+    handle = site.loaded_study("longitudinal", 12)
     ((group,), *_) = site.rows("SELECT unique_group_name FROM redcap.data_access_groups")
     handle.set_rights(dag=group)
     with pytest.raises(LoadRefused, match="data access group"):
@@ -235,8 +225,7 @@ LASTING = [
 
 @pytest.mark.parametrize(("fault", "content"), LASTING)
 def test_a_lasting_fault_is_one_error_and_leaves_yesterdays_file(site, fault, content):
-    handle = site.study("classic", 4)
-    site.night()
+    handle = site.loaded_study("classic", 4)
     yesterday = site.warehouse.database.read_bytes()
     handle.save(handle.records()[0], {"town": "Neuland"})
     site.simulator.faults.add(fault, content=content, times=None)
@@ -278,8 +267,7 @@ def test_status_shows_the_last_run_and_the_last_good_one(site):
 
 
 def test_nothing_is_left_in_staging(site):
-    site.study("classic", 4)
-    site.night()
+    site.loaded_study("classic", 4)
     site.simulator.faults.add("reset", content="record", nth=4, times=None)
     with pytest.raises(errors.RedcapError):
         site.night(full=True)
@@ -287,7 +275,6 @@ def test_nothing_is_left_in_staging(site):
 
 
 def test_files_are_for_their_owner_only(site):
-    site.study("classic", 4)
-    site.night()
+    site.loaded_study("classic", 4)
     for path in [site.warehouse.path, *site.warehouse.path.rglob("*")]:
         assert path.stat().st_mode & 0o077 == 0, path

@@ -195,8 +195,7 @@ def test_a_folder_in_the_place_of_the_file_is_not_touched(tmp_path):
 
 
 def test_with_a_group_that_is_not_there_nothing_is_published_and_the_load_is_kept(site):
-    site.study("classic", 4)
-    site.night()
+    site.loaded_study("classic", 4)
     published = site.warehouse.database.read_bytes()
     site.settings = 'published: {mode: "0640", group: no-such-group}'
     site.load(full=True)
@@ -276,8 +275,7 @@ def test_a_member_of_the_group_can_read_the_file_and_nothing_else_and_others_not
 
 
 def test_a_connection_keeps_its_night_until_every_connection_of_the_process_is_closed(site):
-    study = site.study("classic", 4)
-    site.night()
+    study = site.loaded_study("classic", 4)
     count = "SELECT count(*) FROM study.enrolment"
     path = str(site.warehouse.database)
     with duckdb.connect(path, read_only=True) as first:
