@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,17 +44,38 @@ def simulated():
         assert process.wait(10) == 0
 
 
-@pytest.fixture
-def workplace(tmp_path, simulated):
-    """A folder with a projects.yaml of three lines, and the environment with the token."""
-    (tmp_path / "projects.yaml").write_text(
+def work_in(folder, simulated):
+    """Give a folder a projects.yaml of three lines; returns it with the environment that has the tokens."""
+    (folder / "projects.yaml").write_text(
         f"servers: {{sim: {{url: {simulated['url']}}}}}\n"
         "projects:\n"
         "  classic: {token: {env: TOKEN_CLASSIC}}\n"
         "  repeating: {token: {env: TOKEN_REPEATING}}\n"
     )
     tokens = {f"TOKEN_{name.upper()}": project["token"] for name, project in simulated["projects"].items()}
-    return tmp_path, tokens
+    return folder, tokens
+
+
+@pytest.fixture
+def workplace(tmp_path, simulated):
+    """A folder with a projects.yaml, and the environment with the tokens."""
+    return work_in(tmp_path, simulated)
+
+
+@pytest.fixture(scope="module")
+def synced(tmp_path_factory, simulated):
+    """The same after a first `sync`; for looking at only."""
+    folder, tokens = work_in(tmp_path_factory.mktemp("synced"), simulated)
+    assert run("sync", cwd=folder, env=tokens).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def loaded(workplace, synced):
+    """A workplace of which all projects were loaded and published."""
+    folder, tokens = workplace
+    shutil.copytree(synced / "warehouse", folder / "warehouse")
+    return folder, tokens
 
 
 def test_the_simulator_prints_its_address(simulated):
@@ -119,9 +141,8 @@ def test_a_folder_that_is_in_a_projects_way_does_not_hold_the_others_back(workpl
     assert "report it" not in told["failures"]["classic"]
 
 
-def test_sql_can_only_read(workplace):
-    folder, tokens = workplace
-    run("sync", "classic", cwd=folder, env=tokens)
+def test_sql_can_only_read(loaded):
+    folder, _ = loaded
     for statement in ("DELETE FROM redcap.projects", "COPY (SELECT 1) TO 'out.csv'", "ATTACH 'other.duckdb'", "SELEKT"):
         refused = run("sql", statement, cwd=folder)
         assert refused.returncode == 1, statement
@@ -165,9 +186,8 @@ PROBLEMS = [
 
 
 @pytest.mark.parametrize(("problem", "text", "env", "told"), PROBLEMS, ids=[row[0] for row in PROBLEMS])
-def test_every_problem_is_one_clear_message_and_leaves_yesterdays_file(workplace, simulated, problem, text, env, told):
-    folder, tokens = workplace
-    assert run("sync", "classic", cwd=folder, env=tokens).returncode == 0
+def test_every_problem_is_one_clear_message_and_leaves_yesterdays_file(loaded, simulated, problem, text, env, told):
+    folder, tokens = loaded
     database = folder / "warehouse" / "warehouse.duckdb"
     yesterday = database.read_bytes()
     if text:
@@ -181,9 +201,8 @@ def test_every_problem_is_one_clear_message_and_leaves_yesterdays_file(workplace
     assert database.read_bytes() == yesterday
 
 
-def test_what_another_user_may_not_read_is_named_as_such(workplace):
-    folder, tokens = workplace
-    assert run("sync", "classic", cwd=folder, env=tokens).returncode == 0
+def test_what_another_user_may_not_read_is_named_as_such(loaded):
+    folder, _ = loaded
     root = os.geteuid() == 0
     # Who runs the tests as root can be somebody else; anybody else can lock themselves out.
     warehouse = folder / "warehouse"
@@ -213,9 +232,8 @@ def test_what_another_user_may_not_read_is_named_as_such(workplace):
     assert "nforeseen" not in result.stderr
 
 
-def test_status_fails_where_a_mirror_is_damaged_and_says_what_to_do(workplace):
-    folder, tokens = workplace
-    assert run("sync", "classic", cwd=folder, env=tokens).returncode == 0
+def test_status_fails_where_a_mirror_is_damaged_and_says_what_to_do(loaded):
+    folder, tokens = loaded
     (folder / "warehouse" / "work" / "classic.duckdb").write_bytes(b"no database at all" * 1000)
     told = run("status", cwd=folder)
     assert told.returncode == 1
@@ -226,10 +244,9 @@ def test_status_fails_where_a_mirror_is_damaged_and_says_what_to_do(workplace):
     assert "Name the projects to start over." in nameless.stderr
 
 
-def test_status_tells_what_became_of_the_published_file_and_sync_what_it_made_of_it(workplace):
-    folder, tokens = workplace
+def test_status_tells_what_became_of_the_published_file_and_sync_what_it_made_of_it(loaded):
+    folder, tokens = loaded
     warehouse = folder / "warehouse"
-    assert run("sync", cwd=folder, env=tokens).returncode == 0
     (warehouse / "work" / "classic.duckdb").write_bytes(b"no database at all" * 1000)
     (warehouse / "warehouse.duckdb").unlink()
     told = run("status", "--json", cwd=folder)
@@ -250,9 +267,8 @@ def test_an_unknown_project_is_named_with_those_there_are(workplace):
     assert "Did you mean classic?" in result.stderr
 
 
-def test_readers_in_another_process_never_see_an_error_or_half_a_load(workplace):
-    folder, tokens = workplace
-    assert run("sync", cwd=folder, env=tokens).returncode == 0
+def test_readers_in_another_process_never_see_an_error_or_half_a_load(loaded):
+    folder, tokens = loaded
     database = str(folder / "warehouse" / "warehouse.duckdb")
     whole = {("classic", 8), ("repeating", 8)}
     stop, seen, failures = threading.Event(), [], []

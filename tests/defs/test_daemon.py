@@ -49,7 +49,7 @@ def house(tmp_path, monkeypatch) -> Iterator[House]:
     home = tmp_path / "dagster"
     home.mkdir()
     (home / "dagster.yaml").write_text(yaml.safe_dump(settings))
-    with open_house(tmp_path) as house:
+    with open_house(tmp_path, tmp_path / "empty") as house:
         monkeypatch.setenv("REDCAP_WAREHOUSE_CONFIG", str(house.config.path))
         with (tmp_path / "daemon.log").open("wb") as log:
             daemon = subprocess.Popen(

@@ -1,38 +1,52 @@
 """Events and instruments that get another name in REDCap: their data and history follow, and no record changes."""
 
+from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from pipelines.warehouse.mirror.schema.renames import Renames, renamed_events, renamed_instruments, without_clashes
-from redcap_source.simulator import Simulator
 from tests.support import warehouse_oracle as oracle
-from tests.support.edits import People, small_study
-from tests.support.place import NAME, Clocks, Place, check_names
+from tests.support.begun_place import begun_place
+from tests.support.place import NAME, check_names
+
+
+def two_nights(place):
+    """Three records, loaded twice, so that there is a past; then a day goes by."""
+    handle = place.handle
+    first = handle.project.events_in_order()[0].unique_name
+    for number in "123":
+        handle.save(number, {"word": f"word {number}", "age": number, "base_complete": "2"}, first)
+        handle.save(number, {"note": f"first note of {number}", "visit_complete": "1"}, first)
+        handle.respond(number, "diary", {"told": f"told by {number}"}, first)
+        place.people.known(number)
+    if handle.project.is_longitudinal:
+        handle.save("1", {"came_on": "2024-01-01"}, "later_arm_1")
+        handle.save("2", {"note": "of the other arm"}, "start_arm_2")
+    night(place)
+    handle.save("1", {"note": "second note", "visit_complete": "0"}, first)
+    night(place)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """Each kind of study after two nights, made when it is first asked for."""
+    made = {}
+    with ExitStack() as running:
+
+        def of(kind):
+            if kind not in made:
+                made[kind] = running.enter_context(begun_place(tmp_path_factory.mktemp("begun"), kind, two_nights))
+            return made[kind]
+
+        yield of
 
 
 @pytest.fixture(params=["longitudinal"])
-def place(tmp_path, request):
-    """Three records, loaded twice, so that there is a past; then a day goes by."""
-    clocks = Clocks(datetime(2025, 6, 10, 3, tzinfo=UTC))
-    with Simulator(clock=clocks.server) as simulator:
-        handle = simulator.add_project(small_study(request.param), name=NAME)
-        place = Place(tmp_path, simulator, clocks)
-        place.people = People(handle, simulator.url, handle.add_user("importer"))
-        first = handle.project.events_in_order()[0].unique_name
-        for number in "123":
-            handle.save(number, {"word": f"word {number}", "age": number, "base_complete": "2"}, first)
-            handle.save(number, {"note": f"first note of {number}", "visit_complete": "1"}, first)
-            handle.respond(number, "diary", {"told": f"told by {number}"}, first)
-            place.people.known(number)
-        if handle.project.is_longitudinal:
-            handle.save("1", {"came_on": "2024-01-01"}, "later_arm_1")
-            handle.save("2", {"note": "of the other arm"}, "start_arm_2")
-        night(place)
-        handle.save("1", {"note": "second note", "visit_complete": "0"}, first)
-        night(place)
-        yield place
+def place(begun, tmp_path, request):
+    """A study after two nights."""
+    return begun(request.param).again(tmp_path)
 
 
 def night(place):

@@ -1,36 +1,40 @@
 """Stories the machine found, or would need long to find: a good night, something, another good night."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from pipelines.errors import LoadRefused
 from pipelines.warehouse.published import quality as audit
-from redcap_source.simulator import Simulator
 from redcap_source.simulator.rules.saving import By
 from tests.support import warehouse_oracle as oracle
-from tests.support.edits import People, small_study
-from tests.support.place import NAME, Clocks, Place, check_renames
+from tests.support.begun_place import begun_place
+from tests.support.place import NAME, check_renames
+
+
+def first_night(place):
+    """Ten records, all but one in a group, loaded; then a day goes by."""
+    for number in map(str, range(1, 11)):
+        place.handle.save(number, {"word": f"word {number}", "age": number})
+        place.handle.assign_dag(number, "north" if number == "10" else "south")
+        place.people.known(number)
+    # So long that the first night's overlap is not what makes the second read a record again.
+    place.clocks.moment += timedelta(days=1)
+    place.good_night(place.people.now_known)
+    place.clocks.moment += timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    with begun_place(tmp_path_factory.mktemp("begun"), "classic", first_night) as begun:
+        yield begun
 
 
 @pytest.fixture
-def place(tmp_path):
-    """Ten records, all but one in a group, loaded; then a day goes by."""
-    clocks = Clocks(datetime(2025, 6, 10, 3, tzinfo=UTC))
-    with Simulator(clock=clocks.server) as simulator:
-        handle = simulator.add_project(small_study("classic"), name=NAME)
-        place = Place(tmp_path, simulator, clocks)
-        place.people = People(handle, simulator.url, handle.add_user("importer"))
-        for number in map(str, range(1, 11)):
-            handle.save(number, {"word": f"word {number}", "age": number})
-            handle.assign_dag(number, "north" if number == "10" else "south")
-            place.people.known(number)
-        # So long that the first night's overlap is not what makes the second read a record again.
-        clocks.moment += timedelta(days=1)
-        place.good_night(place.people.now_known)
-        clocks.moment += timedelta(days=1)
-        yield place
+def place(begun, tmp_path):
+    """A study after its first night."""
+    return begun.again(tmp_path)
 
 
 # The renames of a day, and of how many of them the data does not show which record it was.
