@@ -210,7 +210,10 @@ class Planner:
         )
 
     def _instances(self, layout: Layout, rows: Mapping[str, int], records: int, rows_of: RowCounts) -> dict[str, int]:
-        """About how many rows each repeating instrument has: as many as in the mirror, or else as its events have."""
+        """About how many rows each repeating instrument has: as in the mirror, or else two for each row of its events.
+
+        A form that most records have once is not made to repeat.
+        """
         names = {table.name for table in layout.instruments}
         usual: dict[str, int] = {}
         for repeat in self.structure.repeating:
@@ -218,7 +221,7 @@ class Planner:
                 places = rows.get(repeat.event_name or "", 0) if layout.longitudinal else records
                 usual[repeat.form_name] = usual.get(repeat.form_name, 0) + places
         known = rows_of(list(usual))
-        return {name: known.get(name) or places for name, places in usual.items()}
+        return {name: known.get(name) or 2 * places for name, places in usual.items()}
 
     def _scope_masks(self, fetch: FetchPlan, census: Census) -> tuple[int, ...]:
         """For each record the narrow scopes in which it has rows; none for one with undesignated values.

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import combinations
+from operator import or_
 from typing import NotRequired, TypedDict
 
 from pipelines.extract.selection import Selection
@@ -129,16 +131,45 @@ class Group:
         return not self.events.issuperset(rows)
 
 
+# Of ways to group, those that take no longer than this many times the cheapest are looked at again, if no more moves of
+# one group to another have to be compared, and all takes longer than this many seconds: looking takes 0.03 of one.
+_NEARLY = 1.3
+_MOST_MOVES = 150
+_WORTH_SECONDS = 1.0
+
+
 def cheapest(groups: Sequence[Group], rows: Mapping[str, int], *, keys: int, capacity: Capacity) -> list[Group]:
-    """The cheapest grouping found by merging, from all apart to all together, the pair that adds least in each step."""
-    ways: list[tuple[int, float, list[Group]]] = []
-    present = list(groups)
-    while present:
-        if len(present) <= MOST_SCOPES:
-            answers = _answers(present, rows, keys, capacity)
-            ways.append((len(answers), capacity.cost(answers), present))
-        present = _merged(present, rows, keys)
-    return fewest(ways) if ways else []
+    """The cheapest grouping found, from all apart to all together.
+
+    In each step the pair is merged that adds least; of the best ways, groups are then moved from one merged group to
+    another as long as that spares cells, since what was merged early may fit better with what was merged later.
+    """
+
+    def way(blocks: Sequence[Sequence[Group]]) -> tuple[int, float, list[Group]]:
+        found = [_together(block) for block in blocks]
+        answers = _answers(found, rows, keys, capacity)
+        return len(answers), capacity.cost(answers), found
+
+    tried: list[tuple[float, list[list[Group]]]] = []
+    ways = []
+    blocks = [[group] for group in groups]
+    while blocks:
+        if len(blocks) <= MOST_SCOPES:
+            ways.append(way(blocks))
+            tried.append((ways[-1][1], blocks))
+        blocks = _merged(blocks, rows, keys)
+    if not ways:
+        return []
+    least, few = min(cost for cost, _ in tried), _MOST_MOVES // len(groups)
+    if least < _WORTH_SECONDS:
+        return fewest(ways)
+    enough = least * _NEARLY
+    ways += [way(_rearranged(blocks, rows, keys)) for cost, blocks in tried if cost <= enough and len(blocks) <= few]
+    return fewest(ways)
+
+
+def _together(groups: Sequence[Group]) -> Group:
+    return reduce(or_, groups)
 
 
 def _answers(groups: Sequence[Group], rows: Mapping[str, int], keys: int, capacity: Capacity) -> list[float]:
@@ -148,10 +179,11 @@ def _answers(groups: Sequence[Group], rows: Mapping[str, int], keys: int, capaci
     return pieces(cells, capacity.piece(cells, capacity.most_cells)) + [0.0] * searches
 
 
-def _merged(groups: Sequence[Group], rows: Mapping[str, int], keys: int) -> list[Group]:
+def _merged(blocks: Sequence[list[Group]], rows: Mapping[str, int], keys: int) -> list[list[Group]]:
     """The groups with one pair merged; none at all after the last."""
-    if len(groups) < 2:
+    if len(blocks) < 2:
         return []
+    groups = [_together(block) for block in blocks]
     cells = [group.cells(rows, keys) for group in groups]
 
     def added(pair: tuple[int, int]) -> int:
@@ -159,8 +191,38 @@ def _merged(groups: Sequence[Group], rows: Mapping[str, int], keys: int) -> list
         return (groups[one] | groups[other]).cells(rows, keys) - cells[one] - cells[other]
 
     one, other = min(combinations(range(len(groups)), 2), key=added)
-    rest = [group for at, group in enumerate(groups) if at not in (one, other)]
-    return [*rest, groups[one] | groups[other]]
+    rest = [block for at, block in enumerate(blocks) if at not in (one, other)]
+    return [*rest, blocks[one] + blocks[other]]
+
+
+def _rearranged(blocks: Sequence[Sequence[Group]], rows: Mapping[str, int], keys: int) -> list[list[Group]]:
+    """The merged groups, with groups moved from one to another where that spares cells; the best move first."""
+    found = [list(block) for block in blocks]
+
+    def cells(groups: Sequence[Group]) -> int:
+        return _together(groups).cells(rows, keys)
+
+    def spared(move: tuple[int, int, int]) -> int:
+        one, at, other = move
+        less, more = found[one][:at] + found[one][at + 1 :], [*found[other], found[one][at]]
+        return cells(found[one]) + cells(found[other]) - cells(less) - cells(more)
+
+    # Each move spares cells, so none is ever undone; the number is limited all the same.
+    for _ in range(sum(map(len, found))):
+        moves = [
+            (one, at, other)
+            for one, block in enumerate(found)
+            if len(block) > 1
+            for at in range(len(block))
+            for other in range(len(found))
+            if other != one
+        ]
+        best = max(moves, key=spared, default=None)
+        if best is None or spared(best) <= 0:
+            break
+        one, at, other = best
+        found[other].append(found[one].pop(at))
+    return found
 
 
 def _groups(layout: Layout, rows: Mapping[str, int], instances: Mapping[str, int]) -> list[Group]:

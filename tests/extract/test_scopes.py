@@ -46,6 +46,12 @@ def test_groups_are_kept_apart_where_blanks_cost_more_than_requests(groups, rows
     assert sorted(sorted(g.events) for g in found) == sorted(map(sorted, chosen))
 
 
+def test_a_group_that_was_merged_early_moves_to_where_it_fits_better():
+    groups = [group("c e", 5), group("a c d", 20), group("a b", 40), group("a b d", 20), group("a", 40)]
+    found = cheapest(groups, dict.fromkeys("abcde", 100), keys=4, capacity=Capacity(ServerSpeed(1.0, 1e-4)))
+    assert {(*sorted(g.events), g.width) for g in found} == {("a", "b", 80), ("a", "b", "c", "d", "e", 45)}
+
+
 @pytest.mark.parametrize(
     ("capacity", "scopes"),
     [

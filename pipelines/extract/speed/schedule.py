@@ -16,7 +16,7 @@ AIM_SECONDS = 10.0
 # The most cells in an answer; servers are known to fail at about a million.
 ANSWER_CELLS = 1_000_000
 # The most cells in the first answers of a load: as many as 50 records of a large trial have.
-FIRST_CELLS = 300_000
+FIRST_CELLS = 500_000
 
 # What a request costs here, whatever the server takes: sending it, verifying the answer, reading it into the mirror;
 # and what a cell costs, most of them blank. In seconds of one processor, measured in loads of 3,000 records.
