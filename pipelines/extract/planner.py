@@ -210,10 +210,7 @@ class Planner:
         )
 
     def _instances(self, layout: Layout, rows: Mapping[str, int], records: int, rows_of: RowCounts) -> dict[str, int]:
-        """About how many rows each repeating instrument has: as in the mirror, or else two for each row of its events.
-
-        A form that most records have once is not made to repeat.
-        """
+        """About how many rows each repeating instrument has: as in the mirror, or two for each row of its events."""
         names = {table.name for table in layout.instruments}
         usual: dict[str, int] = {}
         for repeat in self.structure.repeating:
