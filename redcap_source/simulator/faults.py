@@ -120,6 +120,11 @@ class Faults:
             self._armed.append(_Armed(fault))
         return fault
 
+    def unused(self) -> tuple[Fault, ...]:
+        """The armed faults that no request has got yet."""
+        with self._lock:
+            return tuple(armed.fault for armed in self._armed if not armed.injected)
+
     def clear(self) -> None:
         """Disarm all faults and lift the ban."""
         with self._lock:

@@ -194,7 +194,7 @@ def test_where_undesignated_values_cannot_be_looked_for_everything_is_asked_whol
 
 
 @pytest.mark.parametrize("kind", ["drop_records", "truncate_line", "empty", "truncate", "500", "html"])
-@pytest.mark.parametrize("nth", [20, 28])
+@pytest.mark.parametrize("nth", [20, pytest.param(28, marks=pytest.mark.fuzz)])
 def test_no_fault_of_a_narrow_answer_loses_a_record(site, kind, nth):
     handle = site.study("longitudinal", RECORDS)
     site.simulator.faults.add(kind, content="record", nth=nth - 11, times=2)

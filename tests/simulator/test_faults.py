@@ -39,6 +39,15 @@ def test_bad_answers(asker, simulator, kind, status, start):
     assert len(ask.json(content="record")) == 30, "a fault is injected once by default"
 
 
+def test_a_fault_that_no_request_got_is_unused(asker, simulator):
+    ask = asker(classic(*ROWS))
+    first = simulator.faults.add("empty", content="record")
+    second = simulator.faults.add("500", content="record", nth=2)
+    assert simulator.faults.unused() == (first, second)
+    ask.raw(content="record", format="json")
+    assert simulator.faults.unused() == (second,)
+
+
 def test_a_cut_body_with_the_whole_length_announced_ends_too_early(asker, simulator):
     ask = asker(classic(*ROWS))
     simulator.faults.add("truncate", wrong_length=True)
