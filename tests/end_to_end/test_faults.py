@@ -34,7 +34,7 @@ STRUCTURE = (
 LABELLED = ("project", "metadata", "instrument", "event", "arm")
 # So many that the few which change in a night are asked for by themselves.
 RECORDS = 40
-CHANGED = ("1", "3", "5", "7")
+CHANGED = ("1", "3", "4", "5", "7")
 # Long after the overlap of the night before, long before everything is due again.
 LATER = timedelta(hours=2)
 # Beside the simulator's faults: things people do while a load is running.
@@ -89,6 +89,7 @@ class Rehearsal:
         self.place.nights.clear()
         clocks.moment += LATER
         self.write("1")
+        self.relabel()
         simulator.requests.clear()
         self.place.night()
         self.steps = steps_of([request.content for request in simulator.requests])
@@ -99,11 +100,16 @@ class Rehearsal:
         self.words += 1
         self.place.handle.save(record, {"word": f"{CANARY}{self.words}"})
 
+    def relabel(self) -> None:
+        """Let the next load read the whole structure, so that a fault can strike each request of it."""
+        self.place.handle.change_field("word", field_label=f"Word {self.words}")
+
     def outcome(self, kind: str, step: Step, *, lasts: bool) -> str:
         """What comes of a night with this fault at this step."""
         self.place.clocks.moment += LATER
         for record in CHANGED:
             self.write(record)
+        self.relabel()
         before = self.place.fresh().state
         with self.place.shown() as shown:
             yesterday = shown.raw()
