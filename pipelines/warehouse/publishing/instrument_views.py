@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from pipelines.warehouse.database.connection import Connection, unoptimized
+from pipelines.warehouse.database.connection import Connection, transaction, unoptimized
 from pipelines.warehouse.database.long_statements import execute
 from pipelines.warehouse.database.quoting import qualified
 from pipelines.warehouse.database.rows import one
@@ -140,5 +140,5 @@ class InstrumentViews:
         """
         with unoptimized(self._connection):
             for first in range(0, len(self._comments), COMMENTS_AT_ONCE):
-                some = self._comments[first : first + COMMENTS_AT_ONCE]
-                self._connection.execute("; ".join(("BEGIN TRANSACTION", *some, "COMMIT")))
+                with transaction(self._connection):
+                    self._connection.execute("; ".join(self._comments[first : first + COMMENTS_AT_ONCE]))

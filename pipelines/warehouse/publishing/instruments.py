@@ -185,7 +185,7 @@ class InstrumentPublisher:
             self._views.define_history(name, now.present)
         if before is None:
             self.added.append(name)
-        elif (before.present, before.history) != (now.present, now.history):
+        elif before.present != now.present:
             self.reshaped.append(name)
         self._found[name] = now
 
