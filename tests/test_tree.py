@@ -166,7 +166,6 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/warehouse/folder.py",
         "pipelines/warehouse/publishing/candidates.py",
         "pipelines/warehouse/publishing/first_load.py",
-        "pipelines/warehouse/publishing/instrument_views.py",
         "pipelines/warehouse/publishing/instruments.py",
         "pipelines/warehouse/publishing/new_file.py",
         "pipelines/warehouse/publishing/project.py",

@@ -36,6 +36,9 @@ MOST_BY_NAME = 5000
 
 # From this share of a project's records on, a sparse project is asked for scope by scope.
 NARROW_SHARE = 0.2
+# How many rows a repeating instrument is taken to have for each row of its event, before it was loaded: a form that
+# most records have once is not made to repeat.
+USUAL_INSTANCES = 2
 
 
 # How many rows the mirror has of some instruments.
@@ -218,7 +221,7 @@ class Planner:
                 places = rows.get(repeat.event_name or "", 0) if layout.longitudinal else records
                 usual[repeat.form_name] = usual.get(repeat.form_name, 0) + places
         known = rows_of(list(usual))
-        return {name: known.get(name) or 2 * places for name, places in usual.items()}
+        return {name: known.get(name) or USUAL_INSTANCES * places for name, places in usual.items()}
 
     def _scope_masks(self, fetch: FetchPlan, census: Census) -> tuple[int, ...]:
         """For each record the narrow scopes in which it has rows; none for one with undesignated values.

@@ -145,27 +145,23 @@ def cheapest(groups: Sequence[Group], rows: Mapping[str, int], *, keys: int, cap
     another as long as that spares cells, since what was merged early may fit better with what was merged later.
     """
 
-    def way(blocks: Sequence[Sequence[Group]]) -> tuple[int, float, list[Group]]:
-        found = [_together(block) for block in blocks]
-        answers = _answers(found, rows, keys, capacity)
-        return len(answers), capacity.cost(answers), found
+    def way(blocks: list[list[Group]]) -> tuple[int, float, list[list[Group]]]:
+        answers = _answers([_together(block) for block in blocks], rows, keys, capacity)
+        return len(answers), capacity.cost(answers), blocks
 
-    tried: list[tuple[float, list[list[Group]]]] = []
     ways = []
     blocks = [[group] for group in groups]
     while blocks:
         if len(blocks) <= MOST_SCOPES:
             ways.append(way(blocks))
-            tried.append((ways[-1][1], blocks))
         blocks = _merged(blocks, rows, keys)
     if not ways:
         return []
-    least, few = min(cost for cost, _ in tried), _MOST_MOVES // len(groups)
-    if least < _WORTH_SECONDS:
-        return fewest(ways)
-    enough = least * _NEARLY
-    ways += [way(_rearranged(blocks, rows, keys)) for cost, blocks in tried if cost <= enough and len(blocks) <= few]
-    return fewest(ways)
+    least, few = min(cost for _, cost, _ in ways), _MOST_MOVES // len(groups)
+    if least >= _WORTH_SECONDS:
+        again = [blocks for _, cost, blocks in ways if cost <= least * _NEARLY and len(blocks) <= few]
+        ways += [way(_rearranged(blocks, rows, keys)) for blocks in again]
+    return [_together(block) for block in fewest(ways)]
 
 
 def _together(groups: Sequence[Group]) -> Group:
@@ -217,8 +213,7 @@ def _rearranged(blocks: Sequence[Sequence[Group]], rows: Mapping[str, int], keys
             for other in range(len(found))
             if other != one
         ]
-        best = max(moves, key=spared, default=None)
-        if best is None or spared(best) <= 0:
+        if not moves or spared(best := max(moves, key=spared)) <= 0:
             break
         one, at, other = best
         found[other].append(found[one].pop(at))

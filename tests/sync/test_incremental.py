@@ -66,15 +66,12 @@ def test_what_is_entered_while_a_load_runs_comes_the_next_night(site):
     assert whole(site)
 
 
-SOMETIMES = pytest.mark.fuzz
-
-
 @pytest.mark.parametrize(
     "zone",
     [
-        pytest.param("UTC", marks=SOMETIMES),
+        pytest.param("UTC", marks=pytest.mark.fuzz),
         "America/Chicago",
-        pytest.param("Asia/Kolkata", marks=SOMETIMES),
+        pytest.param("Asia/Kolkata", marks=pytest.mark.fuzz),
         "Pacific/Kiritimati",
     ],
 )
@@ -309,8 +306,8 @@ def test_a_census_that_lost_records_deletes_none(site):
     ("study", "lost"),
     [
         ("classic", 1),
-        pytest.param("classic", 2, marks=SOMETIMES),
-        pytest.param("longitudinal", 1, marks=SOMETIMES),
+        pytest.param("classic", 2, marks=pytest.mark.fuzz),
+        pytest.param("longitudinal", 1, marks=pytest.mark.fuzz),
         ("longitudinal", 2),
     ],
 )

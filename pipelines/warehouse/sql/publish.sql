@@ -5,8 +5,8 @@
 -- Schema _publish.
 CREATE SCHEMA IF NOT EXISTS _publish;
 -- What is published of each instrument: the run that changed it last, digests of the statements that its table with
--- types, its views, those of its versions and the comments were made from, and the columns of its verbatim tables. One that REDCap no longer
--- has keeps its history only, and has no run.
+-- types, its views, those of its versions and the comments were made from, and the columns of its verbatim tables. One
+-- that REDCap no longer has keeps its history only, and has no run.
 CREATE TABLE IF NOT EXISTS _publish.instruments (
     project VARCHAR, instrument VARCHAR, changed_run VARCHAR, typed VARCHAR, views VARCHAR, histories VARCHAR,
     comments VARCHAR, now_columns VARCHAR[], past_columns VARCHAR[]
@@ -81,7 +81,8 @@ DELETE FROM _publish.instruments WHERE project = $project AND list_contains($nam
 -- What is published of these instruments now.
 INSERT INTO _publish.instruments
 SELECT $project, unnest($names::VARCHAR[]), unnest($runs::VARCHAR[]), unnest($tables::VARCHAR[]),
-       unnest($views::VARCHAR[]), unnest($histories::VARCHAR[]), unnest($comments::VARCHAR[]), unnest($now::VARCHAR[][]), unnest($past::VARCHAR[][]);
+       unnest($views::VARCHAR[]), unnest($histories::VARCHAR[]), unnest($comments::VARCHAR[]),
+       unnest($now::VARCHAR[][]), unnest($past::VARCHAR[][]);
 
 -- forget_comments --
 -- The project's comments could not be written: the next publish writes them.
