@@ -117,7 +117,6 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
     ),
     "tests/sync/test_load.py": (
         "pipelines/extract/chunks.py",
-        "pipelines/extract/fetcher.py",
         "pipelines/run.py",
         "pipelines/sync/apply.py",
         "pipelines/sync/fetch.py",

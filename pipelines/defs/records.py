@@ -13,8 +13,9 @@ from pipelines.defs.resources import WarehouseResource
 from pipelines.defs.structure import STRUCTURE, read_structure
 from pipelines.sync.apply import apply as apply_fetched
 from pipelines.sync.fetch import fetch as fetch_parts
+from pipelines.sync.fetch import search_first
 from pipelines.sync.finish import finish
-from pipelines.sync.handoff import has_plan, read_fetched, resume, save_fetched
+from pipelines.sync.handoff import has_plan, read_fetched, resume, save_fetched, save_plan
 from pipelines.sync.plan import WorkPlan
 from pipelines.sync.recording import record_end
 from pipelines.sync.reports import LoadReport
@@ -41,7 +42,11 @@ def plan_batches(
     run = project_run(context, warehouse)
     with as_dagster_failure(run):
         plan = resume(run) if has_plan(run) else read_structure(run, config.options())[0]
-    batches = _batches(plan)
+        batches = _batches(plan)
+        if batches > 1 and not plan.searched:
+            with run.client() as client, run.verifier() as verifier:
+                plan = search_first(run, client, verifier, plan)
+            save_plan(run, plan)
     context.log.info("%s: %s records in %s batches, about %s requests", plan.mode, plan.size, batches, plan.requests)
     for number in range(batches):
         yield dg.DynamicOutput(number, mapping_key=f"{number:03d}")

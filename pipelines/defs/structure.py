@@ -70,12 +70,18 @@ def read_structure(
     """The first step of the load; its plan is saved for the next ones if `records_follow`."""
     with run.mirror() as mirror, run.client() as client:
         record_start(run, mirror)
-        with run.verifier() as verifier:
-            plan, report = prepare(run, client, mirror, verifier, options)
+        try:
+            with run.verifier() as verifier:
+                plan, report = prepare(run, client, mirror, verifier, options)
+        except BaseException:
+            run.folder.clear_staging(run.project.name)
+            raise
         if records_follow:
             # The plan names records, so it is on disk only as long as another step needs it.
             save_plan(run, plan)
         else:
+            # An answer with a record in it is no longer needed.
+            run.folder.clear_staging(run.project.name)
             message = "Load the records too; then it can be published."
             record_end(run, mirror, "structure only", message, calls=client.calls)
     return plan, report

@@ -5,15 +5,18 @@ Not here: how one answer is verified (warehouse/staging/verify.py).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipelines.extract.chunks import Chunk, FetchPlan, Part
-from pipelines.extract.request_queue import OpenChunk
+from pipelines.errors import VerificationFailed
+from pipelines.extract.chunks import AtHand, Chunk, FetchPlan, Part
+from pipelines.extract.request_queue import OpenChunk, PartRequest
 from pipelines.extract.speed.server_speed import AnswerTime
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.staging.split_json import split_json
 from pipelines.warehouse.staging.verify import Verified, verify
+from redcap_source import Received
 
 
 def verify_chunk(
@@ -49,6 +52,22 @@ def verify_chunk(
         AnswerTime(_all_rows(verified) * len(answer.columns), got.seconds)
         for verified, answer, got in zip(found, answers, received, strict=True)
     ]
+
+
+def verify_at_hand(verifier: Connection, plan: FetchPlan, found: AtHand, scopes: Sequence[int | None]) -> Chunk | None:
+    """The record that was requested before, like a chunk; None, without its file, if its answer is not whole."""
+    part = Part(found.path, "json")
+    received = Received(200, found.bytes, found.seconds, found.attempts, None, "")
+    answers = [(PartRequest(part, (found.record,)), received)]
+    asked = OpenChunk((found.record,), 0, False, "json", deque(), answers=answers)
+    try:
+        chunk, _ = verify_chunk(verifier, plan, asked, scopes)
+    except VerificationFailed:
+        chunk = None
+    if chunk is None or not chunk.records:
+        remove_files([part])
+        return None
+    return chunk
 
 
 def verified_by_all(asked: OpenChunk, found: Sequence[Verified]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -6,29 +6,42 @@ Not here: what to ask for next (request_queue.py), verifying the answers (chunk_
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
-from pipelines.errors import LoadRefused, VerificationFailed
-from pipelines.extract.chunk_verification import remove_files, verify_chunk
-from pipelines.extract.chunks import ABOUT_THE_REQUEST, Chunk, ChunkSize, Fetched, FetchPlan, Quarantined, Vanished
-from pipelines.extract.missing_records import MOST_ALONE, found_by_name, lately_deleted
-from pipelines.extract.request_queue import OpenChunk, PartRequest, RequestQueue
+from pipelines.errors import VerificationFailed, describe
+from pipelines.extract.chunk_verification import remove_files, verify_at_hand, verify_chunk
+from pipelines.extract.chunks import (
+    ABOUT_THE_REQUEST,
+    AtHand,
+    Chunk,
+    ChunkSize,
+    Fetched,
+    FetchPlan,
+    Quarantined,
+)
+from pipelines.extract.missing_records import OutOfSight, found_by_name
+from pipelines.extract.request_queue import Asked, OpenChunk, RequestQueue
 from pipelines.extract.speed.answer_sizes import AnswerSizes
 from pipelines.extract.speed.server_speed import ServerSpeed
+from pipelines.extract.undesignated import SEARCH_FAILED, Search, Searches, searches_of
 from pipelines.interrupts import workers
 from pipelines.warehouse.database.connection import Connection
 from pipelines.wording import counted
 from redcap_source import Received, RedcapClient, errors
 
-OUT_OF_SIGHT = "Listed by REDCap when the load began, no longer returned, and not logged as deleted."
+log = logging.getLogger("redcap_warehouse")
 
 # After this many single records in a row that cannot be fetched, the server is failing, not the records. The same holds
 # after this many answers in a row beyond the size limit: each may have cost a disk's worth of bytes. After this many
 # failures in a row of narrow requests (the second constant), records are requested whole.
 FAILURES_IN_A_ROW = 5
 NARROW_FAILURES_IN_A_ROW = 10
+# So many requests wait for their turn, so that the server is busy while answers are verified and stored.
+AHEAD = 2
 
 
 class Fetcher:
@@ -56,31 +69,69 @@ class Fetcher:
         self._lost_in_a_row = 0
         self._too_long_in_a_row = 0
         self._narrow_failures = 0
-        self._out_of_sight = 0
+        self._out_of_sight = OutOfSight(client, plan.project, plan.record_id_field)
         self._sizes = AnswerSizes(plan, size)
+        self._searches = Searches()
+        self._held: list[OpenChunk] = []
+        """Narrow chunks whose answers have all arrived, and those of the searches have not."""
 
-    def fetch(self, records: Sequence[str], scope_masks: Mapping[str, int] | None = None) -> Iterator[Fetched]:
+    def fetch(
+        self,
+        records: Sequence[str],
+        scope_masks: Mapping[str, int] | None = None,
+        *,
+        searched: bool = False,
+        at_hand: AtHand | None = None,
+    ) -> Iterator[Fetched]:
         """Every record once, in verified chunks; those that cannot be fetched are named.
 
         `scope_masks` has a bit for each narrow scope in which a record is known to have rows; a record without any is
-        asked for whole. An error that no smaller request can avoid (token, rights, server down) is raised.
+        asked for whole, and so is one with values that narrow requests do not show, which are searched for unless they
+        were before (`searched`). An error that no smaller request can avoid (token, rights, server down) is raised.
         """
-        queue = RequestQueue(self.plan, records, scope_masks, staging=self.staging, prefix=self.prefix, size=self.size)
+        at_hand = at_hand if at_hand and at_hand.record in records and at_hand.path.exists() else None
+        queue = RequestQueue(
+            self.plan,
+            records,
+            scope_masks,
+            staging=self.staging,
+            prefix=self.prefix,
+            size=self.size,
+            at_hand=None if at_hand is None else at_hand.record,
+        )
         self._sizes = queue.sizes
-        running: dict[Future[Received], tuple[OpenChunk, PartRequest]] = {}
+        if queue.unverified and not searched:
+            self._searches = Searches(deque(searches_of(self.plan, self.staging, self.prefix)))
+        running: dict[Future[Received], Search | Asked] = {}
         with workers(self.concurrency) as pool:
-            while queue or running:
-                while len(running) < self.concurrency and (asked := queue.next(busy=bool(running))) is not None:
-                    running[pool.submit(self._send, asked[1])] = asked
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield from self._arrived(queue, *running.pop(future), future)
+            while queue or running or self._searches.waiting or at_hand is not None:
+                free = self.concurrency + AHEAD
+                while len(running) < free and (asked := self._next(queue, busy=bool(running))) is not None:
+                    running[pool.submit(self._send, asked)] = asked
+                if at_hand is not None:
+                    if chunk := verify_at_hand(self.verifier, self.plan, at_hand, queue.scopes):
+                        yield chunk
+                    else:
+                        queue.ask_apart((at_hand.record,))
+                    at_hand = None
+                for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
+                    yield from self._arrived(queue, running.pop(future), future)
 
     @property
     def speed(self) -> ServerSpeed:
         """How fast the server was."""
         return self._sizes.speed
 
-    def _send(self, request: PartRequest) -> Received:
+    def _next(self, queue: RequestQueue, *, busy: bool) -> Search | Asked | None:
+        """What to send next: the searches, which are small, after the records of the first chunk."""
+        if self._searches.waiting and queue.is_between_chunks:
+            return self._searches.next()
+        return queue.next(busy=busy)
+
+    def _send(self, asked: Search | Asked) -> Received:
+        if isinstance(asked, Search):
+            return asked.send(self.client)
+        _, request = asked
         return self.client.export_records_to(
             request.part.path,
             format=request.part.format,
@@ -88,10 +139,12 @@ class Fetcher:
             **self.plan.scope(request.part).options(),
         )
 
-    def _arrived(
-        self, queue: RequestQueue, chunk: OpenChunk, request: PartRequest, future: Future[Received]
-    ) -> Iterator[Fetched]:
-        """One request has ended; if it was the last of its chunk, the chunk's result follows."""
+    def _arrived(self, queue: RequestQueue, asked: Search | Asked, future: Future[Received]) -> Iterator[Fetched]:
+        """One request has ended; if it was the last that a chunk needs, the chunk's result follows."""
+        if isinstance(asked, Search):
+            yield from self._searched(queue, asked, future)
+            return
+        chunk, request = asked
         try:
             received = future.result()
         except ABOUT_THE_REQUEST as problem:
@@ -103,16 +156,34 @@ class Fetcher:
                 return
             self._narrow_failures += 1
             if self._narrow_failures >= NARROW_FAILURES_IN_A_ROW and not chunk.abandoned:
-                queue.abandon_narrow(chunk)
+                queue.abandon_narrow([chunk])
         else:
             queue.answered(chunk, request, received)
             self._too_long_in_a_row = self._narrow_failures = 0
-        if chunk.is_complete:
+        if chunk.is_complete and chunk.narrow and not self._searches.is_complete:
+            self._held.append(chunk)
+        elif chunk.is_complete:
             yield from self._result(queue, chunk)
+
+    def _searched(self, queue: RequestQueue, search: Search, future: Future[Received]) -> Iterator[Fetched]:
+        """A search has ended; after the last one, the results of the chunks follow that arrived before."""
+        try:
+            future.result()
+            self._searches.answered(search.read(self.verifier))
+        except SEARCH_FAILED as problem:
+            self._searches.failed()
+            if not all(chunk.abandoned for chunk in queue.unverified):
+                log.warning("%s: every record is requested whole, because %s", self.plan.project, describe(problem))
+            queue.abandon_narrow(queue.unverified)
+        while self._held and self._searches.is_complete:
+            yield from self._result(queue, self._held.pop(0))
 
     def _result(self, queue: RequestQueue, asked: OpenChunk) -> Iterator[Fetched]:
         """What the chunk's answers hold; what they lack is put back into the queue."""
         parts = [request.part for request, _ in asked.answers]
+        if asked.narrow:
+            queue.unverified.remove(asked)
+            asked.lost.update(self._searches.found.intersection(asked.records))
         if asked.abandoned or not parts:
             remove_files(parts)
             queue.ask_whole(() if asked.abandoned else asked.records)
@@ -122,7 +193,7 @@ class Fetcher:
         except VerificationFailed as problem:
             remove_files(parts)
             if asked.narrow:
-                queue.abandon_narrow(asked)
+                queue.abandon_narrow([asked])
             else:
                 yield from self._failed(queue, asked.records, problem)
             return
@@ -150,33 +221,13 @@ class Fetcher:
         there = set(found_by_name(self.client, self.plan.record_id_field, missing))
         unavailable = tuple(record for record in missing if record not in there)
         if unavailable:
-            yield from self._account_for_unavailable(unavailable)
+            yield from self._out_of_sight.account_for(unavailable)
         left_out = tuple(record for record in missing if record in there)
         if left_out and len(left_out) < len(asked.records):
             queue.ask_apart(left_out)
         elif left_out:
             reason = f"{len(left_out):,} of {counted(len(asked.records), 'record')} were left out of it"
             yield from self._failed(queue, left_out, VerificationFailed(reason=reason))
-
-    def _account_for_unavailable(self, records: tuple[str, ...]) -> Iterator[Fetched]:
-        """Records that REDCap does not return to any request: only its log shows whether they were deleted."""
-        self._out_of_sight += len(records)
-        if self._out_of_sight > MOST_ALONE:
-            raise LoadRefused(
-                project=self.plan.project,
-                problem=f"{counted(self._out_of_sight, 'record')} that REDCap listed when the load began are no longer "
-                "in its answers. Somebody is deleting many, the token was put into a data access group, or the server "
-                "is failing.",
-                kept="No record was deleted here, and the published data is unchanged.",
-                remedy="Load again: a load lists all records first, and names the option that allows many deletions.",
-            )
-        deleted = lately_deleted(self.client, self.plan.record_id_field)
-        vanished = tuple(record for record in records if record in deleted)
-        if vanished:
-            yield Vanished(vanished)
-        for record in records:
-            if record not in deleted:
-                yield Quarantined(record, OUT_OF_SIGHT)
 
     def _count_too_long(self, problem: Exception) -> None:
         if isinstance(problem, errors.AnswerTooLong):

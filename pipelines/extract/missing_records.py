@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
+from pipelines.errors import LoadRefused
+from pipelines.extract.chunks import Quarantined, Vanished
+from pipelines.wording import counted
 from redcap_source import RedcapClient, errors
 from redcap_source.log import changes
 from redcap_source.log.clock import ServerClock
+
+OUT_OF_SIGHT = "Listed by REDCap when the load began, no longer returned, and not logged as deleted."
 
 # How many records one request names.
 ASKED_BY_NAME = 500
@@ -71,6 +76,33 @@ def lately_deleted(client: RedcapClient, record_id_field: str) -> frozenset[str]
         return frozenset()
     found = changes.record_changes(rows, record_id_field=record_id_field)
     return frozenset(change.record for change in found if change.kind is changes.ChangeKind.DELETED)
+
+
+class OutOfSight:
+    """The records that REDCap listed when a load began and returns to no request any more."""
+
+    def __init__(self, client: RedcapClient, project: str, record_id_field: str) -> None:
+        self._client = client
+        self._project = project
+        self._record_id_field = record_id_field
+        self._count = 0
+
+    def account_for(self, records: Sequence[str]) -> list[Vanished | Quarantined]:
+        """What became of these: only REDCap's log shows whether they were deleted. LoadRefused if they are too many."""
+        self._count += len(records)
+        if self._count > MOST_ALONE:
+            raise LoadRefused(
+                project=self._project,
+                problem=f"{counted(self._count, 'record')} that REDCap listed when the load began are no longer "
+                "in its answers. Somebody is deleting many, the token was put into a data access group, or the server "
+                "is failing.",
+                kept="No record was deleted here, and the published data is unchanged.",
+                remedy="Load again: a load lists all records first, and names the option that allows many deletions.",
+            )
+        deleted = lately_deleted(self._client, self._record_id_field)
+        vanished = tuple(record for record in records if record in deleted)
+        left = [Quarantined(record, OUT_OF_SIGHT) for record in records if record not in deleted]
+        return [*([Vanished(vanished)] if vanished else []), *left]
 
 
 def _without(records: Sequence[str], others: Collection[str]) -> list[str]:

@@ -7,32 +7,31 @@ Not here: which records changed (change_detection.py), how cells are grouped int
 from __future__ import annotations
 
 import csv
-import logging
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.config.settings import ProjectConfig
-from pipelines.errors import describe
-from pipelines.extract.chunks import ABOUT_THE_REQUEST, FetchPlan
+from pipelines.extract.chunks import AtHand, FetchPlan
 from pipelines.extract.missing_records import found_by_name
-from pipelines.extract.scopes import Undesignated, instruments_scope, narrow_scopes, whole_scope
+from pipelines.extract.scopes import instruments_scope, narrow_scopes, whole_scope
 from pipelines.extract.selection import Selection, select
 from pipelines.extract.speed.schedule import Capacity
 from pipelines.extract.speed.server_speed import AnswerTime, ServerSpeed, first_guess
-from pipelines.interrupts import workers
 from pipelines.warehouse.database.connection import Connection, private_files
-from pipelines.warehouse.staging.answers import csv_header
-from pipelines.warehouse.staging.census import Census, read_census, records_named, scope_masks
+from pipelines.warehouse.staging.answers import Format, csv_header
+from pipelines.warehouse.staging.census import Census, read_census, scope_masks
 from pipelines.warehouse.tables.layout import EVENT, REPEAT_INSTANCE, REPEAT_INSTRUMENT, Layout, unexpected_columns
 from pipelines.warehouse.tables.structure import Structure
 from redcap_source import RedcapClient, errors
 from redcap_source.methods.options import RecordOptions
 
-log = logging.getLogger("redcap_warehouse")
-
 # If a census of some events lacks more records than this, all events are counted before records are requested by name.
 MOST_BY_NAME = 5000
+
+# Of so many records at most one is requested to learn the columns.
+TRIED = 3
 
 # From this share of a project's records on, a sparse project is asked for scope by scope.
 NARROW_SHARE = 0.2
@@ -56,6 +55,10 @@ class FetchTask:
     """In REDCap's order."""
     scope_masks: tuple[int, ...] = field(repr=False)
     """For each record a bit for each narrow scope in which it has rows; with none it is requested whole."""
+    searched: bool = False
+    """Whether records with values that narrow requests do not show were found before, and are requested whole."""
+    at_hand: AtHand | None = None
+    """One of the records, if it was requested before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,28 +119,36 @@ class Planner:
         found = found_by_name(self.client, self.structure.record_id_field, doubtful, deleted=deleted)
         return census.with_more(found)
 
-    def answer_columns(self, records: Sequence[str]) -> tuple[str, ...] | None:
+    def answer_columns(
+        self, records: Sequence[str], *, keep: bool = False
+    ) -> tuple[tuple[str, ...] | None, AtHand | None]:
         """The columns of a flat answer as this token gets it, learned from one record's; None without records.
 
         There is no other source: REDCap leaves out columns that the token may not see without an error, and which
-        instruments are surveys is not in its structure.
+        instruments are surveys is not in its structure. With `keep`, for a load of every record, the answer is that of
+        the last record and stays in the staging folder, so that this record need not be requested again.
         """
         if not records:
-            return None
-        path = self.staging / "header.csv"
+            return None, None
+        form: Format = "json" if keep else "csv"
+        path = self.staging / f"columns.{form}"
         options = whole_scope(select(self.structure, self.project)).options()
         columns: tuple[str, ...] = ()
+        at_hand = None
         # A record can be deleted between the census and here; then the next one is requested.
-        for record in records[:3]:
+        for record in records[: -TRIED - 1 : -1] if keep else records[:TRIED]:
             with private_files():
-                received = self.client.export_records_to(path, format="csv", records=(record,), **options)
-            columns = csv_header(path)
-            self.seen.append(AnswerTime(_cells(path, len(columns)), received.seconds))
-            path.unlink()
+                received = self.client.export_records_to(path, format=form, records=(record,), **options)
+            columns, rows = _shape(path, form)
+            self.seen.append(AnswerTime(rows * len(columns), received.seconds))
             if columns:
+                at_hand = AtHand(record, path, received.bytes, received.seconds, received.attempts)
                 break
+        if not keep:
+            path.unlink()
+            at_hand = None
         check_columns(self.structure, columns, self.project.name)
-        return columns
+        return columns, at_hand
 
     def fetch_tasks(
         self,
@@ -146,10 +157,12 @@ class Planner:
         pending: Sequence[str],
         stale: Sequence[str],
         rows_of: RowCounts = lambda instruments: {},
+        at_hand: AtHand | None = None,
     ) -> tuple[FetchTask, ...]:
         """What to fetch: pending records whole, and of all others the instruments whose meaning changed (`stale`).
 
-        `rows_of` counts the rows that the mirror has of some instruments.
+        `rows_of` counts the rows that the mirror has of some instruments; `at_hand` is a record that was requested
+        before.
         """
         selection = select(self.structure, self.project)
         tasks = []
@@ -161,7 +174,8 @@ class Planner:
         if pending:
             fetch = self._fetch_plan(layout, selection, census, len(pending), rows_of)
             masks = dict(zip(census.records, self._scope_masks(fetch, census), strict=True))
-            tasks.append(FetchTask(fetch, None, tuple(pending), tuple(masks[record] for record in pending)))
+            due = tuple(masks[record] for record in pending)
+            tasks.append(FetchTask(fetch, None, tuple(pending), due, at_hand=at_hand))
         if stale:
             rest = set(census.records).difference(pending)
             others = tuple(record for record in census.records if record in rest)
@@ -224,17 +238,9 @@ class Planner:
         return {name: known.get(name) or USUAL_INSTANCES * places for name, places in usual.items()}
 
     def _scope_masks(self, fetch: FetchPlan, census: Census) -> tuple[int, ...]:
-        """For each record the narrow scopes in which it has rows; none for one with undesignated values.
-
-        Narrow requests never show such values, so these records are asked for whole.
-        """
+        """For each record the narrow scopes in which it has rows."""
         none = (0,) * len(census.records)
         if not fetch.narrow:
-            return none
-        try:
-            whole = self._with_undesignated_values(fetch)
-        except (*ABOUT_THE_REQUEST, errors.RequestRefused) as problem:
-            log.warning("%s: every record is requested whole, because %s", self.project.name, describe(problem))
             return none
         if self.structure.longitudinal:
             masks = scope_masks(self.verifier, [scope.events for scope in fetch.narrow])
@@ -242,29 +248,19 @@ class Planner:
             # Every record of a classic project has a row in each scope.
             masks = ((1 << len(fetch.narrow)) - 1,) * len(census.records)
         # It is not known where records that the census lacked have rows.
-        padded = (*masks, *none[len(masks) :])
-        return tuple(0 if record in whole else mask for record, mask in zip(census.records, padded, strict=True))
-
-    def _with_undesignated_values(self, fetch: FetchPlan) -> frozenset[str]:
-        """Records with values in events that the values' instruments are not designated for."""
-        places = [scope.undesignated for scope in fetch.narrow if scope.undesignated is not None]
-        found: frozenset[str] = frozenset()
-        with private_files(), workers(self.project.server.concurrency) as pool:
-            for path in pool.map(self._search, range(len(places)), places):
-                found |= records_named(self.verifier, path)
-                path.unlink()
-        return found
-
-    def _search(self, number: int, place: Undesignated) -> Path:
-        path = self.staging / f"undesignated-{number}.json"
-        self.client.export_records_to(path, format="json", type="eav", fields=place.fields, events=place.events)
-        return path
+        return (*masks, *none[len(masks) :])
 
 
-def _cells(path: Path, columns: int) -> int:
-    """How many cells the rows of a small CSV have."""
+def _shape(path: Path, form: Format) -> tuple[tuple[str, ...], int]:
+    """The columns of a small answer and how many rows it has; nothing if it is blank or cut."""
+    if form == "json":
+        try:
+            rows = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+        except ValueError:
+            return (), 0
+        return (tuple(rows[0]), len(rows)) if isinstance(rows, list) and rows and isinstance(rows[0], dict) else ((), 0)
     with path.open(encoding="utf-8", errors="replace", newline="") as lines:
-        return columns * max(0, sum(1 for _ in csv.reader(lines)) - 1)
+        return csv_header(path), max(0, sum(1 for _ in csv.reader(lines)) - 1)
 
 
 def check_columns(structure: Structure, columns: Sequence[str], project: str) -> None:

@@ -136,6 +136,9 @@ class Group:
 _NEARLY = 1.3
 _MOST_MOVES = 150
 _WORTH_SECONDS = 1.0
+# Of all ways, the one with the fewest requests is taken that takes no longer than this many times the cheapest. Each
+# answer is later cut by the same rule, with a margin of its own, and the two add up.
+_HARDLY = 1.03
 
 
 def cheapest(groups: Sequence[Group], rows: Mapping[str, int], *, keys: int, capacity: Capacity) -> list[Group]:
@@ -161,7 +164,7 @@ def cheapest(groups: Sequence[Group], rows: Mapping[str, int], *, keys: int, cap
     if least >= _WORTH_SECONDS:
         again = [blocks for _, cost, blocks in ways if cost <= least * _NEARLY and len(blocks) <= few]
         ways += [way(_rearranged(blocks, rows, keys)) for blocks in again]
-    return [_together(block) for block in fewest(ways)]
+    return [_together(block) for block in fewest(ways, _HARDLY)]
 
 
 def _together(groups: Sequence[Group]) -> Group:
@@ -171,8 +174,8 @@ def _together(groups: Sequence[Group]) -> Group:
 def _answers(groups: Sequence[Group], rows: Mapping[str, int], keys: int, capacity: Capacity) -> list[float]:
     """The cells of all answers, if the groups are requested: their own, and those of the searches, which have none."""
     cells = [group.cells(rows, keys) for group in groups]
-    searches = sum(group.is_searched_for(rows) for group in groups) if len(groups) > 1 else 0
-    return pieces(cells, capacity.piece(cells, capacity.most_cells)) + [0.0] * searches
+    searches = [0.0 for group in groups if group.is_searched_for(rows)] if len(groups) > 1 else []
+    return pieces(cells, capacity.piece(cells, capacity.most_cells, searches)) + searches
 
 
 def _merged(blocks: Sequence[list[Group]], rows: Mapping[str, int], keys: int) -> list[list[Group]]:

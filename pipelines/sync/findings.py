@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pipelines.extract.change_detection import DetectedChanges, unlogged_deletions
+from pipelines.extract.chunks import AtHand
 from pipelines.extract.structure import Basics
 from pipelines.sync.load_clock import LoadClock
 from pipelines.warehouse.mirror.known_structure import KnownStructure
@@ -57,6 +58,8 @@ class Findings:
     """Records that REDCap has."""
     missing: tuple[str, ...] = field(repr=False)
     """Records that the mirror has and REDCap does not."""
+    at_hand: AtHand | None = None
+    """A record that was requested already."""
 
     @property
     def changed(self) -> frozenset[str] | None:

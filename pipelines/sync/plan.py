@@ -39,6 +39,11 @@ class WorkPlan:
         return sum(len(task.records) for task in self.tasks)
 
     @property
+    def searched(self) -> bool:
+        """Whether nothing has to be searched for before some of the records are fetched by themselves."""
+        return all(task.searched or not any(task.scope_masks) for task in self.tasks)
+
+    @property
     def requests(self) -> int:
         """About how many requests that takes, as far as is known from earlier loads."""
         size = self.chunk_records or ChunkSize().records

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipelines.errors import VerificationFailed
 from pipelines.extract.change_detection import DetectedChanges, detect_changes, logged_deletions
+from pipelines.extract.chunks import AtHand
 from pipelines.extract.log_reading import LogTerms
 from pipelines.extract.planner import FetchTask, Planner, only_in
 from pipelines.extract.selection import narrow, unknown_in_writeback
@@ -57,7 +58,9 @@ def prepare(
     planned_until = preflight.clock.planned_until(findings.detected, options.since)
     drift, pending, stale = _adopt(run, mirror, preflight, findings, planned_until)
     planner = reading.planner(preflight)
-    tasks = planner.fetch_tasks(findings.layout, findings.census, pending, stale, mirror.tables.rows_of)
+    tasks = planner.fetch_tasks(
+        findings.layout, findings.census, pending, stale, mirror.tables.rows_of, findings.at_hand
+    )
     drop_census(verifier)
     plan = _work_plan(run, preflight, findings, tasks, planned_until, client)
     report = structure_report(findings.structure, findings.layout, drift, read=preflight.assumed is None)
@@ -145,9 +148,10 @@ class _Reading:
     def _findings(self, preflight: Preflight) -> Findings:
         planner = self.planner(preflight)
         self.progress.step("census")
-        census, layout = _read_census(self.run, planner, self.mirror, preflight)
+        census, layout, at_hand = _read_census(self.run, planner, self.mirror, preflight)
         self.progress.step("changes")
-        return _read_changes(self.run, planner, self.mirror, preflight, census, layout, self.options)
+        findings = _read_changes(self.run, planner, self.mirror, preflight, census, layout, self.options)
+        return replace(findings, at_hand=at_hand)
 
 
 def _loads_differently(one: Structure, other: Structure) -> bool:
@@ -156,16 +160,18 @@ def _loads_differently(one: Structure, other: Structure) -> bool:
     return replace(one, **people) != replace(other, **people)
 
 
-def _read_census(run: ProjectRun, planner: Planner, mirror: Mirror, preflight: Preflight) -> tuple[Census, Layout]:
-    """Which records there are, and in which columns and tables their rows belong."""
+def _read_census(
+    run: ProjectRun, planner: Planner, mirror: Mirror, preflight: Preflight
+) -> tuple[Census, Layout, AtHand | None]:
+    """Which records there are, in which columns and tables their rows belong, and the record that shows the columns."""
     structure = preflight.structure
     cover = () if preflight.everything else mirror.pending.covering_events()
     events = {event.unique_event_name for event in structure.events}
     census = planner.census(cover if events.issuperset(cover) else ())
     if preflight.everything:
         census = merge_censuses(census, planner.census(census.covering_events))
-    columns = planner.answer_columns(census.records)
-    return census, make_layout(structure, columns, hash_identifiers=run.project.identifiers == "hash")
+    columns, at_hand = planner.answer_columns(census.records, keep=preflight.everything)
+    return census, make_layout(structure, columns, hash_identifiers=run.project.identifiers == "hash"), at_hand
 
 
 def _read_changes(

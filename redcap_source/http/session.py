@@ -42,6 +42,16 @@ class Calls:
     seconds: float = 0.0
     half_characters: int = 0
 
+    def __add__(self, other: Calls) -> Calls:
+        """What two clients have done."""
+        return Calls(
+            self.requests + other.requests,
+            self.retries + other.retries,
+            self.bytes + other.bytes,
+            self.seconds + other.seconds,
+            self.half_characters + other.half_characters,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Attempts:

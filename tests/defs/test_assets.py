@@ -12,8 +12,10 @@ from pipelines.definitions import make_definitions
 from pipelines.defs.asset_specs import key
 from pipelines.defs.structure import STRUCTURE
 from pipelines.sync.load import load_project
+from redcap_source.simulator import make_study
 from tests.support.dagster_house import failures
 from tests.support.root import ROOT
+from tests.support.stray_values import put_stray_value
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.PreviewWarning", "ignore::dagster.BetaWarning")
 
@@ -101,6 +103,21 @@ def test_a_record_that_cannot_be_had_is_published_without_and_fails_the_run(hous
     assert house.rows("SELECT count(*) FROM other.enrolment") == [(1,)]
     (check,) = [e for e in result.get_asset_check_evaluations() if e.check_name == "every_record_is_there"]
     assert check.description == "REDCap lists 2 records, the warehouse holds 1; 1 is quarantined."
+
+
+def test_what_several_batches_fetch_is_searched_for_before_and_every_request_is_counted(house, monkeypatch):
+    monkeypatch.setattr("pipelines.defs.records.RECORDS_IN_BATCH", 5)
+    # Cells cost so much that instruments are asked for apart.
+    monkeypatch.setattr("pipelines.extract.speed.schedule.OWN_SECONDS_A_CELL", 1e-3)
+    handle = house.simulator.add_project(make_study("longitudinal", records=12, seed=3), name="visits")
+    monkeypatch.setenv("TOKEN_OTHER", handle.token)
+    stray = put_stray_value(handle.project, handle.records()[7])
+    before = len(house.simulator.requests)
+    result = house.run("other")
+    assert result.success
+    assert metadata_of(result, "records")["requests"] == len(house.simulator.requests) - before
+    assert sum(".fetch[" in event.step_key for event in result.get_step_success_events()) == 3
+    assert (handle.records()[7], stray) in house.rows("SELECT record, value FROM redcap.invalid_values")
 
 
 def test_ids_that_were_exchanged_are_warned_of_by_their_number(house):

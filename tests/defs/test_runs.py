@@ -59,8 +59,9 @@ def test_an_apply_that_failed_near_its_end_can_be_done_again(house, monkeypatch)
     with house.re_execute(failed) as again:
         assert again.success
     assert len(house.simulator.requests) == before
-    assert house.rows("SELECT outcome, records_loaded, chunks FROM redcap.sync_runs") == [("ok", 10, 1)]
-    assert house.rows("SELECT count(*) FROM redcap.sync_chunks") == [(1,)]
+    # The record that shows the columns, and the others.
+    assert house.rows("SELECT outcome, records_loaded, chunks FROM redcap.sync_runs") == [("ok", 10, 2)]
+    assert house.rows("SELECT count(*) FROM redcap.sync_chunks") == [(2,)]
     assert house.rows("SELECT count(*) FROM study.intake") == [(10,)]
 
 

@@ -61,7 +61,8 @@ def test_many_records_out_of_sight_in_the_middle_of_a_load_end_it(site):
     handle = site.study("classic", MOST_ALONE + 5)
     handle.add_dag("empty")
     site.simulator.before_request(lambda: handle.set_rights(dag="empty"), content="record", nth=4)
-    with pytest.raises(LoadRefused, match=f"{MOST_ALONE + 5} records .* are no longer in its answers"):
+    # The last one was there already.
+    with pytest.raises(LoadRefused, match=f"{MOST_ALONE + 4} records .* are no longer in its answers"):
         site.night()
     handle.set_rights(dag="")
     assert site.night().outcome == "ok"

@@ -1,5 +1,6 @@
-"""What a night fetches where a source fails it: the log, the dates, the census, the search for stray values."""
+"""What a night fetches where a source fails it: the log, the dates, the census."""
 
+import json
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -45,7 +46,8 @@ def planner_of(site):
 
 
 def layout_of(planner, census):
-    return make_layout(planner.structure, planner.answer_columns(census.records))
+    columns, _ = planner.answer_columns(census.records)
+    return make_layout(planner.structure, columns)
 
 
 # -- what changed --------------------------------------------------------------------------------------------
@@ -186,24 +188,29 @@ def test_so_many_changed_records_that_it_pays_have_the_census_asked_of_all_event
         assert all(task.scope_masks)
 
 
-def test_where_stray_values_cannot_be_looked_for_every_record_is_asked_for_whole(site, caplog, monkeypatch):
-    monkeypatch.setattr("pipelines.extract.speed.schedule.OWN_SECONDS_A_CELL", 1.0)
-    site.study("longitudinal", 8)
-    with planner_of(site) as planner:
-        census = planner.census()
-        layout = layout_of(planner, census)
-        site.simulator.faults.add("500", content="record", times=None)
-        [task] = planner.fetch_tasks(layout, census, census.records, ())
-        assert task.fetch.narrow
-        assert set(task.scope_masks) == {0}
-    assert "every record is requested whole, because" in caplog.text
-
-
 def test_the_columns_are_learned_from_the_next_record_where_one_is_gone(site):
     handle = site.study("classic", 6)
     with planner_of(site) as planner:
-        assert planner.answer_columns(()) is None
-        assert planner.answer_columns(("gone", handle.records()[0]))[0] == "record_id"
+        assert planner.answer_columns(()) == (None, None)
+        columns, at_hand = planner.answer_columns(("gone", handle.records()[0]))
+        assert (columns[0], at_hand) == ("record_id", None)
+
+
+def test_a_load_of_everything_learns_the_columns_from_the_last_record_and_keeps_it(site):
+    handle = site.study("classic", 6)
+    with planner_of(site) as planner:
+        usual, _ = planner.answer_columns(handle.records())
+        columns, at_hand = planner.answer_columns((*handle.records(), "gone"), keep=True)
+        assert (columns, at_hand.record) == (usual, handle.records()[-1])
+        assert json.loads(at_hand.path.read_text())[0]["record_id"] == at_hand.record
+
+
+def test_where_the_last_record_has_gone_a_load_of_everything_keeps_the_one_before(site):
+    handle = site.study("classic", 6)
+    with planner_of(site) as planner:
+        site.simulator.faults.add("answer", content="record", body=b"[]", content_type="application/json", times=1)
+        _, at_hand = planner.answer_columns(handle.records(), keep=True)
+        assert at_hand.record == handle.records()[-2]
 
 
 def test_columns_that_the_dictionary_does_not_explain_end_the_load(site):

@@ -22,12 +22,13 @@ SLOW = Capacity(ServerSpeed(0.001, 0.01))
 USUAL = Capacity(ServerSpeed(0.2, 30e-6))
 
 
-def queue(records, masks=None, *, size=None, capacity=USUAL, cells=0):
+def queue(records, masks=None, *, size=None, capacity=USUAL, cells=0, at_hand=None):
     """A queue of records that have so many cells each."""
     whole = Scope((), (), (), COLUMNS, cells=cells * 100)
     plan = FetchPlan("study", "id", whole, NARROW if masks else (), records=100 if cells else 0, capacity=capacity)
     found = names(records)
-    return RequestQueue(plan, found, masks, staging=Path("staging"), size=ChunkSize(size) if size else None)
+    learned = ChunkSize(size) if size else None
+    return RequestQueue(plan, found, masks, staging=Path("staging"), size=learned, at_hand=at_hand)
 
 
 def names(records):
@@ -174,7 +175,7 @@ def test_what_an_answer_lacks_is_asked_for_without_the_records_that_came():
 
 def test_each_record_is_asked_for_in_the_scopes_in_which_it_has_rows():
     masks = dict(zip(names(range(8)), (FIRST, SECOND, BOTH, BOTH, FIRST, FIRST, BOTH, 0), strict=True))
-    (_, apart), *others = drain(queue(range(8), masks))
+    *others, (_, apart) = drain(queue(range(8), masks))
     # The last one of both scopes marks their ends.
     assert (apart.part.scope, apart.records) == (None, ("r6", "r7"))
     assert {request.part.scope: (request.records, request.end) for _, request in others} == {
@@ -187,12 +188,41 @@ def test_each_record_is_asked_for_in_the_scopes_in_which_it_has_rows():
 
 
 def test_all_requests_of_a_chunk_may_be_under_way_at_once_and_the_largest_begins():
-    asked = queue(range(40), both(range(40)), cells=1000)
-    asked.next(busy=False)
-    chunk, request = asked.next(busy=True)
+    asked = queue(range(40), both(range(40)), cells=100)
+    chunk, request = asked.next(busy=False)
     assert (request.part.scope, chunk.is_complete) == (1, False)
     other, request = asked.next(busy=True)
     assert (request.part.scope, other) == (0, chunk)
+
+
+@pytest.mark.parametrize(("cells", "scopes"), [(5000, [None, 1, 0]), (1000, [1, None, 0]), (100, [1, 0, None])])
+def test_the_records_that_mark_ends_are_asked_for_where_their_size_puts_them(cells, scopes):
+    # In the scopes the others have 3,120 and 780 cells together.
+    found = drain(queue(range(40), both(range(40)), cells=cells))
+    assert [request.part.scope for _, request in found] == scopes
+
+
+def test_a_chunk_is_over_when_all_of_its_requests_and_the_records_apart_were_asked_for():
+    asked = queue(range(40), both(range(40)), cells=100)
+    states = []
+    while asked:
+        states.append(asked.is_between_chunks)
+        asked.answered(*asked.next(busy=False), received())
+    assert (states, asked.is_between_chunks) == ([False] * 3, True)
+
+
+@pytest.mark.parametrize(("masks", "scopes"), [(None, [None, None]), (both(range(100)), [0, 1])])
+def test_a_record_at_hand_marks_the_end_of_answers_and_is_not_asked_for_again(masks, scopes):
+    found = drain(queue(range(100), masks, at_hand="r99"))
+    assert [request.part.scope for _, request in found] == scopes
+    assert {request.end for _, request in found} == {"r99"}
+    assert not [request for _, request in found if "r99" in request.records]
+
+
+def test_a_record_at_hand_that_is_not_the_last_is_not_asked_for_and_marks_no_end():
+    found = drain(queue(range(60), size=30, at_hand="r7"))
+    assert [request.end for _, request in found] == [None, "r59", "r59"]
+    assert not [request for _, request in found if "r7" in request.named]
 
 
 def test_a_large_scope_is_asked_for_in_parts_that_arrive_together_with_the_small_one():
@@ -209,14 +239,13 @@ def test_a_large_scope_is_asked_for_in_parts_that_arrive_together_with_the_small
 def test_a_scope_without_any_record_of_a_chunk_is_not_asked_for():
     found = drain(queue(range(9), dict.fromkeys(names(range(9)), SECOND)))
     assert [(request.part.scope, request.records) for _, request in found] == [
-        (None, ("r8",)),
         (1, tuple(names(range(8)))),
+        (None, ("r8",)),
     ]
 
 
 def test_a_narrow_request_that_fails_comes_again_in_halves_and_the_others_of_the_chunk_stay():
     asked = queue(range(9), both(range(9)))
-    asked.next(busy=False)
     chunk, first = asked.next(busy=False)
     _, second = asked.next(busy=False)
     asked.answered(chunk, second, received())
@@ -233,7 +262,6 @@ def test_a_narrow_request_that_fails_comes_again_in_halves_and_the_others_of_the
 
 def test_a_single_record_that_fails_in_a_scope_is_lost_to_its_chunk():
     asked = queue(range(6), both(range(6)))
-    asked.next(busy=False)
     chunk, request = asked.next(busy=False)
     while len(request.records) > 1:
         asked.failed(chunk, request)
@@ -244,7 +272,6 @@ def test_a_single_record_that_fails_in_a_scope_is_lost_to_its_chunk():
 
 def test_after_a_failure_the_other_answers_of_the_load_are_smaller_too():
     asked = queue(range(100), both(range(100)), cells=1000)
-    asked.next(busy=False)
     chunk, request = asked.next(busy=False)
     whole = len(request.records)
     asked.failed(chunk, request)
@@ -253,12 +280,12 @@ def test_after_a_failure_the_other_answers_of_the_load_are_smaller_too():
 
 def test_where_narrow_requests_cannot_be_trusted_everything_is_asked_for_whole():
     asked = queue(range(61), both(range(61)))
-    asked.next(busy=False)
     chunk, _ = asked.next(busy=False)
-    asked.abandon_narrow(chunk)
+    asked.abandon_narrow([chunk])
+    asked.abandon_narrow([chunk])
     found = drain(asked)
     assert not any(chunk.narrow for chunk, _ in found)
-    assert sum(len(request.records) for _, request in found) == 60
+    assert sum(len(request.records) for _, request in found) == 61
     assert chunk.abandoned
 
 

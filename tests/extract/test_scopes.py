@@ -170,27 +170,14 @@ def test_a_value_where_the_setup_has_no_place_for_it_is_loaded_and_reported(site
     handle = site.study("longitudinal", RECORDS)
     record, event_id, name = undesignated(site.simulator.url, handle)
     record.slots[event_id, "", 0][name] = "7"
-    plan, _ = fetched(site)
-    assert [r for r, due in zip(plan.tasks[0].records, plan.tasks[0].scope_masks, strict=True) if not due] == [
-        record.id
-    ]
+    _, items = fetched(site)
+    [whole] = [item for item in items if record.id in item.records]
+    assert len(whole.records) < 5
     site.night()
     assert published(site, "study") == expected(site.simulator.url, handle.token)
     assert (record.id, "contradicts the project's setup") in site.rows(
         "SELECT record, reason FROM redcap.invalid_values"
     )
-
-
-# Two are looked for at a time, five times each.
-@pytest.mark.parametrize(("kind", "times"), [("500", 10), ("empty", 10)])
-def test_where_undesignated_values_cannot_be_looked_for_everything_is_asked_whole(site, kind, times):
-    handle = site.study("longitudinal", RECORDS)
-    # The census, twice, and one record for its columns come first.
-    site.simulator.faults.add(kind, content="record", nth=4, times=times)
-    plan, items = fetched(site)
-    assert not any(plan.tasks[0].scope_masks)
-    assert not narrowly(items)
-    assert sorted(r for chunk in items for r in chunk.records) == sorted(handle.records())
 
 
 @pytest.mark.parametrize("kind", ["drop_records", "truncate_line", "empty", "truncate", "500", "html"])

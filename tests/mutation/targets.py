@@ -62,7 +62,12 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "pipelines/extract/scopes.py": ("tests/extract/test_scopes.py",),
     "pipelines/extract/missing_records.py": ("tests/extract/test_missing_records.py",),
     "pipelines/sync/guards.py": ("tests/sync/test_guards.py", "tests/extract/test_missing_records.py"),
-    "pipelines/extract/fetcher.py": ("tests/extract/test_missing_records.py",),
+    "pipelines/extract/fetcher.py": (
+        "tests/extract/test_fetcher.py",
+        "tests/extract/test_missing_records.py",
+        "tests/extract/test_undesignated.py",
+    ),
+    "pipelines/extract/undesignated.py": ("tests/extract/test_undesignated.py",),
     "pipelines/extract/request_queue.py": ("tests/extract/test_request_queue.py",),
     "pipelines/extract/chunk_verification.py": (
         "tests/extract/test_chunk_verification.py",

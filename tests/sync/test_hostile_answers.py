@@ -53,8 +53,8 @@ def test_records_without_end_are_asked_for_less_and_then_given_up_with_one_clear
     # Nothing of it is left behind.
     assert not [path for path in (site.folder / "warehouse").rglob("*") if path.suffix in (".csv", ".json")]
     struck = [request for request in site.simulator.requests if request.content == "record"]
-    # Three before it, five of them, and what was under way when the fifth failed.
-    assert len(struck) <= 10
+    # Three before it, five of them, and what was under way or waited for its turn when the fifth failed.
+    assert len(struck) <= 12
 
 
 def test_one_answer_that_is_too_long_is_asked_for_in_halves(site):

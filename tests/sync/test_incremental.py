@@ -210,7 +210,7 @@ def test_a_row_that_held_only_a_removed_field_goes_with_it(site):
 def test_a_load_that_died_goes_on_where_it_stopped(site, monkeypatch):
     handle = site.study("classic", 400)
     monkeypatch.setattr("pipelines.sync.apply.BATCH_BYTES", 1)
-    site.simulator.faults.add("reset", content="record", nth=6, times=50)
+    site.simulator.faults.add("reset", content="record", nth=5, times=50)
     with pytest.raises(RedcapError):
         site.night()
     site.simulator.faults.clear()

@@ -14,8 +14,9 @@ from pipelines.extract.chunks import AIM_BYTES, CHUNK_BYTES, FIRST_RECORDS, JSON
 from pipelines.extract.speed.schedule import FIRST_CELLS, Capacity
 from pipelines.extract.speed.server_speed import AnswerTime, ServerSpeed, fitted
 
-# The most cells of a chunk, as long as it is not known how many bytes they take.
-FIRST_CHUNK_CELLS = 2_000_000
+# The most cells of a chunk, as long as it is not known how many bytes they take: five each in sparse studies. Every
+# further chunk costs a request for each scope.
+FIRST_CHUNK_CELLS = 8_000_000
 # An answer of fewer cells does not tell how many bytes a cell takes, nor one of fewer records how many cells a record.
 _TELLING_CELLS = 1_000
 _TELLING_RECORDS = 10
@@ -67,9 +68,13 @@ class AnswerSizes:
         most = CHUNK_BYTES / self._bytes_a_cell if self._bytes_a_cell else FIRST_CHUNK_CELLS
         return _share(waiting, cells, most)
 
-    def piece(self, shares: Sequence[tuple[int, int]]) -> float:
-        """The cells into which a chunk's answers are best cut; `shares` are scopes and how many records are in each."""
-        return self.capacity.piece([self.cells(scope, records) for scope, records in shares], self._most_cells)
+    def piece(self, shares: Sequence[tuple[int, int]], beside: Sequence[float] = ()) -> float:
+        """The cells into which a chunk's answers are best cut; `shares` are scopes and how many records are in each.
+
+        Answers `beside` them, in cells, come as they are.
+        """
+        cells = [self.cells(scope, records) for scope, records in shares]
+        return self.capacity.piece(cells, self._most_in_time, beside)
 
     def part_records(self, scope: int, waiting: int, piece: float) -> int:
         """How many of a chunk's records that wait in a narrow scope the next request names."""
@@ -81,9 +86,13 @@ class AnswerSizes:
 
     @property
     def _most_cells(self) -> float:
-        grown = max(self._first, _GROWTH * self._answered)
+        """The most cells of the next answer, which grow with what was answered."""
+        return max(1.0, min(max(self._first, _GROWTH * self._answered), self._most_in_time))
+
+    @property
+    def _most_in_time(self) -> float:
         fits = AIM_BYTES / self._bytes_a_cell if self._bytes_a_cell else float("inf")
-        return max(1.0, min(grown, fits, self._failed, self.capacity.most_cells))
+        return max(1.0, min(fits, self._failed, self.capacity.most_cells))
 
     # -- what answers show ------------------------------------------------------------------------------------
 

@@ -66,15 +66,18 @@ class Capacity:
         spared = self.speed.request / self.concurrency + OWN_SECONDS_A_REQUEST
         return min(spared / JSON_SECONDS_A_CELL, 100_000)
 
-    def piece(self, answers: Sequence[float], most: float) -> float:
-        """The size, at most `most` cells, into whose pieces these answers (in cells) are best cut."""
+    def piece(self, answers: Sequence[float], most: float, beside: Sequence[float] = ()) -> float:
+        """The size, at most `most` cells, into whose pieces these answers (in cells) are best cut.
+
+        The answers `beside` them come as they are.
+        """
         total = sum(answers)
         if total > most * _MANY:
             return most
         # From one piece to four for each request at a time: with more, the last ones to arrive hardly differ.
         sizes = {total / (self.concurrency * parts) for parts in (1, 2, 4)}
         cuts = {size: pieces(answers, size) for size in (most, *sizes) if 0 < size <= most}
-        return fewest([(len(cut), self.cost(cut), size) for size, cut in cuts.items()])
+        return fewest([(len(cut), self.cost([*cut, *beside]), size) for size, cut in cuts.items()])
 
 
 def pieces(answers: Iterable[float], size: float) -> list[float]:
@@ -86,7 +89,10 @@ def pieces(answers: Iterable[float], size: float) -> list[float]:
     return found
 
 
-def fewest(ways: Sequence[tuple[int, float, T]]) -> T:
-    """Of ways to ask, each with its number of requests and its cost, a nearly cheapest one with few requests."""
-    enough = min(cost for _, cost, _ in ways) * _HARDLY
+def fewest(ways: Sequence[tuple[int, float, T]], hardly: float = _HARDLY) -> T:
+    """Of ways to ask, each with its number of requests and its cost, a nearly cheapest one with few requests.
+
+    Those count as nearly cheapest that cost no more than `hardly` times the cheapest.
+    """
+    enough = min(cost for _, cost, _ in ways) * hardly
     return min((way for way in ways if way[1] <= enough), key=lambda way: way[:2])[2]

@@ -23,8 +23,9 @@ def eav_text(project: Project, selection: Selection, style: Style, behaviour: Be
     rows = _Rows(project, selection, style, behaviour)
 
     def lines(record: Record, slot: Slot, values: Values) -> Iterator[str]:
-        start = writer.start(rows.key_cells(record, slot))
-        return (writer.line(start, name, value) for name, value in rows.of(record, slot, values))
+        found = list(rows.of(record, slot, values))
+        start = writer.start(rows.key_cells(record, slot)) if found else ""
+        return (writer.line(start, name, value) for name, value in found)
 
     return in_pieces(
         writer.frame,

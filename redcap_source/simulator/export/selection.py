@@ -62,10 +62,9 @@ class Selection:
                 yield record, rows
 
     def _rows_of(self, project: Project, record: Record, wanted: frozenset[str]) -> list[tuple[Slot, Values]]:
-        slots = list(record.slots)
-        if len(slots) > 1:
-            slots = project.slots_in_order(slots)
-        chosen = [slot for slot in slots if slot[0] in self.events]
+        chosen = [slot for slot in record.slots if slot[0] in self.events]
+        if len(chosen) > 1:
+            chosen = project.slots_in_order(chosen)
         found = [
             (slot, record.slots[slot])
             for slot in chosen

@@ -1,0 +1,94 @@
+"""Searches for values in events that the values' instruments are not designated for: narrow requests never show these.
+
+Records that have any are requested whole. A search asks for single values (`type=eav`) and its answer is nearly always
+empty, so it is sent as one of the last, small requests of the first records. No record may be used before all searches
+have been answered, because a narrow answer alone does not show whether it is everything.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.extract.chunks import ABOUT_THE_REQUEST, FetchPlan
+from pipelines.extract.scopes import Undesignated
+from pipelines.interrupts import workers
+from pipelines.warehouse.database.connection import Connection
+from pipelines.warehouse.staging.census import records_named
+from redcap_source import Received, RedcapClient, errors
+
+# Failures of a search after which every record is requested whole: the server may also refuse what it asks for.
+SEARCH_FAILED = (*ABOUT_THE_REQUEST, errors.RequestRefused)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A request for the values of some fields in the events that these are not designated for."""
+
+    path: Path
+    place: Undesignated
+
+    def send(self, client: RedcapClient) -> Received:
+        """Ask for the values in all records."""
+        return client.export_records_to(
+            self.path, format="json", type="eav", fields=self.place.fields, events=self.place.events
+        )
+
+    def read(self, verifier: Connection) -> frozenset[str]:
+        """The records in the answer, which is removed; VerificationFailed if it is not a whole answer."""
+        try:
+            return records_named(verifier, self.path)
+        finally:
+            self.path.unlink()
+
+
+def searches_of(plan: FetchPlan, staging: Path, prefix: str) -> list[Search]:
+    """What has to be searched for, where records are requested scope by scope."""
+    places = [scope.undesignated for scope in plan.narrow if scope.undesignated is not None]
+    return [Search(staging / f"{prefix}-undesignated-{at}.json", place) for at, place in enumerate(places)]
+
+
+@dataclass
+class Searches:
+    """The searches that accompany the requests for records, and what they found."""
+
+    waiting: deque[Search] = field(default_factory=deque)
+    under_way: int = 0
+    found: set[str] = field(default_factory=set, repr=False)
+    """Records with such values."""
+
+    def next(self) -> Search:
+        """The next search to send."""
+        self.under_way += 1
+        return self.waiting.popleft()
+
+    def answered(self, records: frozenset[str]) -> None:
+        """A search found these records."""
+        self.under_way -= 1
+        self.found |= records
+
+    def failed(self) -> None:
+        """A search was not answered, so the others are of no use."""
+        self.under_way -= 1
+        self.waiting.clear()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to search for."""
+        return not self.waiting and not self.under_way
+
+
+def search_all(
+    client: RedcapClient, verifier: Connection, plan: FetchPlan, *, staging: Path, concurrency: int
+) -> frozenset[str]:
+    """All records with such values, by searches that are made before any record is requested.
+
+    Raises one of SEARCH_FAILED if a search is not answered.
+    """
+    searches = searches_of(plan, staging, "plan")
+    found: frozenset[str] = frozenset()
+    with workers(concurrency) as pool:
+        for search, _ in zip(searches, pool.map(lambda search: search.send(client), searches), strict=True):
+            found |= search.read(verifier)
+    return found
