@@ -19,7 +19,7 @@ from pipelines.warehouse.database.connection import private_files, sync_to_disk
 from pipelines.warehouse.folder import WarehouseFolder
 
 # The number of the manifest's format, and of what is published; a file of another one is made again.
-VERSION = 3
+VERSION = 4
 # How much of a file is read at a time.
 PIECE = 2**22
 

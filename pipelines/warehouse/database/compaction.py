@@ -53,7 +53,7 @@ def _copy(source: Path, target: Path, spill: Path, memory_limit: str | None) -> 
         connection.execute("SET preserve_insertion_order = false")
         # No project's name has a colon, so no schema can have these names.
         attach_to_read(connection, source, "source:")
-        attach_to_write(connection, target, "target:", block_size=block_size_of(connection, "source:"))
+        attach_to_write(connection, target, "target:", block_size=block_size_of(connection, "source:"), log=False)
         allow(connection, memory_limit)
         with doing("compacting it"):
             connection.execute('COPY FROM DATABASE "source:" TO "target:"')

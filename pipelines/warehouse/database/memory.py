@@ -17,6 +17,8 @@ from pipelines.warehouse.sql import statements
 
 # What the rows of a chunk take in tables of usual width, in bytes.
 USUAL = 256_000_000
+# What publishing a file of many small tables takes, whose blocks would all be kept for later otherwise.
+SMALL_TABLES = 128_000_000
 # What a column takes while present rows are compared with new ones and written: ten vectors of 2,048 texts, 16 bytes
 # each. Measured for tables of 2,000 to 18,000 columns: six when they are filled first, eight later.
 A_COLUMN = 10 * 2048 * 16
@@ -38,23 +40,28 @@ class Width(NamedTuple):
 _NONE = Width()
 
 
-def needed(width: Width) -> int:
-    """How many bytes a database with such tables needs."""
-    return max(USUAL, width.widest * A_COLUMN) + max(0, width.together - FEW) * WRITTEN
+def needed(width: Width, usual: int = USUAL) -> int:
+    """How many bytes a database with such tables needs; `usual` is what it may have in any case."""
+    return max(usual, width.widest * A_COLUMN) + max(0, width.together - FEW) * WRITTEN
 
 
 def allow(
-    connection: duckdb.DuckDBPyConnection, configured: str | None, width: Width = _NONE, *, others: bool = True
+    connection: duckdb.DuckDBPyConnection,
+    configured: str | None,
+    width: Width = _NONE,
+    *,
+    others: bool = True,
+    usual: int = USUAL,
 ) -> None:
     """Limit the database to what was configured, or else to what its tables need, within the machine's memory.
 
     Counts the tables in all attached files, unless `others` says that only those of `width` are written: they may be
-    about to be made.
+    about to be made. `usual` bytes are allowed in any case.
     """
     if configured is not None:
         connection.execute(f"SET memory_limit = {literal(configured)}")
         return
-    wanted = max(needed(width), needed(width_of(connection)) if others else 0)
+    wanted = max(needed(width, usual), needed(width_of(connection), usual) if others else 0)
     if wanted > USUAL:
         # Without a limit DuckDB takes four fifths of what the machine, or the container, has.
         connection.execute("RESET memory_limit")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pipelines.errors import ForeignMirror, LoadUnfinished, WarehouseBusy, WarehouseDamaged, WarehouseError
 from pipelines.project_names import may_be_a_project
-from pipelines.warehouse.database.connection import HEADER_BYTES, DatabaseError, open_reader
+from pipelines.warehouse.database.connection import HEADER_BYTES, DatabaseError, open_in_turn, open_reader
 from pipelines.warehouse.database.file_errors import reason_of
 from pipelines.warehouse.database.rows import one
 from pipelines.warehouse.folder import WarehouseFolder
@@ -111,17 +111,19 @@ def find_candidates(
     projects = {*waiting, *(before.left_out if before else ())}
     if anew:
         projects |= every_project(folder, before)
-    for project in sorted(projects):
-        try:
+    with open_in_turn([folder.mirror(project) for project in projects]) as opened:
+        for project in sorted(projects):
             entry = before.projects.get(project) if before and not anew else None
-            source = read_source(folder, project, published=entry)
-        except WarehouseBusy:
-            found.waiting[project] = LOADING
-            continue
-        except (DatabaseError, OSError, WarehouseError) as problem:
-            found.failed[project] = _reason(problem)
-            continue
-        _sort(folder, found, source, before, anew=anew)
+            try:
+                with opened(folder.mirror(project)) as connection:
+                    source = read_source(connection, project, published=entry)
+            except WarehouseBusy:
+                found.waiting[project] = LOADING
+                continue
+            except (DatabaseError, OSError, WarehouseError) as problem:
+                found.failed[project] = _reason(problem)
+                continue
+            _sort(folder, found, source, before, anew=anew)
     return found
 
 

@@ -125,13 +125,13 @@ def drop_table(table: str) -> str:
 
 
 def create_view(view: str, query: str) -> str:
-    """A view of a query; `view` is quoted."""
-    return f"CREATE OR REPLACE VIEW {view} AS {query}"
+    """A view of a query; `view` is quoted.
 
-
-def whole_view(view: str) -> str:
-    """A query of all columns of another view; `view` is quoted."""
-    return f"SELECT * FROM {view}"
+    DuckDB keeps every expression of a view as an object, which each connection to the file makes again and each comment
+    on a column copies. So the view calls the table function `query` with its query as one text, which is read when
+    somebody asks for that view.
+    """
+    return f"CREATE OR REPLACE VIEW {view} AS FROM query({literal(query)})"
 
 
 def comment(kind: str, name: str, column: str, text: str) -> str:

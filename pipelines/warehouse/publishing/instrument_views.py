@@ -19,12 +19,8 @@ from pipelines.warehouse.tables.views import TYPED
 
 # How many comments are written in one transaction.
 COMMENTS_AT_ONCE = 50
-# Every comment copies the whole text of its view. A view of more columns than this is therefore made over a second one,
-# in the schema below, that holds the long text and has no comments.
-LONG = 100
-BEHIND_LABELS = ":labels"
 # The schemas of the views of instruments that REDCap has, and of those of every version, by their endings.
-VIEWS = ("_labels", "_raw", BEHIND_LABELS)
+VIEWS = ("_labels", "_raw")
 HISTORIES = ("_history", "_history_raw")
 
 HISTORY_TIMES = {
@@ -47,19 +43,13 @@ class InstrumentViews:
         self._past_keys: dict[str, set[str]] = {}
         """Which of the keys that not every instrument has occur in versions that ended."""
 
-    def define(self, item: InstrumentSource, present: Present, *, is_new: bool) -> None:
-        """Make the views of an instrument; `is_new` says that it had none."""
+    def define(self, item: InstrumentSource, present: Present) -> None:
+        """Make the views of an instrument."""
         project, name = self._source.project, item.name
         verbatim = copy_sql.PLACES[NOW](project, name)
         self._define("_raw", name, f"{item.raw} FROM {verbatim}")
-        labels = f"{item.labels} FROM {qualified(project, name) if item.labels_from == TYPED else verbatim}"
-        behind = qualified(project + BEHIND_LABELS, name)
-        if len(present[NOW]) > LONG:
-            self._define(BEHIND_LABELS, name, labels)
-            labels = copy_sql.whole_view(behind)
-        elif not is_new:
-            self._connection.execute(copy_sql.drop_view(behind))
-        self._define("_labels", name, labels)
+        labelled = qualified(project, name) if item.labels_from == TYPED else verbatim
+        self._define("_labels", name, f"{item.labels} FROM {labelled}")
         self.define_histories(item, present)
 
     def define_histories(self, item: InstrumentSource, present: Present) -> None:

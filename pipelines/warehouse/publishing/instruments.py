@@ -165,7 +165,7 @@ class InstrumentPublisher:
         self._write_typed(item, before)
         is_new = before is None or item.name in self.renewed
         if before is None or is_new or before.views != now.views:
-            self._views.define(item, now.present, is_new=before is None)
+            self._views.define(item, now.present)
             self._views.describe(item, table=is_new)
         elif (before.present, before.history) != (now.present, now.history):
             self._views.define_histories(item, now.present)

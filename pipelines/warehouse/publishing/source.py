@@ -13,10 +13,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from pipelines.warehouse.database.connection import Connection, open_reader
+from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.database.memory import Width
 from pipelines.warehouse.database.rows import count, one
-from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.manifest import PublishedProject, Shape
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.casts import trusting
@@ -182,29 +181,28 @@ class MirrorSource:
         return not self.changed_by.isdisjoint(found.run_id for found in later if found.is_load)
 
 
-def read_source(folder: WarehouseFolder, project: str, *, published: PublishedProject | None = None) -> MirrorSource:
-    """Read a mirror; raises WarehouseBusy while it is being loaded, and WarehouseDamaged if it is no database.
+def read_source(connection: Connection, project: str, *, published: PublishedProject | None = None) -> MirrorSource:
+    """Read a project's mirror; `connection` has it open.
 
     Of a mirror that holds what is `published` already, the tables and instruments are not read: they are not needed,
     and reading them takes as long as all the rest.
     """
     sql = statements("source")
-    with open_reader(folder.mirror(project)) as connection:
-        identity, number = one(connection, sql["identity"]) or ("", 0)
-        source = MirrorSource(project, identity, number)
-        if number != FORMAT:
-            return source
-        parts = dict(connection.execute(sql["parts"]).fetchall())
-        if count(connection, sql["has_writeback"]):
-            parts |= dict(connection.execute(sql["writeback_parts"]).fetchall())
-        source = replace(
-            source,
-            replaced=frozenset(old for (old,) in connection.execute(sql["replaced"]).fetchall()),
-            runs=tuple(Run(*run) for run in connection.execute(sql["runs"]).fetchall()),
-            changed_by=frozenset(run for (run,) in connection.execute(sql["runs_with_changes"]).fetchall()),
-            parts=parts,
-        )
-        return source if source.is_as(published) else _with_tables(connection, source)
+    identity, number = one(connection, sql["identity"]) or ("", 0)
+    source = MirrorSource(project, identity, number)
+    if number != FORMAT:
+        return source
+    parts = dict(connection.execute(sql["parts"]).fetchall())
+    if count(connection, sql["has_writeback"]):
+        parts |= dict(connection.execute(sql["writeback_parts"]).fetchall())
+    source = replace(
+        source,
+        replaced=frozenset(old for (old,) in connection.execute(sql["replaced"]).fetchall()),
+        runs=tuple(Run(*run) for run in connection.execute(sql["runs"]).fetchall()),
+        changed_by=frozenset(run for (run,) in connection.execute(sql["runs_with_changes"]).fetchall()),
+        parts=parts,
+    )
+    return source if source.is_as(published) else _with_tables(connection, source)
 
 
 def _with_tables(connection: Connection, source: MirrorSource) -> MirrorSource:

@@ -10,11 +10,13 @@ from pathlib import Path
 from pipelines.errors import ForeignMirror, NotProven
 from pipelines.warehouse.database.connection import (
     OPTIMIZER,
+    SMALL_BLOCK_SIZE,
     Connection,
     DatabaseError,
     OutOfMemory,
     attach_to_read,
     attach_to_write,
+    block_size_of,
     connect,
     harden,
     private_folder,
@@ -22,7 +24,7 @@ from pipelines.warehouse.database.connection import (
     unoptimized,
 )
 from pipelines.warehouse.database.file_errors import is_locked, memory_remedy, reason_of, unusable
-from pipelines.warehouse.database.memory import Width, allow, enough
+from pipelines.warehouse.database.memory import SMALL_TABLES, USUAL, Width, allow, enough
 from pipelines.warehouse.database.quoting import identifier, literal
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.publishing.candidates import LOADING
@@ -86,7 +88,9 @@ def _open(
         is_new = not new.exists()
         if is_new and may_copy:
             written.copied = begin_as_copy(connection, new, folder, sources)
-        attach_to_write(connection, new, "warehouse", block_size=block_size_for(source.shape for source in sources))
+        size = block_size_for(source.shape for source in sources)
+        # Where anything fails before the checkpoint at the end, the file is removed.
+        attach_to_write(connection, new, "warehouse", block_size=size, log=False)
         connection.execute("USE warehouse")
         # A project may be called `memory`.
         connection.execute("DETACH memory")
@@ -94,8 +98,9 @@ def _open(
         connection.execute(f"SET temp_directory = {literal(str(spill))}")
         widths = [source.width for source in sources]
         widest = Width(max(width.widest for width in widths), max(width.together for width in widths))
+        usual = SMALL_TABLES if block_size_of(connection, "warehouse") == SMALL_BLOCK_SIZE else USUAL
         # The tables of other projects, which take long to list, are not read.
-        allow(connection, memory_limit, widest, others=False)
+        allow(connection, memory_limit, widest, others=False, usual=usual)
         connection.execute("SET preserve_insertion_order = false")
         # A second thread costs a third more CPU time on tables of this size.
         connection.execute("SET threads = 1")

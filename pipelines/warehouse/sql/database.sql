@@ -1,8 +1,8 @@
 -- Questions about a database file itself.
 
 -- used_bytes --
--- How many bytes the blocks in use of an attached file take.
-SELECT used_blocks * block_size FROM pragma_database_size() WHERE database_name = coalesce($name, current_database());
+-- How many bytes the blocks in use of the current catalog's file take.
+SELECT used_blocks * block_size FROM pragma_database_size() WHERE database_name = current_database();
 
 -- block_size --
 -- How large the blocks of an attached file are.

@@ -190,18 +190,6 @@ def test_many_narrow_instruments_need_more_than_a_few():
     assert needed(Width(50, 17_000)) > usual + 300_000_000
 
 
-def test_a_narrow_instrument_that_was_wide_leaves_no_view_behind(site):
-    site.add("study", make_study("wide", records=2, seed=1, fields=150, instruments=1))
-    site.night()
-    there = "SELECT count(*) FROM duckdb_views() WHERE schema_name = 'study:labels'"
-    assert site.rows(there) == [(1,)]
-    project = site.handles["study"].project
-    project.dictionary = project.dictionary.with_fields(project.dictionary.fields[:20])
-    site.night()
-    assert site.rows(there) == [(0,)]
-    assert site.rows("SELECT count(field_19), count(field_1) FROM study.form_1") == [(2, 2)]
-
-
 def test_a_long_statement_does_what_it_says_and_keeps_its_values():
     long = "y" * LONG
     with connect() as connection:
