@@ -13,7 +13,14 @@ import pytest
 from bench import contestants
 from pipelines.errors import UnexpectedDatabaseError, WarehouseDamaged, WarehouseUnreadable, describe
 from pipelines.warehouse.database.compaction import compact
-from pipelines.warehouse.database.connection import SETTINGS, attach_to_write, connect, open_reader, open_writer
+from pipelines.warehouse.database.connection import (
+    SETTINGS,
+    attach_to_write,
+    connect,
+    open_in_turn,
+    open_reader,
+    open_writer,
+)
 from pipelines.warehouse.database.file_errors import doing, of_the_system, unusable
 from pipelines.warehouse.database.quoting import identifier
 from pipelines.warehouse.folder import WarehouseFolder
@@ -181,6 +188,37 @@ def test_a_person_may_have_the_published_file_open_in_the_same_process(tmp_path,
 
 
 # -- what nobody foresaw --------------------------------------------------------------------------------------------
+
+
+def test_files_that_are_read_in_turn_are_named_in_sql_as_one_that_is_read_alone(tmp_path):
+    files = [tmp_path / "one.duckdb", tmp_path / "two.duckdb"]
+    for number, path in enumerate(files):
+        with open_writer(path) as connection:
+            connection.execute(f"CREATE SCHEMA redcap; CREATE TABLE redcap.records AS SELECT {number} AS n")
+    (tmp_path / "broken.duckdb").write_bytes(b"no database at all" * 1000)
+    found = []
+    with open_in_turn([*files, tmp_path / "broken.duckdb"]) as opened:
+        for path in (files[0], files[1]):
+            with opened(path) as connection:
+                found += connection.execute("SELECT current_database(), n FROM redcap.records").fetchall()
+            with pytest.raises(WarehouseDamaged), opened(tmp_path / "broken.duckdb"):
+                pass
+        with pytest.raises(UnexpectedDatabaseError), opened(files[0]) as connection:
+            connection.execute("SELECT n FROM redcap.no_table")
+        with opened(files[1]) as connection, pytest.raises(duckdb.PermissionException):
+            connection.execute("SELECT * FROM read_text('/etc/hostname')")
+    assert found == [("mirror", 0), ("mirror", 1)]
+
+
+def test_a_file_that_is_written_without_a_log_holds_everything_after_a_checkpoint(tmp_path):
+    path = tmp_path / "warehouse.duckdb"
+    with connect() as connection:
+        attach_to_write(connection, path, "warehouse", log=False)
+        connection.execute("CREATE TABLE warehouse.t AS SELECT range AS n FROM range(3)")
+        assert not Path(f"{path}.wal").exists()
+        connection.execute("CHECKPOINT warehouse")
+    with open_reader(path, "warehouse") as connection:
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (3,)
 
 
 def test_an_unforeseen_error_of_duckdb_tells_what_was_done_and_no_cause(tmp_path):

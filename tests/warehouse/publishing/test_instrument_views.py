@@ -1,8 +1,8 @@
-"""What an instrument's tables and views say of their columns, where saying it fails."""
+"""An instrument's views, and what they say of their columns."""
 
 import pytest
 
-from pipelines.warehouse.database.connection import DatabaseError, connect
+from pipelines.warehouse.database.connection import DatabaseError, attach_to_read, connect
 from pipelines.warehouse.publishing.instrument_views import InstrumentViews
 from pipelines.warehouse.publishing.source import InstrumentSource, MirrorSource
 
@@ -17,3 +17,21 @@ def test_after_a_comment_that_failed_the_connection_can_write_what_remains():
             views.write_comments()
         connection.execute("INSERT INTO study.base VALUES (1)")
         assert connection.execute("SELECT current_setting('enable_optimizer')").fetchone() == (True,)
+
+
+def test_views_read_their_own_file_under_whatever_name_and_beside_whatever_it_is_attached(site):
+    site.study("longitudinal", 3, "study")
+    site.night()
+    form = site.rows("SELECT instrument_name FROM redcap.instruments ORDER BY position LIMIT 1")[0][0]
+    expected = {}
+    for schema in ("study_raw", "study_labels", "study_history", "study_history_raw"):
+        expected[schema] = site.rows(f"SELECT * FROM {schema}.{form} ORDER BY ALL")
+        assert expected[schema]
+    with connect() as connection:
+        attach_to_read(connection, site.warehouse.database, "of another name")
+        # What a view reads by these names is in its own file, not in what the session has.
+        connection.execute(f"CREATE SCHEMA study; CREATE TABLE study.{form} AS SELECT 1 AS other")
+        connection.execute(f'CREATE SCHEMA "study:now"; CREATE TABLE "study:now".{form} AS SELECT 1 AS other')
+        for schema, rows in expected.items():
+            found = connection.execute(f'SELECT * FROM "of another name".{schema}.{form} ORDER BY ALL')
+            assert found.fetchall() == rows

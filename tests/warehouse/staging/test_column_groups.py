@@ -8,7 +8,7 @@ import pytest
 from pipelines.errors import WarehouseUnreadable
 from pipelines.warehouse.database.connection import connect, open_writer
 from pipelines.warehouse.database.long_statements import LONG, execute
-from pipelines.warehouse.database.memory import FEW, Width, allow, enough, in_bytes, limit_of, needed
+from pipelines.warehouse.database.memory import FEW, SMALL_TABLES, Width, allow, enough, in_bytes, limit_of, needed
 from pipelines.warehouse.mirror.open import open_mirror
 from pipelines.warehouse.staging.answers import Answer
 from pipelines.warehouse.staging.column_groups import WIDEST, StagedChunk
@@ -187,6 +187,7 @@ def test_a_database_takes_what_its_widest_table_needs_and_a_configured_limit_sta
 def test_many_narrow_instruments_need_more_than_a_few():
     usual = in_bytes("256MB")
     assert needed(Width(400, FEW)) == usual
+    assert needed(Width(50, FEW), SMALL_TABLES) == in_bytes("128MB")
     assert needed(Width(50, 17_000)) > usual + 300_000_000
 
 
