@@ -1,5 +1,8 @@
-"""The statements that merge a batch into an instrument's table, as text."""
+"""The statements that merge a batch into an instrument's table."""
 
+import pytest
+
+from pipelines.warehouse.database.connection import connect
 from pipelines.warehouse.mirror.rows import merge_sql
 from pipelines.warehouse.staging.answers import Answer
 from pipelines.warehouse.staging.column_groups import WIDEST, Source
@@ -75,14 +78,29 @@ def test_wide_rows_are_compared_some_columns_at_a_time():
     )
 
 
-def test_present_and_incoming_rows_are_compared_without_storing_either():
-    query = merge_sql.count_differing("study", "base", "SELECT 1", ["age", "note"])
-    assert query == (
-        "SELECT count(n._record), count(*) FILTER (p._record IS NULL OR n._record IS NULL OR "
-        'row(p."age", p."note") IS DISTINCT FROM row(n."age", n."note")) '
-        'FROM (SELECT * FROM "study:now"."base" WHERE _record IN (SELECT record FROM batch_records)) p '
-        f"FULL JOIN (SELECT 1) n ON {merge_sql.MATCH}"
+KEYS = "_record, _event, _instance"
+INCOMING = {
+    "as they are": ("('1','','',NULL,'x'), ('2','e','1','7','y')", (2, 0)),
+    "a new row": ("('1','','',NULL,'x'), ('2','e','1','7','y'), ('2','e','2',NULL,NULL)", (3, 1)),
+    "a row that is gone": ("('1','','',NULL,'x')", (1, 1)),
+    "a cell that is gone": ("('1','','',NULL,NULL), ('2','e','1','7','y')", (2, 1)),
+    "a cell that was blank": ("('1','','','0','x'), ('2','e','1','7','y')", (2, 1)),
+    "values that changed places": ("('1','','','x',NULL), ('2','e','1','y','7')", (2, 2)),
+}
+
+
+@pytest.mark.parametrize(("rows", "counts"), INCOMING.values(), ids=INCOMING.keys())
+def test_present_and_incoming_rows_are_compared_cell_by_cell(rows, counts):
+    query = merge_sql.count_differing(
+        "study", "base", f"SELECT * FROM (VALUES {rows}) t({KEYS}, age, note)", ["age", "note"]
     )
+    with connect() as connection:
+        # A column that was added later is the last one here, and REDCap may have it before others.
+        connection.execute(f"""CREATE SCHEMA "study:now"; CREATE TABLE "study:now".base AS
+            SELECT * FROM (VALUES ('1','','','x','r',NULL), ('2','e','1','y','r','7'), ('3','e','','z','r','8'))
+            t({KEYS}, note, _run_id, age)""")
+        connection.execute("CREATE TABLE batch_records AS SELECT unnest(['1', '2']) AS record")
+        assert connection.execute(query).fetchone() == counts
 
 
 def test_rows_are_replaced_by_their_keys():
