@@ -281,7 +281,7 @@ def attach_to_read(connection: Connection, path: Path, name: str) -> None:
 
 def block_size_of(connection: Connection, name: str) -> int:
     """The block size of an attached file, in bytes."""
-    row = connection.execute(statements("database")["block_size"], {"name": None}).fetchone()
+    row = connection.execute(statements("database")["block_size"], {"name": name}).fetchone()
     return int(row[0]) if row else BLOCK_SIZE
 
 

@@ -14,8 +14,11 @@ from bench import contestants
 from pipelines.errors import UnexpectedDatabaseError, WarehouseDamaged, WarehouseUnreadable, describe
 from pipelines.warehouse.database.compaction import compact
 from pipelines.warehouse.database.connection import (
+    BLOCK_SIZE,
     SETTINGS,
+    SMALL_BLOCK_SIZE,
     attach_to_write,
+    block_size_of,
     connect,
     open_in_turn,
     open_reader,
@@ -286,6 +289,18 @@ def test_a_file_with_schemas_of_any_name_can_be_written_afresh(tmp_path):
     with open_reader(tmp_path / "fresh.duckdb", "warehouse") as connection:
         for name in NEAR:
             assert connection.execute(f"SELECT n FROM {identifier(name)}.form").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("size", [BLOCK_SIZE, SMALL_BLOCK_SIZE])
+def test_a_file_that_is_written_afresh_keeps_the_size_of_its_blocks(tmp_path, size):
+    path = tmp_path / "warehouse.duckdb"
+    with connect() as connection:
+        attach_to_write(connection, path, "warehouse", block_size=size)
+        assert block_size_of(connection, "warehouse") == size
+        connection.execute("CREATE TABLE warehouse.t AS SELECT 1 AS n")
+    compact(path, tmp_path / "fresh.duckdb", memory_limit=None)
+    with open_reader(tmp_path / "fresh.duckdb", "fresh") as connection:
+        assert block_size_of(connection, "fresh") == size
 
 
 def test_projects_may_have_the_names_of_what_lies_beside_them(site):
