@@ -103,6 +103,16 @@ def test_present_and_incoming_rows_are_compared_cell_by_cell(rows, counts):
         assert connection.execute(query).fetchone() == counts
 
 
+def test_rows_of_fields_with_short_names_are_compared_as_any_others():
+    incoming = f"SELECT * FROM (VALUES ('1', '', '', 'a', 'b', 'c', 'd')) t({KEYS}, p, n, t, x)"
+    query = merge_sql.count_differing("study", "base", incoming, ["p", "n", "t", "x"])
+    with connect() as connection:
+        connection.execute(f"""CREATE SCHEMA "study:now"; CREATE TABLE "study:now".base AS
+            SELECT * FROM (VALUES ('1', '', '', 'a', 'b', 'c', 'other')) t({KEYS}, p, n, t, x)""")
+        connection.execute("CREATE TABLE batch_records AS SELECT '1' AS record")
+        assert connection.execute(query).fetchone() == (1, 1)
+
+
 def test_rows_are_replaced_by_their_keys():
     assert merge_sql.insert_rows("study", "base", "SELECT 1") == (
         'INSERT INTO "study:now"."base" BY NAME SELECT *, $now AS _valid_from, $run_id AS _run_id FROM (SELECT 1)'

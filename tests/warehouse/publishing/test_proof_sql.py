@@ -1,5 +1,8 @@
 """The text of the queries that compare what is published with the mirror."""
 
+import pytest
+
+from pipelines.warehouse.database.connection import connect
 from pipelines.warehouse.publishing import proof_sql
 
 
@@ -18,9 +21,24 @@ def test_rows_are_compared_by_the_sum_of_their_hashes_whatever_their_order():
     query = proof_sql.compare_rows("base", "verbatim rows", "m.t", "p.t", " WHERE x")
     assert squeezed(query) == (
         "SELECT 'base', 'verbatim rows', "
-        "(SELECT coalesce(sum(hash(t)), 0) FROM m.t t WHERE x)::HUGEINT, "
-        "(SELECT coalesce(sum(hash(t)), 0) FROM p.t t WHERE x)::HUGEINT"
+        "(SELECT coalesce(sum(hash(_row)), 0) FROM m.t _row WHERE x)::HUGEINT, "
+        "(SELECT coalesce(sum(hash(_row)), 0) FROM p.t _row WHERE x)::HUGEINT"
     )
+
+
+@pytest.mark.parametrize("field", ["t", "p", "s", "rows", "base"])
+def test_every_column_is_compared_whatever_a_field_is_called(field):
+    with connect() as connection:
+        connection.execute('CREATE SCHEMA study; CREATE SCHEMA mirror; CREATE SCHEMA "study:now"')
+        connection.execute(f"CREATE TABLE mirror.base AS SELECT '1' AS _record, '7' AS {field}, 'a' AS other")
+        connection.execute(f"CREATE TABLE study.base AS SELECT '1' AS _record, '7' AS {field}, 'b' AS other")
+        connection.execute('CREATE TABLE "study:now".base AS FROM mirror.base')
+        query = proof_sql.compare_rows("base", "verbatim rows", "mirror.base", "study.base", "")
+        _, _, mirror, published = connection.execute(query).fetchone()
+        assert mirror != published
+        query = proof_sql.compare_typed("study", "base", "memory", "SELECT *", "_record", whole=True)
+        _, _, mirror, published = connection.execute(query).fetchone()
+        assert mirror != published
 
 
 def test_typed_rows_are_compared_with_the_mirror_under_the_same_select():
@@ -30,7 +48,7 @@ def test_typed_rows_are_compared_with_the_mirror_under_the_same_select():
     some = squeezed(proof_sql.compare_typed("p", "base", "m", 'SELECT "_record" AS "id"', "id", whole=False))
     changed = "IN (SELECT record FROM changed WHERE instrument = 'base')"
     assert f'FROM m."p:now"."base" WHERE _record {changed}' in some
-    assert f'FROM "p"."base" t WHERE "id" {changed}' in some
+    assert f'FROM "p"."base" _row WHERE "id" {changed}' in some
 
 
 def test_names_and_texts_are_quoted():

@@ -21,7 +21,13 @@ from pipelines.warehouse.tables.layout import (
 )
 from pipelines.warehouse.tables.row_sql import holds_data
 
-MATCH = "p._record = n._record AND p._event = n._event AND p._instance = n._instance"
+
+def _match(one: str, other: str) -> str:
+    """The test for two rows to have the same keys."""
+    return " AND ".join(f"{one}.{key} = {other}.{key}" for key in ("_record", "_event", "_instance"))
+
+
+MATCH = _match("p", "n")
 
 # The rows that differ, with what they were (p) and what they are (n).
 COMPARED = (
@@ -129,12 +135,13 @@ def count_differing(project: str, instrument: str, incoming: str, columns: Seque
 
     Most instruments of a record that was read again are as they were. One statement without temporary tables costs
     about half as much as making them, most of it for reading its text; so the rows, which have the same columns in the
-    same order, are compared as wholes.
+    same order, are compared as wholes. No field's name begins with "_", so these names mean rows.
     """
     shown = ", ".join(["_record, _event, _instance", *map(identifier, columns)])
     return (
-        "SELECT count(n._record), count(*) FILTER (p IS DISTINCT FROM n) "
-        f"FROM ({_present_rows(project, instrument, shown)}) p FULL JOIN ({incoming}) n ON {MATCH}"
+        "SELECT count(_new._record), count(*) FILTER (_old IS DISTINCT FROM _new) "
+        f"FROM ({_present_rows(project, instrument, shown)}) _old FULL JOIN ({incoming}) _new "
+        f"ON {_match('_old', '_new')}"
     )
 
 
