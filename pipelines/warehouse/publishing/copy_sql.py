@@ -184,14 +184,14 @@ def typed_history_rows(
 ) -> str:
     """The same with types: the SELECT of the table with types, and after it the columns that only versions have.
 
-    `columns` are those that the SELECT lacks.
+    `columns` are those that the SELECT lacks, as (SQL, REDCap's name).
     """
     parts = []
     if present.get(NOW):
         parts.append(f"SELECT *, NULL::TIMESTAMP AS _valid_to FROM {rows_now(project, instrument)}")
     if present.get(PAST):
         parts.append(f"SELECT * EXCLUDE (_closed_run) FROM {rows_past(project, instrument)}")
-    further = "".join(f", {shown(column)} AS {identifier(named)}" for column, named in columns)
+    further = "".join(f", {column} AS {identifier(named)}" for column, named in columns)
     versions = " UNION ALL BY NAME ".join(parts)
     return f"{select}{further}, _valid_from, _valid_to, _run_id FROM ({versions})"
 

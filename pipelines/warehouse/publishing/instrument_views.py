@@ -15,7 +15,7 @@ from pipelines.warehouse.database.rows import one
 from pipelines.warehouse.publishing import copy_sql
 from pipelines.warehouse.publishing.source import NO_CELLS, InstrumentSource, MirrorSource
 from pipelines.warehouse.tables.layout import KEYS, NOW, PAST, redcap_name
-from pipelines.warehouse.tables.views import TYPED
+from pipelines.warehouse.tables.views import TYPED, shown
 
 # How many comments are written in one transaction.
 COMMENTS_AT_ONCE = 50
@@ -58,7 +58,7 @@ class InstrumentViews:
         columns = self.history_columns(name, item.keys, present)
         self._define("_history_raw", name, copy_sql.history_rows(project, name, columns, present))
         further = [
-            (column, named)
+            (item.hidden.get(column, shown(column)), named)
             for column, named in columns
             if column not in item.keys and (column in KEYS or column not in present[NOW])
         ]

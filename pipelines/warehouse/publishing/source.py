@@ -58,6 +58,8 @@ class InstrumentSource:
     keys: Mapping[str, str]
     """The key columns readers see: REDCap's name for each name in the mirror."""
     changed_run: str
+    hidden: Mapping[str, str] = field(default_factory=dict)
+    """How earlier values of columns that the token no longer sees get their type, in SQL."""
 
     @property
     def table_digest(self) -> str:
@@ -158,7 +160,7 @@ class MirrorSource:
 
     def history_digest(self, item: InstrumentSource, *, has_ended: bool) -> str:
         """What identifies the views of all versions, but for their columns."""
-        return _digest([self.history_select(item, has_ended=has_ended)])
+        return _digest([self.history_select(item, has_ended=has_ended), dict(item.hidden)])
 
     def is_as(self, published: PublishedProject | None) -> bool:
         """Whether readers would see nothing new."""
@@ -226,7 +228,7 @@ def _with_tables(connection: Connection, source: MirrorSource) -> MirrorSource:
 
 
 def _instrument(row: Mapping[str, Any]) -> InstrumentSource:
-    # Rows that an earlier version of the warehouse wrote have no `labels_from`.
+    # Rows that an earlier version of the warehouse wrote have neither `labels_from` nor `hidden`.
     source = TYPED if row.get("labels_from") == TYPED else VERBATIM
     return InstrumentSource(
         name=row["instrument"],
@@ -237,6 +239,7 @@ def _instrument(row: Mapping[str, Any]) -> InstrumentSource:
         comments=json.loads(row["comments"]),
         keys=json.loads(row["keys"]),
         changed_run=row["changed_run"],
+        hidden=json.loads(row.get("hidden") or "{}"),
     )
 
 

@@ -52,6 +52,8 @@ CREATE TABLE IF NOT EXISTS state.publication (
 );
 -- What the labels are a SELECT of; NULL where an earlier version of the warehouse wrote the row.
 ALTER TABLE state.publication ADD COLUMN IF NOT EXISTS labels_from VARCHAR;
+-- How earlier values of columns that the token no longer sees get their type; NULL in such a row as well.
+ALTER TABLE state.publication ADD COLUMN IF NOT EXISTS hidden JSON;
 -- The structure, in the form in which structures are compared.
 CREATE TABLE IF NOT EXISTS state.structure (described VARCHAR);
 -- At most one row, written with the tables of the structure: the structure that REDCap described, for loads in which

@@ -65,6 +65,8 @@ class InstrumentTable:
     survey: bool
     events: frozenset[str] | None
     """The events the instrument is designated for; None in a classic project."""
+    hidden: tuple[Column, ...] = ()
+    """Columns that the dictionary has and the token does not see; earlier versions of rows may have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +100,23 @@ def make_layout(
     columns_of = _columns_by_instrument(structure)
     names = tuple(answer_columns) if answer_columns is not None else _all_columns(structure, columns_of)
     seen = set(names)
+    if hash_identifiers:
+        columns_of = {
+            name: tuple(_hashed(c) if c.identifier else c for c in columns) for name, columns in columns_of.items()
+        }
     tables = tuple(
         InstrumentTable(
             name=instrument.instrument_name,
             label=instrument.instrument_label or "",
-            columns=tuple(
-                _hashed(c) if hash_identifiers and c.identifier else c
-                for c in columns_of[instrument.instrument_name]
-                if c.name in seen
-            ),
+            columns=tuple(c for c in columns_of[instrument.instrument_name] if c.name in seen),
+            hidden=tuple(c for c in columns_of[instrument.instrument_name] if c.name not in seen),
             repeats=_repeats(structure, instrument.instrument_name),
             survey=f"{instrument.instrument_name}_timestamp" in seen,
             events=_events(structure, instrument.instrument_name) if structure.longitudinal else None,
         )
         for instrument in structure.instruments
     )
-    hidden = [c.field for columns in columns_of.values() for c in columns if c.name not in seen]
+    hidden = [column.field for table in tables for column in table.hidden]
     return Layout(
         record_id_field=structure.record_id_field,
         record_id_label=structure.fields[0].field_label or "",

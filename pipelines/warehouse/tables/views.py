@@ -41,6 +41,8 @@ class Publication:
     """TYPED or VERBATIM."""
     table_comment: str
     column_comments: dict[str, str]
+    hidden: dict[str, str]
+    """How earlier values of columns that the token no longer sees get their type, in SQL; only those that have one."""
 
 
 def publication(
@@ -62,6 +64,7 @@ def publication(
         labels_from=labels_from,
         table_comment=table.label or table.name,
         column_comments=_comments(layout, table, [name for _, name in keys]),
+        hidden={column.name: typed for column in table.hidden if (typed := _typed(column))},
     )
 
 
@@ -89,10 +92,13 @@ def _select(keys: list[tuple[str, str]], table: InstrumentTable, *, labels: bool
     """A SELECT of verbatim rows with types, or also with labels."""
     parts = [f"{_typed_key(column)} AS {identifier(name)}" for column, name in keys]
     for column in table.columns:
-        typed = cast(column.kind, identifier(column.name), [choice.code for choice in column.missing])
-        expression = (label_of_verbatim(column) if labels else None) or typed
+        expression = (label_of_verbatim(column) if labels else None) or _typed(column)
         parts.append(f"{expression} AS {identifier(column.name)}" if expression else identifier(column.name))
     return "SELECT " + ", ".join(parts)
+
+
+def _typed(column: Column) -> str | None:
+    return cast(column.kind, identifier(column.name), [choice.code for choice in column.missing])
 
 
 def shown(column: str) -> str:

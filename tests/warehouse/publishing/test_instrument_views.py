@@ -1,10 +1,13 @@
 """An instrument's views, and what they say of their columns."""
 
+from datetime import date
+
 import pytest
 
 from pipelines.warehouse.database.connection import DatabaseError, attach_to_read, connect
 from pipelines.warehouse.publishing.instrument_views import InstrumentViews
 from pipelines.warehouse.publishing.source import InstrumentSource, MirrorSource
+from tests.support.edits import small_study
 
 
 def test_after_a_comment_that_failed_the_connection_can_write_what_remains():
@@ -35,3 +38,18 @@ def test_views_read_their_own_file_under_whatever_name_and_beside_whatever_it_is
         for schema, rows in expected.items():
             found = connection.execute(f'SELECT * FROM "of another name".{schema}.{form} ORDER BY ALL')
             assert found.fetchall() == rows
+
+
+def test_the_history_of_a_date_stays_a_date_when_the_token_no_longer_sees_the_field(site):
+    handle = site.add("study", small_study("classic"))
+    handle.save("1", {"came_on": "2024-01-03"})
+    site.night()
+    handle.set_rights(forms_export=2)
+    site.night(allow_narrower=True)
+    columns = "SELECT table_schema, data_type FROM information_schema.columns WHERE column_name = 'came_on'"
+    assert dict(site.rows(columns)) == {
+        "study:past": "VARCHAR",
+        "study_history": "DATE",
+        "study_history_raw": "VARCHAR",
+    }
+    assert (date(2024, 1, 3),) in site.rows("SELECT came_on FROM study_history.visit")

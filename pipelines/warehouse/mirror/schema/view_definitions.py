@@ -33,6 +33,7 @@ def write_view_definitions(connection: Connection, project: str, layout: Layout)
                 "labels_from": shown.labels_from,
                 "comments": json.dumps({"": shown.table_comment, **shown.column_comments}),
                 "keys": json.dumps(shown.keys),
+                "hidden": json.dumps(shown.hidden),
             }
         )
     insert_json(connection, "state", "publication", rows)
