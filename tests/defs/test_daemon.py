@@ -46,10 +46,10 @@ def house(tmp_path, monkeypatch) -> Iterator[House]:
     """An institution whose Dagster runs by deploy/dagster.yaml, with a daemon; only its waiting times are shortened."""
     settings = yaml.safe_load((ROOT / "deploy" / "dagster.yaml").read_text())
     settings["run_monitoring"] |= {"poll_interval_seconds": 1, "free_slots_after_run_end_seconds": 1}
-    home = tmp_path / "dagster"
-    home.mkdir()
-    (home / "dagster.yaml").write_text(yaml.safe_dump(settings))
-    with open_house(tmp_path, tmp_path / "empty") as house:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "dagster.yaml").write_text(yaml.safe_dump(settings))
+    with open_house(tmp_path, empty) as house:
         monkeypatch.setenv("REDCAP_WAREHOUSE_CONFIG", str(house.config.path))
         with (tmp_path / "daemon.log").open("wb") as log:
             daemon = subprocess.Popen(
