@@ -20,8 +20,8 @@ from pipelines.warehouse.database.memory import allow, enough
 from pipelines.warehouse.database.quoting import identifier, literal
 from pipelines.warehouse.sql import statements
 
-# Analysts' drivers lag behind ours: DuckDB 1.4 and newer can open what is published. A file for still older versions is
-# a third larger and costs half as much again to write. A published file begins as a copy of a mirror.
+# Analysts' drivers lag behind ours: DuckDB 1.4.2 and newer can open what is published. A file for older versions is a
+# third larger and costs half as much again to write. A published file begins as a copy of a mirror.
 STORAGE_VERSION = "v1.4.0"
 # Rows that fill a row group are compressed as they are inserted; others are stored, copied and then compressed, and
 # whatever is added to a row group has the whole of it written again. DuckDB's own 122,880 rows are more than most
