@@ -1,7 +1,7 @@
 """What a project's mirror holds for readers, read before anything is published of it.
 
-Read by a connection of its own, to which nothing but the mirror is attached: the catalog of a published file with a
-hundred projects takes longer to list than the whole mirror to describe.
+Read by a connection to which no other file is attached: the catalog of a published file with a hundred projects takes
+longer to list than the whole mirror to describe.
 """
 
 from __future__ import annotations

@@ -275,7 +275,7 @@ def test_no_project_shares_a_file_with_another_or_with_the_warehouse(tmp_path):
     assert not own & {path for path in folder.work.iterdir() if path.suffix == ".loaded"}
 
 
-def test_a_file_with_schemas_of_any_name_can_be_written_afresh(tmp_path):
+def test_a_file_with_schemas_of_any_name_can_be_compacted(tmp_path):
     path = tmp_path / "warehouse.duckdb"
     with connect() as connection:
         attach_to_write(connection, path, "warehouse")
@@ -292,7 +292,7 @@ def test_a_file_with_schemas_of_any_name_can_be_written_afresh(tmp_path):
 
 
 @pytest.mark.parametrize("size", [BLOCK_SIZE, SMALL_BLOCK_SIZE])
-def test_a_file_that_is_written_afresh_keeps_the_size_of_its_blocks(tmp_path, size):
+def test_a_compacted_file_keeps_its_block_size(tmp_path, size):
     path = tmp_path / "warehouse.duckdb"
     with connect() as connection:
         attach_to_write(connection, path, "warehouse", block_size=size)
