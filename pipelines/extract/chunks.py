@@ -59,6 +59,8 @@ class FetchPlan:
     """How many records the cells of the scopes are those of; 0 if that is not known."""
     capacity: Capacity = field(default_factory=Capacity)
     """What the server answered when the plan was made."""
+    search_in: tuple[str, ...] = field(default=(), repr=False)
+    """The records in which values are searched for that narrow requests do not show; empty for the whole project."""
 
     def scope(self, part: Part) -> Scope:
         """The cells that an answer holds."""

@@ -17,11 +17,11 @@ from pipelines.extract.chunks import AtHand, FetchPlan
 from pipelines.extract.missing_records import found_by_name
 from pipelines.extract.scopes import instruments_scope, narrow_scopes, whole_scope
 from pipelines.extract.selection import Selection, select
-from pipelines.extract.speed.schedule import Capacity
+from pipelines.extract.speed.schedule import Capacity, pieces
 from pipelines.extract.speed.server_speed import AnswerTime, ServerSpeed, first_guess
 from pipelines.warehouse.database.connection import Connection, private_files
 from pipelines.warehouse.staging.answers import Format, csv_header
-from pipelines.warehouse.staging.census import Census, read_census, scope_masks
+from pipelines.warehouse.staging.census import Census, read_census, rows_of_records, scope_masks
 from pipelines.warehouse.tables.layout import EVENT, REPEAT_INSTANCE, REPEAT_INSTRUMENT, Layout, unexpected_columns
 from pipelines.warehouse.tables.structure import Structure
 from redcap_source import RedcapClient, errors
@@ -33,8 +33,11 @@ MOST_BY_NAME = 5000
 # Of so many records at most one is requested to learn the columns.
 TRIED = 3
 
-# From this share of a project's records on, a sparse project is asked for scope by scope.
-NARROW_SHARE = 0.2
+# From this share of a project's records on, it is found out for all of them where they have rows, not for some.
+MANY_SHARE = 0.2
+# Some records are asked for scope by scope only if asking for them whole takes as long as this many small requests:
+# one tells where they have rows, before all others, and there is one for each scope and for each search.
+WORTH_REQUESTS = 12
 # How many rows a repeating instrument is taken to have for each row of its event, before it was loaded: a form that
 # most records have once is not made to repeat.
 USUAL_INSTANCES = 2
@@ -75,15 +78,18 @@ class Planner:
     seen: list[AnswerTime] = field(default_factory=list, repr=False)
     """How long the answers of this load took."""
 
-    def census(self, events: Sequence[str] = ()) -> Census:
+    def census(self, events: Sequence[str] = (), records: Sequence[str] = ()) -> Census:
         """Every record of the project, and in a longitudinal one the events in which it has rows.
 
-        A longitudinal project answers with a row for each of them; with `events` only those are requested.
+        A longitudinal project answers with a row for each of them; with `events` only those are requested, and with
+        `records` only these records.
         """
         path = self.staging / "census.json"
         options: RecordOptions = {"fields": (self.structure.record_id_field,), "export_data_access_groups": True}
         if events:
             options["events"] = tuple(events)
+        if records:
+            options["records"] = tuple(records)
         with private_files():
             received = self.client.export_records_to(path, format="json", **options)
         census = read_census(
@@ -166,16 +172,8 @@ class Planner:
         """
         selection = select(self.structure, self.project)
         tasks = []
-        if not census.whole and len(pending) >= len(census.records) * NARROW_SHARE:
-            # Enough records that it is worth finding out where they have rows.
-            census = self.census()
-            wanted = set(pending)
-            pending = [record for record in census.records if record in wanted]
         if pending:
-            fetch = self._fetch_plan(layout, selection, census, len(pending), rows_of)
-            masks = dict(zip(census.records, self._scope_masks(fetch, census), strict=True))
-            due = tuple(masks[record] for record in pending)
-            tasks.append(FetchTask(fetch, None, tuple(pending), due, at_hand=at_hand))
+            tasks.append(_PendingRecords(self, layout, selection, census, pending, rows_of).task(at_hand))
         if stale:
             rest = set(census.records).difference(pending)
             others = tuple(record for record in census.records if record in rest)
@@ -195,58 +193,103 @@ class Planner:
             earlier = first_guess(max(0.0, small) / max(1, calls.requests - len(self.seen)), self.seen)
         return Capacity(earlier, server.concurrency, interval)
 
-    def _fetch_plan(
-        self,
-        layout: Layout,
-        selection: Selection,
-        census: Census,
-        records: int,
-        rows_of: RowCounts,
-    ) -> FetchPlan:
-        """What to ask for: everything at once, or scope by scope where that spares the server millions of blanks."""
-        rows = {event.unique_event_name: 0 for event in self.structure.events} | census.rows
-        known = not layout.longitudinal or len(rows) == len(self.structure.events)
-        # What narrow requests cannot show is searched for in the whole project, which is not worthwhile for a few
-        # records.
-        many = census.whole and records >= len(census.records) * NARROW_SHARE
-        capacity, total = self.capacity(), len(census.records)
-        instances = self._instances(layout, rows, total, rows_of) if many else {}
-        found = sum(rows.values()) if layout.longitudinal else total
-        whole = whole_scope(selection, layout.answer_columns, found + sum(instances.values()))
-        if not census.whole and self.seen:
+
+@dataclass(frozen=True, slots=True)
+class _PendingRecords:
+    """The records of a project that have to be fetched whole: all of it, or those that changed."""
+
+    planner: Planner
+    layout: Layout
+    selection: Selection
+    census: Census
+    records: Sequence[str] = field(repr=False)
+    rows_of: RowCounts
+
+    def task(self, at_hand: AtHand | None) -> FetchTask:
+        """Everything at once, or scope by scope where that spares the server many blanks."""
+        plan = self._plan()
+        if self._are_few and not self._are_worth_locating(plan):
+            return FetchTask(plan, None, tuple(self.records), (0,) * len(self.records), at_hand=at_hand)
+        located = self._located()
+        plan = self._located_plan(plan, located)
+        masks = dict(zip(located.records, self._scope_masks(plan, located), strict=True))
+        records = (*filter(set(self.records).__contains__, located.records), *only_in(self.records, masks))
+        return FetchTask(plan, None, records, tuple(masks.get(record, 0) for record in records), at_hand=at_hand)
+
+    @property
+    def _are_few(self) -> bool:
+        return len(self.records) < len(self.census.records) * MANY_SHARE
+
+    def _plan(self) -> FetchPlan:
+        """The plan to ask for everything at once."""
+        planner, layout, census = self.planner, self.layout, self.census
+        rows = sum(census.rows.values()) if layout.longitudinal else len(census.records)
+        whole = whole_scope(self.selection, layout.answer_columns, rows)
+        if not census.whole and planner.seen:
             # It lists some events only; the one record that showed the columns has all of its rows.
-            whole = replace(whole, cells=int(self.seen[-1].cells) * total)
-        return FetchPlan(
-            project=self.project.name,
-            record_id_field=self.structure.record_id_field,
-            whole=whole,
-            # An event that the structure lacks would be in no scope.
-            narrow=narrow_scopes(layout, selection, rows, capacity, instances, total) if known and many else (),
-            records=total,
-            capacity=capacity,
+            whole = replace(whole, cells=int(planner.seen[-1].cells) * len(census.records))
+        record_id_field, capacity = planner.structure.record_id_field, planner.capacity()
+        return FetchPlan(planner.project.name, record_id_field, whole, records=len(census.records), capacity=capacity)
+
+    def _are_worth_locating(self, plan: FetchPlan) -> bool:
+        """Whether asking for these few records whole takes so long that scope by scope may be faster."""
+        cells, capacity = plan.cells_a_record(None) * len(self.records), plan.capacity
+        whole = pieces([cells], capacity.piece([cells], capacity.most_cells))
+        return capacity.cost(whole) > capacity.cost([0.0] * WORTH_REQUESTS)
+
+    def _located(self) -> Census:
+        """A census that tells in which events the records have rows, and how many rows these events have.
+
+        Where the records are few, the rows are theirs, otherwise those of all records.
+        """
+        planner = self.planner
+        if not self.census.whole:
+            return planner.census(records=self.records) if self._are_few else planner.census()
+        if self._are_few and self.layout.longitudinal:
+            return replace(self.census, rows=rows_of_records(planner.verifier, self.records))
+        return self.census
+
+    def _located_plan(self, plan: FetchPlan, located: Census) -> FetchPlan:
+        """The plan with scopes, if they take less time; its cells are those of the records that were located."""
+        layout, events = self.layout, self.planner.structure.events
+        records = len(self.records) if self._are_few else plan.records
+        rows = {event.unique_event_name: 0 for event in events} | located.rows
+        instances = self._instances(rows, records, records / plan.records)
+        found = sum(rows.values()) if layout.longitudinal else records
+        # An event that the structure lacks would be in no scope.
+        known = not layout.longitudinal or len(rows) == len(events)
+        return replace(
+            plan,
+            whole=whole_scope(self.selection, layout.answer_columns, found + sum(instances.values())),
+            narrow=narrow_scopes(layout, self.selection, rows, plan.capacity, instances, records) if known else (),
+            records=records,
+            search_in=tuple(self.records) if self._are_few else (),
         )
 
-    def _instances(self, layout: Layout, rows: Mapping[str, int], records: int, rows_of: RowCounts) -> dict[str, int]:
-        """About how many rows each repeating instrument has: as in the mirror, or two for each row of its events."""
-        names = {table.name for table in layout.instruments}
-        usual: dict[str, int] = {}
-        for repeat in self.structure.repeating:
-            if repeat.form_name in names:
-                places = rows.get(repeat.event_name or "", 0) if layout.longitudinal else records
-                usual[repeat.form_name] = usual.get(repeat.form_name, 0) + places
-        known = rows_of(list(usual))
-        return {name: known.get(name) or USUAL_INSTANCES * places for name, places in usual.items()}
+    def _instances(self, rows: Mapping[str, int], records: int, share: float) -> dict[str, int]:
+        """About how many rows each repeating instrument has: this share of those in the mirror.
 
-    def _scope_masks(self, fetch: FetchPlan, census: Census) -> tuple[int, ...]:
-        """For each record the narrow scopes in which it has rows."""
+        Where the mirror has none, two are taken for each row of its events.
+        """
+        names = {table.name for table in self.layout.instruments}
+        usual: dict[str, int] = {}
+        for repeat in self.planner.structure.repeating:
+            if repeat.form_name in names:
+                places = rows.get(repeat.event_name or "", 0) if self.layout.longitudinal else records
+                usual[repeat.form_name] = usual.get(repeat.form_name, 0) + places
+        known = self.rows_of(list(usual))
+        return {name: round(known.get(name, 0) * share) or USUAL_INSTANCES * places for name, places in usual.items()}
+
+    def _scope_masks(self, plan: FetchPlan, census: Census) -> tuple[int, ...]:
+        """For each record of the census the narrow scopes in which it has rows."""
         none = (0,) * len(census.records)
-        if not fetch.narrow:
+        if not plan.narrow:
             return none
-        if self.structure.longitudinal:
-            masks = scope_masks(self.verifier, [scope.events for scope in fetch.narrow])
+        if self.layout.longitudinal:
+            masks = scope_masks(self.planner.verifier, [scope.events for scope in plan.narrow])
         else:
             # Every record of a classic project has a row in each scope.
-            masks = ((1 << len(fetch.narrow)) - 1,) * len(census.records)
+            masks = ((1 << len(plan.narrow)) - 1,) * len(census.records)
         # It is not known where records that the census lacked have rows.
         return (*masks, *none[len(masks) :])
 

@@ -17,6 +17,7 @@ from pipelines.interrupts import workers
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.staging.census import records_named
 from redcap_source import Received, RedcapClient, errors
+from redcap_source.methods.options import RecordOptions
 
 # Failures of a search after which every record is requested whole: the server may also refuse what it asks for.
 SEARCH_FAILED = (*ABOUT_THE_REQUEST, errors.RequestRefused)
@@ -28,12 +29,15 @@ class Search:
 
     path: Path
     place: Undesignated
+    records: tuple[str, ...] = field(default=(), repr=False)
+    """The records to search; empty for all."""
 
     def send(self, client: RedcapClient) -> Received:
-        """Ask for the values in all records."""
-        return client.export_records_to(
-            self.path, format="json", type="eav", fields=self.place.fields, events=self.place.events
-        )
+        """Ask for the values."""
+        which: RecordOptions = {"fields": self.place.fields, "events": self.place.events}
+        if self.records:
+            which["records"] = self.records
+        return client.export_records_to(self.path, format="json", type="eav", **which)
 
     def read(self, verifier: Connection) -> frozenset[str]:
         """The records in the answer, which is removed; VerificationFailed if it is not a whole answer."""
@@ -46,7 +50,9 @@ class Search:
 def searches_of(plan: FetchPlan, staging: Path, prefix: str) -> list[Search]:
     """What has to be searched for, where records are requested scope by scope."""
     places = [scope.undesignated for scope in plan.narrow if scope.undesignated is not None]
-    return [Search(staging / f"{prefix}-undesignated-{at}.json", place) for at, place in enumerate(places)]
+    return [
+        Search(staging / f"{prefix}-undesignated-{at}.json", place, plan.search_in) for at, place in enumerate(places)
+    ]
 
 
 @dataclass

@@ -50,6 +50,16 @@ RIGHTS = (
 )  # fmt: skip
 FULL_RIGHTS = {"logging": 1, "user_rights": 1, "design": 1, "data_access_groups": 1, "forms_export": 1, "dag": ""}
 
+# With these, records are requested scope by scope even where there are few: cells cost much, and requests for one
+# record alone and for a large share of a project are the same as any others.
+NARROWLY = (
+    ("speed.schedule.OWN_SECONDS_A_CELL", 1.0),
+    ("speed.schedule.JSON_SECONDS_A_CELL", 1.0),
+    ("speed.answer_sizes.JSON_RECORDS", 1),
+    ("request_queue.JSON_RECORDS", 1),
+    ("planner.MANY_SHARE", 0.9),
+)
+
 # Shrinks like any other value, and its draws are not printed one by one.
 CHANCES = st.randoms(use_true_random=False)
 
@@ -65,10 +75,15 @@ class Nights(RuleBasedStateMachine):
         inclusive=st.booleans(),
         has_record=st.booleans(),
         instances=st.booleans(),
+        narrowly=st.booleans(),
     )
-    def begin(self, kind, zone, moment, sees, inclusive, has_record, instances):
-        """A new project on a new server."""
+    def begin(self, kind, zone, moment, sees, inclusive, has_record, instances, narrowly):
+        """A new project on a new server, whose few records are perhaps requested like those of a large project."""
         self.open = ExitStack()
+        if narrowly:
+            patch = self.open.enter_context(pytest.MonkeyPatch.context())
+            for name, value in NARROWLY:
+                patch.setattr(f"pipelines.extract.{name}", value)
         folder = Path(self.open.enter_context(tempfile.TemporaryDirectory()))
         clocks = Clocks(moment)
         behaviour = Behaviour(
@@ -86,7 +101,7 @@ class Nights(RuleBasedStateMachine):
         self.rights = dict(FULL_RIGHTS)
         self.untouched = False
         self.calm = True
-        note(f"{kind} in {zone}, {behaviour}")
+        note(f"{kind} in {zone}, {behaviour}" + ", narrowly" * narrowly)
 
     def teardown(self):
         """In the end nothing is in the way any more."""

@@ -20,6 +20,7 @@ from redcap_source import errors
 from redcap_source.simulator import Behaviour
 from redcap_source.simulator.state.log import LogRow
 from tests.support.export_oracle import expected, published
+from tests.support.fetching import Watched
 from tests.support.load_site import still
 
 CHICAGO = timedelta(hours=-6)
@@ -186,6 +187,68 @@ def test_so_many_changed_records_that_it_pays_have_the_census_asked_of_all_event
         assert task.records == planner.census().records
         assert task.fetch.narrow
         assert all(task.scope_masks)
+
+
+@contextmanager
+def costly_cells(site, monkeypatch, records=60):
+    """A planner for a server that takes so long for a cell that three records are better asked for scope by scope."""
+    monkeypatch.setattr("pipelines.extract.speed.schedule.OWN_SECONDS_A_CELL", 1.0)
+    handle = site.study("longitudinal", records)
+    with planner_of(site) as planner:
+        yield planner, handle.records()
+
+
+def test_a_few_changed_records_are_located_by_a_census_of_them_alone(site, monkeypatch):
+    with costly_cells(site, monkeypatch) as (planner, records):
+        brief = planner.census([planner.structure.events[0].unique_event_name])
+        layout = layout_of(planner, brief)
+        planner = replace(planner, client=Watched(planner.client))
+        few = (records[7], records[2], records[4])
+        [task] = planner.fetch_tasks(layout, brief, few, ())
+        assert planner.client.named == [few]
+        assert (task.records, task.fetch.search_in) == ((records[2], records[4], records[7]), few)
+        assert task.fetch.narrow
+        assert all(task.scope_masks)
+        # The scopes have the cells of these three, not of all.
+        whole = planner.census()
+        [every] = planner.fetch_tasks(layout, whole, records, ())
+        assert sum(scope.cells for scope in task.fetch.narrow) < every.fetch.whole.cells / 5
+
+
+def test_where_the_census_lists_all_events_a_few_changed_records_are_located_in_it(site, monkeypatch):
+    with costly_cells(site, monkeypatch) as (planner, records):
+        census = planner.census()
+        layout = layout_of(planner, census)
+        site.simulator.requests.clear()
+        [task] = planner.fetch_tasks(layout, census, records[2:5], ())
+        assert not site.simulator.requests
+        assert (task.records, task.fetch.search_in) == (tuple(records[2:5]), tuple(records[2:5]))
+        brief = planner.census([planner.structure.events[0].unique_event_name])
+        [same] = planner.fetch_tasks(layout, brief, records[2:5], ())
+        assert [scope.cells for scope in task.fetch.narrow] == [scope.cells for scope in same.fetch.narrow]
+        assert task.scope_masks == same.scope_masks
+
+
+def test_a_changed_record_that_its_census_does_not_show_is_asked_for_whole(site, monkeypatch):
+    with costly_cells(site, monkeypatch) as (planner, records):
+        brief = planner.census([planner.structure.events[0].unique_event_name])
+        layout = layout_of(planner, brief)
+        site.handles["study"].delete(records[3])
+        [task] = planner.fetch_tasks(layout, brief, records[2:5], ())
+        masks = dict(zip(task.records, task.scope_masks, strict=True))
+        assert sorted(masks) == sorted(records[2:5])
+        assert [record for record, mask in masks.items() if not mask] == [records[3]]
+
+
+def test_a_few_changed_records_of_a_fast_server_are_asked_for_whole_at_once(site):
+    handle = site.study("longitudinal", 60)
+    with planner_of(site) as planner:
+        brief = planner.census([planner.structure.events[0].unique_event_name])
+        layout = layout_of(planner, brief)
+        site.simulator.requests.clear()
+        [task] = planner.fetch_tasks(layout, brief, handle.records()[:3], ())
+        assert not site.simulator.requests
+        assert (task.fetch.narrow, task.scope_masks, task.fetch.search_in) == ((), (0, 0, 0), ())
 
 
 def test_the_columns_are_learned_from_the_next_record_where_one_is_gone(site):

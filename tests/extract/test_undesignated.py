@@ -4,8 +4,8 @@ import pytest
 
 from pipelines.extract.fetcher import AHEAD
 from pipelines.sync.fetch import fetch, search_first
-from tests.support.fetching import prepared, records_of
-from tests.support.stray_values import STRAY
+from tests.support.fetching import planned, prepared, records_of
+from tests.support.stray_values import STRAY, put_stray_value
 
 
 def test_searches_are_sent_once_after_the_records_and_the_last_record_is_not_asked_for_again(site):
@@ -96,6 +96,27 @@ def test_what_several_steps_fetch_is_searched_for_once(site):
         assert night.client.sent.count("search") == night.searches
         assert records_of(items) == sorted(task.records)
         assert STRAY in "".join(part.path.read_text() for item in items for part in item.parts)
+
+
+def test_where_few_records_changed_only_these_are_searched_and_a_value_in_them_is_not_lost(site):
+    handle = site.loaded_study("longitudinal", 60)
+    site.simulator.clock.advance(hours=24)
+    changed = handle.records()[3:11]
+    for record in changed:
+        handle.save(record, {"weight": "71"}, event=handle.project.events[0].unique_name)
+    put_stray_value(handle.project, changed[2])
+    with planned(site, cell=1.0) as night:
+        assert sorted(night.task.records) == sorted(changed)
+        items = list(night.fetch())
+        searched = [
+            named for sent, named in zip(night.client.sent, night.client.named, strict=True) if sent == "search"
+        ]
+        assert searched == [night.task.fetch.search_in] * night.searches
+        assert night.searches
+        assert sorted(searched[0]) == sorted(changed)
+        assert records_of(items) == sorted(changed)
+        [whole] = [item for item in items if changed[2] in item.records]
+        assert STRAY in "".join(part.path.read_text() for part in whole.parts)
 
 
 def test_where_a_search_before_several_steps_fails_every_record_is_asked_for_whole(site, caplog):

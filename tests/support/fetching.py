@@ -13,11 +13,12 @@ RECORDS = 60
 
 
 class Watched:
-    """A client that notes in which order it asked for records and searched for values."""
+    """A client that notes in which order it asked for records and searched for values, and the records it named."""
 
     def __init__(self, client):
         self.client = client
         self.sent = []
+        self.named = []
         self.before_search = lambda number: None
 
     def export_records_to(self, path, **options):
@@ -26,6 +27,7 @@ class Watched:
         if kind == "search":
             self.before_search(self.sent.count(kind) + 1)
         self.sent.append(kind)
+        self.named.append(tuple(options.get("records", ())))
         return self.client.export_records_to(path, **options)
 
     def __getattr__(self, name):
@@ -67,9 +69,15 @@ class Night:
 @contextmanager
 def prepared(site, kind="longitudinal", records=RECORDS):
     """The plan of a first load, in which a sparse project is asked for scope by scope."""
-    # Cells cost so much that what is requested does not depend on how fast this computer is.
-    site.monkeypatch.setattr("pipelines.extract.speed.schedule.OWN_SECONDS_A_CELL", 1e-5)
     site.study(kind, records)
+    with planned(site) as night:
+        yield night
+
+
+@contextmanager
+def planned(site, cell=1e-5):
+    """The plan of a load; a cell costs so many seconds that the speed of this computer makes no difference."""
+    site.monkeypatch.setattr("pipelines.extract.speed.schedule.OWN_SECONDS_A_CELL", cell)
     config = site.config
     run = ProjectRun(config, config.project("study"), run_id="run", sleep=lambda seconds: None, stopwatch=still)
     with run.mirror() as mirror, run.client() as client, run.verifier() as verifier:

@@ -31,3 +31,8 @@ INSERT INTO bits SELECT unnest($events::VARCHAR[]), unnest($bits::BIGINT[]);
 -- scope_masks --
 -- For each record the bits of the sets of events in which it has rows, in REDCap's order.
 SELECT coalesce(bit_or(bit), 0) FROM census LEFT JOIN bits USING (event) GROUP BY record ORDER BY min(n);
+
+-- rows_of_records --
+-- How many rows each event has of some records.
+SELECT event, count(*) FROM census SEMI JOIN (SELECT unnest($records::VARCHAR[]) AS record) USING (record)
+WHERE event IS NOT NULL GROUP BY event;

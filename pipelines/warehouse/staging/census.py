@@ -106,6 +106,11 @@ def scope_masks(connection: Connection, scopes: Sequence[Collection[str]]) -> tu
     return tuple(mask for (mask,) in connection.execute(sql["scope_masks"]).fetchall())
 
 
+def rows_of_records(connection: Connection, records: Sequence[str]) -> dict[str, int]:
+    """How many rows each event has of these records, by the last census of all events."""
+    return dict(connection.execute(statements("census")["rows_of_records"], {"records": list(records)}).fetchall())
+
+
 def records_named(connection: Connection, path: Path) -> frozenset[str]:
     """The records in a JSON answer of single values (REDCap's `eav`); VerificationFailed if it is not one."""
     check_json_closed(path)
