@@ -13,6 +13,7 @@ from bench.nights import nights, quiet_nights, thirty_nights
 from bench.proposals import proposals
 from bench.queries import queries
 from bench.server_time import server_time
+from bench.side_by_side import side_by_side
 from bench.streaming import streaming
 from bench.width import width
 from bench.writeback import writeback
@@ -50,6 +51,8 @@ def main() -> None:
         width(["7,256 fields in 109"])
         print(flush=True)
         print(server_time((200, 500, chosen.records)), flush=True)
+        print(flush=True)
+        print(side_by_side(), flush=True)
         print(flush=True)
         print(writeback(chosen.rounds))
         print(flush=True)

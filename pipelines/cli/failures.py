@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from collections.abc import Mapping
 
 from pipelines.errors import PUBLISHED, REPORT, WarehouseError
@@ -18,6 +20,17 @@ def file_problem(problem: OSError) -> str:
 def unexpected(problem: Exception) -> str:
     """The message for an unexpected error: its kind alone, because a library's text may quote data."""
     return f"Unexpected error ({type(problem).__name__}). The published data is unchanged. {REPORT}"
+
+
+def of_a_load(problem: Exception) -> str:
+    """The message for an error that stopped the load of one project."""
+    if isinstance(problem, expected()):
+        return str(problem)
+    if isinstance(problem, OSError):
+        return file_problem(problem)
+    if os.environ.get("REDCAP_WAREHOUSE_TRACE"):
+        traceback.print_exception(problem)
+    return f"Unexpected error ({type(problem).__name__}). The data of its previous load is kept. {REPORT}"
 
 
 def expected(*also: type[Exception]) -> tuple[type[Exception], ...]:

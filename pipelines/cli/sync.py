@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.failures import expected, file_problem, not_in_the_file
+from pipelines.cli.failures import not_in_the_file, of_a_load
 from pipelines.cli.options import (
     ConfigOption,
     JsonOption,
@@ -23,11 +24,11 @@ from pipelines.cli.options import (
     read_config,
 )
 from pipelines.errors import ConfigError, NotAllPublished, WarehouseError
-from pipelines.interrupts import was_interrupted
 
 if TYPE_CHECKING:
     from pipelines.config.settings import Config, ProjectConfig
     from pipelines.console.progress import ProgressBars
+    from pipelines.fleet.load_one import Ended
     from pipelines.sync.reports import LoadOptions, LoadReport, Progress
     from pipelines.warehouse.folder import WarehouseFolder
 
@@ -53,6 +54,15 @@ StartOverOption = Annotated[
         "again. Requires project names.",
     ),
 ]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        help="How many projects are loaded at once (default: as many as their servers answer requests at a time, up "
+        "to the number of processors).",
+    ),
+]
 
 
 def sync(
@@ -63,12 +73,14 @@ def sync(
     allow_deletions: AllowDeletionsOption = False,
     allow_narrower: AllowNarrowerOption = False,
     start_over: StartOverOption = False,
+    jobs: JobsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Load projects from REDCap into the warehouse and publish them.
 
-    A project that fails keeps the data of its previous load, and the others are published all the same; the exit code
-    is 0 only if every project was loaded completely.
+    Several projects are loaded side by side, each in a process of its own. One that fails keeps the data of its
+    previous load, and the others are published all the same; the exit code is 0 only if every project was loaded
+    completely.
     """
     from pipelines.sync.reports import LoadOptions
     from pipelines.warehouse.folder import WarehouseFolder
@@ -87,7 +99,7 @@ def sync(
         start_over=start_over,
     )
     folder = WarehouseFolder(configured.warehouse)
-    result = _load(configured, chosen(configured, projects), options, quiet=as_json)
+    result = _load(configured, chosen(configured, projects), options, jobs, quiet=as_json)
     _publish(configured, folder, result)
     _report(result, folder, as_json=as_json)
     if not result.complete:
@@ -107,22 +119,25 @@ class _Result:
         return not self.failures and all(report.complete for report in self.reports)
 
 
-def _load(config: Config, projects: Iterable[ProjectConfig], options: LoadOptions, *, quiet: bool) -> _Result:
-    """Load one project after the other; one that fails does not stop the rest."""
-    from pipelines.sync.load import load_project
+def _load(
+    config: Config, projects: Sequence[ProjectConfig], options: LoadOptions, jobs: int | None, *, quiet: bool
+) -> _Result:
+    """Load the projects; one that fails does not stop the rest. Reports are in the order of the projects."""
+    from pipelines.fleet.loads import load_projects
+    from pipelines.fleet.turns import usual_jobs
 
-    result = _Result()
+    at_once = jobs or usual_jobs(projects, os.cpu_count() or 1)
+    ended: dict[str, Ended] = {}
     with _bars(shown=not quiet and sys.stderr.isatty()) as bars:
-        for project in projects:
-            try:
-                result.reports.append(load_project(config, project, options=options, progress=bars.of(project.name)))
-            except expected(OSError) as problem:
-                if was_interrupted(problem):
-                    raise
-                text = file_problem(problem) if isinstance(problem, OSError) else str(problem)
-                result.failures[project.name] = text
-                bars.failed(project.name)
-    return result
+        for one in load_projects(config, projects, options, jobs=at_once, explain=of_a_load, progress_of=bars.of):
+            ended[one.project] = one
+            if one.failure is not None:
+                bars.failed(one.project)
+    ordered = [ended[project.name] for project in projects]
+    return _Result(
+        reports=[one.report for one in ordered if one.report is not None],
+        failures={one.project: one.failure for one in ordered if one.failure is not None},
+    )
 
 
 def _bars(*, shown: bool) -> AbstractContextManager[ProgressBars | _NoBars]:

@@ -14,6 +14,7 @@ import duckdb
 import pytest
 import typer
 
+from pipelines.cli.failures import of_a_load
 from tests.support.root import ROOT
 
 CANARY_TOKEN = "CA4A47C0FFEE" + "0" * 20
@@ -127,6 +128,15 @@ def test_a_project_that_fails_does_not_hold_the_others_back(workplace):
     told = json.loads(result.stdout)
     assert told["published"] == ["repeating"]
     assert "rejected the token" in told["failures"]["classic"]
+
+
+def test_an_error_that_nobody_foresaw_is_named_by_its_kind_and_stops_one_project_only(capsys, monkeypatch):
+    told = of_a_load(ValueError("Maria Musterfrau"))
+    assert told.startswith("Unexpected error (ValueError). The data of its previous load is kept.")
+    assert "Maria" not in told + capsys.readouterr().err
+    monkeypatch.setenv("REDCAP_WAREHOUSE_TRACE", "1")
+    assert of_a_load(ValueError("Maria Musterfrau")) == told
+    assert "ValueError" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_in_a_projects_way_does_not_hold_the_others_back(workplace):

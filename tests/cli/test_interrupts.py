@@ -19,7 +19,7 @@ def place(tmp_path):
         study = simulator.add_project(make_study("classic", records=20, seed=5), name="study")
         (tmp_path / "projects.yaml").write_text(
             f"servers: {{sim: {{url: {simulator.url}, concurrency: 1}}}}\n"
-            "projects: {study: {token: {env: TOKEN}, writeback: {fields: [town]}}}\n"
+            "projects:\n  study: {token: {env: TOKEN}, writeback: {fields: [town]}}\n"
         )
         yield tmp_path, simulator, {**os.environ, "TOKEN": study.token}
 
@@ -48,8 +48,8 @@ def sync(place, *, at=None, send=None):
     return command(place, "sync", at=at, send=send)
 
 
-def ledger(folder):
-    with duckdb.connect(str(folder / "warehouse" / "work" / "study.duckdb"), read_only=True) as connection:
+def ledger(folder, project="study"):
+    with duckdb.connect(str(folder / "warehouse" / "work" / f"{project}.duckdb"), read_only=True) as connection:
         return connection.execute("SELECT outcome, message FROM redcap.sync_runs ORDER BY started_at").fetchall()
 
 
@@ -67,6 +67,21 @@ def test_an_interrupted_load_ends_at_once_with_one_line_and_the_ledger_says_so(p
     if number is signal.SIGTERM:
         assert sync(place)[0] == 0
         assert [outcome for outcome, _ in ledger(folder)] == ["interrupted", "ok"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_loads_side_by_side_are_all_told_to_stop(place, number, code):
+    folder, simulator, environment = place
+    other = simulator.add_project(make_study("classic", records=20, seed=6), name="other")
+    with (folder / "projects.yaml").open("a") as text:
+        text.write("  other: {token: {env: OTHER}}\n")
+    both = folder, simulator, {**environment, "OTHER": other.token}
+    # Each load asks for the version once, so at the second time both have begun.
+    returned, complaint = command(both, "sync", "--jobs", "2", at=2, send=number, content="version")
+    assert (returned, len(complaint)) == (code, 1)
+    assert complaint[0].startswith("redcap-warehouse: Interrupted.")
+    assert ledger(folder) == ledger(folder, "other") == [("interrupted", "Interrupted.")]
+    assert not list((folder / "warehouse").glob("*.duckdb"))
 
 
 def test_a_signal_while_the_structure_is_read_is_no_failure(place):

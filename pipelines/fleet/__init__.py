@@ -1,0 +1,1 @@
+"""Loads several projects side by side, each in a process of its own."""

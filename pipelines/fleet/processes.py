@@ -1,0 +1,124 @@
+"""Several loads at a time: starts the processes, gives each the next project, and yields what they report.
+
+A load is a process rather than a thread, because what makes its files private (the umask) belongs to a whole process.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext, SpawnProcess
+
+from pipelines.config.settings import Config, ProjectConfig
+from pipelines.fleet.load_one import Ended, Explain
+from pipelines.fleet.turns import next_project
+from pipelines.fleet.worker import Step, work
+from pipelines.sync.reports import LoadOptions, Progress
+
+# Seconds that a process may take to record that it was interrupted.
+_PATIENCE = 10.0
+
+ProgressOf = Callable[[str], Progress]
+
+
+@dataclass(eq=False, slots=True)
+class _Worker:
+    """A process, the way to it, and the project it is loading."""
+
+    process: SpawnProcess
+    connection: Connection
+    project: ProjectConfig
+    progress: Progress
+
+
+class Processes:
+    """The processes of several loads."""
+
+    def __init__(self, config: Config, options: LoadOptions, explain: Explain, progress_of: ProgressOf) -> None:
+        self._config = config
+        self._options = options
+        self._explain = explain
+        self._progress_of = progress_of
+        self._context: SpawnContext = get_context("spawn")
+        self._workers: list[_Worker] = []
+
+    def run(self, waiting: deque[ProjectConfig], jobs: int) -> Iterator[Ended]:
+        """Load all that are waiting; a process that dies takes only its own project with it."""
+        while waiting or self._workers:
+            while waiting and len(self._workers) < jobs:
+                self._start(self._taken(waiting))
+            for connection in wait([worker.connection for worker in self._workers]):
+                worker = next(worker for worker in self._workers if worker.connection is connection)
+                try:
+                    told = worker.connection.recv()
+                except (EOFError, ConnectionError):
+                    self._workers.remove(worker)
+                    yield self._died(worker)
+                    continue
+                if isinstance(told, Step):
+                    getattr(worker.progress, told.method)(*told.arguments)
+                    continue
+                self._go_on(worker, waiting)
+                yield told
+
+    def _taken(self, waiting: deque[ProjectConfig]) -> ProjectConfig:
+        project = next_project(waiting, [worker.project for worker in self._workers])
+        waiting.remove(project)
+        return project
+
+    def _start(self, project: ProjectConfig) -> None:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=work, args=(theirs, self._config, self._options, self._explain), daemon=True
+        )
+        self._workers.append(_Worker(process, ours, project, self._progress_of(project.name)))
+        process.start()
+        theirs.close()
+        ours.send(project)
+
+    def _go_on(self, worker: _Worker, waiting: deque[ProjectConfig]) -> None:
+        """Give the process another project, or let it end."""
+        self._workers.remove(worker)
+        if not waiting:
+            with suppress(ConnectionError):
+                worker.connection.send(None)
+            worker.process.join()
+            worker.connection.close()
+            return
+        worker.project = self._taken(waiting)
+        worker.progress = self._progress_of(worker.project.name)
+        self._workers.append(worker)
+        with suppress(ConnectionError):
+            # If the process has died meanwhile, receiving from it will say so.
+            worker.connection.send(worker.project)
+
+    def _died(self, worker: _Worker) -> Ended:
+        worker.process.join()
+        worker.connection.close()
+        return Ended(worker.project.name, None, _how_it_died(worker.process.exitcode or 0))
+
+    def end(self) -> None:
+        """Tell the processes that are still loading to stop, and wait until they have recorded it."""
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(_PATIENCE)
+            worker.process.kill()
+
+
+def _how_it_died(code: int) -> str:
+    """The message about a process that ended without a result."""
+    how = f"with exit code {code}"
+    if code < 0:
+        with suppress(ValueError):
+            how = f"by signal {signal.Signals(-code).name}"
+    return (
+        f"The process that loaded it was ended {how}, before it could report. The data of its previous load is kept; "
+        "run the same command again to continue. If the system ended it because memory ran out, use --jobs with a "
+        "smaller number."
+    )

@@ -1,0 +1,71 @@
+"""Loads side by side: one that dies takes no other with it, and none goes on when the command ends."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+
+import duckdb
+
+from pipelines.fleet.processes import Processes
+from pipelines.sync.reports import LoadOptions, Progress
+from tests.fleet.test_loads import load
+
+
+def ledger(site, project):
+    """The outcomes in the mirror."""
+    with duckdb.connect(str(site.warehouse.mirror(project)), read_only=True) as connection:
+        return [
+            row for (row,) in connection.execute("SELECT outcome FROM redcap.sync_runs ORDER BY started_at").fetchall()
+        ]
+
+
+def test_as_many_are_loaded_at_once_as_was_asked_for(several):
+    alive = []
+    for nth in (1, 2, 3, 4):
+        several.simulator.before_request(
+            lambda: alive.append(len(multiprocessing.active_children())), nth=nth, content="metadata"
+        )
+    ended, _ = load(several, 3)
+    assert {one.report.outcome for one in ended} == {"ok"}
+    assert (len(alive), max(alive)) == (4, 3)
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_that_is_killed_takes_only_its_own_project_with_it(several):
+    victims = []
+
+    def kill():
+        victims.append(multiprocessing.active_children()[0])
+        os.kill(victims[0].pid, signal.SIGKILL)
+
+    several.simulator.before_request(kill, nth=1, content="metadata")
+    ended, _ = load(several, 2)
+    [failure] = [one.failure for one in ended if one.report is None]
+    assert failure.startswith("The process that loaded it was ended by signal SIGKILL, before it could report.")
+    assert "--jobs" in failure
+    assert len(ended) == 4
+    again, _ = load(several, 2)
+    assert {one.report.outcome for one in again} == {"ok"}
+
+
+def test_when_the_command_ends_the_loads_are_told_to_stop_and_record_it(several):
+    reached, answered = threading.Event(), threading.Event()
+
+    def hold():
+        reached.set()
+        answered.wait(30)
+
+    # Of records the census comes first; by then the run is in the ledger.
+    several.simulator.before_request(hold, nth=1, content="record")
+    config = several.config
+    processes = Processes(config, LoadOptions(), str, lambda name: Progress())
+    loads = processes.run(deque([config.project("anna")]), 1)
+    threading.Thread(target=lambda: list(loads), daemon=True).start()
+    assert reached.wait(30)
+    children = multiprocessing.active_children()
+    processes.end()
+    answered.set()
+    assert [child.exitcode for child in children] == [128 + signal.SIGTERM]
+    assert ledger(several, "anna") == ["interrupted"]
