@@ -11,6 +11,7 @@ from pipelines.defs.asset_specs import OWNERS, PREFIX, RETRY, LoadConfig, key, m
 from pipelines.defs.failures import as_dagster_failure
 from pipelines.defs.resources import WarehouseResource
 from pipelines.defs.structure import STRUCTURE, read_structure
+from pipelines.run import ProjectRun
 from pipelines.sync.apply import apply as apply_fetched
 from pipelines.sync.fetch import fetch as fetch_parts
 from pipelines.sync.fetch import search_first
@@ -20,6 +21,7 @@ from pipelines.sync.plan import WorkPlan
 from pipelines.sync.recording import record_end
 from pipelines.sync.reports import LoadReport
 from pipelines.warehouse.published.quality import rows_by_instrument
+from pipelines.wording import counted
 from redcap_source import Calls
 
 # A Dagster step costs a tenth of a second, so each step fetches this many records, in several chunks.
@@ -58,14 +60,17 @@ def fetch(context: dg.OpExecutionContext, warehouse: WarehouseResource, batch: i
     run = project_run(context, warehouse)
     with as_dagster_failure(run):
         plan = resume(run)
-        batches = _batches(plan)
-        with run.client() as client, run.verifier() as verifier:
-            parts = plan.batch(batch, batches)
-            fetched = fetch_parts(run, client, verifier, plan, parts, prefix=f"batch{batch:03d}")
-            report = save_fetched(run, batch, fetched)
-            calls = client.calls
-    context.log.info("batch %s of %s: %s of %s records", batch + 1, batches, report.records, plan.size)
-    return {**asdict(report), **asdict(calls)}
+        counts = _fetch(run, plan, batch)
+    context.log.info("batch %s of %s: %s of %s records", batch + 1, _batches(plan), counts["records"], plan.size)
+    return counts
+
+
+def _fetch(run: ProjectRun, plan: WorkPlan, batch: int) -> dict[str, Any]:
+    with run.client() as client, run.verifier() as verifier:
+        parts = plan.batch(batch, _batches(plan))
+        fetched = fetch_parts(run, client, verifier, plan, parts, prefix=f"batch{batch:03d}")
+        report = save_fetched(run, batch, fetched)
+        return {**asdict(report), **asdict(client.calls)}
 
 
 # No pool: all projects would share it. Runs of one project are kept apart by the tags of schedules.py.
@@ -78,9 +83,13 @@ def apply(
     began = time.monotonic()
     with as_dagster_failure(run):
         plan = resume(run)
-        calls = _all_calls(plan, batches)
+        # A run that Dagster repeats from where it failed leaves out the steps of batches that had not begun.
+        missing = sorted(set(range(_batches(plan))).difference(batch["batch"] for batch in batches))
+        if missing:
+            context.log.info("%s fetched here, as Dagster left out their steps", counted(len(missing), "batch"))
+        calls = _all_calls(plan, [*batches, *(_fetch(run, plan, batch) for batch in missing)])
         with run.mirror() as mirror:
-            tally = apply_fetched(run, mirror, plan, read_fetched(run, len(batches)), keep_answers=True)
+            tally = apply_fetched(run, mirror, plan, read_fetched(run, _batches(plan)), keep_answers=True)
             report = finish(run, mirror, plan, tally)
             seconds = time.monotonic() - began + calls.seconds
             record_end(run, mirror, report.outcome, report.message, seconds, calls)

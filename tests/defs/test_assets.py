@@ -11,6 +11,7 @@ import yaml
 from pipelines.definitions import make_definitions
 from pipelines.defs.asset_specs import key
 from pipelines.defs.structure import STRUCTURE
+from pipelines.sync.fetch import fetch
 from pipelines.sync.load import load_project
 from redcap_source.simulator import make_study
 from tests.support.dagster_house import failures
@@ -191,6 +192,27 @@ def test_a_run_that_is_terminated_is_in_the_ledger(house, monkeypatch):
     monkeypatch.setattr("pipelines.defs.records.fetch_parts", terminated)
     assert failures(house.run()) == ["Interrupted. The published data is unchanged."]
     assert house.ledger() == [("full", "interrupted")]
+
+
+def test_batches_that_a_repeated_run_leaves_out_are_fetched_all_the_same(house, monkeypatch):
+    monkeypatch.setattr("pipelines.defs.records.RECORDS_IN_BATCH", 2)
+
+    def crashes(*words, prefix, **more):
+        if prefix > "batch000":
+            raise KeyboardInterrupt
+        return fetch(*words, prefix=prefix, **more)
+
+    monkeypatch.setattr("pipelines.defs.records.fetch_parts", crashes)
+    ended = house.run()
+    assert not ended.success
+    monkeypatch.setattr("pipelines.defs.records.fetch_parts", fetch)
+    # When a run's process dies, Dagster repeats the step that had begun, and no batch that had not.
+    with house.re_execute(ended, steps=["redcap__records.fetch[001]", "redcap__records.apply*"]) as again:
+        assert again.success
+        steps = [event.step_key for event in again.filter_events(lambda event: event.is_step_success)]
+        assert [step for step in steps if ".fetch[" in step] == ["redcap__records.fetch[001]"]
+    assert house.ledger()[-1] == ("full", "ok")
+    assert house.rows("SELECT count(*) FROM study.intake") == [(10,)]
 
 
 # -- the location --------------------------------------------------------------------------------------------

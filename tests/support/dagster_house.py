@@ -1,7 +1,7 @@
 """A simulated REDCap, a projects.yaml, and a Dagster instance in a folder that can be searched."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,10 +67,12 @@ class House:
 
     @contextmanager
     def re_execute(
-        self, run: dg.ExecuteInProcessResult, *, from_failure: bool = True
+        self, run: dg.ExecuteInProcessResult, *, from_failure: bool = True, steps: Sequence[str] = ()
     ) -> Iterator[dg.JobExecutionResult]:
-        """A run done again, as the UI's button does it: what failed and what follows, or everything."""
-        if from_failure:
+        """A run done again, as the UI's button does it: what failed and what follows, some steps, or everything."""
+        if steps:
+            options = dg.ReexecutionOptions(parent_run_id=run.run_id, step_selection=steps)
+        elif from_failure:
             options = dg.ReexecutionOptions.from_failure(run.run_id, self.instance)
         else:
             options = dg.ReexecutionOptions(parent_run_id=run.run_id)
