@@ -28,10 +28,10 @@ def nights(records: int) -> str:
     with simulated("longitudinal", records) as (url, token, secret), tempfile.TemporaryDirectory() as folder:
         costs["full load"] = night(url, token, folder)
         change(url, secret, token, 0, 0)
-        costs["nothing changed, first night"] = night(url, token, folder)
+        costs["nothing changed, first night"] = night(url, token, folder, days=1)
         for turn, share in enumerate(SHARES, 1):
             change(url, secret, token, share, turn)
-            costs[f"{share:.1%} of the records changed"] = night(url, token, folder)
+            costs[f"{share:.1%} of the records changed"] = night(url, token, folder, days=turn + 1)
         nothing = last_run(folder, 2)
         start = started(url, folder)
     title = f"Nights, longitudinal and sparse, {records:,} records"
@@ -82,7 +82,7 @@ def thirty_nights(records: int, count: int = 30, share: float = 0.01) -> str:
     with simulated("longitudinal", records) as (url, token, secret), tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / "warehouse" / "work" / "study.duckdb"
         for turn in range(count + 1):
-            night(url, token, folder)
+            night(url, token, folder, days=turn)
             sizes.append(work.stat().st_size)
             change(url, secret, token, share, turn + 1)
         needed = compact_size(work, Path(folder) / "compact.duckdb")
@@ -94,11 +94,12 @@ def thirty_nights(records: int, count: int = 30, share: float = 0.01) -> str:
     )
 
 
-def night(url: str, token: str, folder: str) -> Cost:
-    """One load as a user runs it."""
+def night(url: str, token: str, folder: str, days: int = 0) -> Cost:
+    """One load as a user runs it, on a computer for which as many days have passed as for the server."""
     import sys
 
-    return run([sys.executable, "-m", "bench.contestants", "ours", url, folder], {"BENCH_TOKEN": token})
+    environment = {"BENCH_TOKEN": token, "BENCH_CLOCK_AHEAD": str(days * 86_400)}
+    return run([sys.executable, "-m", "bench.contestants", "ours", url, folder], environment)
 
 
 def started(url: str, folder: str) -> Cost:
@@ -110,8 +111,8 @@ def started(url: str, folder: str) -> Cost:
 
 
 def change(url: str, secret: str, token: str, share: float, turn: int) -> None:
-    """A day later on the server, some records have another blood pressure."""
-    control(url, secret, "clock/advance", {"seconds": 86_400})
+    """A day passes on the server, in whose middle some records get another blood pressure."""
+    control(url, secret, "clock/advance", {"seconds": 43_200})
     with RedcapClient(url, Token(token)) as client:
         rows = json.loads(_export(client))
         ids = list(dict.fromkeys(row["record_id"] for row in rows))
@@ -123,6 +124,7 @@ def change(url: str, secret: str, token: str, share: float, turn: int) -> None:
         ]
         for part in _parts(edited, 2000):
             client.import_records(part)
+    control(url, secret, "clock/advance", {"seconds": 43_200})
 
 
 def _export(client: RedcapClient) -> str:

@@ -56,7 +56,8 @@ class Processes:
                 worker = next(worker for worker in self._workers if worker.connection is connection)
                 try:
                     told = worker.connection.recv()
-                except (EOFError, ConnectionError):
+                except (EOFError, OSError):
+                    # It died, perhaps in the middle of a message.
                     self._workers.remove(worker)
                     yield self._died(worker)
                     continue
@@ -76,26 +77,24 @@ class Processes:
         process = self._context.Process(
             target=work, args=(theirs, self._config, self._options, self._explain), daemon=True
         )
-        self._workers.append(_Worker(process, ours, project, self._progress_of(project.name)))
+        # If a signal comes in between, the process ends by itself: it receives no project.
         process.start()
+        self._workers.append(_Worker(process, ours, project, self._progress_of(project.name)))
         theirs.close()
-        ours.send(project)
+        _send(ours, project)
 
     def _go_on(self, worker: _Worker, waiting: deque[ProjectConfig]) -> None:
         """Give the process another project, or let it end."""
         self._workers.remove(worker)
         if not waiting:
-            with suppress(ConnectionError):
-                worker.connection.send(None)
+            _send(worker.connection, None)
             worker.process.join()
             worker.connection.close()
             return
         worker.project = self._taken(waiting)
         worker.progress = self._progress_of(worker.project.name)
         self._workers.append(worker)
-        with suppress(ConnectionError):
-            # If the process has died meanwhile, receiving from it will say so.
-            worker.connection.send(worker.project)
+        _send(worker.connection, worker.project)
 
     def _died(self, worker: _Worker) -> Ended:
         worker.process.join()
@@ -109,6 +108,12 @@ class Processes:
         for worker in self._workers:
             worker.process.join(_PATIENCE)
             worker.process.kill()
+
+
+def _send(connection: Connection, project: ProjectConfig | None) -> None:
+    # If the process has died meanwhile, receiving from it will say so.
+    with suppress(ConnectionError):
+        connection.send(project)
 
 
 def _how_it_died(code: int) -> str:
