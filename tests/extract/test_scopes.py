@@ -60,8 +60,8 @@ def test_a_group_that_was_merged_early_moves_to_where_it_fits_better():
         (Capacity(ServerSpeed(20.0, 1e-6)), 1),
         # Each scope costs two requests, of which the server takes one in five seconds.
         (Capacity(ServerSpeed(0.01, 100e-6), interval=5.0), 4),
-        # On a fast one, what counts is this computer's own time for each request.
-        (Capacity(ServerSpeed(0.001, 1e-9)), 1),
+        # On a fast one, what counts is this computer's own time: a request takes as long as 125,000 blank cells.
+        (Capacity(ServerSpeed(0.001, 1e-9)), 2),
     ],
 )
 def test_there_are_as_many_scopes_as_the_server_makes_worthwhile(capacity, scopes):
