@@ -104,7 +104,7 @@ def test_data_and_history_follow_an_event_and_an_instrument_to_their_new_names(p
     check_quiet(place, night(place))
 
 
-@pytest.mark.parametrize("place", ["classic", "repeating"], indirect=True)
+@pytest.mark.parametrize("place", ["repeating", pytest.param("classic", marks=pytest.mark.fuzz)], indirect=True)
 def test_the_instrument_with_the_record_id_and_a_survey_are_followed(place):
     place.handle.rename_instrument("base", "enrolment")
     place.handle.rename_instrument("diary", "daily")

@@ -28,11 +28,14 @@ def of_another_record(path):
 
 SPOILED = {
     "cut after a row": cut_after_a_row,
-    "blank": lambda path: path.write_text("[]"),
     "of another record": of_another_record,
-    "gone": lambda path: path.unlink(),
 }
-FURTHER = {"cut": cut, "without a column": without_a_column}
+FURTHER = {
+    "blank": lambda path: path.write_text("[]"),
+    "gone": lambda path: path.unlink(),
+    "cut": cut,
+    "without a column": without_a_column,
+}
 
 
 @pytest.mark.parametrize(

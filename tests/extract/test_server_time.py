@@ -149,7 +149,7 @@ def test_without_a_date_header_and_a_log_every_night_reads_everything_and_says_s
     assert site.night().mode == "incremental"
 
 
-@pytest.mark.parametrize("logging", [1, 0])
+@pytest.mark.parametrize("logging", [1, pytest.param(0, marks=pytest.mark.fuzz)])
 def test_a_date_header_that_is_hours_ahead_loses_no_edit_and_is_told(site, logging):
     handle = site.study("classic", 12)
     handle.set_rights(logging=logging)

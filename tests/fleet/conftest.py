@@ -10,7 +10,7 @@ __all__ = ["several", "site"]
 
 @pytest.fixture
 def several(site):
-    """The site, with four small studies in projects.yaml."""
-    for seed, name in enumerate(("anna", "bella", "clara", "dora")):
+    """The site, with three small studies in projects.yaml."""
+    for seed, name in enumerate(("anna", "bella", "clara")):
         site.add(name, make_study("classic", records=5, seed=seed))
     return site

@@ -70,7 +70,7 @@ def test_what_is_entered_while_a_load_runs_comes_the_next_night(site):
     "zone",
     [
         pytest.param("UTC", marks=pytest.mark.fuzz),
-        "America/Chicago",
+        pytest.param("America/Chicago", marks=pytest.mark.fuzz),
         pytest.param("Asia/Kolkata", marks=pytest.mark.fuzz),
         "Pacific/Kiritimati",
     ],
@@ -308,7 +308,7 @@ def test_a_census_that_lost_records_deletes_none(site):
         ("classic", 1),
         pytest.param("classic", 2, marks=pytest.mark.fuzz),
         pytest.param("longitudinal", 1, marks=pytest.mark.fuzz),
-        ("longitudinal", 2),
+        pytest.param("longitudinal", 2, marks=pytest.mark.fuzz),
     ],
 )
 def test_one_of_the_first_two_censuses_that_lost_records_is_made_up_for(site, monkeypatch, study, lost):

@@ -186,14 +186,20 @@ RECOVERED = [
     [("502", "metadata", {}), ("503", "project", {}), ("500", "record", {}), ("truncate_line", "record", {"nth": 5})],
     [("empty", "metadata", {}), ("504", "record", {}), ("reset", "record", {"nth": 3})],
     [("truncate", "record", {}), ("html", "record", {"nth": 3})],
+    [("drop_records", "record", {"nth": 4})],
+]
+MORE_RECOVERED = [
     [("truncate", "record", {"wrong_length": True})],
     [("empty", "record", {"nth": 4})],
-    [("drop_records", "record", {"nth": 4})],
     [("memory", "record", {"nth": 4})],
 ]
 
 
-@pytest.mark.parametrize("faults", RECOVERED, ids=lambda faults: ", ".join(kind for kind, *_ in faults))
+@pytest.mark.parametrize(
+    "faults",
+    [*RECOVERED, *(pytest.param(faults, marks=pytest.mark.fuzz) for faults in MORE_RECOVERED)],
+    ids=lambda faults: ", ".join(kind for kind, *_ in faults),
+)
 def test_passing_faults_cost_time_and_nothing_else(site, faults):
     handle = site.study("classic", 12)
     for fault, content, options in faults:

@@ -110,7 +110,10 @@ def halves(published, tmp_path, truth) -> Iterator[Halves]:
 MOMENTS = [(1, "before"), (1, "after"), (2, "after"), (3, "after")]
 
 
-@pytest.mark.parametrize(("fatal", "when"), MOMENTS)
+@pytest.mark.parametrize(
+    ("fatal", "when"),
+    [*MOMENTS[1:3], *(pytest.param(*moment, marks=pytest.mark.fuzz) for moment in (MOMENTS[0], MOMENTS[3]))],
+)
 def test_killed_around_each_rename_a_publish_leaves_a_whole_file(halves, fatal, when):
     with halves.begin("publish", fatal, when) as process:
         assert process.wait(PATIENCE) == -signal.SIGKILL

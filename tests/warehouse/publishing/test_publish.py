@@ -181,7 +181,7 @@ def lose_a_table(folder: WarehouseFolder) -> None:
         connection.execute(f"DROP TABLE {rows_now('small', 'intake')}")
 
 
-@pytest.mark.parametrize("damage", [lose_the_mirror, lose_a_table])
+@pytest.mark.parametrize("damage", [lose_a_table, pytest.param(lose_the_mirror, marks=pytest.mark.fuzz)])
 def test_a_file_keeps_its_blocks_while_a_project_could_not_be_published_again(loaded, monkeypatch, damage):
     folder = in_a_new_warehouse(loaded, "small")
     publish(folder)

@@ -45,7 +45,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("way", ["csv", "rows", "mixed line ends"])
+@pytest.mark.parametrize("way", ["rows", "mixed line ends", pytest.param("csv", marks=pytest.mark.fuzz)])
 def test_a_proposal_for_an_identifier_is_refused_and_its_value_kept_nowhere(private, tmp_path, way):
     wanted = ProposalOptions(batch=way)
     if way == "rows":
