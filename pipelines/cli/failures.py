@@ -22,15 +22,15 @@ def unexpected(problem: Exception) -> str:
     return f"Unexpected error ({type(problem).__name__}). The published data is unchanged. {REPORT}"
 
 
-def of_a_load(problem: Exception) -> str:
-    """The message for an error that stopped the load of one project."""
+def of_a_load(project: str, problem: Exception) -> str:
+    """The message for an error that stopped the load of a project; errors that are expected name it themselves."""
     if isinstance(problem, expected()):
         return str(problem)
     if isinstance(problem, OSError):
         return file_problem(problem)
     if os.environ.get("REDCAP_WAREHOUSE_TRACE"):
         traceback.print_exception(problem)
-    return f"Unexpected error ({type(problem).__name__}). The data of its previous load is kept. {REPORT}"
+    return f"{project}: Unexpected error ({type(problem).__name__}). The data of its previous load is kept. {REPORT}"
 
 
 def expected(*also: type[Exception]) -> tuple[type[Exception], ...]:

@@ -37,8 +37,8 @@ def read_config(path: Path | None) -> Config:
 
 
 def chosen(config: Config, names: list[str] | None) -> list[ProjectConfig]:
-    """The named projects, or all."""
-    return [config.project(name) for name in names] if names else list(config.projects.values())
+    """The named projects, each once, or all."""
+    return [config.project(name) for name in dict.fromkeys(names)] if names else list(config.projects.values())
 
 
 def in_utc(moment: datetime | None, zone: str) -> datetime | None:

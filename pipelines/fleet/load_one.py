@@ -10,8 +10,8 @@ from pipelines.interrupts import was_interrupted
 from pipelines.sync.load import load_project
 from pipelines.sync.reports import LoadOptions, LoadReport, Progress
 
-# The message for an error. A function of a module, as processes receive it by name.
-Explain = Callable[[Exception], str]
+# The message for a project and the error that stopped its load. A function of a module: processes receive its name.
+Explain = Callable[[str, Exception], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +32,4 @@ def load_one(
     except Exception as problem:
         if was_interrupted(problem):
             raise
-        return Ended(project.name, None, explain(problem))
+        return Ended(project.name, None, explain(project.name, problem))

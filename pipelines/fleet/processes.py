@@ -99,7 +99,8 @@ class Processes:
     def _died(self, worker: _Worker) -> Ended:
         worker.process.join()
         worker.connection.close()
-        return Ended(worker.project.name, None, _how_it_died(worker.process.exitcode or 0))
+        name = worker.project.name
+        return Ended(name, None, _how_it_died(name, worker.process.exitcode or 0))
 
     def end(self) -> None:
         """Tell the processes that are still loading to stop, and wait until they have recorded it."""
@@ -116,14 +117,14 @@ def _send(connection: Connection, project: ProjectConfig | None) -> None:
         connection.send(project)
 
 
-def _how_it_died(code: int) -> str:
+def _how_it_died(project: str, code: int) -> str:
     """The message about a process that ended without a result."""
     how = f"with exit code {code}"
     if code < 0:
         with suppress(ValueError):
             how = f"by signal {signal.Signals(-code).name}"
     return (
-        f"The process that loaded it was ended {how}, before it could report. The data of its previous load is kept; "
-        "run the same command again to continue. If the system ended it because memory ran out, use --jobs with a "
-        "smaller number."
+        f"{project}: The process that loaded it was ended {how}, before it could report. The data of its previous "
+        "load is kept; run the same command again to continue. If the system ended it because memory ran out, use "
+        "--jobs with a smaller number."
     )

@@ -131,12 +131,19 @@ def test_a_project_that_fails_does_not_hold_the_others_back(workplace):
 
 
 def test_an_error_that_nobody_foresaw_is_named_by_its_kind_and_stops_one_project_only(capsys, monkeypatch):
-    told = of_a_load(ValueError("Maria Musterfrau"))
-    assert told.startswith("Unexpected error (ValueError). The data of its previous load is kept.")
+    told = of_a_load("study", ValueError("Maria Musterfrau"))
+    assert told.startswith("study: Unexpected error (ValueError). The data of its previous load is kept.")
     assert "Maria" not in told + capsys.readouterr().err
     monkeypatch.setenv("REDCAP_WAREHOUSE_TRACE", "1")
-    assert of_a_load(ValueError("Maria Musterfrau")) == told
+    assert of_a_load("study", ValueError("Maria Musterfrau")) == told
     assert "ValueError" in capsys.readouterr().err
+
+
+def test_a_project_that_is_named_twice_is_loaded_once(workplace):
+    folder, tokens = workplace
+    result = run("sync", "classic", "classic", "--json", cwd=folder, env=tokens)
+    assert result.returncode == 0, result.stderr
+    assert [load["project"] for load in json.loads(result.stdout)["loads"]] == ["classic"]
 
 
 def test_a_folder_that_is_in_a_projects_way_does_not_hold_the_others_back(workplace):

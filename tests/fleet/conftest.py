@@ -8,6 +8,11 @@ from tests.support.load_site import site
 __all__ = ["several", "site"]
 
 
+def explained(project, problem):
+    """The message for an error."""
+    return f"explained for {project}: {problem}"
+
+
 @pytest.fixture
 def several(site):
     """The site, with three small studies in projects.yaml."""

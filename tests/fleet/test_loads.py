@@ -5,6 +5,7 @@ import pytest
 from pipelines.fleet.loads import load_projects
 from pipelines.sync.reports import LoadOptions, Progress
 from pipelines.warehouse.publishing.publish import publish
+from tests.fleet.conftest import explained
 from tests.support.export_oracle import expected, published
 
 
@@ -31,7 +32,7 @@ def load(site, jobs, **options):
         list(config.projects.values()),
         LoadOptions(**options),
         jobs=jobs,
-        explain=str,
+        explain=explained,
         progress_of=lambda name: noted.setdefault(name, Noted()),
     )
     return list(ended), noted

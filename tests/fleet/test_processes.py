@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from collections import deque
@@ -10,6 +11,7 @@ import duckdb
 
 from pipelines.fleet.processes import Processes
 from pipelines.sync.reports import LoadOptions, Progress
+from tests.fleet.conftest import explained
 from tests.fleet.test_loads import load
 
 
@@ -43,7 +45,7 @@ def test_a_process_that_is_killed_takes_only_its_own_project_with_it(several):
     several.simulator.before_request(kill, nth=1, content="metadata")
     ended, _ = load(several, 2)
     [failure] = [one.failure for one in ended if one.report is None]
-    assert failure.startswith("The process that loaded it was ended by signal SIGKILL, before it could report.")
+    assert re.match(r"\w+: The process that loaded it was ended by signal SIGKILL, before it could report\.", failure)
     assert "--jobs" in failure
     assert len(ended) == 3
     again, _ = load(several, 1)
@@ -60,7 +62,7 @@ def test_when_the_command_ends_the_loads_are_told_to_stop_and_record_it(several)
     # Of records the census comes first; by then the run is in the ledger.
     several.simulator.before_request(hold, nth=1, content="record")
     config = several.config
-    processes = Processes(config, LoadOptions(), str, lambda name: Progress())
+    processes = Processes(config, LoadOptions(), explained, lambda name: Progress())
     loads = processes.run(deque([config.project("anna")]), 1)
     threading.Thread(target=lambda: list(loads), daemon=True).start()
     assert reached.wait(30)

@@ -8,13 +8,14 @@ import duckdb
 from pipelines.fleet.load_one import Ended
 from pipelines.fleet.worker import Step, work
 from pipelines.sync.reports import LoadOptions
+from tests.fleet.conftest import explained
 
 
 def started(site):
     """The process, and the way to it."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=(theirs, site.config, LoadOptions(), str), daemon=True)
+    process = context.Process(target=work, args=(theirs, site.config, LoadOptions(), explained), daemon=True)
     process.start()
     theirs.close()
     return process, ours
