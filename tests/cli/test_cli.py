@@ -339,12 +339,12 @@ def test_help_answers_without_loading_heavy_libraries(tmp_path):
     assert result.stdout == "[]\n"
 
 
-def test_a_load_without_a_terminal_imports_nothing_that_draws(workplace):
+def test_a_load_of_one_project_without_a_terminal_imports_nothing_that_draws_or_starts_processes(workplace):
     folder, tokens = workplace
     script = (
         "import atexit, sys; from pipelines.cli.main import command; "
         "sys.argv = ['redcap-warehouse', 'sync', 'classic', '--json']; "
-        "atexit.register(lambda: print([m for m in ('rich', 'pygments') if m in sys.modules])); command()"
+        "atexit.register(lambda: print([m for m in ('rich', 'pygments', 'multiprocessing') if m in sys.modules])); command()"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=folder, env=tokens)
     # What is registered for the end of the process is done, and everything that was printed is written.
