@@ -344,7 +344,8 @@ def test_a_load_of_one_project_without_a_terminal_imports_nothing_that_draws_or_
     script = (
         "import atexit, sys; from pipelines.cli.main import command; "
         "sys.argv = ['redcap-warehouse', 'sync', 'classic', '--json']; "
-        "atexit.register(lambda: print([m for m in ('rich', 'pygments', 'multiprocessing') if m in sys.modules])); command()"
+        "unwanted = ('rich', 'pygments', 'multiprocessing'); "
+        "atexit.register(lambda: print([m for m in unwanted if m in sys.modules])); command()"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=folder, env=tokens)
     # What is registered for the end of the process is done, and everything that was printed is written.
