@@ -60,7 +60,7 @@ class FetchPlan:
     capacity: Capacity = field(default_factory=Capacity)
     """What the server answered when the plan was made."""
     search_in: tuple[str, ...] = field(default=(), repr=False)
-    """The records in which values are searched for that narrow requests do not show; empty for the whole project."""
+    """The records in which values have to be searched for that narrow requests do not show; empty for all records."""
 
     def scope(self, part: Part) -> Scope:
         """The cells that an answer holds."""

@@ -33,14 +33,11 @@ MOST_BY_NAME = 5000
 # Of so many records at most one is requested to learn the columns.
 TRIED = 3
 
-# From this share of a project's records on, it is found out for all of them where they have rows, not for some.
+# If at least this share of a project's records is pending, the events of all records are requested, not only theirs.
 MANY_SHARE = 0.2
-# Some records are asked for scope by scope only if asking for them whole takes as long as this many small requests:
-# one tells where they have rows, before all others, and there is one for each scope and for each search.
+# Fewer records are requested scope by scope only if requesting them whole takes as long as this many small requests:
+# one for the events in which they have rows, before all others, and one for each scope and each search.
 WORTH_REQUESTS = 12
-# A search names at most so many records, or else none, which means all. PHP reads 1,000 values of a request unless it
-# is set to more, and drops the others without an error: a search would then miss values of records that it names.
-MOST_NAMED = 500
 # How many rows a repeating instrument is taken to have for each row of its event, before it was loaded: a form that
 # most records have once is not made to repeat.
 USUAL_INSTANCES = 2
@@ -266,7 +263,7 @@ class _PendingRecords:
             whole=whole_scope(self.selection, layout.answer_columns, found + sum(instances.values())),
             narrow=narrow_scopes(layout, self.selection, rows, plan.capacity, instances, records) if known else (),
             records=records,
-            search_in=tuple(self.records) if self._are_few and len(self.records) <= MOST_NAMED else (),
+            search_in=tuple(self.records) if self._are_few else (),
         )
 
     def _instances(self, rows: Mapping[str, int], records: int, share: float) -> dict[str, int]:

@@ -19,6 +19,12 @@ from pipelines.warehouse.staging.census import records_named
 from redcap_source import Received, RedcapClient, errors
 from redcap_source.methods.options import RecordOptions
 
+# The most values that a search names: records, fields and events. PHP reads 1,000 values of a request unless it is
+# configured for more (max_input_vars), and drops the others without an error; the search would then miss values.
+MOST_VALUES = 900
+# Where there are more records than this, the whole project is searched, so that fields and events find room.
+MOST_RECORDS = 500
+
 # Failures of a search after which every record is requested whole: the server may also refuse what it asks for.
 SEARCH_FAILED = (*ABOUT_THE_REQUEST, errors.RequestRefused)
 
@@ -49,10 +55,20 @@ class Search:
 
 def searches_of(plan: FetchPlan, staging: Path, prefix: str) -> list[Search]:
     """What has to be searched for, where records are requested scope by scope."""
-    places = [scope.undesignated for scope in plan.narrow if scope.undesignated is not None]
-    return [
-        Search(staging / f"{prefix}-undesignated-{at}.json", place, plan.search_in) for at, place in enumerate(places)
+    records = plan.search_in if len(plan.search_in) <= MOST_RECORDS else ()
+    places = [
+        part
+        for scope in plan.narrow
+        if scope.undesignated is not None
+        for part in _parts(scope.undesignated, MOST_VALUES - len(records))
     ]
+    return [Search(staging / f"{prefix}-undesignated-{at}.json", place, records) for at, place in enumerate(places)]
+
+
+def _parts(place: Undesignated, most: int) -> list[Undesignated]:
+    """The same fields and events, divided so that each part names at most so many."""
+    size = max(1, most - len(place.events))
+    return [Undesignated(place.fields[at : at + size], place.events) for at in range(0, len(place.fields), size)]
 
 
 @dataclass

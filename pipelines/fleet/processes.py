@@ -23,8 +23,6 @@ from pipelines.sync.reports import LoadOptions, Progress
 # Seconds that a process may take to record that it was interrupted.
 _PATIENCE = 10.0
 
-ProgressOf = Callable[[str], Progress]
-
 
 @dataclass(eq=False, slots=True)
 class _Worker:
@@ -39,7 +37,9 @@ class _Worker:
 class Processes:
     """The processes of several loads."""
 
-    def __init__(self, config: Config, options: LoadOptions, explain: Explain, progress_of: ProgressOf) -> None:
+    def __init__(
+        self, config: Config, options: LoadOptions, explain: Explain, progress_of: Callable[[str], Progress]
+    ) -> None:
         self._config = config
         self._options = options
         self._explain = explain
@@ -48,24 +48,24 @@ class Processes:
         self._workers: list[_Worker] = []
 
     def run(self, waiting: deque[ProjectConfig], jobs: int) -> Iterator[Ended]:
-        """Load all that are waiting; a process that dies takes only its own project with it."""
+        """Load all that are waiting; a process that ends unexpectedly ends one load only."""
         while waiting or self._workers:
             while waiting and len(self._workers) < jobs:
                 self._start(self._taken(waiting))
             for connection in wait([worker.connection for worker in self._workers]):
                 worker = next(worker for worker in self._workers if worker.connection is connection)
                 try:
-                    told = worker.connection.recv()
+                    message = worker.connection.recv()
                 except (EOFError, OSError):
-                    # It died, perhaps in the middle of a message.
+                    # It has ended, perhaps in the middle of a message.
                     self._workers.remove(worker)
-                    yield self._died(worker)
+                    yield self._ended(worker)
                     continue
-                if isinstance(told, Step):
-                    getattr(worker.progress, told.method)(*told.arguments)
+                if isinstance(message, Step):
+                    getattr(worker.progress, message.method)(*message.arguments)
                     continue
                 self._go_on(worker, waiting)
-                yield told
+                yield message
 
     def _taken(self, waiting: deque[ProjectConfig]) -> ProjectConfig:
         project = next_project(waiting, [worker.project for worker in self._workers])
@@ -96,14 +96,14 @@ class Processes:
         self._workers.append(worker)
         _send(worker.connection, worker.project)
 
-    def _died(self, worker: _Worker) -> Ended:
+    def _ended(self, worker: _Worker) -> Ended:
         worker.process.join()
         worker.connection.close()
         name = worker.project.name
-        return Ended(name, None, _how_it_died(name, worker.process.exitcode or 0))
+        return Ended(name, None, _how_it_ended(name, worker.process.exitcode or 0))
 
     def end(self) -> None:
-        """Tell the processes that are still loading to stop, and wait until they have recorded it."""
+        """Interrupt the loads that are still running, and wait until they have recorded it."""
         for worker in self._workers:
             worker.process.terminate()
         for worker in self._workers:
@@ -112,12 +112,12 @@ class Processes:
 
 
 def _send(connection: Connection, project: ProjectConfig | None) -> None:
-    # If the process has died meanwhile, receiving from it will say so.
+    # If the process has ended meanwhile, receiving from it shows that.
     with suppress(ConnectionError):
         connection.send(project)
 
 
-def _how_it_died(project: str, code: int) -> str:
+def _how_it_ended(project: str, code: int) -> str:
     """The message about a process that ended without a result."""
     how = f"with exit code {code}"
     if code < 0:

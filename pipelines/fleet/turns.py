@@ -13,7 +13,7 @@ from pipelines.config.settings import ProjectConfig
 
 
 def usual_jobs(projects: Iterable[ProjectConfig], processors: int) -> int:
-    """How many of these projects are loaded at once, unless somebody says otherwise."""
+    """How many of these projects are loaded at once, by default."""
     projects = list(projects)
     waiting = Counter(project.server.url for project in projects)
     concurrency = {project.server.url: project.server.concurrency for project in projects}

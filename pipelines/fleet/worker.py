@@ -1,4 +1,4 @@
-"""A process that loads one project after the other, and sends the process that started it what happens.
+"""A process that loads one project after the other, and sends progress and results to the process that started it.
 
 Not here: which project comes next (turns.py), what becomes of the results (processes.py).
 """
@@ -41,7 +41,7 @@ class _Sender(Progress):
         self._send(Step("step", (name,)))
 
     def _send(self, step: Step) -> None:
-        # If the process that shows it has gone, the load is finished all the same.
+        # If the process that shows the step has ended, the load is finished all the same.
         with suppress(ConnectionError):
             self._results.send(step)
 
@@ -51,9 +51,11 @@ def work(connection: Connection, config: Config, options: LoadOptions, explain: 
 
     A signal ends it as it ends a load without other processes: the load is recorded as interrupted.
     """
-    # Ctrl-C reaches every process of a terminal's group. This one is told by the process that started it, once.
+    # Ctrl-C sends a signal to all processes of a group. This one leaves the group, and receives a signal only from the
+    # process that started it: a second one would end it before it has recorded the interruption.
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
+    # As in the command (cli/main.py).
     gc.set_threshold(50_000)
     try:
         with listening():
@@ -62,7 +64,7 @@ def work(connection: Connection, config: Config, options: LoadOptions, explain: 
         # A request may still be running in a thread, and nothing waits for it.
         os._exit(signal.exit_code)
     except (EOFError, ConnectionError):
-        # Nobody is waiting for results any more.
+        # The process that receives the results has ended.
         os._exit(1)
     os._exit(0)
 

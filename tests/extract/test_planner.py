@@ -229,17 +229,6 @@ def test_where_the_census_lists_all_events_a_few_changed_records_are_located_in_
         assert task.scope_masks == same.scope_masks
 
 
-def test_more_records_than_a_request_can_safely_name_are_searched_for_in_the_whole_project(site, monkeypatch):
-    monkeypatch.setattr("pipelines.extract.planner.MOST_NAMED", 2)
-    with costly_cells(site, monkeypatch) as (planner, records):
-        census = planner.census()
-        layout = layout_of(planner, census)
-        [two] = planner.fetch_tasks(layout, census, records[2:4], ())
-        [three] = planner.fetch_tasks(layout, census, records[2:5], ())
-        assert (two.fetch.search_in, three.fetch.search_in) == (tuple(records[2:4]), ())
-        assert three.fetch.narrow
-
-
 def test_a_changed_record_that_its_census_does_not_show_is_asked_for_whole(site, monkeypatch):
     with costly_cells(site, monkeypatch) as (planner, records):
         brief = planner.census([planner.structure.events[0].unique_event_name])

@@ -1,8 +1,14 @@
 """Values that narrow requests do not show are searched for beside them, and no record is used before that is done."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from pipelines.extract.chunks import FetchPlan
 from pipelines.extract.fetcher import AHEAD
+from pipelines.extract.scopes import Scope, Undesignated
+from pipelines.extract.undesignated import searches_of
 from pipelines.sync.fetch import fetch, search_first
 from tests.support.fetching import planned, prepared, records_of
 from tests.support.stray_values import STRAY, put_stray_value
@@ -123,6 +129,26 @@ def test_where_few_records_changed_only_these_are_searched_and_a_value_in_them_i
         assert records_of(items) == sorted(changed)
         [whole] = [item for item in items if changed[2] in item.records]
         assert STRAY in "".join(part.path.read_text() for part in whole.parts)
+
+
+def test_no_search_names_more_than_a_server_is_sure_to_read(monkeypatch):
+    monkeypatch.setattr("pipelines.extract.undesignated.MOST_VALUES", 6)
+    monkeypatch.setattr("pipelines.extract.undesignated.MOST_RECORDS", 2)
+    whole = Scope((), (), (), ())
+    wide = replace(whole, undesignated=Undesignated(("a", "b", "c", "d", "e"), ("later", "last")))
+    plan = FetchPlan("study", "record_id", whole, narrow=(wide, whole), search_in=("1", "2"))
+
+    def searched(plan):
+        searches = searches_of(plan, Path("staging"), "chunk")
+        assert len({search.path for search in searches}) == len(searches)
+        assert {search.place.events for search in searches} == {("later", "last")}
+        return [(search.records, search.place.fields) for search in searches]
+
+    some = ("1", "2")
+    assert searched(plan) == [(some, ("a", "b")), (some, ("c", "d")), (some, ("e",))]
+    # More records are not named at all, so the whole project is searched.
+    more = replace(plan, search_in=("1", "2", "3"))
+    assert searched(more) == [((), ("a", "b", "c", "d")), ((), ("e",))]
 
 
 def test_where_a_search_before_several_steps_fails_every_record_is_asked_for_whole(site, caplog):

@@ -64,10 +64,12 @@ def test_when_the_command_ends_the_loads_are_told_to_stop_and_record_it(several)
     config = several.config
     processes = Processes(config, LoadOptions(), explained, lambda name: Progress())
     loads = processes.run(deque([config.project("anna")]), 1)
-    threading.Thread(target=lambda: list(loads), daemon=True).start()
+    running = threading.Thread(target=lambda: list(loads), daemon=True)
+    running.start()
     assert reached.wait(30)
     children = multiprocessing.active_children()
     processes.end()
     answered.set()
+    running.join(30)
     assert [child.exitcode for child in children] == [128 + signal.SIGTERM]
     assert ledger(several, "anna") == ["interrupted"]
