@@ -9,6 +9,7 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── WarehouseUnreadable    a DuckDB file cannot be opened or written
     │   └── WarehouseDamaged   it is no longer a complete database
     ├── UnexpectedDatabaseError  DuckDB reported an error that this program does not know
+    ├── ExtensionUnusable      an extension of DuckDB is not installed, or is for another version
     ├── NotLoadedYet           nothing has been published
     ├── UnknownRecord          the warehouse never had the record that a person asks for
     ├── QueryRefused           DuckDB does not accept a person's query
@@ -114,6 +115,22 @@ class UnexpectedDatabaseError(WarehouseError):
         super().__init__(
             f"{path}: {doing} failed with an unexpected {kind} of DuckDB. Nothing was written, and the published "
             f"data is unchanged. {REPORT}"
+        )
+
+
+class ExtensionUnusable(WarehouseError):
+    """An extension of DuckDB that the store needs is not installed, or is one for another version of DuckDB."""
+
+    def __init__(self, *, name: str, extra: str, running: str, installed: Collection[str]) -> None:
+        found = f"DuckDB's extension {name} is not installed"
+        if installed:
+            found = (
+                f"DuckDB's extension {name} is installed for DuckDB {', '.join(installed)} only, and this is "
+                f"DuckDB {running}"
+            )
+        super().__init__(
+            f"{found}. Nothing was changed. Run `pip install 'redcap-warehouse[{extra}]'`, which installs the "
+            "extension and the version of DuckDB that it fits."
         )
 
 

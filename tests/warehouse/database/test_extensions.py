@@ -1,0 +1,46 @@
+"""Extensions that are Python packages: which one is found, and what a person is told if none fits."""
+
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.errors import ExtensionUnusable
+from pipelines.warehouse.database.extensions import find_extension, load_extension
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that Python imports packages from before all others."""
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def installed(packages: Path, package: str, version: str, name: str) -> Path:
+    """A package with one extension for one version of DuckDB."""
+    file = packages / package / "extensions" / f"v{version}" / f"{name}.duckdb_extension"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    (packages / package / "__init__.py").touch()
+    return file
+
+
+@pytest.mark.parametrize("package", ["duckdb_extension_invented", "duckdb_core_ext_invented"])
+def test_the_extension_for_the_running_duckdb_is_found_by_either_name_of_its_package(packages, package):
+    file = installed(packages, package, duckdb.__version__, "invented")
+    assert find_extension("invented") == file
+    assert package not in sys.modules, "finding an extension must not execute its package"
+
+
+def test_an_extension_that_is_not_installed_names_the_extra_to_install():
+    assert find_extension("invented") is None
+    with duckdb.connect() as connection, pytest.raises(ExtensionUnusable, match=r"invented is not installed.*pip"):
+        load_extension(connection, "invented")
+
+
+def test_an_extension_for_another_duckdb_is_not_loaded_and_both_versions_are_named(packages):
+    installed(packages, "duckdb_extension_invented", "1.2.3", "invented")
+    with duckdb.connect() as connection, pytest.raises(ExtensionUnusable) as refused:
+        load_extension(connection, "invented")
+    assert "1.2.3" in str(refused.value) and duckdb.__version__ in str(refused.value)
