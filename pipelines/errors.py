@@ -5,6 +5,11 @@ REDCap's own failures are redcap_source.errors. The tree:
     WarehouseError
     ├── ConfigError            projects.yaml or the environment is wrong
     ├── WarehouseBusy          another process is loading or publishing
+    │   └── ProjectHeld        another machine or process holds a project in PostgreSQL
+    ├── CoordinationUnavailable  the store's PostgreSQL does not answer, or refuses
+    ├── CoordinationError      it reported an error that this program does not know
+    ├── HoldLost               PostgreSQL ended the session that held a lock
+    ├── Superseded             another load of the project was checked in first
     ├── NotAllPublished        some projects could not be published; the others are
     ├── WarehouseUnreadable    a DuckDB file cannot be opened or written
     │   └── WarehouseDamaged   it is no longer a complete database
@@ -29,6 +34,7 @@ REDCap's own failures are redcap_source.errors. The tree:
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from pipelines.interrupts import INTERRUPTED, was_interrupted
@@ -81,6 +87,64 @@ class WarehouseBusy(WarehouseError):
             f"{path} is in use by another process, most likely a load that is still running. "
             "Nothing was changed. Try again when it has ended."
         )
+
+
+class ProjectHeld(WarehouseBusy):
+    """Another machine or process is loading the project."""
+
+    def __init__(self, *, project: str, loader: str | None, run: str | None, since: datetime | None) -> None:
+        """`loader` is host and process; None where the holder had not yet written who it is."""
+        by = f" by {loader} (run {run}, since {since:%Y-%m-%d %H:%M:%S} UTC)" if loader and run and since else ""
+        WarehouseError.__init__(
+            self, f"{project} is in use{by}. Nothing was changed. Try again when that run has ended."
+        )
+        self.project, self.loader, self.run, self.since = project, loader, run, since
+
+
+class CoordinationUnavailable(WarehouseError):
+    """The PostgreSQL in which machines agree cannot be used."""
+
+    def __init__(self, *, reason: str, tried: float | None) -> None:
+        """`tried` is for how many seconds; None where waiting does not help."""
+        remedy = "Correct the URL of the store's PostgreSQL, or its settings."
+        if tried is not None:
+            remedy = f"It was tried for {tried:g} s. Try again when PostgreSQL answers."
+        super().__init__(
+            f"the store's PostgreSQL cannot be used: {reason}. What was published and checked in before stays. {remedy}"
+        )
+        self.reason = reason
+
+
+class CoordinationError(WarehouseError):
+    """PostgreSQL reported an error that this program does not know; its message may quote data and is left out."""
+
+    def __init__(self, *, kind: str, code: str) -> None:
+        super().__init__(
+            f"the store's PostgreSQL reported an unexpected {kind} ({code}). What was published and checked in before "
+            f"stays. {REPORT}"
+        )
+
+
+class HoldLost(WarehouseError):
+    """This process no longer holds a lock that its work needs."""
+
+    def __init__(self, *, what: str) -> None:
+        super().__init__(
+            f"{what}: PostgreSQL has ended the session that kept others out, so that another machine may have begun. "
+            "This run stops here; nothing more of it is checked in or published. Run it again."
+        )
+
+
+class Superseded(WarehouseError):
+    """A load began with a version of the mirror that is no longer the newest."""
+
+    def __init__(self, *, project: str, after: int, newest: int) -> None:
+        began = f"version {after} of the mirror" if after else "no mirror"
+        super().__init__(
+            f"{project}: this load began with {began}, and version {newest} was checked in meanwhile. What this load "
+            "did is not kept and not published; the newer version is unchanged. Load the project again."
+        )
+        self.project, self.after, self.newest = project, after, newest
 
 
 class WarehouseUnreadable(WarehouseError):

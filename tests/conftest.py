@@ -69,6 +69,15 @@ def first_nights(tmp_path_factory) -> Iterator[object]:
         yield kept
 
 
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory) -> Iterator[object]:
+    """A PostgreSQL server, started once, that tests may also stop and start again (tests.support.postgres)."""
+    from tests.support.postgres import restartable_postgres
+
+    with restartable_postgres(tmp_path_factory.mktemp("postgres") / "server") as server:
+        yield server
+
+
 @pytest.fixture
 def recorded(request: pytest.FixtureRequest) -> Path:
     """The folder of recorded answers, for tests that carry the mark."""

@@ -1,0 +1,8 @@
+"""What machines that load agree on, in PostgreSQL: versions, locks, the pace. It alone imports psycopg2."""
+
+from pipelines.coordination.checks import Checks
+from pipelines.coordination.coordination import Coordination
+from pipelines.coordination.locks import Held, HeldProject, Holder
+from pipelines.coordination.versions import WorkingVersion
+
+__all__ = ["Checks", "Coordination", "Held", "HeldProject", "Holder", "WorkingVersion"]

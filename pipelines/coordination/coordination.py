@@ -1,0 +1,89 @@
+"""What machines that load side by side agree on, over one PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from contextlib import closing
+from types import TracebackType
+from typing import Self
+
+from pipelines.coordination.address import Address
+from pipelines.coordination.checks import Checks, check
+from pipelines.coordination.connection import Row, Session, Values
+from pipelines.coordination.lock_kinds import PROJECT
+from pipelines.coordination.locks import Held, HeldProject, Holder, hold_project, hold_publisher
+from pipelines.coordination.marks import Marks
+from pipelines.coordination.schema import ensure_schema
+from pipelines.coordination.sql import statements
+from pipelines.coordination.versions import Versions
+
+
+class Coordination(Versions, Marks):
+    """Working versions, marks, locks, the pace and the hash key; for any number of threads.
+
+    It connects when it is first asked something. While PostgreSQL does not answer, what can be asked again is, for
+    `patience` seconds; then CoordinationUnavailable. The schema is made, or brought to this version's format, at the
+    first question.
+    """
+
+    def __init__(self, url: str, *, loader: str | None = None, patience: float = 30.0) -> None:
+        """`loader` names this process to others: host and process by default. ConfigError if `url` cannot be one."""
+        self.loader = loader or f"{socket.gethostname()}:{os.getpid()}"
+        self._address = Address(url)
+        self._patience = patience
+        self._session = Session(self._address, patience)
+        self._ready = False
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """End this object's own sessions; locks that were handed out stay until they are released."""
+        self._session.close()
+
+    def hold_project(self, project: str, run_id: str) -> HeldProject:
+        """Hold the project for a run at once; ProjectHeld, which names the holder, if another does."""
+        return hold_project(self._own_session(), self._project_id(project), project, run_id, self.loader)
+
+    def held_projects(self) -> dict[str, Holder]:
+        """The projects that are held now, and by whom."""
+        return self._holders(held=True)
+
+    def unheld_runs(self) -> dict[str, Holder]:
+        """Projects whose last holder ended without releasing them, and the run that it was: killed, or cut off."""
+        return self._holders(held=False)
+
+    def publisher(self) -> Held:
+        """Wait until nobody else publishes; for a `with` block, whose `check()` tells whether it is still so."""
+        self._prepare()
+        return hold_publisher(self._own_session())
+
+    def checks(self) -> Checks:
+        """What can be said about this PostgreSQL before loads rely on it; makes nothing."""
+        with closing(self._own_session()) as one, closing(self._own_session()) as other:
+            return check(one, other)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _holders(self, *, held: bool) -> dict[str, Holder]:
+        rows = self._run(statements("locks")["holders"], {"kind": PROJECT, "held": held})
+        return {row[0]: Holder(*row) for row in rows}
+
+    def _run(self, statement: str, values: Values | None = None) -> list[Row]:
+        self._prepare()
+        return self._session.run(statement, values)
+
+    def _prepare(self) -> None:
+        with self._lock:
+            if not self._ready:
+                ensure_schema(self._session)
+                self._ready = True
+
+    def _own_session(self) -> Session:
+        return Session(self._address, self._patience)
