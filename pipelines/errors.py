@@ -15,6 +15,9 @@ REDCap's own failures are redcap_source.errors. The tree:
     │   └── WarehouseDamaged   it is no longer a complete database
     ├── UnexpectedDatabaseError  DuckDB reported an error that this program does not know
     ├── ExtensionUnusable      an extension of DuckDB is not installed, or is for another version
+    ├── SharedPlaceUnusable    the place that all machines share cannot be read or written
+    │   ├── ObjectMissing      what should be there is not
+    │   └── ObjectDamaged      it is there, and is not what was written
     ├── NotLoadedYet           nothing has been published
     ├── UnknownRecord          the warehouse never had the record that a person asks for
     ├── QueryRefused           DuckDB does not accept a person's query
@@ -196,6 +199,31 @@ class ExtensionUnusable(WarehouseError):
             f"{found}. Nothing was changed. Run `pip install 'redcap-warehouse[{extra}]'`, which installs the "
             "extension and the version of DuckDB that it fits."
         )
+
+
+class SharedPlaceUnusable(WarehouseError):
+    """The place that all machines share cannot be read or written."""
+
+    def __init__(self, *, place: str, reason: str, remedy: str) -> None:
+        super().__init__(f"{place} cannot be used: {reason}. What was there before is unchanged. {remedy}")
+
+
+class ObjectMissing(SharedPlaceUnusable):
+    """A file is not in the shared place."""
+
+    def __init__(self, *, place: str) -> None:
+        super().__init__(
+            place=place,
+            reason="it is not there",
+            remedy="Check that the place exists; restore it from a backup if it was deleted.",
+        )
+
+
+class ObjectDamaged(SharedPlaceUnusable):
+    """A file in the shared place is not what was written there."""
+
+    def __init__(self, *, place: str, found: str) -> None:
+        super().__init__(place=place, reason=found, remedy="Restore it from a backup.")
 
 
 class NotProven(WarehouseError):

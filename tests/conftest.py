@@ -44,6 +44,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("recorded"):
                 item.add_marker(pytest.mark.skip(reason=REASON), append=False)
+    if (lake := [item for item in items if item.get_closest_marker("lake")]) and not has_extensions():
+        for item in lake:
+            item.add_marker(pytest.mark.skip(reason="DuckDB's extensions are not installed (.venv/lake)"), append=False)
+
+
+def has_extensions() -> bool:
+    """Whether the DuckDB that runs has the extensions that the tests of the mark `lake` need."""
+    from pipelines.warehouse.database.extensions import EXTRAS, find_extension
+
+    return all(find_extension(name) for name in EXTRAS)
 
 
 def pytest_collection_finish() -> None:

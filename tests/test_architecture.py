@@ -62,6 +62,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     f"{WAREHOUSE}.published": (*MIRROR, f"{WAREHOUSE}.mirror"),
     f"{WAREHOUSE}.publishing": (*MIRROR, f"{WAREHOUSE}.mirror"),
     f"{WAREHOUSE}.comparison": (*MIRROR, f"{WAREHOUSE}.mirror", f"{WAREHOUSE}.published"),
+    f"{WAREHOUSE}.shared": (*ON_DISK, "pipelines.coordination"),
     f"{WAREHOUSE}.forget": (*MIRROR, f"{WAREHOUSE}.mirror", f"{WAREHOUSE}.publishing"),
     "pipelines.run": (*GROUND, "pipelines.config", WAREHOUSE),
     "pipelines.extract": (*GROUND, "pipelines.config", WAREHOUSE),

@@ -175,6 +175,11 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/warehouse/publishing/source.py",
         "pipelines/warehouse/publishing/write.py",
     ),
+    "tests/warehouse/shared/test_place.py": (
+        "pipelines/warehouse/shared/digest.py",
+        "pipelines/warehouse/shared/folder_place.py",
+        "pipelines/warehouse/shared/s3_place.py",
+    ),
     "tests/warehouse/staging/test_column_groups.py": (
         "pipelines/warehouse/database/long_statements.py",
         "pipelines/warehouse/database/memory.py",

@@ -1,0 +1,31 @@
+"""Names in the shared place: parts, and which files nobody needs any more."""
+
+from pipelines.warehouse.shared.names import in_parts, parts_of, superseded, version_name
+
+
+def name(version: int, random: str = "00000000", project: str = "study") -> str:
+    return version_name(project, version, f"{version:064x}", random)
+
+
+def test_a_name_says_project_version_and_checksum():
+    assert version_name("study", 12, "ab" * 32, "01234567") == "mirrors/study/00000012-abababababababab-01234567.duckdb"
+
+
+def test_parts_are_listed_in_the_order_in_which_they_make_the_file():
+    assert parts_of("a.duckdb") == ["a.duckdb"]
+    assert parts_of(in_parts("a.duckdb", 2)) == ["a.duckdb.1of2", "a.duckdb.2of2"]
+    parts = parts_of(in_parts("a.duckdb", 12))
+    assert parts == sorted(parts) and parts[0] == "a.duckdb.01of12" and len(parts) == 12
+
+
+def test_three_versions_are_kept_and_attempts_that_were_not_recorded_are_not():
+    recorded = name(7)
+    there = [name(version) for version in range(1, 9)]
+    attempts = [name(7, "11111111"), f"{name(7, '22222222')}.0a0a0a0a.begun", f"{name(7, '33333333')}.1of3"]
+    found = superseded([*there, *attempts, "mirrors/study/notes.txt"], version=7, recorded=recorded)
+    assert found == [*there[:4], *attempts]
+
+
+def test_the_parts_of_the_recorded_version_are_kept():
+    recorded = in_parts(name(3), 2)
+    assert superseded([*parts_of(recorded), name(3)], version=3, recorded=recorded) == [name(3)]
