@@ -15,6 +15,7 @@ from pipelines.coordination.connection import Row, Session, Values
 from pipelines.coordination.lock_kinds import PROJECT
 from pipelines.coordination.locks import Held, HeldProject, Holder, hold_project, hold_publisher
 from pipelines.coordination.marks import Marks
+from pipelines.coordination.pace import ServerLimit
 from pipelines.coordination.schema import ensure_schema
 from pipelines.coordination.sql import statements
 from pipelines.coordination.versions import Versions
@@ -34,12 +35,16 @@ class Coordination(Versions, Marks):
         self._address = Address(url)
         self._patience = patience
         self._session = Session(self._address, patience)
+        # Slots are locks of a session, which must not end when another statement's does.
+        self._pace_session = Session(self._address, patience)
+        self._limits: dict[str, ServerLimit] = {}
         self._ready = False
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """End this object's own sessions; locks that were handed out stay until they are released."""
         self._session.close()
+        self._pace_session.close()
 
     def hold_project(self, project: str, run_id: str) -> HeldProject:
         """Hold the project for a run at once; ProjectHeld, which names the holder, if another does."""
@@ -57,6 +62,12 @@ class Coordination(Versions, Marks):
         """Wait until nobody else publishes; for a `with` block, whose `check()` tells whether it is still so."""
         self._prepare()
         return hold_publisher(self._own_session())
+
+    def server_limit(self, url: str) -> ServerLimit:
+        """The limit that all machines share for a REDCap server, for RateLimiter's `shared`."""
+        self._prepare()
+        with self._lock:
+            return self._limits.setdefault(url, ServerLimit(self._pace_session, url))
 
     def checks(self) -> Checks:
         """What can be said about this PostgreSQL before loads rely on it; makes nothing."""

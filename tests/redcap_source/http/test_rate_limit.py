@@ -1,11 +1,16 @@
-import multiprocessing
 import stat
 import threading
 import time
 
 import pytest
 
-from redcap_source.http.rate_limit import RateLimiter, default_rate_limiter, reserve, unlimited_rate_limiter
+from redcap_source.http.rate_limit import (
+    FolderLimit,
+    RateLimiter,
+    default_rate_limiter,
+    reserve,
+    unlimited_rate_limiter,
+)
 
 
 @pytest.mark.parametrize(
@@ -78,38 +83,6 @@ def test_no_more_than_so_many_at_once():
     assert most[0] == 2
 
 
-def _hold(folder, inside, most, lock):
-    pace = RateLimiter(None, 1, folder=folder)
-    for _ in range(3):
-        with pace.turn():
-            with lock:
-                inside.value += 1
-                most.value = max(most.value, inside.value)
-            time.sleep(0.01)
-            with lock:
-                inside.value -= 1
-
-
-def test_no_more_than_so_many_at_once_across_processes(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    inside, most, lock = context.Value("i", 0), context.Value("i", 0), context.Lock()
-    workers = [context.Process(target=_hold, args=(tmp_path, inside, most, lock)) for _ in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(30)
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    assert most.value == 1
-
-
-def test_an_error_inside_frees_the_slot(tmp_path):
-    pace = RateLimiter(None, 1, folder=tmp_path)
-    with pytest.raises(ZeroDivisionError), pace.turn():
-        _ = 1 / 0
-    with pace.turn():
-        pass
-
-
 def test_a_damaged_schedule_is_forgotten(tmp_path):
     clock = Clock()
     pace = RateLimiter(60, 1, burst=0, folder=tmp_path, clock=clock, sleep=clock.sleep)
@@ -130,6 +103,11 @@ def test_clients_of_one_server_share_the_default():
     assert default_rate_limiter("https://a.example") is default_rate_limiter("https://a.example")
     assert default_rate_limiter("https://a.example") is not default_rate_limiter("https://b.example")
     assert unlimited_rate_limiter().requests_per_minute is None
+
+
+def test_a_limit_is_shared_in_one_place(tmp_path):
+    with pytest.raises(ValueError, match="in a folder or in another place"):
+        RateLimiter(60, 1, folder=tmp_path, shared=FolderLimit(tmp_path, "a"))
 
 
 @pytest.mark.parametrize("wrong", [(0, 1), (60, 0)])
