@@ -116,9 +116,10 @@ class _Warehouse:
     def release(self, names: list[str]) -> None:
         from pipelines.warehouse.folder import WarehouseFolder
         from pipelines.warehouse.publishing.candidates import release
+        from pipelines.warehouse.store.file_store import FileStore
 
         for name in names:
-            release(WarehouseFolder(self.database.parent), name)
+            release(FileStore(WarehouseFolder(self.database.parent)), name)
 
     def publish(self) -> Cost:
         peak = self.database.parent.parent / "peak"

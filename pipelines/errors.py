@@ -85,7 +85,7 @@ class ConfigError(WarehouseError):
 class WarehouseBusy(WarehouseError):
     """Another process uses the file."""
 
-    def __init__(self, *, path: Path) -> None:
+    def __init__(self, *, path: Path | str) -> None:
         super().__init__(
             f"{path} is in use by another process, most likely a load that is still running. "
             "Nothing was changed. Try again when it has ended."
@@ -268,7 +268,7 @@ class NotAllPublished(WarehouseError):
 class NotLoadedYet(WarehouseError):
     """There is no published warehouse."""
 
-    def __init__(self, *, path: Path) -> None:
+    def __init__(self, *, path: Path | str) -> None:
         super().__init__(f"{path} does not exist yet. Run `redcap-warehouse sync` first.")
 
 
@@ -297,7 +297,7 @@ class LoadRefused(WarehouseError):
 class MirrorLost(LoadRefused):
     """A project's mirror cannot be continued; this is never treated as a first load."""
 
-    def __init__(self, *, project: str, path: Path, found: str, known: str) -> None:
+    def __init__(self, *, project: str, path: Path | str, found: str, known: str) -> None:
         super().__init__(
             project=project,
             problem=f"its mirror {path} {found}, though {known}. It held the project's history, and the journal "
@@ -323,7 +323,7 @@ class ForeignMirror(WarehouseError):
 class HashKeyUnusable(WarehouseError):
     """The key that identifiers are hashed with cannot be used: the same value would get another hash."""
 
-    def __init__(self, *, path: Path, found: str, projects: Collection[str]) -> None:
+    def __init__(self, *, path: Path | str, found: str, projects: Collection[str]) -> None:
         hashed = f", and identifiers of {', '.join(projects)} were hashed with it" if projects else ""
         if found == "is another key":
             hashed = f" than the one that identifiers of {', '.join(projects)} were hashed with"

@@ -12,27 +12,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from pipelines.config.settings import Config, ProjectConfig
 from pipelines.errors import ConfigError, MirrorLost, WarehouseDamaged
 from pipelines.interrupts import interrupted
-from pipelines.warehouse.database.connection import Connection, private_folder
-from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.locks import project_locked
-from pipelines.warehouse.mirror.identity import (
-    damaged,
-    discard_mirror,
-    mirror_lost,
-    published_projects,
-    published_source,
-    refusal,
-)
+from pipelines.store import open_store
+from pipelines.warehouse.database.connection import Connection, private_folder, remove_database
+from pipelines.warehouse.mirror.identity import damaged, mirror_lost, refusal
 from pipelines.warehouse.mirror.mirror import Mirror
 from pipelines.warehouse.mirror.open import open_mirror
 from pipelines.warehouse.mirror.rows.hash_key import read_hash_key
 from pipelines.warehouse.mirror.rows.history import RunStamp
 from pipelines.warehouse.staging.verify import open_verifier
-from redcap_source import RateLimiter, RedcapClient
+from pipelines.warehouse.store.protocol import Store
+from redcap_source import RedcapClient
 
 # The longest answer that is accepted: a chunk aims at 5 MB, and the list of ten million rows' records is about 700 MB.
 ANSWER_LIMIT = 2**30
@@ -71,16 +66,20 @@ class ProjectRun:
         sleep: Sleep = time.sleep,
         stopwatch: Stopwatch = time.monotonic,
         answer_limit: int = ANSWER_LIMIT,
+        store: Store | None = None,
     ) -> None:
         """`staging` names the folder where steps find each other's work, if that is not the run's id.
 
         `start_over` discards the project's mirror, history included, when the run first opens it. How fast the server
         is by the `stopwatch` decides how much each request asks for. `answer_limit` is the longest answer that is
-        accepted from REDCap, in bytes.
+        accepted from REDCap, in bytes. Without a `store`, that of the configuration is opened, and closed with the run.
         """
         self.config = config
         self.project = project
-        self.folder = WarehouseFolder(config.warehouse)
+        self._opens_store = store is None
+        self.store = store or open_store(config)
+        self.folder = self.store.folder
+        """This machine's own folder."""
         self.staging = self.folder.staging(project.name, staging or run_id)
         self.now = now
         self.sleep = sleep
@@ -90,12 +89,22 @@ class ProjectRun:
         """What marks the rows that this run writes."""
         self._start_over = start_over
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Closing may wait for a connection, which after a signal nobody does: the process ends anyway.
+        if self._opens_store and not interrupted():
+            self.store.close()
+
     @contextmanager
     def client(self) -> Iterator[RedcapClient]:
         """A client of the project; all clients of a server share its rate limit."""
         client = open_client(
             self.project,
-            self.folder,
+            self.store,
             sleep=self.sleep,
             stopwatch=self.stopwatch,
             answer_limit=self.answer_limit,
@@ -116,31 +125,40 @@ class ProjectRun:
             yield connection
 
     @contextmanager
-    def mirror(self, *, published: Path | None = None, readable: Sequence[Path] = ()) -> Iterator[Mirror]:
+    def mirror(
+        self, *, with_published: bool = False, readable: Sequence[Path] = (), goes_on: bool = False
+    ) -> Iterator[Mirror]:
         """The project's mirror, locked: no other run opens it meanwhile.
 
-        The `published` database and the `readable` files can be read from SQL beside it.
-        Raises MirrorLost if the project's mirror has been lost, and HashKeyUnusable if identifiers could not be hashed
-        with the same key as before.
+        The published warehouse, if `with_published`, and the `readable` files can be read from SQL beside it. `goes_on`
+        says that a later step of this run, in this process, opens it again. Raises MirrorLost if the project's mirror
+        has been lost, and HashKeyUnusable if identifiers could not be hashed with the same key as before.
         """
-        self.folder.make()
-        with project_locked(self.folder, self.project.name):
+        name = self.project.name
+        with self.store.mirrors.working(name, self.stamp.run_id, goes_on=goes_on) as path:
             # Only once per run: the later steps continue with the new file.
             discard, self._start_over = self._start_over, False
             if discard:
-                discard_mirror(self.folder, self.project.name)
-            with self._opened(published, readable, new=discard) as mirror:
+                self._discard(path)
+            with self._opened(path, readable, with_published=with_published, new=discard) as mirror:
                 if self.project.identifiers == "hash":
-                    hash_key = read_hash_key(self.folder, self.project.name, mirror.connection)
+                    hash_key = read_hash_key(self.store, name, mirror.connection)
                     self.stamp = replace(self.stamp, hash_key=hash_key)
                 yield mirror
 
+    def _discard(self, path: Path) -> None:
+        """Remove the project's mirror and what belongs to it: a load of it that waits to be published is no more."""
+        self.store.marks.unmark(self.project.name)
+        self.folder.clear_staging(self.project.name)
+        remove_database(path)
+
     @contextmanager
-    def _opened(self, published: Path | None, readable: Sequence[Path], *, new: bool) -> Iterator[Mirror]:
-        name, path = self.project.name, self.folder.mirror(self.project.name)
+    def _opened(self, path: Path, readable: Sequence[Path], *, with_published: bool, new: bool) -> Iterator[Mirror]:
+        name, published = self.project.name, self.store.published
 
         def refuse(found: str) -> MirrorLost | None:
-            return refusal(self.folder, name, found)
+            place = self.store.mirrors.place(name)
+            return refusal(name, place, found, published=published.projects(), waiting=self.store.marks.waiting())
 
         try:
             with open_mirror(
@@ -150,21 +168,22 @@ class ProjectRun:
                 memory_limit=self.config.memory_limit,
                 refuse=refuse,
                 start_over=new,
-                replaces=published_source(self.folder, name) if new else None,
-                published=published,
+                replaces=published.source(name) if new else None,
+                published=published.attach if with_published else None,
                 readable=readable,
             ) as mirror:
                 yield mirror
         except WarehouseDamaged as problem:
             if problem.path != path:
                 raise
-            lost = mirror_lost(self.folder, name, damaged(problem), published_projects(self.folder))
+            place, waiting = self.store.mirrors.place(name), self.store.marks.waiting()
+            lost = mirror_lost(name, place, damaged(problem), published=published.projects(), waiting=waiting)
             raise lost from None
 
 
 def open_client(
     project: ProjectConfig,
-    folder: WarehouseFolder,
+    store: Store,
     *,
     sleep: Sleep = time.sleep,
     stopwatch: Stopwatch = time.monotonic,
@@ -178,9 +197,7 @@ def open_client(
             where=f"projects.yaml, servers.{server.name}.ca_bundle",
             remedy="Give the path of the PEM file, or leave the key out if the usual authorities signed the server.",
         )
-    rate_limit = RateLimiter(
-        server.requests_per_minute, server.concurrency, folder=folder.pace, name=server.url, sleep=sleep
-    )
+    rate_limit = store.rate_limiter(server.url, server.requests_per_minute, server.concurrency, sleep)
     return RedcapClient(
         server.url,
         project.token.read(),

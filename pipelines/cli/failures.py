@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 
-from pipelines.errors import PUBLISHED, REPORT, WarehouseError
+from pipelines.errors import REPORT, WarehouseError
 
 
 def file_problem(problem: OSError) -> str:
@@ -42,9 +42,11 @@ def expected(*also: type[Exception]) -> tuple[type[Exception], ...]:
     return (WarehouseError, RedcapError, *([] if simulator is None else [simulator.SimulatorError]), *also)
 
 
-def not_in_the_file(left_out: Mapping[str, str]) -> list[str]:
-    """Messages about projects that the published file lacks since it was made again; each has a reason or none."""
+def not_published(left_out: Mapping[str, str], name: str) -> list[str]:
+    """Messages about projects that the published warehouse lacks since it was made again; each has a reason or none.
+
+    `name` is what messages call it.
+    """
     return [
-        f"{project} is not in {PUBLISHED}: {reason or 'it could not be published'}."
-        for project, reason in left_out.items()
+        f"{project} is not in {name}: {reason or 'it could not be published'}." for project, reason in left_out.items()
     ]

@@ -13,7 +13,7 @@ from pipelines.cli.options import ConfigOption, JsonOption
 from pipelines.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipelines.warehouse.forget import Traces
+    from pipelines.warehouse.store.results import Traces
 
 
 def forget(
@@ -27,9 +27,7 @@ def forget(
     A project that is still in projects.yaml is refused, because the next load would restore it.
     """
     from pipelines.config.load import load_config
-    from pipelines.warehouse.folder import WarehouseFolder
-    from pipelines.warehouse.forget import find_traces
-    from pipelines.warehouse.forget import forget as remove
+    from pipelines.store import open_store
 
     configured = load_config(config)
     if project in configured.projects:
@@ -38,13 +36,13 @@ def forget(
             where=str(configured.path),
             remedy="Remove it from the file first. To read it again from scratch, use `sync PROJECT --start-over`.",
         )
-    folder = WarehouseFolder(configured.warehouse)
-    found = find_traces(folder, project)
-    if not found:
-        raise ConfigError("the warehouse has no project of this name.", remedy="`status` lists them all.")
-    if not yes:
-        _ask(found)
-    removed = remove(folder, project, memory_limit=configured.memory_limit, sharing=configured.published)
+    with open_store(configured) as store:
+        found = store.find_traces(project)
+        if not found:
+            raise ConfigError("the warehouse has no project of this name.", remedy="`status` lists them all.")
+        if not yes:
+            _ask(found)
+        removed = store.forget(project)
     if as_json:
         typer.echo(json.dumps(asdict(removed), indent=2))
     else:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.failures import not_in_the_file
+from pipelines.cli.failures import not_published
 from pipelines.cli.options import ConfigOption, JsonOption, complain, print_json, read_config
 from pipelines.errors import NotAllPublished, NotLoadedYet
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pipelines.warehouse.publishing.publish import Published
+    from pipelines.warehouse.store.protocol import PublishedStore
+    from pipelines.warehouse.store.results import Published
 
 
 def publish(
@@ -29,34 +28,28 @@ def publish(
     warehouse.duckdb again if it is not what was published last, and gives it the mode and group that projects.yaml
     says. A project that cannot be published does not hold up the others; the exit code is 0 only if none was left out.
     """
-    from pipelines.warehouse.folder import WarehouseFolder
-    from pipelines.warehouse.publishing.publish import Published
-    from pipelines.warehouse.publishing.publish import publish as bring_up_to_date
+    from pipelines.store import open_store
+    from pipelines.warehouse.store.results import Published
 
-    configured = read_config(config)
-    folder = WarehouseFolder(configured.warehouse)
-    if not folder.work.exists():  # which publishing would make
-        raise NotLoadedYet(path=folder.database)
-    complaint = ""
-    try:
-        done = bring_up_to_date(
-            folder,
-            memory_limit=configured.memory_limit,
-            configured=configured.projects,
-            sharing=configured.published,
-            rebuild=rebuild,
-        )
-    except NotAllPublished as problem:
-        done = Published(problem.published, problem.failed, problem.left_out, problem.rebuilt, bool(problem.published))
-        complaint = str(problem)
-    if not done.failed and not done.left_out and not folder.database.exists():
-        raise NotLoadedYet(path=folder.database)
-    _report(done, folder.database, complaint, as_json=as_json)
+    with open_store(read_config(config)) as store:
+        published = store.published
+        if not store.has_begun():  # publishing would make the folder
+            raise NotLoadedYet(path=published.place)
+        complaint = ""
+        try:
+            done = published.publish(rebuild=rebuild)
+        except NotAllPublished as problem:
+            written = bool(problem.published)
+            done = Published(problem.published, problem.failed, problem.left_out, problem.rebuilt, written)
+            complaint = str(problem)
+        if not done.failed and not done.left_out and not published.exists():
+            raise NotLoadedYet(path=published.place)
+        _report(done, published, complaint, as_json=as_json)
     if done.failed or done.left_out:
         raise typer.Exit(1)
 
 
-def _report(done: Published, database: Path, complaint: str, *, as_json: bool) -> None:
+def _report(done: Published, published: PublishedStore, complaint: str, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {
@@ -68,10 +61,11 @@ def _report(done: Published, database: Path, complaint: str, *, as_json: bool) -
             }
         )
     elif done.written:
-        typer.echo(f"Published: {database} ({', '.join(done.projects)})")
+        typer.echo(f"Published: {published.place} ({', '.join(done.projects)})")
     elif not done.failed and not done.left_out:
-        typer.echo(f"{database} is up to date.")
+        typer.echo(f"{published.place} is up to date.")
     if complaint:
         complain(complaint)
-    for text in not_in_the_file({name: why for name, why in done.left_out.items() if name not in done.failed}):
+    left_out = {name: why for name, why in done.left_out.items() if name not in done.failed}
+    for text in not_published(left_out, published.name):
         complain(text)

@@ -18,21 +18,19 @@ def status(projects: ProjectsArgument = None, config: ConfigOption = None, as_js
     or lacks projects.
     """
     from pipelines.console.tables import show_statuses
-    from pipelines.warehouse.folder import WarehouseFolder
-    from pipelines.warehouse.published.file_state import published_file
-    from pipelines.warehouse.published.status import statuses
+    from pipelines.store import open_store
 
     configured = read_config(config)
-    folder = WarehouseFolder(configured.warehouse)
     names = [project.name for project in chosen(configured, projects)]
-    found = statuses(folder, names, others=not projects)
-    file = published_file(folder)
+    with open_store(configured) as store:
+        found = store.statuses(names, others=not projects)
+        condition = store.published.condition()
     if as_json:
-        of_file = {"published_file": file.state.value, "published_file_problem": file.reason}
-        print_json([{**asdict(one), "left_out": one.project in file.left_out, **of_file} for one in found])
+        published = {"published_file": condition.state.value, "published_file_problem": condition.reason}
+        print_json([{**asdict(one), "left_out": one.project in condition.left_out, **published} for one in found])
     else:
-        show_statuses(found, file.remarks(folder.database.name))
-    if not file.is_right or any(one.lost for one in found if one.configured):
+        show_statuses(found, condition.remarks)
+    if not condition.is_right or any(one.lost for one in found if one.configured):
         raise typer.Exit(1)
 
 
@@ -50,11 +48,13 @@ def history(
     The output contains participants' data.
     """
     from pipelines.console.tables import show_history
-    from pipelines.warehouse.folder import WarehouseFolder
+    from pipelines.store import open_store
     from pipelines.warehouse.published.record_history import record_history
 
     configured = read_config(config)
-    found = record_history(WarehouseFolder(configured.warehouse), configured.project(project).name, record)
+    name = configured.project(project).name
+    with open_store(configured) as store:
+        found = record_history(store, name, record)
     if as_json:
         print_json(asdict(found))
     else:
@@ -70,14 +70,13 @@ def sql(
     """Query the published warehouse, read-only; loads do not block it."""
     from pipelines.console.sql_shell import sql_shell
     from pipelines.console.tables import show_answer
-    from pipelines.warehouse.folder import WarehouseFolder
+    from pipelines.store import open_store
     from pipelines.warehouse.published.query import query
-    from pipelines.warehouse.published_file import open_published
 
-    folder = WarehouseFolder(read_config(config).warehouse)
-    if statement is None:
-        sql_shell(folder)
-        return
-    with open_published(folder) as connection:
-        answer = query(connection, statement)
+    with open_store(read_config(config)) as store:
+        if statement is None:
+            sql_shell(store.published)
+            return
+        with store.published.open() as connection:
+            answer = query(connection, statement)
     show_answer(answer, "json" if as_json else "csv" if csv else "table")

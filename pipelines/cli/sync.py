@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.failures import not_in_the_file, of_a_load
+from pipelines.cli.failures import not_published, of_a_load
 from pipelines.cli.options import (
     ConfigOption,
     JsonOption,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pipelines.console.progress import ProgressBars
     from pipelines.fleet.load_one import Ended
     from pipelines.sync.reports import LoadOptions, LoadReport, Progress
-    from pipelines.warehouse.folder import WarehouseFolder
+    from pipelines.warehouse.store.protocol import PublishedStore
 
 FullOption = Annotated[bool, typer.Option("--full", help="Read every record again, not only what changed.")]
 SinceOption = Annotated[
@@ -82,8 +82,8 @@ def sync(
     previous load, and the others are published all the same; the exit code is 0 only if every project was loaded
     completely.
     """
+    from pipelines.store import open_store
     from pipelines.sync.reports import LoadOptions
-    from pipelines.warehouse.folder import WarehouseFolder
 
     configured = read_config(config)
     if start_over and not projects:
@@ -98,10 +98,10 @@ def sync(
         allow_narrower=allow_narrower,
         start_over=start_over,
     )
-    folder = WarehouseFolder(configured.warehouse)
     result = _load(configured, chosen(configured, projects), options, jobs, quiet=as_json)
-    _publish(configured, folder, result)
-    _report(result, folder, as_json=as_json)
+    with open_store(configured) as store:
+        _publish(store.published, result)
+        _report(result, store.published, as_json=as_json)
     if not result.complete:
         raise typer.Exit(1)
 
@@ -161,31 +161,29 @@ class _NoBars:
         """There is nothing to mark."""
 
 
-def _publish(config: Config, folder: WarehouseFolder, result: _Result) -> None:
-    """Publish what was loaded. Where every load failed, the published file is not touched."""
-    from pipelines.warehouse.publishing.publish import publish
-
+def _publish(published: PublishedStore, result: _Result) -> None:
+    """Publish what was loaded. Where every load failed, nothing is published."""
     if not result.reports:
         return
     try:
-        done = publish(folder, memory_limit=config.memory_limit, configured=config.projects, sharing=config.published)
+        done = published.publish()
         result.published = done.projects
         if done.left_out:
-            result.failures["publish"] = " ".join(not_in_the_file(done.left_out))
+            result.failures["publish"] = " ".join(not_published(done.left_out, published.name))
     except NotAllPublished as problem:
         result.published, result.failures["publish"] = problem.published, str(problem)
     except WarehouseError as problem:
         result.failures["publish"] = str(problem)
 
 
-def _report(result: _Result, folder: WarehouseFolder, *, as_json: bool) -> None:
+def _report(result: _Result, published: PublishedStore, *, as_json: bool) -> None:
     if as_json:
         loads = [asdict(report) for report in result.reports]
         print_json({"loads": loads, "failures": result.failures, "published": result.published})
     else:
         from pipelines.console.tables import show_loads
 
-        show_loads(result.reports, folder.database if result.published else None)
+        show_loads(result.reports, published.place if result.published else None)
     for text in result.failures.values():
         complain(text)
     for report in result.reports:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pipelines.console.tables import answer_table, stdout
 from pipelines.errors import QueryRefused
-from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.store.protocol import PublishedStore
 from pipelines.wording import printable
 
 
-def sql_shell(folder: WarehouseFolder) -> None:
+def sql_shell(published: PublishedStore) -> None:
     """Read queries, each ended by a semicolon, until the input ends or the user leaves."""
     from pipelines.warehouse.published.query import query
-    from pipelines.warehouse.published_file import open_published
 
     console = stdout()
-    with open_published(folder) as connection:
-        console.print(f"{folder.database} (read-only). End a query with ; and leave with Ctrl-D.", soft_wrap=True)
+    with published.open() as connection:
+        console.print(f"{published.place} (read-only). End a query with ; and leave with Ctrl-D.", soft_wrap=True)
         while (statement := _statement()) is not None:
             try:
                 answer_table(console, query(connection, statement))

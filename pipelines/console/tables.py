@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -25,7 +24,7 @@ from pipelines.wording import counted, printable
 if TYPE_CHECKING:
     from pipelines.warehouse.published.query import Answer
     from pipelines.warehouse.published.record_history import CellChange, RecordHistory
-    from pipelines.warehouse.published.status import ProjectStatus
+    from pipelines.warehouse.store.results import ProjectStatus
 
 
 SHOWN_ROWS = 200
@@ -35,8 +34,8 @@ SHOWN_ROWS = 200
 WIDTH_OF_NO_TERMINAL = 200
 
 
-def show_loads(reports: Sequence[LoadReport], database: Path | None) -> None:
-    """Print one line per load, and the path of the published file."""
+def show_loads(reports: Sequence[LoadReport], place: str | None) -> None:
+    """Print one line per load, and where the published warehouse is, if anything was published."""
     if not reports:
         return
     columns = (
@@ -56,8 +55,8 @@ def show_loads(reports: Sequence[LoadReport], database: Path | None) -> None:
         )
     console = stdout()
     console.print(table)
-    if database is not None:
-        console.print(f"Published: {database}", soft_wrap=True)
+    if place is not None:
+        console.print(f"Published: {place}", soft_wrap=True)
 
 
 def show_statuses(statuses: Sequence[ProjectStatus], remarks: Sequence[str] = ()) -> None:

@@ -60,7 +60,10 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> d
 
 
 def project_run(context: dg.AssetExecutionContext | dg.OpExecutionContext, warehouse: WarehouseResource) -> ProjectRun:
-    """This run over its partition's project; a re-executed run finds the files of the run that it repeats."""
+    """This run over its partition's project, to be used in a `with` block, which closes its store.
+
+    A re-executed run finds the files of the run that it repeats.
+    """
     return warehouse.run(
         context.partition_key,
         run_id=context.run.run_id,

@@ -13,8 +13,8 @@ from pipelines.config.settings import Config
 from pipelines.defs.asset_specs import RETRY, key, markdown_table
 from pipelines.defs.failures import as_dagster_failure
 from pipelines.defs.resources import WarehouseResource
-from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.published import quality as audit
+from pipelines.warehouse.store.protocol import Store
 from pipelines.wording import counted
 
 # After a dictionary was recoded, values of every field may not fit; nobody reads more lines than this in a browser.
@@ -45,8 +45,8 @@ def _keys_are_unique(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefin
         "not published.",
     )
     def keys_are_unique(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
-        with as_dagster_failure():
-            doubles = audit.duplicate_keys(_folder(warehouse), context.partition_key)
+        with as_dagster_failure(), warehouse.store() as store:
+            doubles = audit.duplicate_keys(store, context.partition_key)
         return dg.AssetCheckResult(
             passed=not doubles,
             severity=dg.AssetCheckSeverity.ERROR,
@@ -66,8 +66,8 @@ def _values_fit(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefinition
         description="Values fit the types of the data dictionary; those that do not are kept verbatim and listed.",
     )
     def values_fit(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
-        with as_dagster_failure():
-            counts = audit.invalid_by_field(_folder(warehouse), context.partition_key)
+        with as_dagster_failure(), warehouse.store() as store:
+            counts = audit.invalid_by_field(store, context.partition_key)
         values = sum(count for *_, count in counts)
         return dg.AssetCheckResult(
             passed=not counts,
@@ -94,8 +94,8 @@ def _new_ids_are_explained(partitions: dg.PartitionsDefinition) -> dg.AssetCheck
     def new_ids_are_explained(
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
     ) -> dg.AssetCheckResult:
-        with as_dagster_failure():
-            records = audit.unexplained_ids(_folder(warehouse), context.partition_key)
+        with as_dagster_failure(), warehouse.store() as store:
+            records = audit.unexplained_ids(store, context.partition_key)
         return dg.AssetCheckResult(
             passed=not records,
             severity=dg.AssetCheckSeverity.WARN,
@@ -121,17 +121,15 @@ def _every_record_is_there(partitions: dg.PartitionsDefinition) -> dg.AssetCheck
     def every_record_is_there(
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
     ) -> dg.AssetCheckResult:
-        with as_dagster_failure():
-            return reconciled(_folder(warehouse), context.partition_key)
+        with as_dagster_failure(), warehouse.store() as store:
+            return reconciled(store, context.partition_key)
 
     return every_record_is_there
 
 
-def reconciled(
-    folder: WarehouseFolder, project: str, published: Mapping[str, int] | None = None
-) -> dg.AssetCheckResult:
+def reconciled(store: Store, project: str, published: Mapping[str, int] | None = None) -> dg.AssetCheckResult:
     """Whether readers find every record that REDCap listed at the published load."""
-    found = audit.reconciliation(folder, project, published)
+    found = audit.reconciliation(store, project, published)
     return dg.AssetCheckResult(
         passed=found.whole,
         severity=dg.AssetCheckSeverity.ERROR,
@@ -157,15 +155,15 @@ def _published_rows_match_the_mirror(partitions: dg.PartitionsDefinition) -> dg.
     def published_rows_match_the_mirror(
         context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
     ) -> dg.AssetCheckResult:
-        with as_dagster_failure():
-            return proven(_folder(warehouse), context.partition_key)
+        with as_dagster_failure(), warehouse.store() as store:
+            return proven(store, context.partition_key)
 
     return published_rows_match_the_mirror
 
 
-def proven(folder: WarehouseFolder, project: str) -> dg.AssetCheckResult:
+def proven(store: Store, project: str) -> dg.AssetCheckResult:
     """Whether readers find the rows that were compared with the mirror."""
-    found = audit.published_proof(folder, project)
+    found = audit.published_proof(store, project)
     return dg.AssetCheckResult(
         passed=found.holds,
         severity=dg.AssetCheckSeverity.ERROR,
@@ -180,15 +178,9 @@ def proven(folder: WarehouseFolder, project: str) -> dg.AssetCheckResult:
     )
 
 
-def published_checks(
-    folder: WarehouseFolder, project: str, published: Mapping[str, int]
-) -> dict[str, dg.AssetCheckResult]:
+def published_checks(store: Store, project: str, published: Mapping[str, int]) -> dict[str, dg.AssetCheckResult]:
     """The checks of `published` by their names, as the job `publish` makes them; `published` counts the records."""
     return {
-        "every_record_is_there": reconciled(folder, project, published),
-        "published_rows_match_the_mirror": proven(folder, project),
+        "every_record_is_there": reconciled(store, project, published),
+        "published_rows_match_the_mirror": proven(store, project),
     }
-
-
-def _folder(warehouse: WarehouseResource) -> WarehouseFolder:
-    return WarehouseFolder(warehouse.config().warehouse)

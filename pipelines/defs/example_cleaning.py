@@ -8,9 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipelines.config.settings import Config
-from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.store import open_store
 from pipelines.warehouse.published.query import query
-from pipelines.warehouse.published_file import open_published
 from pipelines.writeback import ProposalOptions, ProposalReport, propose_frame
 
 PROJECT = "heart_study"
@@ -41,7 +40,7 @@ def propose_tidy_towns(config: Config, project: str, batch: str) -> ProposalRepo
 
     if project != PROJECT:
         return ProposalReport(project=project, batches=(), rows=0, accepted=0, left=0, refused=())
-    with open_published(WarehouseFolder(config.warehouse)) as connection:
+    with open_store(config) as store, store.published.open() as connection:
         answer = query(connection, TOWNS)
     towns = pd.DataFrame(answer.rows, columns=list(answer.columns), dtype=str)
     towns["field"] = "town"

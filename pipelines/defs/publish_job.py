@@ -12,16 +12,15 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
-from pipelines.config.settings import Config
 from pipelines.defs.asset_specs import RETRY, key
 from pipelines.defs.checks import published_checks
 from pipelines.defs.failures import as_dagster_failure
 from pipelines.defs.resources import WarehouseResource
 from pipelines.errors import NotAllPublished, WarehouseBusy
-from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.manifest import PublishedProject, last_published
+from pipelines.warehouse.manifest import PublishedProject
 from pipelines.warehouse.published.quality import published_records
-from pipelines.warehouse.publishing.publish import Published, publish
+from pipelines.warehouse.store.protocol import PublishedStore, Store
+from pipelines.warehouse.store.results import Published
 from pipelines.wording import counted
 
 PUBLISH = "publish"
@@ -54,10 +53,9 @@ def make_publish_job() -> dg.JobDefinition:
 )
 def publish_night(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> None:
     """Publish once; then materialize `published` for each project of which readers find a newer load than before."""
-    with as_dagster_failure():
-        config = warehouse.config()
-        done, problem = publish_marked(context, config)
-        failed = _report(context, WarehouseFolder(config.warehouse), config.projects, done)
+    with as_dagster_failure(), warehouse.store() as store:
+        done, problem = publish_marked(context, store.published)
+        failed = _report(context, store, warehouse.config().projects, done)
     if problem is not None:
         failed = [str(problem), *failed]
     if failed:
@@ -65,35 +63,30 @@ def publish_night(context: dg.OpExecutionContext, warehouse: WarehouseResource) 
         raise dg.Failure("\n".join(failed), allow_retries=False)
 
 
-def publish_marked(context: dg.OpExecutionContext, config: Config) -> tuple[Published, NotAllPublished | None]:
+def publish_marked(
+    context: dg.OpExecutionContext, published: PublishedStore
+) -> tuple[Published, NotAllPublished | None]:
     """Publish all that waits; returns what was done, and the error for projects that could not be published."""
-    folder = WarehouseFolder(config.warehouse)
     problem = None
     try:
-        done = publish(folder, memory_limit=config.memory_limit, configured=config.projects, sharing=config.published)
+        done = published.publish()
     except NotAllPublished as found:
         problem = found
         done = Published(found.published, found.failed, found.left_out, found.rebuilt)
     if done.rebuilt:
-        context.log.warning("%s was made again from the projects' mirrors: %s.", folder.database.name, done.rebuilt)
+        context.log.warning("%s was made again from the projects' mirrors: %s.", published.name, done.rebuilt)
     return done, problem
 
 
-def entry_of(folder: WarehouseFolder, project: str) -> PublishedProject | None:
-    """What is published of the project; None if nothing is."""
-    last = last_published(folder)
-    return last.projects.get(project) if last else None
-
-
-def metadata_of(folder: WarehouseFolder, project: str, entry: PublishedProject, done: Published) -> Mapping[str, Any]:
+def metadata_of(published: PublishedStore, project: str, entry: PublishedProject, done: Published) -> Mapping[str, Any]:
     """What a materialization of `published` says: counts and names only."""
     metadata = {
         LOAD: entry.run,
         "dagster/partition_row_count": entry.rows,
-        "dagster/uri": str(folder.database),
+        "dagster/uri": published.place,
         "dagster/table_name": f"warehouse.{project}",
         "projects_taken_up": len(done.projects),
-        "database_bytes": folder.database.stat().st_size,
+        "database_bytes": published.size(),
         "new_file": done.written,
     }
     if done.rebuilt:
@@ -130,22 +123,19 @@ def _reported(instance: dg.DagsterInstance, projects: list[str]) -> dict[str, st
     return loads
 
 
-def _report(
-    context: dg.OpExecutionContext, folder: WarehouseFolder, configured: Collection[str], done: Published
-) -> list[str]:
+def _report(context: dg.OpExecutionContext, store: Store, configured: Collection[str], done: Published) -> list[str]:
     """Report every project of which readers find a newer load; returns what the checks found that fails a run."""
-    last = last_published(folder)
-    entries = {name: entry for name, entry in last.projects.items() if name in configured} if last else {}
+    entries = {name: entry for name, entry in store.published.last().items() if name in configured}
     projects = unreported_loads(context.instance, {name: entry.run for name, entry in entries.items()})
-    records = published_records(folder) if projects else {}
+    records = published_records(store) if projects else {}
     failed = []
     for project in projects:
         try:
-            results = published_checks(folder, project, records)
+            results = published_checks(store, project, records)
         except WarehouseBusy:
             context.log.warning("%s is being loaded, so its checks were left out: that load makes them.", project)
             results = {}
-        metadata = metadata_of(folder, project, entries[project], done)
+        metadata = metadata_of(store.published, project, entries[project], done)
         context.log_event(dg.AssetMaterialization(key("published"), partition=project, metadata=metadata))
         for name, result in results.items():
             # Dagster's type hint leaves out what its code takes.

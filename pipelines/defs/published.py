@@ -8,7 +8,7 @@ import dagster as dg
 
 from pipelines.defs.asset_specs import NIGHT, OWNERS, PREFIX, RETRY, columns_of, key, markdown_table, project_run
 from pipelines.defs.failures import as_dagster_failure
-from pipelines.defs.publish_job import POOL, entry_of, metadata_of, publish_marked
+from pipelines.defs.publish_job import POOL, metadata_of, publish_marked
 from pipelines.defs.resources import WarehouseResource
 from pipelines.errors import WarehouseBusy
 from pipelines.warehouse.published.quality import last_changes
@@ -35,8 +35,8 @@ def make_record_changes(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinit
     )
     def record_changes(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         """Count what the load of this run found changed."""
-        with as_dagster_failure():
-            found = last_changes(project_run(context, warehouse).folder, context.partition_key)
+        with as_dagster_failure(), project_run(context, warehouse) as run:
+            found = last_changes(run.store, context.partition_key)
         return dg.MaterializeResult(
             metadata={
                 "cells_changed": sum(cells for *_, cells in found),
@@ -59,9 +59,9 @@ def make_record_changes(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinit
 )
 def release_load(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.Output[None]]:
     """Mark the load; in a scheduled night nothing follows, because one run publishes for all projects."""
-    with as_dagster_failure():
+    with as_dagster_failure(), project_run(context, warehouse) as run:
         # Only here: until its checks have passed, no other run may publish this project.
-        release(project_run(context, warehouse).folder, context.partition_key)
+        release(run.store, context.partition_key)
     if NIGHT in context.run.tags:
         context.log.info(
             "%s is loaded. A run of the job `publish` publishes it together with the other projects of the night.",
@@ -80,16 +80,16 @@ def release_load(context: dg.OpExecutionContext, warehouse: WarehouseResource) -
 def publish_now(context: dg.OpExecutionContext, warehouse: WarehouseResource) -> dg.Output[None]:
     """Publish every project that waits, this one among them."""
     project = context.partition_key
-    with as_dagster_failure():
-        run = project_run(context, warehouse)
-        done, problem = publish_marked(context, run.config)
+    with as_dagster_failure(), project_run(context, warehouse) as run:
+        store = run.store
+        done, problem = publish_marked(context, store.published)
         if problem is not None and project not in done.projects:
             raise problem
         # The failure of another project is reported by its own run.
-        entry = entry_of(run.folder, project)
-        if entry is None or project in run.folder.unpublished():
-            raise WarehouseBusy(path=run.folder.mirror(project))
-        metadata = metadata_of(run.folder, project, entry, done)
+        entry = store.published.last().get(project)
+        if entry is None or project in store.marks.waiting():
+            raise WarehouseBusy(path=store.mirrors.place(project))
+        metadata = metadata_of(store.published, project, entry, done)
     return dg.Output(None, metadata=metadata)
 
 

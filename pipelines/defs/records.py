@@ -41,8 +41,7 @@ def plan_batches(
     context: dg.OpExecutionContext, config: LoadConfig, warehouse: WarehouseResource
 ) -> Iterator[dg.DynamicOutput[int]]:
     """The load's work in batches; the structure is read here only if it is not part of this run."""
-    run = project_run(context, warehouse)
-    with as_dagster_failure(run):
+    with project_run(context, warehouse) as run, as_dagster_failure(run):
         plan = resume(run) if has_plan(run) else read_structure(run, config.options())[0]
         batches = _batches(plan)
         if batches > 1 and not plan.searched:
@@ -57,8 +56,7 @@ def plan_batches(
 @dg.op(description="Fetch one batch of records into the staging folder, in verified chunks.", retry_policy=RETRY)
 def fetch(context: dg.OpExecutionContext, warehouse: WarehouseResource, batch: int) -> dict[str, Any]:
     """Fetch one batch; returns counts."""
-    run = project_run(context, warehouse)
-    with as_dagster_failure(run):
+    with project_run(context, warehouse) as run, as_dagster_failure(run):
         plan = resume(run)
         counts = _fetch(run, plan, batch)
     context.log.info("batch %s of %s: %s of %s records", batch + 1, _batches(plan), counts["records"], plan.size)
@@ -79,9 +77,8 @@ def apply(
     context: dg.OpExecutionContext, warehouse: WarehouseResource, batches: list[dict[str, Any]]
 ) -> dg.Output[None]:
     """Apply what was fetched, in bounded transactions."""
-    run = project_run(context, warehouse)
     began = time.monotonic()
-    with as_dagster_failure(run):
+    with project_run(context, warehouse) as run, as_dagster_failure(run):
         plan = resume(run)
         # A run that Dagster repeats from where it failed leaves out the steps of batches that had not begun.
         missing = sorted(set(range(_batches(plan))).difference(batch["batch"] for batch in batches))
@@ -93,7 +90,7 @@ def apply(
             report = finish(run, mirror, plan, tally)
             seconds = time.monotonic() - began + calls.seconds
             record_end(run, mirror, report.outcome, report.message, seconds, calls)
-        rows = rows_by_instrument(run.folder, context.partition_key)
+        rows = rows_by_instrument(run.store, context.partition_key)
     if report.message:
         context.log.warning(report.message)
     return dg.Output(None, metadata=_records_metadata(report, rows, seconds, calls))

@@ -11,6 +11,8 @@ from pydantic import Field
 from pipelines.config.load import load_config
 from pipelines.config.settings import Config
 from pipelines.run import ProjectRun
+from pipelines.store import open_store
+from pipelines.warehouse.store.protocol import Store
 
 
 class WarehouseResource(dg.ConfigurableResource[None]):
@@ -23,6 +25,10 @@ class WarehouseResource(dg.ConfigurableResource[None]):
     def config(self) -> Config:
         """projects.yaml as it is now."""
         return load_config(self.config_path or None)
+
+    def store(self) -> Store:
+        """The store that projects.yaml describes; whoever opens it closes it."""
+        return open_store(self.config())
 
     def run(self, project: str, *, run_id: str, staging: str) -> ProjectRun:
         """A run over one project; its steps find each other's files in the staging folder of that name."""

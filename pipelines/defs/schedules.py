@@ -19,9 +19,8 @@ from pipelines.config.settings import Config
 from pipelines.defs.asset_specs import NIGHT
 from pipelines.defs.jobs import NIGHTLY
 from pipelines.defs.publish_job import PUBLISH, known_runs, unreported_loads
-from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.manifest import last_published
-from pipelines.warehouse.publishing.candidates import marked
+from pipelines.store import open_store
+from pipelines.warehouse.store.protocol import Marks, Store
 from pipelines.wording import counted
 
 SENSOR = "publish_night"
@@ -92,12 +91,12 @@ def make_sensor(config: Config) -> dg.SensorDefinition:
         "waited for them for half an hour.",
     )
     def publish_night(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        folder = WarehouseFolder(config.warehouse)
-        published = _published(folder, config)
-        # What was compared with Dagster's storage once needs no comparison every half minute.
-        seen = json.dumps(published, sort_keys=True)
-        unreported = [] if seen == context.cursor else unreported_loads(context.instance, published)
-        found = _look(context.instance, folder, config, unreported)
+        with open_store(config) as store:
+            published = _published(store, config)
+            # What was compared with Dagster's storage once needs no comparison every half minute.
+            seen = json.dumps(published, sort_keys=True)
+            unreported = [] if seen == context.cursor else unreported_loads(context.instance, published)
+            found = _look(context.instance, store.marks, config, unreported)
         wait = why_wait(found, time.time())
         cursor = context.cursor if unreported else seen
         if wait is not None:
@@ -148,21 +147,18 @@ def why_wait(found: Situation, now: float) -> str | None:
     return None
 
 
-def _published(folder: WarehouseFolder, config: Config) -> dict[str, str]:
+def _published(store: Store, config: Config) -> dict[str, str]:
     """The load of each project that is published."""
-    last = last_published(folder)
-    return {name: entry.run for name, entry in last.projects.items() if name in config.projects} if last else {}
+    return {name: entry.run for name, entry in store.published.last().items() if name in config.projects}
 
 
-def _look(
-    instance: dg.DagsterInstance, folder: WarehouseFolder, config: Config, unreported: Sequence[str]
-) -> Situation:
-    marks = marked(folder, config.projects)
-    runs = known_runs(instance, marks.values())
+def _look(instance: dg.DagsterInstance, marks: Marks, config: Config, unreported: Sequence[str]) -> Situation:
+    marked = {project: run for project, run in marks.waiting().items() if project in config.projects}
+    runs = known_runs(instance, marked.values())
     # A run that was started by hand publishes by itself, unless it died before it could.
     mine = {
         project: run
-        for project, run in marks.items()
+        for project, run in marked.items()
         if (known := runs.get(run)) and (NIGHT in known.tags or known.is_finished)
     }
     unfinished = instance.get_runs(dg.RunsFilter(job_name=NIGHTLY, statuses=NOT_FINISHED_STATUSES))
@@ -170,7 +166,7 @@ def _look(
     ended = [record for record in publishes if record.dagster_run.is_finished]
     loads = hashlib.sha256(repr((sorted(mine.items()), sorted(unreported))).encode()).hexdigest()[:16]
     return Situation(
-        waiting={project: _since(folder, project) for project in mine},
+        waiting={project: marks.since(project) for project in mine},
         unreported=unreported,
         loading=sum(NIGHT in run.tags for run in unfinished),
         publishing=len(ended) < len(publishes),
@@ -178,11 +174,3 @@ def _look(
         attempts=len(list(takewhile(lambda record: record.dagster_run.tags.get(LOADS) == loads, ended))),
         loads=loads,
     )
-
-
-def _since(folder: WarehouseFolder, project: str) -> float:
-    try:
-        return folder.mark(project).stat().st_mtime
-    except FileNotFoundError:
-        # Published, or loaded again, since the marks were read.
-        return time.time()

@@ -45,9 +45,8 @@ def make_structure(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: LoadConfig, warehouse: WarehouseResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Preflight, structure and the plan of the load; no record is written."""
-        run = project_run(context, warehouse)
         records_follow = key("records") in context.job_def.asset_layer.executable_asset_keys
-        with as_dagster_failure(run):
+        with project_run(context, warehouse) as run, as_dagster_failure(run):
             _, report = read_structure(run, config.options(), records_follow=records_follow)
         context.log.info("%s: %s fields in %s instruments", context.partition_key, report.fields, report.instruments)
         context.log.info("%s: %s", context.partition_key, _how_read(report))
@@ -68,7 +67,7 @@ def read_structure(
     run: ProjectRun, options: LoadOptions, *, records_follow: bool = True
 ) -> tuple[WorkPlan, StructureReport]:
     """The first step of the load; its plan is saved for the next ones if `records_follow`."""
-    with run.mirror() as mirror, run.client() as client:
+    with run.mirror(goes_on=records_follow) as mirror, run.client() as client:
         record_start(run, mirror)
         try:
             with run.verifier() as verifier:

@@ -20,8 +20,7 @@ from pipelines.defs.example_cleaning import PROJECT
 from pipelines.demo.studies import DemoEnvironment, studies, work_a_day
 from pipelines.demo.tour import NEXT_DAY, TOUR, WRITEBACK, tour
 from pipelines.errors import WarehouseError
-from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.published.status import statuses
+from pipelines.store import open_store
 
 
 def run_demo(folder: Path, records: int) -> None:
@@ -33,20 +32,24 @@ def run_demo(folder: Path, records: int) -> None:
 
     console = stdout()
     began = time.monotonic()
-    with studies(folder, records) as demo, nightly_instance(folder / "dagster") as instance:
-        config, warehouse = demo.config, WarehouseFolder(demo.config.warehouse)
+    with (
+        studies(folder, records) as demo,
+        nightly_instance(folder / "dagster") as instance,
+        open_store(demo.config) as store,
+    ):
+        config, published = demo.config, store.published
 
         def load(project: str) -> list[str]:
             return run_nightly(config, project, instance)
 
         _first_night(console, config, load)
-        show_statuses(statuses(warehouse, list(config.projects)))
-        tour(console, warehouse, TOUR)
+        show_statuses(store.statuses(list(config.projects)))
+        tour(console, published, TOUR)
         _second_night(console, demo, load)
-        tour(console, warehouse, NEXT_DAY)
+        tour(console, published, NEXT_DAY)
         _write_back(console, demo, lambda: run_writeback(config, PROJECT, instance, apply=True))
-        tour(console, warehouse, WRITEBACK)
-    _what_next(console, config, time.monotonic() - began)
+        tour(console, published, WRITEBACK)
+        _what_next(console, config, published.place, time.monotonic() - began)
 
 
 def _first_night(console: Console, config: Config, load: Callable[[str], list[str]]) -> None:
@@ -93,11 +96,10 @@ def _title(console: Console, text: str) -> None:
     console.print(text, style="bold underline")
 
 
-def _what_next(console: Console, config: Config, seconds: float) -> None:
+def _what_next(console: Console, config: Config, place: str, seconds: float) -> None:
     command = f"{Path(sys.argv[0]).parent / 'redcap-warehouse'} sql --config {os.path.relpath(config.path)}"
-    database = WarehouseFolder(config.warehouse).database
     console.print(
-        f"Done in {seconds:.0f} s. The warehouse is {os.path.relpath(database)}: open it with DuckDB, Python, R or a "
+        f"Done in {seconds:.0f} s. The warehouse is {os.path.relpath(place)}: open it with DuckDB, Python, R or a "
         "BI tool, or try",
         soft_wrap=True,
     )

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from pipelines.console.tables import answer_table
-from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.published.query import query
-from pipelines.warehouse.published_file import open_published
+from pipelines.warehouse.store.protocol import PublishedStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +109,9 @@ WRITEBACK = (
 )
 
 
-def tour(console: Console, warehouse: WarehouseFolder, queries: Sequence[TourQuery]) -> None:
+def tour(console: Console, published: PublishedStore, queries: Sequence[TourQuery]) -> None:
     """Print each question, its query, and the answer of the published warehouse."""
-    with open_published(warehouse) as connection:
+    with published.open() as connection:
         for one in queries:
             console.print()
             console.print(one.question, style="bold", soft_wrap=True)

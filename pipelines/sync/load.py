@@ -55,7 +55,7 @@ def load_project(
     recording it in redcap.sync_runs.
     """
     options = options or LoadOptions()
-    run = ProjectRun(
+    opened = ProjectRun(
         config,
         project,
         run_id=run_id or new_run_id(now),
@@ -65,4 +65,5 @@ def load_project(
         stopwatch=stopwatch,
         answer_limit=answer_limit,
     )
-    return load(run, options, progress or Progress())
+    with opened as run:
+        return load(run, options, progress or Progress())

@@ -239,7 +239,7 @@ def _adopt(
     together. The last one moves the time from which the next load begins, so after an interruption in between, all of
     it is done again.
     """
-    run.folder.unmark(run.project.name)
+    run.store.marks.unmark(run.project.name)
     drift = _write_structure(run, mirror, preflight, findings)
     _save_log(run, mirror, findings.detected)
     changed = findings.changed

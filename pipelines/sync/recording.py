@@ -54,7 +54,7 @@ def recorded(run: ProjectRun, mirror: Mirror) -> Iterator[Recording]:
         run.folder.clear_staging(run.project.name)
     report, calls, seconds = recording.report, recording.calls, time.monotonic() - began
     record_end(run, mirror, report.outcome, report.message, seconds, calls)
-    run.folder.mark_loaded(run.project.name, run.stamp.run_id)
+    run.store.marks.mark_loaded(run.project.name, run.stamp.run_id)
     recording.report = replace(report, requests=calls.requests, bytes=calls.bytes, seconds=seconds)
 
 

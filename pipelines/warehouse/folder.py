@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import PUBLISHED
+from pipelines.project_names import may_be_a_project
 from pipelines.warehouse.database.connection import private_files, private_folder
 from pipelines.warehouse.database.file_errors import unusable
 
@@ -116,3 +117,8 @@ class WarehouseFolder:
         for folder in (self.work / "staging" / project).glob("*"):
             if folder.name != kept:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def projects_in(folder: WarehouseFolder) -> frozenset[str]:
+    """The projects that have a mirror in the folder."""
+    return frozenset(path.stem for path in folder.work.glob("*.duckdb") if may_be_a_project(path.stem))

@@ -8,9 +8,8 @@ because it is not known what is in it. Not here: Dagster's own record of runs, b
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -42,24 +41,7 @@ from pipelines.warehouse.publishing.project import SCHEMAS
 from pipelines.warehouse.publishing.publish import find_state, replace_published
 from pipelines.warehouse.publishing.sharing import let_readers_in, share
 from pipelines.warehouse.sql import statements
-
-
-@dataclass(frozen=True, slots=True)
-class Traces:
-    """What the warehouse folder has of a project, in names and counts."""
-
-    project: str
-    schemas: tuple[str, ...] = ()
-    """Schemas of the published database that are the project's alone."""
-    rows: Mapping[str, int] = field(default_factory=dict)
-    """Rows of the project in tables that all projects share."""
-    files: tuple[str, ...] = ()
-    """Files and folders, as paths in the warehouse folder."""
-    recorded: bool = False
-    """Whether the record of what was published names it."""
-
-    def __bool__(self) -> bool:
-        return bool(self.schemas or self.rows or self.files or self.recorded)
+from pipelines.warehouse.store.results import Traces
 
 
 def find_traces(folder: WarehouseFolder, project: str) -> Traces:

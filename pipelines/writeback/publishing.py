@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pipelines.config.settings import Config, ProjectConfig
-from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.publishing.publish import publish
+from pipelines.store import open_store
 from pipelines.writeback.report import Done
 
 
@@ -12,7 +11,6 @@ def publish_results(config: Config, project: ProjectConfig, done: Done) -> bool:
     """Publish what a run did, if the load it builds on is published too; returns whether it did."""
     if not done.to_publish:
         return False
-    folder = WarehouseFolder(config.warehouse)
-    folder.mark_loaded(project.name, done.run_id)
-    published = publish(folder, memory_limit=config.memory_limit, configured=config.projects, sharing=config.published)
-    return project.name in published.projects
+    with open_store(config) as store:
+        store.marks.mark_loaded(project.name, done.run_id)
+        return project.name in store.published.publish().projects

@@ -18,12 +18,12 @@ from pipelines.extract.structure import read_structure
 from pipelines.interrupts import was_interrupted
 from pipelines.run import Now, ProjectRun, Sleep, utc_now
 from pipelines.warehouse.database.connection import private_folder
-from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.mirror.journal import Journal
 from pipelines.warehouse.mirror.mirror import Mirror
 from pipelines.warehouse.mirror.proposals import Proposals
 from pipelines.warehouse.mirror.rows.history import RunStamp
 from pipelines.warehouse.published.query import is_published
+from pipelines.warehouse.store.protocol import Store
 from pipelines.writeback.current_values import read_current_values
 from pipelines.writeback.decide.cells import CurrentValues, PlannedCell
 from pipelines.writeback.guards import check_binding, check_load
@@ -48,7 +48,7 @@ class Session:
 
     project: ProjectConfig
     options: WritebackOptions
-    folder: WarehouseFolder
+    store: Store
     staging: Path
     stamp: RunStamp
     mirror: Mirror
@@ -94,6 +94,15 @@ class Session:
         concurrency = self.project.server.concurrency
         return read_current_values(self.client, rules.rulebook, cells, self.staging, concurrency=concurrency)
 
+    def keep(self) -> None:
+        """Make what the mirror holds safe outside this machine, where the store is not on it alone.
+
+        Called between recording in the journal that cells will be sent and sending them, and after their outcomes were
+        recorded: whichever machine continues after this one was lost must find them in the journal.
+        """
+        self.step("keep")
+        self.store.mirrors.keep(self.project.name, self.mirror.connection)
+
     @contextmanager
     def recorded(self) -> Iterator[None]:
         """Record the run in the ledger, when it begins and however it ends."""
@@ -120,7 +129,7 @@ class Session:
     def may_publish(self) -> bool:
         """Whether readers may see what the run did: the load it builds on is published."""
         last = self.mirror.runs.last_load()
-        return last is not None and is_published(self.folder, self.project.name, last.run_id)
+        return last is not None and is_published(self.store, self.project.name, last.run_id)
 
 
 @contextmanager
@@ -133,13 +142,17 @@ def open_session(
     now: Now = utc_now,
     sleep: Sleep = time.sleep,
     step: Step = no_step,
+    store: Store | None = None,
 ) -> Iterator[Session]:
     """Open the project's mirror and a client; meanwhile no other run loads or writes the project.
 
-    Raises WritebackRefused if the project's last load does not allow a write-back.
+    Without a `store`, that of the configuration is opened for the run. Raises WritebackRefused if the project's last
+    load does not allow a write-back.
     """
-    run = ProjectRun(config, project, run_id=run_id, now=now, sleep=sleep)
-    with run.mirror() as mirror:
+    with (
+        ProjectRun(config, project, run_id=run_id, now=now, sleep=sleep, store=store) as run,
+        run.mirror() as mirror,
+    ):
         proposals, journal = Proposals(mirror.connection, project.name), Journal(mirror.connection, project.name)
         check_load(project, mirror.runs.last_load(), now())
         # The project is locked, so no load is running: what is in its staging folder is of runs that were killed.
@@ -150,7 +163,7 @@ def open_session(
                 yield Session(
                     project=project,
                     options=options or WritebackOptions(),
-                    folder=run.folder,
+                    store=run.store,
                     staging=run.staging,
                     stamp=run.stamp,
                     mirror=mirror,

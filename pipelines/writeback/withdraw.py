@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pipelines.config.settings import Config, ProjectConfig
 from pipelines.run import Now, ProjectRun, new_run_id, utc_now
 from pipelines.warehouse.database.connection import Connection
-from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.mirror.proposals import Proposals
 from pipelines.warehouse.mirror.withdrawal import (
     ProposalCounts,
@@ -59,19 +58,25 @@ def withdraw(
     named record has no proposal in it, or if nothing is left to withdraw.
     """
     name, run_id = project.name, new_run_id(now)
-    if not WarehouseFolder(config.warehouse).mirror(name).exists():
-        raise _refused(name, "the project has never been loaded, so there are no proposals.", "")
-    run = ProjectRun(config, project, run_id=run_id, now=now)
+    with ProjectRun(config, project, run_id=run_id, now=now) as run:
+        if not run.store.mirrors.exists(name):
+            raise _refused(name, "the project has never been loaded, so there are no proposals.", "")
+        found, published = _withdraw(run, batch, records, author)
+    return Withdrawn(name, batch, found.open, found.sent, found.ended, run_id, published)
+
+
+def _withdraw(run: ProjectRun, batch: str, records: Sequence[str], author: str) -> tuple[ProposalCounts, bool]:
+    """Withdraw in the mirror; returns what was found there, and whether readers may see it now."""
+    name = run.project.name
     with run.mirror() as mirror:
         _check_names(Proposals(mirror.connection, name), mirror.connection, name, batch, records)
         with mirror.transaction():
             found = count_proposals(mirror.connection, batch, records)
             if not found.open:
                 raise _nothing_left(name, batch, found)
-            withdraw_open(mirror.connection, batch, records, author=author, now=now())
+            withdraw_open(mirror.connection, batch, records, author=author, now=run.now())
         last = mirror.runs.last_load()
-        published = last is not None and is_published(run.folder, name, last.run_id)
-    return Withdrawn(name, batch, found.open, found.sent, found.ended, run_id, published)
+        return found, last is not None and is_published(run.store, name, last.run_id)
 
 
 def _check_names(

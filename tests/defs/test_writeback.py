@@ -6,8 +6,8 @@ import pytest
 from pipelines.definitions import make_definitions
 from pipelines.defs.jobs import WRITEBACK
 from pipelines.demo.in_process import nightly_instance, run_nightly
+from pipelines.store import open_store
 from pipelines.warehouse.published.query import query
-from pipelines.warehouse.published_file import open_published
 from pipelines.writeback import ProposalOptions, propose_rows
 from redcap_source.simulator import Simulator
 from tests.support.load_site import Site
@@ -80,14 +80,14 @@ def test_told_to_it_writes_and_counts_and_shows_no_value(loaded, capfd):
     assert all(check.passed for check in result.get_asset_check_evaluations())
     told = str([event.to_json() if hasattr(event, "to_json") else event for event in result.all_events])
     assert CANARY not in told + capfd.readouterr().err
-    with open_published(_folder(config)) as connection:
+    with open_store(config) as store, store.published.open() as connection:
         found = query(
             connection, "SELECT origin, changed_by FROM redcap.record_changes WHERE new_value = 'Kanarienstadt'"
         )
     assert found.rows == [("writeback", "me")]
     # The next night finds nothing new in what was written.
     assert run_nightly(config, "study", instance) == []
-    with open_published(_folder(config)) as connection:
+    with open_store(config) as store, store.published.open() as connection:
         again = query(connection, "SELECT count(*) FROM redcap.record_changes WHERE new_value = 'Kanarienstadt'")
     assert again.rows == [(1,)]
 
@@ -105,9 +105,3 @@ def test_the_nightly_job_writes_nothing_back(loaded):
     config, *_ = loaded
     job = make_definitions(config).resolve_job_def("nightly_load")
     assert not [key for key in job.asset_layer.executable_asset_keys if key == dg.AssetKey(["redcap", "writeback"])]
-
-
-def _folder(config):
-    from pipelines.warehouse.folder import WarehouseFolder
-
-    return WarehouseFolder(config.warehouse)

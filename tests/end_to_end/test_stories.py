@@ -66,7 +66,7 @@ def test_records_that_change_their_ids(place, renames, unexplained):
 
 def check_told_of_ids(place, report, unexplained):
     """The ledger and the check in Dagster tell of so many new ids, once, and of no record by its name."""
-    assert audit.unexplained_ids(place.warehouse, NAME) == unexplained
+    assert audit.unexplained_ids(place.store, NAME) == unexplained
     assert (report.message or "").split(" another id")[0] == {0: "", 1: "1 record has"}.get(
         unexplained, f"{unexplained} records have"
     )
@@ -77,7 +77,7 @@ def check_told_of_ids(place, report, unexplained):
     # The log of the last hour is read again.
     place.clocks.moment += timedelta(minutes=5)
     assert place.night().message is None
-    assert audit.unexplained_ids(place.warehouse, NAME) == 0
+    assert audit.unexplained_ids(place.store, NAME) == 0
 
 
 def test_a_record_takes_over_the_id_of_a_deleted_one(place):

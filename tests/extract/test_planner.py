@@ -39,7 +39,7 @@ def planner_of(site):
     staging.mkdir(parents=True)
     project = site.config.project("study")
     with (
-        open_client(project, site.warehouse, sleep=lambda _: None, stopwatch=still) as client,
+        open_client(project, site.store, sleep=lambda _: None, stopwatch=still) as client,
         open_verifier(staging) as verifier,
     ):
         structure = narrow(read_structure(client, client.version()), project)
@@ -75,7 +75,7 @@ def test_where_a_source_of_changes_fails_in_passing_every_record_is_read(site, c
 def ask(site, since, *, everything=False):
     """What REDCap says changed, asked now."""
     project = site.config.project("study")
-    with open_client(project, site.warehouse, sleep=lambda _: None, stopwatch=still) as client:
+    with open_client(project, site.store, sleep=lambda _: None, stopwatch=still) as client:
         client.version()
         upto = as_utc(client.server_date)
         return detect_changes(

@@ -16,10 +16,12 @@ import pytest
 
 from pipelines.config.load import load_config
 from pipelines.config.settings import Config
+from pipelines.store import open_store
 from pipelines.sync.load import load_project
 from pipelines.sync.reports import LoadOptions, LoadReport
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.publishing.publish import publish
+from pipelines.warehouse.store.protocol import Store
+from pipelines.warehouse.store.results import Published
 from redcap_source.simulator import Behaviour, ProjectHandle, Simulator, make_study
 from redcap_source.simulator.state.clock import utc_now
 
@@ -84,6 +86,16 @@ class Site:
     def warehouse(self) -> WarehouseFolder:
         return WarehouseFolder(self.folder / "warehouse")
 
+    @property
+    def store(self) -> Store:
+        """The store of projects.yaml."""
+        return open_store(self.config)
+
+    def publish(self, **options: bool) -> Published:
+        """Publish what is loaded."""
+        with self.store as store:
+            return store.published.publish(**options)
+
     def load(self, name: str = "study", **options: bool) -> LoadReport:
         """One load, without waiting between retries, on a computer whose clock runs with the server's."""
         config = self.config
@@ -103,7 +115,7 @@ class Site:
     def night(self, name: str = "study", **options: bool) -> LoadReport:
         """One load and a publish."""
         report = self.load(name, **options)
-        publish(self.warehouse)
+        self.publish()
         return report
 
     def rows(self, query: str) -> list[tuple]:

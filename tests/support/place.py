@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pipelines.config.load import load_config
 from pipelines.errors import WarehouseError
+from pipelines.store import open_store
 from pipelines.sync.load import load_project
 from pipelines.sync.reports import LoadOptions, LoadReport
 from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.publishing.publish import publish
 from redcap_source.errors import RedcapError
 from redcap_source.simulator import Simulator
 from tests.support import warehouse_oracle as oracle
@@ -96,6 +96,7 @@ class Place:
         )
         self.config = load_config(self.settings)
         self.warehouse = WarehouseFolder(self.folder / "warehouse")
+        self.store = open_store(self.config)
 
     @property
     def handle(self):
@@ -123,7 +124,7 @@ class Place:
     def night(self, **options: object) -> LoadReport:
         """One load and a publish."""
         report = self.load(**options)
-        publish(self.warehouse)
+        self.store.published.publish()
         return report
 
     def fresh(self) -> oracle.Fresh:
@@ -177,12 +178,12 @@ class Place:
         try:
             self.load(**options)
         except (WarehouseError, RedcapError) as problem:
-            publish(self.warehouse)
+            self.store.published.publish()
             if self.published_bytes() != before:
                 raise Disagreement("a load failed and the published file changed") from problem
             self._check_message(problem)
             return problem
-        publish(self.warehouse)
+        self.store.published.publish()
         return None
 
     def _check_message(self, problem: Exception) -> None:

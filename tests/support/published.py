@@ -12,7 +12,7 @@ import pytest
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.manifest import Manifest, fingerprint, last_published, save_manifest
 from pipelines.warehouse.publishing.candidates import release
-from pipelines.warehouse.publishing.publish import publish
+from pipelines.warehouse.store.file_store import FileStore
 from redcap_source.simulator import Project, Simulator
 from redcap_source.simulator.studies.grid import dictionary_from
 from tests.support.load_site import Site
@@ -52,14 +52,14 @@ def published_once(tmp_path_factory) -> Iterator[Site]:
             small.save(record, {"came_on": f"2024-02-0{record}", "tags___1": "1"}, instance=1)
         for project in PROJECTS:
             site.load(project)
-        publish(site.warehouse)
+        site.publish()
         shutil.copyfile(site.warehouse.database, site.warehouse.path / "older")
         study.save("1", {"town": "Neuland"})
         study.delete("2")
         small.save("1", {"came_on": "2024-03-01"}, instance=1)
         for project in PROJECTS:
             site.load(project)
-        publish(site.warehouse)
+        site.publish()
         yield site
 
 
@@ -78,7 +78,7 @@ def published(published_once, tmp_path, monkeypatch) -> Site:
     shutil.copytree(published_once.warehouse.path, tmp_path / "warehouse")
     site = replace(published_once, folder=tmp_path, monkeypatch=monkeypatch, handles=dict(published_once.handles))
     # The copy is a file of its own, whose bytes are as published.
-    assert not publish(site.warehouse).written
+    assert not site.publish().written
     return site
 
 
@@ -105,8 +105,8 @@ def shown_anew(folder: WarehouseFolder, empty: Path, *projects: str) -> dict[str
     other.make()
     for project in projects:
         shutil.copyfile(folder.mirror(project), other.mirror(project))
-        release(other, project)
-    publish(other)
+        release(FileStore(other), project)
+    FileStore(other).published.publish()
     found = everything(other.database)
     shutil.rmtree(other.path)
     return found

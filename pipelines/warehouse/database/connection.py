@@ -45,6 +45,8 @@ HEADER_BYTES = 3 * 4096
 MIRROR, PUBLISHED = "mirror", ":published"
 
 Connection = duckdb.DuckDBPyConnection
+# Attaches a database to a connection; returns the folders and URLs that SQL must be able to read for it.
+Attach = Callable[[Connection], Sequence[str]]
 # For other packages, which do not import duckdb themselves.
 DatabaseError = duckdb.Error
 OutOfMemory = duckdb.OutOfMemoryException
@@ -108,15 +110,15 @@ def open_writer(
     memory_limit: str | None = None,
     threads: int = 1,
     patience_seconds: float = 60.0,
-    published: Path | None = None,
+    published: Attach | None = None,
     readable: Sequence[Path] = (),
 ) -> Iterator[Connection]:
     """A read-write connection to one file, closed whatever happens.
 
     Waits up to `patience_seconds` for another process that has the file open; any other error is raised at once. SQL
-    can then read only the `staging` folder and the `readable` files, so no text from REDCap can reach another file. The
-    `published` database is attached read-only under the name PUBLISHED. Without a `memory_limit` the database may use
-    what its widest table needs (memory.py).
+    can then read only the `staging` folder and the `readable` files, so no text from REDCap can reach another file.
+    `published` attaches the published database, read-only, under the name PUBLISHED. Without a `memory_limit` the
+    database may use what its widest table needs (memory.py).
     """
     private_folder(path.parent)
     with private_files():
@@ -132,9 +134,10 @@ def open_writer(
             if memory_limit is None:
                 # It is raised when a table is made that is wider than all before.
                 connection.execute("SET allowed_configs = ['memory_limit']")
+            folders: list[Path | str] = [staging] if staging is not None else []
             if published is not None:
-                _attach_published(connection, published)
-            harden(connection, [staging] if staging is not None else [], readable)
+                folders += published(connection)
+            harden(connection, folders, readable)
             yield connection
         except duckdb.OutOfMemoryException as problem:
             raise unusable(path, problem, enough=enough(connection)) from None
@@ -211,7 +214,7 @@ def unoptimized(connection: Connection) -> Iterator[None]:
         connection.execute(f"RESET {OPTIMIZER}")
 
 
-def harden(connection: Connection, folders: list[Path], files: Sequence[Path] = ()) -> None:
+def harden(connection: Connection, folders: Sequence[Path | str], files: Sequence[Path] = ()) -> None:
     """Remove file and network access from SQL, except to the given folders and files; this cannot be undone."""
     # The order matters: both are refused once external access is off.
     listed = ", ".join(literal(str(folder)) for folder in folders)
@@ -239,7 +242,8 @@ def _attach(path: Path) -> Connection:
     return connection
 
 
-def _attach_published(connection: Connection, published: Path) -> None:
+def attach_published(connection: Connection, published: Path) -> None:
+    """Attach the published file beside a mirror, read-only, under the name PUBLISHED."""
     try:
         attach_to_read(connection, published, PUBLISHED)
         with reading_published(connection):

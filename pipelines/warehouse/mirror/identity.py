@@ -20,9 +20,6 @@ from pipelines.warehouse.database.connection import (
     transaction,
 )
 from pipelines.warehouse.database.rows import count, one
-from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.manifest import last_published
-from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.layout import FORMAT, OTHER_FORMAT
 
@@ -36,39 +33,28 @@ def never_refuse(found: str) -> None:
     """For mirrors that belong to no warehouse, as tests make them."""
 
 
-def published_projects(folder: WarehouseFolder) -> frozenset[str]:
-    """The projects of which anything is published, or was before the published file was lost."""
-    if (last := last_published(folder)) is not None:
-        return frozenset({*last.projects, *last.left_out})
-    if not folder.database.exists() or not folder.database.stat().st_size:
-        return frozenset()
-    with open_published(folder) as connection:
-        found = connection.execute(statements("reading")["published_projects"]).fetchall()
-    return frozenset(project for (project,) in found)
-
-
 def refusal(
-    folder: WarehouseFolder, project: str, found: str, *, published: Collection[str] | None = None
+    project: str, place: str, found: str, *, published: Collection[str], waiting: Collection[str]
 ) -> MirrorLost | None:
     """The error for a mirror found like this; None if nothing else is known of the project.
 
-    `published` are the published projects, where the caller has read them already.
+    `place` is where the mirror is; `published` and `waiting` are the projects that are published or wait to be.
     """
-    if published is None:
-        published = published_projects(folder)
-    if project not in published and project not in folder.unpublished():
+    if project not in published and project not in waiting:
         return None
-    return mirror_lost(folder, project, found, published)
+    return mirror_lost(project, place, found, published=published, waiting=waiting)
 
 
-def mirror_lost(folder: WarehouseFolder, project: str, found: str, published: Collection[str]) -> MirrorLost:
+def mirror_lost(
+    project: str, place: str, found: str, *, published: Collection[str], waiting: Collection[str]
+) -> MirrorLost:
     """The error for a mirror that is not what it should be."""
     known = "the project was loaded into it"
     if project in published:
         known = "the published database holds the project"
-    elif project in folder.unpublished():
+    elif project in waiting:
         known = "a load of it waits to be published"
-    return MirrorLost(project=project, path=folder.mirror(project), found=found, known=known)
+    return MirrorLost(project=project, path=place, found=found, known=known)
 
 
 def remove_empty(path: Path, refuse: Refuse) -> None:
@@ -104,17 +90,6 @@ def refuse_published_file(connection: Connection, path: Path, project: str, refu
     if count(connection, statements("reading")["is_published"]):
         known = "it has this project's name"
         raise refuse(NO_LOAD) or MirrorLost(project=project, path=path, found=NO_LOAD, known=known)
-
-
-def published_source(folder: WarehouseFolder, project: str) -> str | None:
-    """The identity of the mirror that the project was published from; None if nothing of it is published."""
-    if (last := last_published(folder)) is not None:
-        return entry.identity if (entry := last.projects.get(project)) else None
-    if not folder.database.exists():
-        return None
-    with open_published(folder) as connection:
-        row = one(connection, statements("reading")["published_source"], {"project": project})
-    return str(row[0]) if row else None
 
 
 def check_identity(
@@ -159,13 +134,3 @@ def owner_of(connection: Connection) -> str | None:
     """The project whose loads a mirror holds; None before the first."""
     row = one(connection, statements("state")["owner"])
     return row[0] if row else None
-
-
-def discard_mirror(folder: WarehouseFolder, project: str) -> None:
-    """Remove a project's mirror and what belongs to it; only while the project's lock is held.
-
-    The mark is removed too, because a load of the mirror that waits to be published no longer exists.
-    """
-    folder.unmark(project)
-    folder.clear_staging(project)
-    remove_database(folder.mirror(project))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipelines.errors import WarehouseError
 from pipelines.warehouse.database.compaction import compact, compacted_size, needs_compaction, save_compacted_size
-from pipelines.warehouse.database.connection import DatabaseError, open_writer, sync_to_disk
+from pipelines.warehouse.database.connection import Attach, DatabaseError, open_writer, sync_to_disk
 from pipelines.warehouse.database.file_errors import reason_of
 from pipelines.warehouse.mirror.identity import (
     Refuse,
@@ -41,15 +41,15 @@ def open_mirror(
     refuse: Refuse = never_refuse,
     start_over: bool = False,
     replaces: str | None = None,
-    published: Path | None = None,
+    published: Attach | None = None,
     readable: Sequence[Path] = (),
 ) -> Iterator[Mirror]:
     """The project's mirror, created if it does not exist, locked against every other process.
 
     `refuse` gives the error to raise if the file cannot be continued; `start_over` says that it was discarded, and
-    `replaces` which published mirror the new one may then replace. The `published` database and the `readable` files
-    can be read from SQL beside it. On closing, the file is compacted if it is much larger than its content needs, or if
-    values were removed that must not remain in its free blocks.
+    `replaces` which published mirror the new one may then replace. The database that `published` attaches and the
+    `readable` files can be read from SQL beside it. On closing, the file is compacted if it is much larger than its
+    content needs, or if values were removed that must not remain in its free blocks.
     """
     if not start_over:
         remove_empty(path, refuse)

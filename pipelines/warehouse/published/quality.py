@@ -1,4 +1,4 @@
-"""What an auditor asks about a project, in its mirror and in the published file; answers are counts and names only."""
+"""What an auditor asks about a project, in its mirror and in what is published; answers are counts and names only."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from dataclasses import dataclass
 
 from pipelines.warehouse.database.connection import Connection, open_reader
 from pipelines.warehouse.database.rows import count, one
-from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.manifest import last_published
-from pipelines.warehouse.published.file_state import file_problem
-from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.sql import statements
+from pipelines.warehouse.store.protocol import Store
 from pipelines.warehouse.tables.row_sql import count_duplicate_keys, count_rows
 from pipelines.wording import counted
 
@@ -34,24 +31,23 @@ class Reconciliation:
         return f"{text}; {counted(self.quarantined, 'is', 'are')} quarantined." if self.quarantined else f"{text}."
 
 
-def reconciliation(folder: WarehouseFolder, project: str, published: Mapping[str, int] | None = None) -> Reconciliation:
+def reconciliation(store: Store, project: str, published: Mapping[str, int] | None = None) -> Reconciliation:
     """Compare REDCap's records with the published ones; `published` are their numbers, where they were counted already.
 
     The number of REDCap's is in the mirror: a load that changed nothing leaves the published file as it is.
     """
-    last = last_published(folder)
-    entry = last.projects.get(project) if last else None
-    with open_reader(folder.mirror(project)) as connection:
+    entry = store.published.last().get(project)
+    with store.mirrors.to_read(project) as path, open_reader(path) as connection:
         listed = one(connection, statements("quality")["listed_records"], {"run": entry.run if entry else None})
     if published is None:
-        published = published_records(folder)
+        published = published_records(store)
     in_redcap, quarantined = listed or (0, 0)
     return Reconciliation(in_redcap or 0, published.get(project, 0), quarantined or 0)
 
 
-def published_records(folder: WarehouseFolder) -> dict[str, int]:
+def published_records(store: Store) -> dict[str, int]:
     """How many records of each project readers find."""
-    with open_published(folder) as connection:
+    with store.published.open() as connection:
         return dict(connection.execute(statements("quality")["published_records"]).fetchall())
 
 
@@ -92,10 +88,9 @@ class PublishedProof:
         )
 
 
-def published_proof(folder: WarehouseFolder, project: str) -> PublishedProof:
-    """How far the project was compared with its mirror, and whether the file is still the one that was compared."""
-    last, problem = last_published(folder), file_problem(folder)
-    entry = last.projects.get(project) if last else None
+def published_proof(store: Store, project: str) -> PublishedProof:
+    """How far the project was compared with its mirror, and whether readers still find what was compared."""
+    entry, problem = store.published.last().get(project), store.published.condition().reason
     if entry is None:
         return PublishedProof(problem=problem or "the project is not published")
     return PublishedProof(
@@ -103,37 +98,37 @@ def published_proof(folder: WarehouseFolder, project: str) -> PublishedProof:
     )
 
 
-def duplicate_keys(folder: WarehouseFolder, project: str) -> dict[str, int]:
+def duplicate_keys(store: Store, project: str) -> dict[str, int]:
     """Instruments in which several rows have the same key, with the number of such keys; empty if there are none."""
-    with open_reader(folder.mirror(project)) as connection:
+    with store.mirrors.to_read(project) as path, open_reader(path) as connection:
         counts = {name: count(connection, count_duplicate_keys(project, name)) for name in _instruments(connection)}
     return {name: number for name, number in counts.items() if number}
 
 
-def invalid_by_field(folder: WarehouseFolder, project: str) -> list[tuple[str, str, str, int]]:
+def invalid_by_field(store: Store, project: str) -> list[tuple[str, str, str, int]]:
     """Values that do not fit, counted by instrument, field and reason, the most frequent first."""
-    with open_reader(folder.mirror(project)) as connection:
+    with store.mirrors.to_read(project) as path, open_reader(path) as connection:
         return connection.execute(statements("quality")["invalid_by_field"]).fetchall()
 
 
-def unexplained_ids(folder: WarehouseFolder, project: str) -> int:
+def unexplained_ids(store: Store, project: str) -> int:
     """How many records have a new id by REDCap's log of which the last load could not find the old one."""
-    with open_reader(folder.mirror(project)) as connection:
+    with store.mirrors.to_read(project) as path, open_reader(path) as connection:
         return count(connection, statements("quality")["unexplained_ids"])
 
 
-def last_changes(folder: WarehouseFolder, project: str) -> list[tuple[str, str, int, int]]:
+def last_changes(store: Store, project: str) -> list[tuple[str, str, int, int]]:
     """Changes found by the project's last load: instrument, kind of change, records, cells.
 
     Empty after a first load, whose rows are all new.
     """
-    with open_reader(folder.mirror(project)) as connection:
+    with store.mirrors.to_read(project) as path, open_reader(path) as connection:
         return connection.execute(statements("quality")["last_changes"]).fetchall()
 
 
-def rows_by_instrument(folder: WarehouseFolder, project: str) -> dict[str, int]:
+def rows_by_instrument(store: Store, project: str) -> dict[str, int]:
     """How many rows each instrument's table holds."""
-    with open_reader(folder.mirror(project)) as connection:
+    with store.mirrors.to_read(project) as path, open_reader(path) as connection:
         names = _instruments(connection)
         return dict(zip(names, (count(connection, query) for query in count_rows(project, names)), strict=True))
 

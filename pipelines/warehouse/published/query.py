@@ -1,4 +1,4 @@
-"""Answers a person's query of the published file, and determines whether a load is published. Nothing here writes."""
+"""Answers a person's query of what is published, and determines whether a load is published. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -7,25 +7,19 @@ from typing import Any
 
 from pipelines.errors import QueryRefused
 from pipelines.warehouse.database.connection import Connection, DatabaseError
-from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.manifest import last_published
+from pipelines.warehouse.store.protocol import Store
 from pipelines.wording import counted
 
 
-def is_published(folder: WarehouseFolder, project: str, last_run: str) -> bool:
+def is_published(store: Store, project: str, last_run: str) -> bool:
     """Whether the project's last load is published, or will be at the next publish.
 
     Only then may a write-back be published: otherwise it would publish a load that its checks hold back.
     """
-    if project in folder.unpublished():
+    if project in store.marks.waiting():
         return True
-    last = last_published(folder)
-    entry = last.projects.get(project) if last else None
+    entry = store.published.last().get(project)
     return entry is not None and entry.run == last_run
-
-
-# The status of a project whose mirror is no complete database, or is missing although the project is published.
-DAMAGED, MISSING = "damaged", "missing"
 
 
 @dataclass(frozen=True, slots=True)

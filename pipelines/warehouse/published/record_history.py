@@ -1,4 +1,4 @@
-"""The history of one record in the published file."""
+"""The history of one record, as it is published."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipelines.errors import UnknownRecord
-from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.sql import statements
+from pipelines.warehouse.store.protocol import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +51,10 @@ class RecordHistory:
     changes: tuple[CellChange, ...] = dataclasses.field(repr=False)
 
 
-def record_history(folder: WarehouseFolder, project: str, record: str) -> RecordHistory:
+def record_history(store: Store, project: str, record: str) -> RecordHistory:
     """The history of a record under all the ids it had; raises UnknownRecord where the warehouse never had it."""
     sql = statements("reading")
-    with open_published(folder) as connection:
+    with store.published.open() as connection:
         found = connection.execute(sql["record_ids"], {"project": project, "record": record}).fetchall()
         names = tuple(Name(*row) for row in found)
         if not names:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
 from pipelines.errors import NotLoadedYet, WarehouseBusy, WarehouseDamaged, WarehouseError
-from pipelines.project_names import may_be_a_project
 from pipelines.warehouse.database.connection import Connection, open_in_turn, open_reader
 from pipelines.warehouse.database.rows import one
-from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.folder import WarehouseFolder, projects_in
 from pipelines.warehouse.mirror.identity import (
     EMPTY,
     MISSING_FILE,
@@ -25,45 +24,13 @@ from pipelines.warehouse.mirror.identity import (
     damaged,
     has_identity,
     mirror_lost,
-    published_projects,
     refusal,
 )
-from pipelines.warehouse.published.query import DAMAGED, MISSING
-from pipelines.warehouse.published_file import has_ledger, open_published
+from pipelines.warehouse.published_file import has_ledger, open_published, published_projects
 from pipelines.warehouse.sql import statements
+from pipelines.warehouse.store.results import DAMAGED, MISSING, ProjectStatus
 
 Opened = Callable[..., AbstractContextManager[Connection]]
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectStatus:
-    """The status of one project: its last load, its last good one, and what the warehouse holds of it."""
-
-    project: str
-    last_run: str | None = None
-    last_outcome: str | None = None
-    last_started: datetime | None = None
-    message: str | None = None
-    last_good: datetime | None = None
-    watermark: datetime | None = None
-    records: int | None = None
-    rows: int | None = None
-    changes: int | None = None
-    invalid_values: int | None = None
-    quarantined: int | None = None
-    drift: int | None = None
-    hidden_fields: int | None = None
-    not_readable: tuple[str, ...] = ()
-    loading: bool = False
-    waiting: bool = False
-    """Whether its last load waits to be published."""
-    configured: bool = True
-    """Whether projects.yaml still has the project."""
-
-    @property
-    def lost(self) -> bool:
-        """Whether its next load will be refused, because there is no mirror to continue."""
-        return self.last_outcome in (DAMAGED, MISSING)
 
 
 def statuses(folder: WarehouseFolder, projects: Sequence[str], *, others: bool = False) -> list[ProjectStatus]:
@@ -85,8 +52,7 @@ def statuses(folder: WarehouseFolder, projects: Sequence[str], *, others: bool =
 
 def known_projects(folder: WarehouseFolder, published: Collection[str]) -> frozenset[str]:
     """Every project that is published, waits to be published, or has a mirror."""
-    files = (path.stem for path in folder.work.glob("*.duckdb") if may_be_a_project(path.stem))
-    return frozenset({*published, *folder.unpublished(), *files})
+    return frozenset({*published, *folder.unpublished(), *projects_in(folder)})
 
 
 class _Published:
@@ -201,7 +167,8 @@ def _lost(
     folder: WarehouseFolder, project: str, published: _Published, found: str, outcome: str
 ) -> ProjectStatus | None:
     """The status of a project whose mirror holds nothing; None if nothing else is known of it."""
-    if refusal(folder, project, found, published=published.projects) is None:
+    waiting, place = folder.unpublished(), str(folder.mirror(project))
+    if refusal(project, place, found, published=published.projects, waiting=waiting) is None:
         return None
     return _without_file(folder, project, published, found, outcome)
 
@@ -211,5 +178,6 @@ def _without_file(
 ) -> ProjectStatus:
     """What is published of the project, with the reason why its next load will be refused."""
     status = published.status(project) or ProjectStatus(project)
-    message = str(mirror_lost(folder, project, found, published.projects))
-    return replace(status, last_outcome=outcome, message=message)
+    waiting, place = folder.unpublished(), str(folder.mirror(project))
+    lost = mirror_lost(project, place, found, published=published.projects, waiting=waiting)
+    return replace(status, last_outcome=outcome, message=str(lost))

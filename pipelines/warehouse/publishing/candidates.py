@@ -7,16 +7,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pipelines.errors import ForeignMirror, LoadUnfinished, WarehouseBusy, WarehouseDamaged, WarehouseError
-from pipelines.project_names import may_be_a_project
 from pipelines.warehouse.database.connection import HEADER_BYTES, DatabaseError, open_in_turn, open_reader
 from pipelines.warehouse.database.file_errors import reason_of
 from pipelines.warehouse.database.rows import one
-from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.folder import WarehouseFolder, projects_in
 from pipelines.warehouse.manifest import Publication
-from pipelines.warehouse.mirror.identity import published_projects
-from pipelines.warehouse.published_file import has_ledger
+from pipelines.warehouse.published_file import has_ledger, published_projects
 from pipelines.warehouse.publishing.source import ENDED_WELL, MirrorSource, read_source
 from pipelines.warehouse.sql import statements
+from pipelines.warehouse.store.protocol import Store
 from pipelines.warehouse.tables.layout import OTHER_FORMAT
 
 LOADING = "it is being loaded; it is published when that load has ended"
@@ -51,18 +50,18 @@ class Candidates:
         self.waiting.pop(project, None)
 
 
-def release(folder: WarehouseFolder, project: str) -> None:
+def release(store: Store, project: str) -> None:
     """Mark the project's last load for the next publish; raises LoadUnfinished if it did not end well."""
-    run_id, outcome = _last_run(folder, project)
+    run_id, outcome = _last_run(store, project)
     if outcome not in ENDED_WELL:
         raise LoadUnfinished(project=project, outcome=outcome)
-    folder.mark_loaded(project, run_id)
+    store.marks.mark_loaded(project, run_id)
 
 
-def _last_run(folder: WarehouseFolder, project: str) -> tuple[str, str]:
-    if not folder.mirror(project).exists():
+def _last_run(store: Store, project: str) -> tuple[str, str]:
+    if not store.mirrors.exists(project):
         return "", "never loaded"
-    with open_reader(folder.mirror(project)) as connection:
+    with store.mirrors.to_read(project) as path, open_reader(path) as connection:
         row = one(connection, statements("runs")["last_run"]) if has_ledger(connection) else None
     return (row[0], row[1]) if row else ("", "never loaded")
 
@@ -78,8 +77,7 @@ def every_project(folder: WarehouseFolder, before: Publication | None) -> set[st
     if before is not None:
         return {*before.projects, *before.left_out}
     # An earlier version of the warehouse published it, or the manifest is lost: the mirrors say what there is.
-    mirrors = {path.stem for path in folder.work.glob("*.duckdb") if may_be_a_project(path.stem)}
-    found = {project for project in mirrors if _may_be_published(folder, project)}
+    found = {project for project in projects_in(folder) if _may_be_published(folder, project)}
     with suppress(WarehouseError):
         found |= published_projects(folder)
     return found

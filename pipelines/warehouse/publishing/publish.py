@@ -12,7 +12,7 @@ import errno
 import logging
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,28 +50,13 @@ from pipelines.warehouse.publishing.proof import Proof
 from pipelines.warehouse.publishing.sharing import is_shared_so, let_readers_in, share
 from pipelines.warehouse.publishing.source import MirrorSource
 from pipelines.warehouse.publishing.write import Written, write_projects
+from pipelines.warehouse.store.results import Published
 
 log = logging.getLogger("redcap_warehouse")
 
 NO_RECORD = "there is no record of what was published last"
 ASKED = "that was requested"
 BLOCKS = "for its number and size of tables it needs blocks of another size"
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What one publish did."""
-
-    projects: tuple[str, ...] = ()
-    """Projects of which readers find everything that was loaded."""
-    failed: Mapping[str, str] = field(default_factory=dict)
-    """Projects that could not be published, with the reason."""
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    """Projects that the file should have and, since it was made anew, lacks, with the reason."""
-    rebuilt: str | None = None
-    """Why the whole file was made again; None if it was not."""
-    written: bool = False
-    """Whether there is a new file; where nothing changed, the old one stays byte by byte."""
 
 
 def publish(

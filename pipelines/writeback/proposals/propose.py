@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.settings import Config, ProjectConfig
 from pipelines.errors import NotLoadedYet
 from pipelines.run import Now, ProjectRun, new_run_id, utc_now
+from pipelines.store import open_store
 from pipelines.warehouse.comparison.comparison import Comparison
 from pipelines.warehouse.comparison.submission import Defaults
 from pipelines.warehouse.database.connection import Connection, reading_published
 from pipelines.warehouse.database.parquet import open_parquet
 from pipelines.warehouse.database.plain_csv import NotTheSameRows
-from pipelines.warehouse.folder import WarehouseFolder
-from pipelines.warehouse.mirror.identity import published_projects
 from pipelines.warehouse.mirror.proposals import Proposals
 from pipelines.warehouse.published.snapshot import PublishedSnapshot, select
-from pipelines.warehouse.published_file import open_published
 from pipelines.warehouse.tables.writeback import RefusedRow
 from pipelines.writeback.decide.values import NOT_GIVEN
 from pipelines.writeback.errors import NotProposed
@@ -86,7 +84,7 @@ def propose_query(
     source: str = "query",
 ) -> ProposalReport:
     """Propose what a query returns from the published warehouse, in any of the formats."""
-    with open_published(WarehouseFolder(config.warehouse)) as connection:
+    with open_store(config) as store, store.published.open() as connection:
         table = table_of(*select(connection, query))
         return _propose(config, project, table, wanted, source=source, now=now)
 
@@ -148,23 +146,29 @@ def _propose(
 ) -> ProposalReport:
     wanted = wanted or ProposalOptions()
     submission = Submission(table, source, may_be_old=from_file and wanted.as_of is None)
-    folder = WarehouseFolder(config.warehouse)
-    if not folder.database.exists():
-        raise NotLoadedYet(path=folder.database)
-    # If readers find the project but its mirror is missing, opening the mirror says what was lost.
-    if not folder.mirror(project.name).exists() and project.name not in published_projects(folder):
-        raise _unpublished(project.name)
-    run = ProjectRun(config, project, run_id=new_run_id(now), now=now)
+    with ProjectRun(config, project, run_id=new_run_id(now), now=now) as run:
+        published = run.store.published
+        if not published.exists():
+            raise NotLoadedYet(path=published.place)
+        # If readers find the project but its mirror is missing, opening the mirror says what was lost.
+        if not run.store.mirrors.exists(project.name) and project.name not in published.projects():
+            raise _unpublished(project.name)
+        return _propose_in(run, submission, wanted, from_file=from_file)
+
+
+def _propose_in(run: ProjectRun, submission: Submission, wanted: ProposalOptions, *, from_file: bool) -> ProposalReport:
+    """Compare a submission with what is published, and store in the mirror what it proposes."""
+    project, source, table = run.project, submission.source, submission.table
     readable = [table.path] if isinstance(table, CsvFile) else []
     problem = ""
-    with run.mirror(published=folder.database, readable=readable) as mirror:
+    with run.mirror(with_published=True, readable=readable) as mirror:
         defaults = Defaults(project.name, wanted.batch or run.stamp.run_id, wanted.reason, wanted.author)
         try:
             with reading_published(mirror.connection):
                 report = _compare(mirror.connection, project, wanted, defaults, submission)
             with mirror.transaction():
                 proposals = Proposals(mirror.connection, project.name)
-                proposals.add_found(report.batches, author=wanted.author, source=source, now=now())
+                proposals.add_found(report.batches, author=wanted.author, source=source, now=run.now())
             return report
         except Unreadable as refused:
             problem = str(refused)

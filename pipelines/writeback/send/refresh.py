@@ -98,6 +98,7 @@ class Refresh:
             if staged:
                 self._merge(staged, outcomes)
             session.proposals.count_batches()
+        session.keep()
 
     def _merge(self, staged: Sequence[StagedChunk], outcomes: Sequence[CellOutcome]) -> None:
         """Replace the records' rows in the mirror, and attribute what changed to write-back."""

@@ -88,6 +88,7 @@ class Sender:
             self._record_intended(request)
             sent += request.cells
             try:
+                self._session.keep()
                 self._send_request(request, result)
             except (WarehouseError, errors.RedcapError) as problem:
                 stopped = problem

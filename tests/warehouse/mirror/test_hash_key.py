@@ -11,6 +11,7 @@ from pipelines.warehouse.database.connection import connect, open_writer
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.mirror.open import open_mirror
 from pipelines.warehouse.mirror.rows.hash_key import fingerprint, read_hash_key
+from pipelines.warehouse.store.file_store import FileStore
 from redcap_source.simulator import Simulator
 from tests.support.load_site import Site
 
@@ -43,7 +44,7 @@ def test_first_loads_at_once_hash_with_one_key(tmp_path):
         def read(number: int, folder: WarehouseFolder = folder, start: threading.Barrier = start) -> str:
             with connect() as connection:
                 start.wait(30)
-                return read_hash_key(folder, f"study{number}", connection)
+                return read_hash_key(FileStore(folder), f"study{number}", connection)
 
         with ThreadPoolExecutor(loads) as pool:
             keys = set(pool.map(read, range(loads)))
@@ -62,7 +63,7 @@ def test_what_is_no_key_hashes_nothing(tmp_path, text):
         open_mirror(folder.mirror("study"), "study") as mirror,
         pytest.raises(HashKeyUnusable, match=r"does not hold a key.*backup"),
     ):
-        read_hash_key(folder, "study", mirror.connection)
+        read_hash_key(FileStore(folder), "study", mirror.connection)
     assert folder.hash_key.read_text() == text
 
 
@@ -77,7 +78,7 @@ def test_a_key_that_is_gone_is_not_replaced_while_there_are_hashes(site):
         open_mirror(site.warehouse.mirror("second"), "second") as mirror,
         pytest.raises(HashKeyUnusable, match="identifiers of study"),
     ):
-        read_hash_key(site.warehouse, "second", mirror.connection)
+        read_hash_key(site.store, "second", mirror.connection)
     assert not site.warehouse.hash_key.exists()
     site.warehouse.hash_key.write_text(key)
     site.night(full=True)
@@ -99,8 +100,8 @@ def test_a_project_that_hashes_nothing_remembers_no_key(tmp_path):
     folder = WarehouseFolder(tmp_path)
     folder.make()
     with open_mirror(folder.mirror("study"), "study") as mirror:
-        read_hash_key(folder, "study", mirror.connection)
+        read_hash_key(FileStore(folder), "study", mirror.connection)
         assert mirror.connection.execute("SELECT count(*) FROM state.hash_key").fetchall() == [(0,)]
     folder.hash_key.unlink()
     with open_mirror(folder.mirror("study"), "study") as mirror:
-        assert len(read_hash_key(folder, "study", mirror.connection)) == 64
+        assert len(read_hash_key(FileStore(folder), "study", mirror.connection)) == 64

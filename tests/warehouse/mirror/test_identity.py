@@ -113,7 +113,7 @@ def test_no_other_door_opens_on_a_lost_mirror(site):
 
 def test_a_mirror_that_vanishes_after_the_first_look_is_no_first_load(site):
     def refuse(found: str) -> WarehouseError | None:
-        return refusal(site.warehouse, "study", found)
+        return refusal("study", "study.duckdb", found, published={"study"}, waiting=())
 
     path = site.warehouse.mirror("study")
     with pytest.raises(MirrorLost, match="holds no load"):
@@ -215,12 +215,17 @@ LEFTOVERS = {
 }
 
 
+def unknown(found: str) -> WarehouseError | None:
+    """The refusal of a project of which nothing else is known."""
+    return refusal("study", "study.duckdb", found, published=(), waiting=())
+
+
 @pytest.mark.parametrize("leave", LEFTOVERS.values(), ids=LEFTOVERS.keys())
 def test_a_first_load_that_died_while_it_made_its_file_begins_again(tmp_path, leave):
     folder = WarehouseFolder(tmp_path)
     folder.make()
     leave(folder.mirror("study"))
-    with open_mirror(folder.mirror("study"), "study", refuse=lambda found: refusal(folder, "study", found)) as mirror:
+    with open_mirror(folder.mirror("study"), "study", refuse=unknown) as mirror:
         assert mirror.state.known_records() == []
     with duckdb.connect(str(folder.mirror("study")), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM state.identity").fetchall() == [(1,)]

@@ -4,7 +4,8 @@ import pytest
 
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.manifest import Manifest, Publication, fingerprint, log_beside, save_manifest
-from pipelines.warehouse.published.file_state import FileState, published_file
+from pipelines.warehouse.published.file_state import published_file
+from pipelines.warehouse.store.results import PublishedState
 
 
 @pytest.fixture
@@ -20,15 +21,19 @@ def folder(tmp_path):
 @pytest.mark.parametrize(
     ("become", "state", "reason"),
     [
-        (lambda folder: None, FileState.AS_PUBLISHED, None),
-        (lambda folder: folder.database.chmod(0o640), FileState.AS_PUBLISHED, None),
-        (lambda folder: folder.database.write_bytes(b"published"), FileState.AS_PUBLISHED, None),
-        (lambda folder: folder.database.write_bytes(b"publishes"), FileState.CHANGED, "its content had been changed"),
-        (lambda folder: folder.database.write_bytes(b"publish"), FileState.CHANGED, "7 bytes instead of 9"),
-        (lambda folder: folder.database.write_bytes(b""), FileState.CHANGED, "it was empty"),
-        (lambda folder: log_beside(folder).write_bytes(b"more"), FileState.CHANGED, "left a log beside it"),
-        (lambda folder: folder.database.unlink(), FileState.MISSING, "it was missing"),
-        (lambda folder: save_manifest(folder, Manifest()), FileState.UNKNOWN, "there is no record"),
+        (lambda folder: None, PublishedState.AS_PUBLISHED, None),
+        (lambda folder: folder.database.chmod(0o640), PublishedState.AS_PUBLISHED, None),
+        (lambda folder: folder.database.write_bytes(b"published"), PublishedState.AS_PUBLISHED, None),
+        (
+            lambda folder: folder.database.write_bytes(b"publishes"),
+            PublishedState.CHANGED,
+            "its content had been changed",
+        ),
+        (lambda folder: folder.database.write_bytes(b"publish"), PublishedState.CHANGED, "7 bytes instead of 9"),
+        (lambda folder: folder.database.write_bytes(b""), PublishedState.CHANGED, "it was empty"),
+        (lambda folder: log_beside(folder).write_bytes(b"more"), PublishedState.CHANGED, "left a log beside it"),
+        (lambda folder: folder.database.unlink(), PublishedState.MISSING, "it was missing"),
+        (lambda folder: save_manifest(folder, Manifest()), PublishedState.UNKNOWN, "there is no record"),
     ],
 )
 def test_whatever_became_of_the_file_is_told(folder, become, state, reason):
@@ -37,9 +42,9 @@ def test_whatever_became_of_the_file_is_told(folder, become, state, reason):
     assert found.state is state
     assert found.reason is None if reason is None else reason in found.reason
     assert not found.is_right
-    assert found.left_out == ({} if state is FileState.UNKNOWN else {"asthma": "a run"})
+    assert found.left_out == ({} if state is PublishedState.UNKNOWN else {"asthma": "a run"})
 
 
 def test_where_nothing_was_published_nothing_is_wrong(tmp_path):
-    assert published_file(WarehouseFolder(tmp_path)).state is FileState.NEVER
+    assert published_file(WarehouseFolder(tmp_path)).state is PublishedState.NEVER
     assert published_file(WarehouseFolder(tmp_path)).is_right

@@ -8,6 +8,7 @@ from pipelines.warehouse.manifest import Manifest, Publication, PublishedProject
 from pipelines.warehouse.published import quality as audit
 from pipelines.warehouse.published.quality import PublishedProof, Reconciliation
 from pipelines.warehouse.sql import statements
+from pipelines.warehouse.store.file_store import FileStore
 
 RUNS = """
 project | run | mode        | outcome    | started    | in_redcap | quarantined
@@ -92,7 +93,7 @@ def folder(tmp_path_factory):
     ("project", "found"), [("heart", Reconciliation(4, 3, 1)), ("asthma", Reconciliation(7, 1, 0))]
 )
 def test_a_project_is_reconciled_by_its_own_records_and_its_own_published_load(folder, project, found):
-    assert audit.reconciliation(folder, project) == found
+    assert audit.reconciliation(FileStore(folder), project) == found
     assert not found.whole
 
 
@@ -120,20 +121,20 @@ def test_how_far_the_published_rows_were_compared_is_one_sentence(proof, said):
 
 
 def test_what_was_proven_holds_as_long_as_the_file_is_the_one_that_was_compared(folder):
-    assert audit.published_proof(folder, "heart") == PublishedProof(2, 30, 1, problem=None)
-    assert audit.published_proof(folder, "unknown") == PublishedProof(problem="the project is not published")
+    assert audit.published_proof(FileStore(folder), "heart") == PublishedProof(2, 30, 1, problem=None)
+    assert audit.published_proof(FileStore(folder), "unknown") == PublishedProof(problem="the project is not published")
     content = folder.database.read_bytes()
     try:
         folder.database.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        assert not audit.published_proof(folder, "heart").holds
+        assert not audit.published_proof(FileStore(folder), "heart").holds
     finally:
         folder.database.write_bytes(content)
     # The same bytes at another time: as from a backup.
-    assert audit.published_proof(folder, "heart").holds
+    assert audit.published_proof(FileStore(folder), "heart").holds
 
 
 def test_changes_of_the_last_load_are_counted_by_record_and_by_cell(folder):
-    assert audit.last_changes(folder, "heart") == [
+    assert audit.last_changes(FileStore(folder), "heart") == [
         ("base", "update", 2, 3),
         ("base", "delete", 1, 1),
         ("the record itself", "rename", 1, 1),
@@ -141,7 +142,7 @@ def test_changes_of_the_last_load_are_counted_by_record_and_by_cell(folder):
 
 
 def test_values_that_do_not_fit_are_counted_by_field_and_reason(folder):
-    assert audit.invalid_by_field(folder, "heart") == [
+    assert audit.invalid_by_field(FileStore(folder), "heart") == [
         ("base", "age", "not a BIGINT", 2),
         ("base", "age", "missing data code", 1),
         ("visit", "day", "not a DATE", 1),

@@ -22,6 +22,7 @@ import pytest
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.publishing.candidates import release
 from pipelines.warehouse.publishing.publish import publish
+from pipelines.warehouse.store.file_store import FileStore
 from tests.support.published import everything, shown_anew
 
 KILLS = int(os.environ.get("CRASH_KILLS", "200"))
@@ -74,7 +75,7 @@ class Halves:
             self.folder.unmark(project)
         publish(self.folder)
         for project in waiting:
-            release(self.folder, project)
+            release(FileStore(self.folder), project)
 
     def begin(self, how: str, fatal: int = 0, when: str = "") -> "subprocess.Popen[str]":
         """Let another process publish."""
@@ -194,7 +195,7 @@ def test_a_reader_never_errs_while_files_are_published_made_again_and_compacted(
             # A mirror from a backup: what is published of later runs is discarded, and the file is compacted.
             for source in (later, halves.earlier):
                 shutil.copyfile(source, mirror)
-                release(folder, "study")
+                release(FileStore(folder), "study")
                 assert publish(folder, rebuild=turn == 1).written
     finally:
         stop.set()

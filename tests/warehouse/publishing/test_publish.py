@@ -77,7 +77,7 @@ def in_a_new_warehouse(site: Site, *projects: str) -> WarehouseFolder:
     for project in ("study", "small", "other"):
         site.warehouse.unmark(project)
     for project in projects:
-        release(site.warehouse, project)
+        release(site.store, project)
     return site.warehouse
 
 
@@ -164,7 +164,7 @@ def test_a_file_whose_tables_have_become_many_is_made_again_with_other_blocks(lo
     assert loaded.rows("SELECT block_size FROM pragma_database_size()") == [(BLOCK_SIZE,)]
     before = shown(folder, "small")
     monkeypatch.setattr(new_file, "BLOCKS_WORTH_SAVING", 0)
-    release(folder, "other")
+    release(loaded.store, "other")
     assert publish(folder).rebuilt == BLOCKS
     assert loaded.rows("SELECT block_size FROM pragma_database_size()") == [(SMALL_BLOCK_SIZE,)]
     assert shown(folder, "small") == before
@@ -187,7 +187,7 @@ def test_a_file_keeps_its_blocks_while_a_project_could_not_be_published_again(lo
     publish(folder)
     monkeypatch.setattr(new_file, "BLOCKS_WORTH_SAVING", 0)
     damage(folder)
-    release(folder, "other")
+    release(loaded.store, "other")
     done = publish(folder)
     assert (done.projects, done.rebuilt) == (("other",), None)
     assert loaded.rows("SELECT count(*) FROM small.intake")[0][0] > 0

@@ -7,37 +7,34 @@ hashes were made with, and a load refuses any other key.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import secrets
-from pathlib import Path
 
 from pipelines.errors import HashKeyUnusable, WarehouseBusy, WarehouseDamaged
-from pipelines.warehouse.database.connection import Connection, open_reader, private_files, sync_to_disk
-from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.database.connection import Connection, open_reader
 from pipelines.warehouse.mirror.rows.history import RunStamp
 from pipelines.warehouse.sql import statements
+from pipelines.warehouse.store.protocol import Store
 from pipelines.warehouse.tables.layout import Layout
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
-def read_hash_key(folder: WarehouseFolder, project: str, connection: Connection) -> str:
-    """The warehouse's key, for a project whose mirror is open; made if nothing was ever hashed with one.
+def read_hash_key(store: Store, project: str, connection: Connection) -> str:
+    """The store's key, for a project whose mirror is open; made if nothing was ever hashed with one.
 
     Raises HashKeyUnusable if the key is missing, is malformed, or is not the one the project's hashes were made with.
     """
-    known = _fingerprint_in(connection)
-    text = _read(folder.hash_key)
+    known, kept = _fingerprint_in(connection), store.hash_key
+    text = kept.read()
     if text is None:
-        hashed = [project] if known else _hashed_projects(folder, project)
+        hashed = [project] if known else _hashed_projects(store, project)
         if hashed:
-            raise HashKeyUnusable(path=folder.hash_key, found="is missing", projects=hashed)
-        text = _make(folder.hash_key)
+            raise HashKeyUnusable(path=kept.place, found="is missing", projects=hashed)
+        text = kept.make()
     if not _KEY.fullmatch(text):
-        raise HashKeyUnusable(path=folder.hash_key, found="does not hold a key of 64 hexadecimal digits", projects=())
+        raise HashKeyUnusable(path=kept.place, found="does not hold a key of 64 hexadecimal digits", projects=())
     if known not in (None, fingerprint(text)):
-        raise HashKeyUnusable(path=folder.hash_key, found="is another key", projects=[project])
+        raise HashKeyUnusable(path=kept.place, found="is another key", projects=[project])
     return text
 
 
@@ -52,43 +49,17 @@ def save_fingerprint(connection: Connection, layout: Layout, stamp: RunStamp) ->
         connection.execute(statements("state")["save_hash_key"], {"fingerprint": fingerprint(stamp.hash_key)})
 
 
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="ascii", errors="replace").strip()
-    except FileNotFoundError:
-        return None
-
-
-def _make(path: Path) -> str:
-    """Make a key, in one step and only if there is none: of several processes only one makes it."""
-    fresh = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
-    with private_files():
-        try:
-            fresh.write_text(secrets.token_hex(32), encoding="ascii")
-            sync_to_disk(fresh)
-            path.hardlink_to(fresh)
-            sync_to_disk(path.parent)
-        except FileExistsError:
-            # Another process was first; its key is used.
-            pass
-        finally:
-            fresh.unlink(missing_ok=True)
-    return _read(path) or ""
-
-
-def _hashed_projects(folder: WarehouseFolder, but: str) -> list[str]:
+def _hashed_projects(store: Store, but: str) -> list[str]:
     """Other projects with hashed values; one that is being loaded has read the key already and is skipped."""
     found = []
-    for path in sorted(folder.work.glob("*.duckdb")):
-        if path.stem == but:
-            continue
+    for name in sorted(store.mirrors.projects() - {but}):
         try:
-            with open_reader(path) as connection:
+            with store.mirrors.to_read(name) as path, open_reader(path) as connection:
                 there = _fingerprint_in(connection)
         except (WarehouseBusy, WarehouseDamaged):
             continue
         if there:
-            found.append(path.stem)
+            found.append(name)
     return found
 
 
