@@ -3,6 +3,7 @@
 from pipelines.coordination.checks import Checks
 from pipelines.coordination.coordination import Coordination
 from pipelines.coordination.locks import Held, HeldProject, Holder
+from pipelines.coordination.runs import LostRun, RunLock
 from pipelines.coordination.versions import WorkingVersion
 
-__all__ = ["Checks", "Coordination", "Held", "HeldProject", "Holder", "WorkingVersion"]
+__all__ = ["Checks", "Coordination", "Held", "HeldProject", "Holder", "LostRun", "RunLock", "WorkingVersion"]

@@ -16,6 +16,7 @@ from pipelines.coordination.lock_kinds import PROJECT
 from pipelines.coordination.locks import Held, HeldProject, Holder, hold_project, hold_publisher
 from pipelines.coordination.marks import Marks
 from pipelines.coordination.pace import ServerLimit
+from pipelines.coordination.runs import LostRun, RunLock, forget_run, lost_runs
 from pipelines.coordination.schema import ensure_schema
 from pipelines.coordination.sql import statements
 from pipelines.coordination.versions import Versions
@@ -57,6 +58,21 @@ class Coordination(Versions, Marks):
     def unheld_runs(self) -> dict[str, Holder]:
         """Projects whose last holder ended without releasing them, and the run that it was: killed, or cut off."""
         return self._holders(held=False)
+
+    def lock_run(self, run_id: str) -> RunLock:
+        """Say that a run is under way in this process, until the lock is released or the process ends."""
+        self._prepare()
+        return RunLock(self._own_session(), run_id, self.loader)
+
+    def lost_runs(self) -> dict[str, LostRun]:
+        """Runs that were under way and whose process has died, or cannot reach PostgreSQL at the moment."""
+        self._prepare()
+        return lost_runs(self._session)
+
+    def forget_run(self, run_id: str) -> None:
+        """Remove what is known of a lost run."""
+        self._prepare()
+        forget_run(self._session, run_id)
 
     def publisher(self) -> Held:
         """Wait until nobody else publishes; for a `with` block, whose `check()` tells whether it is still so."""

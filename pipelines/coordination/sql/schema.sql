@@ -42,4 +42,10 @@ CREATE TABLE redcap_warehouse.servers (
     -- Seconds since 1970 on PostgreSQL's clock: when the next request is due.
     next_free double precision NOT NULL DEFAULT 0
 );
+CREATE TABLE redcap_warehouse.runs (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run text NOT NULL UNIQUE,
+    loader text NOT NULL,
+    since timestamptz NOT NULL DEFAULT clock_timestamp()
+);
 CREATE TABLE redcap_warehouse.hash_key (one boolean PRIMARY KEY DEFAULT true CHECK (one), key text NOT NULL);
