@@ -33,9 +33,15 @@ _CLIENT = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-_SERVER = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c TimeZone=UTC"
+# Compare-and-set relies on the isolation, whatever the database's default is.
+_SERVER = (
+    "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c TimeZone=UTC "
+    "-c default_transaction_isolation=read\\ committed"
+)
+# A session that holds a project is idle for hours; the setting exists since PostgreSQL 14.
+_NEVER_ENDED_FOR_IDLENESS = (140_000, "SET idle_session_timeout = 0")
 # The server ends, starts or accepts no more sessions, cancelled a statement, or has become a copy that only reads.
-_PASSING = ("08", "53300", "57P", "57014", "25006")
+_PASSING = ("08", "40", "53300", "57P", "57014", "25006")
 # Waiting does not help. psycopg2 gives no code for a refused connection, so these are read from the message; in
 # another language they are tried again until the patience ends.
 _LASTING = (
@@ -176,6 +182,10 @@ def _connect(address: Address) -> psycopg2.extensions.connection:
         options = psycopg2.extensions.parse_dsn(address.reveal()).get("options", "")
         connection = psycopg2.connect(address.reveal(), **_CLIENT, options=f"{_SERVER} {options}".rstrip())
         connection.autocommit = True
+        since, statement = _NEVER_ENDED_FOR_IDLENESS
+        if connection.server_version >= since:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
         return connection
     except psycopg2.ProgrammingError:
         # What it quotes may be a part of the password.
