@@ -18,7 +18,9 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── SharedPlaceUnusable    the place that all machines share cannot be read or written
     │   ├── ObjectMissing      what should be there is not
     │   └── ObjectDamaged      it is there, and is not what was written
+    ├── LakeUnusable           the published DuckLake cannot be reached, read or written
     ├── NotLoadedYet           nothing has been published
+    │   └── NothingInLake      nothing has been published into the DuckLake
     ├── UnknownRecord          the warehouse never had the record that a person asks for
     ├── QueryRefused           DuckDB does not accept a person's query
     ├── LoadRefused            the load could destroy good data; names the option that allows it
@@ -226,6 +228,17 @@ class ObjectDamaged(SharedPlaceUnusable):
         super().__init__(place=place, reason=found, remedy="Restore it from a backup.")
 
 
+class LakeUnusable(WarehouseError):
+    """The published DuckLake cannot be reached, read or written."""
+
+    def __init__(self, *, doing: str, reason: str) -> None:
+        super().__init__(
+            f"the published DuckLake cannot be used: {doing} failed ({reason}). What was published before is "
+            "unchanged. Fix the cause, then try again."
+        )
+        self.reason = reason
+
+
 class NotProven(WarehouseError):
     """What was written into the published database differs from the mirror."""
 
@@ -270,6 +283,15 @@ class NotLoadedYet(WarehouseError):
 
     def __init__(self, *, path: Path | str) -> None:
         super().__init__(f"{path} does not exist yet. Run `redcap-warehouse sync` first.")
+
+
+class NothingInLake(NotLoadedYet):
+    """There is no published DuckLake."""
+
+    def __init__(self) -> None:
+        WarehouseError.__init__(
+            self, "Nothing is published in the store of projects.yaml yet. Run `redcap-warehouse sync` first."
+        )
 
 
 class UnknownRecord(WarehouseError):

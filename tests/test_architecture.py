@@ -64,6 +64,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     f"{WAREHOUSE}.publishing": (*MIRROR, f"{WAREHOUSE}.mirror"),
     f"{WAREHOUSE}.comparison": (*MIRROR, f"{WAREHOUSE}.mirror", f"{WAREHOUSE}.published"),
     f"{WAREHOUSE}.shared": (*ON_DISK, "pipelines.coordination"),
+    f"{WAREHOUSE}.lake": (*MIRROR, f"{WAREHOUSE}.mirror", f"{WAREHOUSE}.publishing"),
     f"{WAREHOUSE}.forget": (*MIRROR, f"{WAREHOUSE}.mirror", f"{WAREHOUSE}.publishing"),
     f"{WAREHOUSE}.store.results": (),
     f"{WAREHOUSE}.store.protocol": (*DATABASE, f"{WAREHOUSE}.folder", f"{WAREHOUSE}.manifest",

@@ -50,6 +50,7 @@ Attach = Callable[[Connection], Sequence[str]]
 # For other packages, which do not import duckdb themselves.
 DatabaseError = duckdb.Error
 OutOfMemory = duckdb.OutOfMemoryException
+CatalogError = duckdb.CatalogException
 # Raised when a file that is read has rows that do not fit.
 UNREADABLE_ROWS = (duckdb.InvalidInputException, duckdb.ConversionException)
 
@@ -200,18 +201,27 @@ def open_in_turn(paths: Sequence[Path]) -> Iterator[Callable[[Path], AbstractCon
         connection.close()
 
 
-# What `harden` must leave open for `unoptimized`.
-OPTIMIZER = "enable_optimizer"
+def may_be_unoptimized(connection: Connection, *others: str) -> None:
+    """Let `unoptimized` work on a connection that is hardened afterwards.
+
+    DuckDB 2.0 counts the optimizer as configuration, which is locked; 1.5 has no such setting, only the pragma. Other
+    settings can be left open, too.
+    """
+    open_ones = list(others)
+    if connection.execute(statements("database")["has_setting"], {"name": "enable_optimizer"}).fetchone():
+        open_ones.append("enable_optimizer")
+    if open_ones:
+        connection.execute(f"SET allowed_configs = [{', '.join(map(literal, open_ones))}]")
 
 
 @contextmanager
 def unoptimized(connection: Connection) -> Iterator[None]:
     """Execute statements that only define or describe something: without its optimizer DuckDB takes a quarter less."""
-    connection.execute(f"SET {OPTIMIZER} = false")
+    connection.execute("PRAGMA disable_optimizer")
     try:
         yield
     finally:
-        connection.execute(f"RESET {OPTIMIZER}")
+        connection.execute("PRAGMA enable_optimizer")
 
 
 def harden(connection: Connection, folders: Sequence[Path | str], files: Sequence[Path] = ()) -> None:

@@ -119,23 +119,27 @@ def find_candidates(
                 found.waiting[project] = LOADING
                 continue
             except (DatabaseError, OSError, WarehouseError) as problem:
-                found.failed[project] = _reason(problem)
+                found.failed[project] = why_unreadable(problem)
                 continue
-            _sort(folder, found, source, before, anew=anew)
+            # A load that began meanwhile has removed the mark before it wrote anything.
+            sort_source(found, source, before, is_marked=project in folder.unpublished(), anew=anew)
     return found
 
 
-def _sort(
-    folder: WarehouseFolder, found: Candidates, source: MirrorSource, before: Publication | None, *, anew: bool
+def sort_source(
+    found: Candidates, source: MirrorSource, before: Publication | None, *, is_marked: bool, anew: bool
 ) -> None:
+    """Enter a project among those to write, or where else it belongs.
+
+    `is_marked` says whether its last load waited to be published after its mirror was read.
+    """
     project = source.project
     entry = before.projects.get(project) if before else None
     if not source.is_ours:
         found.failed[project] = OTHER_FORMAT
     elif entry and source.identity != entry.identity and entry.identity not in source.replaced:
         found.failed[project] = str(ForeignMirror(project=project))
-    # A load that began meanwhile has removed the mark before it wrote anything.
-    elif project not in folder.unpublished() and (reason := _held_back(source, before)):
+    elif not is_marked and (reason := _held_back(source, before)):
         found.waiting[project] = reason
     elif not anew and source.is_as(entry):
         found.unchanged.append(source)
@@ -155,7 +159,8 @@ def _held_back(source: MirrorSource, before: Publication | None) -> str | None:
     return UNFINISHED if not run or source.was_changed_after(run) else None
 
 
-def _reason(problem: BaseException) -> str:
+def why_unreadable(problem: BaseException) -> str:
+    """Why a mirror cannot be published, in words that quote no data."""
     if isinstance(problem, WarehouseDamaged):
         return f"it is damaged: {problem.found}"
     if isinstance(problem, WarehouseError):

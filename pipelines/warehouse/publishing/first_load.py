@@ -8,6 +8,7 @@ are stored a second time, in one table for all projects.
 from __future__ import annotations
 
 from pipelines.warehouse.database.connection import Connection
+from pipelines.warehouse.database.dialect import FILE, Dialect
 from pipelines.warehouse.database.long_statements import execute
 from pipelines.warehouse.database.rows import count, one
 from pipelines.warehouse.publishing import copy_sql
@@ -62,7 +63,7 @@ def _first_rows(
     return copy_sql.first_load_rows(source.project, name, cells, tables, runs), [named for _, named in cells]
 
 
-def define_changes(connection: Connection) -> None:
+def define_changes(connection: Connection, dialect: Dialect = FILE) -> None:
     """Make the view redcap.record_changes, unless it is up to date."""
     sql = statements("publish")
     known = one(connection, sql["changes_definition"]) or ("",)
@@ -70,7 +71,11 @@ def define_changes(connection: Connection) -> None:
         # Made over a short text, which takes a tenth of the time.
         connection.execute(sql["define_changes"])
         connection.execute(sql["show_changes"])
-        connection.execute(statements("descriptions")["describe_changes"])
+        describe = statements("descriptions")
+        with dialect.describing(connection):
+            connection.execute(describe["describe_changes"])
+            if dialect.view_columns:
+                connection.execute(describe["describe_columns_of_changes"])
     rows = [row for (row,) in connection.execute(sql["first_rows"]).fetchall()]
     view = sql["define_changes"].replace("/* first_rows */", "".join(f"\nUNION ALL {row}" for row in rows))
     if known != (view,):

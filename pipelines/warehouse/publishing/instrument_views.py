@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from pipelines.warehouse.database.connection import Connection, transaction, unoptimized
+from pipelines.warehouse.database.connection import Connection, unoptimized
+from pipelines.warehouse.database.dialect import FILE, Dialect
 from pipelines.warehouse.database.long_statements import execute
 from pipelines.warehouse.database.quoting import qualified
 from pipelines.warehouse.database.rows import one
@@ -36,9 +37,10 @@ Present = Mapping[str, Sequence[str]]
 class InstrumentViews:
     """The views and comments of one project's instruments."""
 
-    def __init__(self, connection: Connection, source: MirrorSource) -> None:
+    def __init__(self, connection: Connection, source: MirrorSource, dialect: Dialect = FILE) -> None:
         self._connection = connection
         self._source = source
+        self._dialect = dialect
         self._comments: list[str] = []
         self._past_keys: dict[str, set[str]] = {}
         """Which of the keys that not every instrument has occur in versions that ended."""
@@ -121,14 +123,16 @@ class InstrumentViews:
 
     def _comment(self, kind: str, ending: str, name: str, texts: Mapping[str, str]) -> None:
         place = qualified(self._source.project + ending, name)
+        if kind == "VIEW" and not self._dialect.view_columns:
+            texts = {column: text for column, text in texts.items() if not column}
         self._comments += [copy_sql.comment(kind, place, column, text) for column, text in texts.items()]
 
     def write_comments(self) -> None:
-        """Write the comments, once everything else is committed.
+        """Write the comments; in a file once everything else is committed.
 
-        Every comment makes a copy of its whole table or view, which stays in memory until the transaction ends.
+        There every comment makes a copy of its whole table or view, which stays in memory until the transaction ends.
         """
         with unoptimized(self._connection):
             for first in range(0, len(self._comments), COMMENTS_AT_ONCE):
-                with transaction(self._connection):
+                with self._dialect.describing(self._connection):
                     self._connection.execute("; ".join(self._comments[first : first + COMMENTS_AT_ONCE]))

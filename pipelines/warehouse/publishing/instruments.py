@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipelines.warehouse.database.connection import Connection
+from pipelines.warehouse.database.dialect import FILE, Dialect
 from pipelines.warehouse.database.long_statements import execute
 from pipelines.warehouse.database.quoting import identifier, qualified
 from pipelines.warehouse.publishing import copy_sql
@@ -49,7 +50,14 @@ class InstrumentPublisher:
     """Publishes the instruments of one project, whose mirror is attached; in the caller's transaction."""
 
     def __init__(
-        self, connection: Connection, source: MirrorSource, catalog: str, *, is_copy: bool, anew: bool = False
+        self,
+        connection: Connection,
+        source: MirrorSource,
+        catalog: str,
+        *,
+        is_copy: bool,
+        anew: bool = False,
+        dialect: Dialect = FILE,
     ) -> None:
         """`is_copy` says that the published file began as a copy of this mirror: then its verbatim rows are there.
 
@@ -69,7 +77,7 @@ class InstrumentPublisher:
         self._source = source
         self._catalog = identifier(catalog)
         self._sql = statements("publish")
-        self._views = InstrumentViews(connection, source)
+        self._views = InstrumentViews(connection, source, dialect)
         self._found: dict[str, PublishedInstrument] = {}
         self._before: dict[str, PublishedInstrument] = {}
 
@@ -93,7 +101,7 @@ class InstrumentPublisher:
         self._save()
 
     def write_comments(self) -> None:
-        """Describe new tables and views and their columns, once everything else is committed."""
+        """Describe new tables and views and their columns; in a file once everything else is committed."""
         self._views.write_comments()
 
     def history_columns(self, name: str) -> list[tuple[str, str]]:

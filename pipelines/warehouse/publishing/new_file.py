@@ -18,6 +18,7 @@ from pipelines.warehouse.database.connection import (
     attach_to_read,
     sync_to_disk,
 )
+from pipelines.warehouse.database.dialect import FILE, Dialect
 from pipelines.warehouse.database.quoting import identifier
 from pipelines.warehouse.database.rows import one
 from pipelines.warehouse.folder import WarehouseFolder
@@ -174,13 +175,14 @@ def sweep(folder: WarehouseFolder) -> None:
     shutil.rmtree(folder.work / "publish.spill", ignore_errors=True)
 
 
-def prepare(connection: Connection, *, copied: bool) -> None:
-    """Create and describe the tables that all projects share, in a new file; `copied` says that it is a mirror's."""
+def prepare(connection: Connection, *, copied: bool, dialect: Dialect = FILE) -> None:
+    """Create and describe the tables that all projects share, in a new database; `copied` says it is a mirror's."""
     if copied:
         connection.execute(statements("publish")["become_published"])
     connection.execute(statements("catalog")["create_catalog"])
-    connection.execute(statements("publish")["create_bookkeeping"])
+    connection.execute(dialect.fitted(statements("publish")["create_bookkeeping"]))
     connection.execute(create_macros())
     connection.execute(create_label_macros())
     connection.execute(statements("writeback")["create_writeback"])
-    connection.execute(statements("descriptions")["describe_tables"])
+    with dialect.describing(connection):
+        connection.execute(statements("descriptions")["describe_tables"])

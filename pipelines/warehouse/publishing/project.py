@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from pipelines.errors import ForeignMirror
 from pipelines.warehouse.database.connection import Connection
+from pipelines.warehouse.database.dialect import FILE, Dialect
 from pipelines.warehouse.database.quoting import identifier
 from pipelines.warehouse.database.rows import count, one
 from pipelines.warehouse.mirror.schema.catalog import STRUCTURE_TABLES
@@ -41,7 +42,14 @@ class ProjectPublisher:
     """Publishes one project, whose mirror is attached as `catalog`; in the caller's transaction."""
 
     def __init__(
-        self, connection: Connection, source: MirrorSource, catalog: str, *, is_copy: bool = False, anew: bool = False
+        self,
+        connection: Connection,
+        source: MirrorSource,
+        catalog: str,
+        *,
+        is_copy: bool = False,
+        anew: bool = False,
+        dialect: Dialect = FILE,
     ) -> None:
         """`is_copy` says that the published file began as a copy of this project's mirror: then its rows are there.
 
@@ -58,7 +66,10 @@ class ProjectPublisher:
         """Whether the shared tables have rows of the project when it is written."""
         self._sql = statements("publish")
         self._named = {"project": source.project}
-        self._instruments = InstrumentPublisher(connection, source, catalog, is_copy=is_copy, anew=anew)
+        self._dialect = dialect
+        self._instruments = InstrumentPublisher(
+            connection, source, catalog, is_copy=is_copy, anew=anew, dialect=dialect
+        )
 
     def publish(self) -> Proof:
         """Bring the published project up to its mirror, and compare both.
@@ -74,17 +85,19 @@ class ProjectPublisher:
         self._connection.execute(copy_sql.copy_cell_changes(self._catalog))
         self._instruments.publish()
         record_first_load(self._connection, self._source, self._instruments)
-        for ending in HISTORIES:
-            self._connection.execute(copy_sql.define_as_of(self._source.project + ending))
+        if self._dialect.cheap_definitions or not self._has_rows:
+            for ending in HISTORIES:
+                self._connection.execute(copy_sql.define_as_of(self._source.project + ending))
         self._save()
         return prove(self._connection, self._source, self._catalog, self._instruments, whole=whole)
 
     def write_comments(self) -> None:
-        """Describe new tables and views, once everything else is committed."""
+        """Describe new tables and views; in a file once everything else is committed."""
         try:
             self._instruments.write_comments()
         except BaseException:
-            self._connection.execute(self._sql["forget_comments"], self._named)
+            if self._dialect.apart:
+                self._connection.execute(self._sql["forget_comments"], self._named)
             raise
 
     # -- what was published before -------------------------------------------------------------------------

@@ -256,11 +256,12 @@ def _entries(
     entries = {source.project: replace(before[source.project], run=source.last_load) for source in unchanged}
     for source in sources:
         if (proof := written.proofs.get(source.project)) is not None:
-            entries[source.project] = _entry(source, proof, now)
+            entries[source.project] = entry_of(source, proof, now)
     return entries
 
 
-def _entry(source: MirrorSource, proof: Proof, now: str) -> PublishedProject:
+def entry_of(source: MirrorSource, proof: Proof, now: str) -> PublishedProject:
+    """What the manifest says of a project that was written at this time (UTC, in ISO format)."""
     return PublishedProject(
         identity=source.identity,
         run=source.last_load,

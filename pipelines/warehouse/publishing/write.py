@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pipelines.errors import ForeignMirror, NotProven
 from pipelines.warehouse.database.connection import (
-    OPTIMIZER,
     SMALL_BLOCK_SIZE,
     Connection,
     DatabaseError,
@@ -19,6 +18,7 @@ from pipelines.warehouse.database.connection import (
     block_size_of,
     connect,
     harden,
+    may_be_unoptimized,
     private_folder,
     transaction,
     unoptimized,
@@ -104,7 +104,7 @@ def _open(
         connection.execute("SET preserve_insertion_order = false")
         # A second thread costs a third more CPU time on tables of this size.
         connection.execute("SET threads = 1")
-        connection.execute(f"SET allowed_configs = ['{OPTIMIZER}']")
+        may_be_unoptimized(connection)
         mirrors = [folder.mirror(source.project) for source in sources]
         # Attaching a file looks for its write-ahead log, too.
         harden(connection, [], [file for mirror in mirrors for file in (mirror, Path(f"{mirror}.wal"))])

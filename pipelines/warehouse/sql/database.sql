@@ -19,3 +19,7 @@ FROM (
 -- memory_limit --
 -- How much memory the database may use, as text.
 SELECT current_setting('memory_limit');
+
+-- has_setting --
+-- A row where this version of DuckDB has a setting of this name.
+SELECT 1 FROM duckdb_settings() WHERE name = $name;

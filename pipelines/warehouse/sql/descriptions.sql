@@ -2,8 +2,7 @@
 -- have no comments.
 
 -- describe_tables --
--- In a new published file. One transaction: of its own each of these takes four times as long.
-BEGIN TRANSACTION;
+-- In a new published database, in one transaction: of its own each of these takes four times as long.
 COMMENT ON TABLE redcap.projects IS 'One row for each project: its settings in REDCap, and how much of it was loaded';
 COMMENT ON COLUMN redcap.projects.project IS 'The project, by its name in projects.yaml';
 COMMENT ON COLUMN redcap.projects.project_id IS 'REDCap''s number of the project (pid= in its web pages)';
@@ -342,13 +341,14 @@ COMMENT ON COLUMN writeback.journal.settled_at IS 'When it was known what became
 COMMENT ON COLUMN writeback.journal.accounted_run IS
 'The run that gave its change in redcap.record_changes write-back as the origin, or stopped looking for one; NULL '
 'before';
-COMMIT;
 
 -- describe_changes --
 -- The view of all changes, once it is there.
-BEGIN TRANSACTION;
 COMMENT ON VIEW redcap.record_changes IS
 'Every changed cell of every record, the first load included: replayed from the first, they give what is there';
+
+-- describe_columns_of_changes --
+-- Its columns.
 COMMENT ON COLUMN redcap.record_changes.project IS 'The project, by its name in projects.yaml';
 COMMENT ON COLUMN redcap.record_changes.record IS
 'The record, by its id. A record that was renamed has its new id from then on';
@@ -372,4 +372,3 @@ COMMENT ON COLUMN redcap.record_changes.changed_at IS
 'NULL where that is not known';
 COMMENT ON COLUMN redcap.record_changes.reason IS
 'Where its origin is writeback: why it was proposed, or the batch that it followed from';
-COMMIT;

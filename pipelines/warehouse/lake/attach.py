@@ -1,0 +1,136 @@
+"""Opens a DuckLake with DuckDB: attached under the name `warehouse`, which is the current catalog, and hardened.
+
+DuckLake keeps no password and needs no further file, so that nothing but its data, and the mirrors that are published,
+can be reached from SQL afterwards. One thing stays open, as far as the rights of the user in the URL go: the catalog's
+own database, by DuckDB's function `postgres_query`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pipelines.errors import LakeUnusable, NothingInLake
+from pipelines.warehouse.database.connection import (
+    CatalogError,
+    Connection,
+    DatabaseError,
+    connect,
+    harden,
+    may_be_unoptimized,
+    private_files,
+    private_folder,
+    transaction,
+    unoptimized,
+)
+from pipelines.warehouse.database.dialect import LAKE
+from pipelines.warehouse.database.extensions import load_extension
+from pipelines.warehouse.database.quoting import identifier, literal
+from pipelines.warehouse.database.rows import count
+from pipelines.warehouse.lake.address import METADATA_SCHEMA, Lake
+from pipelines.warehouse.lake.failures import lake_unusable
+from pipelines.warehouse.manifest import VERSION
+from pipelines.warehouse.publishing.first_load import define_changes
+from pipelines.warehouse.publishing.new_file import prepare
+from pipelines.warehouse.sql import statements
+
+# The name of the lake's catalog in every connection, the same as that of the published file.
+NAME = "warehouse"
+# The catalog's own tables, in the same connection.
+METADATA = f"__ducklake_metadata_{NAME}"
+_SECRET = "catalog"  # noqa: S105 - the name of a secret
+# How often a request to a bucket is repeated. DuckDB's own three times end after half a second.
+HTTP_RETRIES = 6
+
+
+@contextmanager
+def reading(lake: Lake, *, memory_limit: str | None = None) -> Iterator[Connection]:
+    """A read-only connection to what is published; raises NothingInLake where nothing is yet."""
+    connection = connect()
+    try:
+        try:
+            _attach(connection, lake, write=False, memory_limit=memory_limit)
+            harden(connection, [lake.data_path])
+        except DatabaseError as problem:
+            if "creating a new DuckLake is explicitly disabled" in str(problem):
+                raise NothingInLake from None
+            raise lake_unusable(problem, "attaching it") from None
+        yield connection
+    finally:
+        connection.close()
+
+
+def attach_to_publish(
+    lake: Lake, *, readable: Sequence[Path], spill: Path, memory_limit: str | None = None
+) -> Connection:
+    """A connection that may write; the lake is made where there is none. Close it in the end.
+
+    `readable` are the folders of the mirrors, `spill` is a private folder for what does not fit into memory. The caller
+    is the only publisher.
+    """
+    connection = connect()
+    try:
+        with private_files():
+            if not lake.in_bucket:
+                # DuckDB may make folders only inside those that it is allowed to write.
+                private_folder(Path(lake.data))
+            _attach(connection, lake, write=True, memory_limit=memory_limit)
+            connection.execute(f"SET temp_directory = {literal(str(private_folder(spill)))}")
+            connection.execute("SET preserve_insertion_order = false")
+            may_be_unoptimized(connection, "memory_limit")
+            harden(connection, [lake.data_path, *(f"{folder}/" for folder in readable)])
+            _make_shared_tables(connection)
+    except (DatabaseError, OSError) as problem:
+        connection.close()
+        raise lake_unusable(problem, "attaching it") from None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _attach(connection: Connection, lake: Lake, *, write: bool, memory_limit: str | None) -> None:
+    """Attach the lake as the current and only catalog."""
+    connection.execute("SET threads = 1" if write else "SET threads = 2")
+    if memory_limit is not None:
+        connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+    if lake.in_bucket:
+        from pipelines.warehouse.database.object_storage import s3_settings, use_s3
+
+        use_s3(connection, lake.data, s3_settings(os.environ))
+        connection.execute(f"SET http_retries = {HTTP_RETRIES}")
+    load_extension(connection, "postgres_scanner")
+    load_extension(connection, "ducklake")
+    secret = lake.secret
+    given = ", ".join(f"{'DATABASE' if name == 'dbname' else name.upper()} ${name}" for name in secret)
+    connection.execute(f"CREATE SECRET {_SECRET} (TYPE postgres, {given})", secret)
+    options = [f"METADATA_SCHEMA {literal(METADATA_SCHEMA)}", f"META_SECRET {literal(_SECRET)}"]
+    options.append(f"DATA_PATH {literal(lake.data_path)}")
+    # Rows in PostgreSQL instead of files would need a table there for each table here, which every attaching reads.
+    options.append("DATA_INLINING_ROW_LIMIT 0" if write else "READ_ONLY")
+    path = literal(f"ducklake:postgres:{lake.options}")
+    connection.execute(f"ATTACH {path} AS {identifier(NAME)} ({', '.join(options)})")
+    connection.execute(f"USE {identifier(NAME)}")
+    # A project may be called `memory`.
+    connection.execute("DETACH memory")
+
+
+def _make_shared_tables(connection: Connection) -> None:
+    """Create what all projects share, in a new lake or one of an earlier version, in one transaction."""
+    sql = statements("lake")
+    found = 0
+    with suppress(CatalogError):
+        found = count(connection, sql["version"])
+    if found > VERSION:
+        raise LakeUnusable(doing="reading it", reason="a newer version of redcap-warehouse publishes into it")
+    if found == VERSION:
+        return
+    with transaction(connection), unoptimized(connection):
+        prepare(connection, copied=False, dialect=LAKE)
+        connection.execute(sql["create_manifest"])
+        define_changes(connection, LAKE)
+        connection.execute(sql["save_version"], {"number": VERSION})
+    # Also for programs that attach it with other options.
+    connection.execute(sql["keep_no_rows_in_catalog"])

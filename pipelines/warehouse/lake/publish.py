@@ -1,0 +1,307 @@
+"""Publishes finished loads into a DuckLake: one transaction a project, so that readers see whole nights only.
+
+What is written of a project is decided and written by the same code as in a published file (publishing/project.py).
+What is published of each project is noted in the lake itself, in the same transaction. There is one publisher at a
+time: DuckLake would refuse all but one of several that write to the tables that all projects share, and any change of a
+definition makes every other connection read the whole catalog again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import tenacity
+
+from pipelines.errors import ForeignMirror, NotProven, WarehouseBusy, WarehouseError
+from pipelines.warehouse.database.connection import (
+    Connection,
+    DatabaseError,
+    OutOfMemory,
+    attach_to_read,
+    open_reader,
+    private_files,
+    transaction,
+)
+from pipelines.warehouse.database.dialect import LAKE
+from pipelines.warehouse.database.file_errors import memory_remedy
+from pipelines.warehouse.database.memory import allow, enough
+from pipelines.warehouse.database.quoting import identifier
+from pipelines.warehouse.database.rows import one
+from pipelines.warehouse.lake import removal
+from pipelines.warehouse.lake.address import Lake
+from pipelines.warehouse.lake.attach import attach_to_publish
+from pipelines.warehouse.lake.failures import may_pass, reason
+from pipelines.warehouse.manifest import NO_FILE, VERSION, Publication, PublishedProject
+from pipelines.warehouse.publishing.candidates import LOADING, Candidates, sort_source, why_unreadable
+from pipelines.warehouse.publishing.first_load import define_changes
+from pipelines.warehouse.publishing.new_file import catalog_of, is_unchanged
+from pipelines.warehouse.publishing.project import ProjectPublisher
+from pipelines.warehouse.publishing.publish import entry_of
+from pipelines.warehouse.publishing.source import MirrorSource, read_source
+from pipelines.warehouse.sql import statements
+
+# How long a project is tried again, in seconds, after errors that may pass.
+PATIENCE = 60.0
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the projects that a publish took up."""
+
+    written: dict[str, PublishedProject] = field(default_factory=dict)
+    """Those that were written, with what is published of them now."""
+    unchanged: dict[str, PublishedProject] = field(default_factory=dict)
+    """Those of which readers would see nothing new."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Those that could not be published, with the reason."""
+    waiting: dict[str, str] = field(default_factory=dict)
+    """Those that are not published now, though nothing is wrong with their files, with the reason."""
+
+    @property
+    def done(self) -> dict[str, PublishedProject]:
+        """Projects of which readers find everything that was loaded."""
+        return self.written | self.unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrors:
+    """Where the mirrors of projects are read from."""
+
+    to_read: Callable[[str], AbstractContextManager[Path]]
+    """The path of a copy of the newest version of a project's mirror."""
+    is_marked: Callable[[str], bool]
+    """Whether the project's last load waits to be published."""
+
+
+class LakePublisher:
+    """Publishes into one lake; only one at a time may be used, on whatever machine.
+
+    Keeps its connection from one publish to the next: attaching a lake of a hundred projects takes a second.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        readable: tuple[Path, ...],
+        spill: Path,
+        *,
+        memory_limit: str | None = None,
+        patience: float = PATIENCE,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`readable` are the folders in which mirrors will lie, `spill` is a private folder for what exceeds memory."""
+        self._lake = lake
+        self._readable = readable
+        self._spill = spill
+        self._memory_limit = memory_limit
+        self._patience = patience
+        self._sleep = sleep
+        self._connection: Connection | None = None
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            with suppress(DatabaseError):
+                connection.close()
+
+    def entries(self) -> dict[str, PublishedProject]:
+        """What is published of each project, as the lake itself has it."""
+        return dict(self._trying(read_manifest).projects)
+
+    def publish(
+        self,
+        projects: Collection[str],
+        mirrors: Mirrors,
+        *,
+        lost: Mapping[str, str] | None = None,
+        anew: bool = False,
+    ) -> Outcome:
+        """Publish these projects where readers would see anything new.
+
+        `lost` are projects that were published and that the lake may lack, with their last published run. With `anew`
+        every project in the lake is written again as well. One that fails does not hold up the others. Raises
+        LakeUnusable if nothing can be published at all.
+        """
+        before = self._trying(read_manifest)
+        missing = {name: run for name, run in (lost or {}).items() if name not in before.projects}
+        before = replace(before, left_out={**before.left_out, **missing})
+        outcome = Outcome()
+        for project in sorted({*projects, *before.left_out, *(before.projects if anew else ())}):
+            self._publish(project, mirrors, before, outcome, anew=anew or project in before.left_out)
+        self._note_unchanged(outcome, before)
+        if outcome.written:
+            self.finish_removals()
+        return outcome
+
+    def forget(self, project: str) -> None:
+        """Remove the project, and every snapshot in which it could be found."""
+        self._trying(lambda connection: removal.remove_project(connection, project))
+        self.finish_removals()
+
+    def finish_removals(self) -> None:
+        """Remove from earlier snapshots what was removed from the present, where that is still to be done."""
+        self._trying(removal.finish)
+
+    # -- one project ---------------------------------------------------------------------------------------
+
+    def _publish(self, project: str, mirrors: Mirrors, before: Publication, outcome: Outcome, *, anew: bool) -> None:
+        found = Candidates()
+        try:
+            with mirrors.to_read(project) as path:
+                with open_reader(path) as connection:
+                    source = read_source(connection, project, published=None if anew else before.projects.get(project))
+                sort_source(found, source, before, is_marked=mirrors.is_marked(project), anew=anew)
+                if found.sources:
+                    entry = self._write(source, path, anew=anew)
+                    if entry is None:
+                        outcome.waiting[project] = LOADING
+                    else:
+                        outcome.written[project] = entry
+        except WarehouseBusy:
+            outcome.waiting[project] = LOADING
+        except (ForeignMirror, NotProven) as problem:
+            outcome.failed[project] = str(problem)
+        except DatabaseError as problem:
+            outcome.failed[project] = reason(problem)
+        except (OSError, WarehouseError) as problem:
+            outcome.failed[project] = why_unreadable(problem)
+        for source in found.unchanged:
+            outcome.unchanged[project] = replace(before.projects[project], run=source.last_load)
+        outcome.failed |= found.failed
+        outcome.waiting |= found.waiting
+
+    def _write(self, source: MirrorSource, path: Path, *, anew: bool) -> PublishedProject | None:
+        """Write a project; None if its mirror has changed since it was read."""
+        publication = uuid.uuid4().hex
+        written: list[PublishedProject] = []
+
+        def once(connection: Connection) -> PublishedProject | None:
+            # The answer to a commit may be lost, while the commit is not.
+            if written and one(connection, statements("lake")["publication"], {"project": source.project}) == (
+                publication,
+            ):
+                return written[-1]
+            with _attached(connection, path, source.project):
+                if not is_unchanged(connection, source):
+                    return None
+                allow(connection, self._memory_limit, source.width, others=False)
+                try:
+                    return self._write_attached(connection, source, publication, written, anew=anew)
+                except NotProven:
+                    # What was carried over may be wrong; everything of the project is written again.
+                    return self._write_attached(connection, source, publication, written, anew=True)
+
+        try:
+            return self._trying(once)
+        except OutOfMemory as problem:
+            remedy = memory_remedy(enough(self._opened(), source.width)).rstrip(".")
+            raise WarehouseError(f"{reason(problem)}. {remedy}") from None
+
+    def _write_attached(
+        self,
+        connection: Connection,
+        source: MirrorSource,
+        publication: str,
+        written: list[PublishedProject],
+        *,
+        anew: bool,
+    ) -> PublishedProject:
+        publisher = ProjectPublisher(connection, source, catalog_of(source.project), anew=anew, dialect=LAKE)
+        with transaction(connection):
+            proof = publisher.publish()
+            publisher.write_comments()
+            define_changes(connection, LAKE)
+            entry = entry_of(source, proof, datetime.now(UTC).isoformat(timespec="seconds"))
+            _save(connection, {source.project: entry}, publication)
+            if publisher.discarded:
+                connection.execute(statements("lake")["save_removal"])
+            written.append(entry)
+        return entry
+
+    def _note_unchanged(self, outcome: Outcome, before: Publication) -> None:
+        """Note the runs that changed nothing."""
+        noted = {name: entry for name, entry in outcome.unchanged.items() if entry != before.projects[name]}
+        if not noted:
+            return
+
+        def note(connection: Connection) -> None:
+            with transaction(connection):
+                _save(connection, noted, uuid.uuid4().hex)
+
+        try:
+            self._trying(note)
+        except DatabaseError as problem:
+            for project in noted:
+                del outcome.unchanged[project]
+                outcome.failed[project] = reason(problem)
+
+    # -- the connection ------------------------------------------------------------------------------------
+
+    def _opened(self) -> Connection:
+        if self._connection is None:
+            self._connection = attach_to_publish(
+                self._lake, readable=self._readable, spill=self._spill, memory_limit=self._memory_limit
+            )
+        return self._connection
+
+    def _trying(self, work: Callable[[Connection], T]) -> T:
+        """Do something with the connection; after an error that may pass again, on a new one."""
+
+        def once() -> T:
+            try:
+                with private_files():
+                    return work(self._opened())
+            except DatabaseError:
+                # After an error of a commit it may no longer know what is in the lake.
+                self.close()
+                raise
+
+        waiting = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(may_pass),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
+            stop=tenacity.stop_after_delay(self._patience),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return waiting(once)
+
+
+def read_manifest(connection: Connection) -> Publication:
+    """What is published of each project, read from a lake that is attached.
+
+    Those that an earlier version published count as left out: they are to be written again.
+    """
+    rows = connection.execute(statements("lake")["manifest"]).fetchall()
+    projects = {name: PublishedProject(**json.loads(entry)) for name, entry, version in rows if version == VERSION}
+    earlier = {name: str(json.loads(entry)["run"]) for name, entry, version in rows if version != VERSION}
+    return Publication(NO_FILE, projects, earlier)
+
+
+def _save(connection: Connection, entries: Mapping[str, PublishedProject], publication: str) -> None:
+    sql, projects = statements("lake"), list(entries)
+    connection.execute(sql["delete_entries"], {"projects": projects})
+    texts = [json.dumps(asdict(entry)) for entry in entries.values()]
+    values = {"projects": projects, "entries": texts, "publication": publication, "version": VERSION}
+    connection.execute(sql["save_entries"], values)
+
+
+@contextmanager
+def _attached(connection: Connection, path: Path, project: str) -> Iterator[None]:
+    catalog = catalog_of(project)
+    attach_to_read(connection, path, catalog)
+    try:
+        yield
+    finally:
+        with suppress(DatabaseError):
+            connection.execute(f"DETACH {identifier(catalog)}")
