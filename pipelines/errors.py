@@ -15,6 +15,7 @@ REDCap's own failures are redcap_source.errors. The tree:
     │   └── WarehouseDamaged   it is no longer a complete database
     ├── UnexpectedDatabaseError  DuckDB reported an error that this program does not know
     ├── ExtensionUnusable      an extension of DuckDB is not installed, or is for another version
+    ├── UnknownCopy            a project's mirror on this machine was not checked out of the shared place
     ├── SharedPlaceUnusable    the place that all machines share cannot be read or written
     │   ├── ObjectMissing      what should be there is not
     │   └── ObjectDamaged      it is there, and is not what was written
@@ -200,6 +201,17 @@ class ExtensionUnusable(WarehouseError):
         super().__init__(
             f"{found}. Nothing was changed. Run `pip install 'redcap-warehouse[{extra}]'`, which installs the "
             "extension and the version of DuckDB that it fits."
+        )
+
+
+class UnknownCopy(WarehouseError):
+    """A project's mirror on this machine was not checked out of the shared place, so nobody knows what it holds."""
+
+    def __init__(self, *, project: str, path: Path) -> None:
+        super().__init__(
+            f"{project}: {path} was not checked out of the store, most likely because this folder held a warehouse in "
+            "files before. It was not changed, and nothing was loaded. Take it into the store with "
+            "`redcap-warehouse move-store`, or move it out of the folder to load from the store's newest version."
         )
 
 

@@ -147,7 +147,7 @@ MOST_LINES = 400
 MOST_CLASS_LINES = 200
 MOST_PUBLIC_METHODS = 16
 MOST_FUNCTION_LINES = 50
-MOST_FLOORS = 10
+MOST_FLOORS = 11
 # What is larger, and why.
 LARGER: Mapping[str, str] = {}
 # Classes whose methods are those of REDCap's API, in a file for each area of it.

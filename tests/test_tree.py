@@ -181,6 +181,10 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/warehouse/shared/folder_place.py",
         "pipelines/warehouse/shared/s3_place.py",
     ),
+    "tests/warehouse/shared/test_working_copies.py": (
+        "pipelines/warehouse/shared/check_out.py",
+        "pipelines/warehouse/shared/local_copy.py",
+    ),
     "tests/warehouse/staging/test_column_groups.py": (
         "pipelines/warehouse/database/long_statements.py",
         "pipelines/warehouse/database/memory.py",

@@ -1,10 +1,21 @@
-"""The S3 server that the tests of shared places have in common."""
+"""What the tests of shared places have in common: an S3 server, a database of a PostgreSQL, and machines."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from pipelines.coordination import Coordination
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.shared.folder_place import FolderPlace
+from pipelines.warehouse.shared.working_copies import WorkingCopies
+from tests.support.postgres import RunningPostgres
 from tests.support.s3 import S3Server, Way, running_s3, way_to
+
+_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +30,28 @@ def way(s3: S3Server) -> Iterator[Way]:
     """A way to the server on which requests can be refused."""
     with way_to(s3) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def database(postgres: RunningPostgres) -> str:
+    """The URL of a database that is empty."""
+    return postgres.new_database(f"shared{next(_numbers)}")
+
+
+@pytest.fixture
+def machine(database: str, tmp_path: Path) -> Iterator[Callable[..., WorkingCopies]]:
+    """Makes a machine with a folder of its own; all share one database and, if nothing else is given, one folder."""
+    made: list[tuple[WorkingCopies, Coordination]] = []
+
+    def make(name: str = "one", **options: object) -> WorkingCopies:
+        coordination = Coordination(database, loader=f"{name}:1")
+        folder = WarehouseFolder(tmp_path / name)
+        folder.make()
+        place = options.pop("place", None) or FolderPlace(tmp_path / "shared")
+        made.append((WorkingCopies(folder, place, coordination, **options), coordination))
+        return made[-1][0]
+
+    yield make
+    for copies, coordination in made:
+        copies.close()
+        coordination.close()

@@ -1,0 +1,84 @@
+"""Brings a working copy to the newest version of its mirror, and fetches versions that are only read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.coordination import WorkingVersion
+from pipelines.errors import ObjectMissing, UnknownCopy, WarehouseDamaged
+from pipelines.warehouse.shared.digest import Digest
+from pipelines.warehouse.shared.local_copy import DISCARDED, LocalCopy
+from pipelines.warehouse.shared.place import SharedPlace
+
+log = logging.getLogger(__name__)
+
+Step = Callable[[str], None]
+"""Called with a name after each action; tests kill a process there."""
+
+
+def no_step(name: str) -> None:
+    """Does nothing."""
+
+
+def check_out(copy: LocalCopy, place: SharedPlace, newest: WorkingVersion | None, step: Step = no_step) -> int:
+    """Bring the copy to the newest version unless it was made from it; returns its number, 0 for none.
+
+    Only while the project's lock is held. The copy is replaced after the download has been verified, and saved as one
+    that must not be used before that. Raises UnknownCopy for a file of which nothing is known.
+    """
+    known, version = copy.known(), newest.version if newest else 0
+    if copy.exists() and known is None:
+        raise UnknownCopy(project=copy.project, path=copy.path)
+    if copy.exists() and known is not None and known.version == version and _may_continue(copy, version):
+        return version
+    if newest is None:
+        copy.remove()
+        return 0
+    digest = Digest(newest.bytes, newest.sha256)
+    # A process that ended right after its check-in had no time to note it.
+    if not copy.holds(digest):
+        incoming = copy.incoming()
+        try:
+            place.get(newest.object, incoming, digest)
+            step("downloaded")
+            copy.save(DISCARDED, clean=False)
+            step("discarded")
+            copy.replace(incoming)
+            step("replaced")
+        finally:
+            incoming.unlink(missing_ok=True)
+    copy.save(version, clean=True)
+    return version
+
+
+def download(
+    place: SharedPlace, newest: WorkingVersion, target: Path, look_up: Callable[[str], WorkingVersion]
+) -> None:
+    """Write the newest version into a file; one that was deleted meanwhile is looked up again, as others load."""
+    while True:
+        try:
+            place.get(newest.object, target, Digest(newest.bytes, newest.sha256))
+            return
+        except ObjectMissing:
+            again = look_up(newest.project)
+            if again.version == newest.version:
+                raise
+            newest = again
+
+
+def _may_continue(copy: LocalCopy, version: int) -> bool:
+    """Whether a copy of the newest version is that version, or what an interrupted load of it left."""
+    if copy.is_clean(version):
+        return True
+    known, reason = copy.known(), "was changed by something else than a load"
+    if known is not None and not known.clean:
+        try:
+            if version:
+                copy.check_whole()
+            return True
+        except WarehouseDamaged as problem:
+            reason = f"cannot be continued, because {problem.found}"
+    log.warning("%s: the working copy on this machine %s; it is checked out again.", copy.project, reason)
+    return False

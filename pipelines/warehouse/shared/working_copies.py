@@ -1,0 +1,258 @@
+"""Working copies: a project's mirror on this machine, checked out of the shared place and checked in again.
+
+Check-out: the project's lock; which version is the newest; then the local copy is continued if it was made from that
+version, and otherwise replaced by a verified download. Check-in: the file is written to the shared place under a name
+of its own, then made the newest version if the one that was checked out still is. So of a process that ends anywhere
+there remains the newest version as it was, or as it became; and at most files that nobody needs.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.coordination import Coordination, HeldProject, WorkingVersion
+from pipelines.errors import (
+    HoldLost,
+    NotLoadedYet,
+    SharedPlaceUnusable,
+    Superseded,
+    WarehouseDamaged,
+    WarehouseError,
+    describe,
+)
+from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.locks import project_locked
+from pipelines.warehouse.shared.check_out import Step, check_out, download, no_step
+from pipelines.warehouse.shared.digest import digest_of
+from pipelines.warehouse.shared.local_copy import DISCARDED, Facts, LocalCopy
+from pipelines.warehouse.shared.names import folder_of, superseded, version_name
+from pipelines.warehouse.shared.place import SharedPlace
+
+log = logging.getLogger(__name__)
+
+Status = Callable[[str, Path], Mapping[str, object] | None]
+"""What the project's status shows of a mirror that is closed; counts, times and messages only."""
+
+
+def no_status(project: str, mirror: Path) -> None:
+    """Keeps the status that was checked in last."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A project that this process holds."""
+
+    run_id: str
+    hold: HeldProject
+    copy: LocalCopy
+    version: int
+    unchanged: Facts | None
+    """The facts of the file while it is that version; None if it is not."""
+    locks: ExitStack
+    depth: int = 1
+
+
+class WorkingCopies:
+    """The working copies of one machine's warehouse folder."""
+
+    def __init__(
+        self,
+        folder: WarehouseFolder,
+        place: SharedPlace,
+        coordination: Coordination,
+        *,
+        status: Status = no_status,
+        step: Step = no_step,
+    ) -> None:
+        self.folder = folder
+        self._place = place
+        self._coordination = coordination
+        self._status = status
+        self._step = step
+        self._open: dict[str, _Open] = {}
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def working(self, project: str, run_id: str, *, finish: bool = True) -> Iterator[Path]:
+        """The project's mirror on this machine, for this run alone; it may not exist yet.
+
+        What changed is checked in when the block ends, also with an error, unless the file is no whole database. With
+        `finish=False` a block that ends without an error keeps the project for further blocks of the same run, which
+        begin without a transfer. Raises ProjectHeld if another run has the project, HoldLost if it may have it by now,
+        Superseded if another version was checked in meanwhile: then nothing of this run is kept.
+        """
+        opened = self._enter(project, run_id)
+        try:
+            yield opened.copy.path
+        except BaseException:
+            self._leave(opened, finish=True, failed=True)
+            raise
+        self._leave(opened, finish=finish, failed=False)
+
+    def check_in_now(self, project: str) -> None:
+        """Check in the mirror while it is open, so that what it holds is safe when this machine is lost.
+
+        The caller has executed CHECKPOINT and changes nothing meanwhile. When this returns, the project is still held;
+        an error means that it may not be, or that what the mirror holds is not safe.
+        """
+        opened = self._open[project]
+        opened.hold.check()
+        facts = opened.copy.facts()
+        if facts is None or facts != opened.unchanged:
+            snapshot = opened.copy.incoming()
+            try:
+                opened.copy.snapshot(snapshot)
+                self._step("copied")
+                self._check_in(opened, snapshot, None)
+                opened.unchanged = facts
+            finally:
+                snapshot.unlink(missing_ok=True)
+        opened.hold.check()
+
+    @contextmanager
+    def to_read(self, project: str) -> Iterator[Path]:
+        """The newest version, to read while a load may go on; raises NotLoadedYet if there is none."""
+        newest, copy = self._newest(project), LocalCopy(self.folder, project)
+        if copy.is_clean(newest.version):
+            yield copy.path
+            return
+        reading = copy.path.with_name(f".{copy.path.name}.{secrets.token_hex(4)}.reading")
+        try:
+            download(self._place, newest, reading, self._newest)
+            yield reading
+        finally:
+            reading.unlink(missing_ok=True)
+
+    def adopt(self, project: str, run_id: str) -> None:
+        """Make the mirror of a warehouse in files the project's first version; UnknownCopy if it has versions."""
+        copy = LocalCopy(self.folder, project)
+        with project_locked(self.folder, project):
+            if self._coordination.working(project) is None and copy.exists() and copy.known() is None:
+                copy.save(0, clean=False)
+        with self.working(project, run_id):
+            pass
+
+    def forget(self, project: str, run_id: str) -> None:
+        """Remove every version of the project from the shared place and from this machine; other machines discard
+        their copies when they next check out."""
+        with project_locked(self.folder, project), self._coordination.hold_project(project, run_id) as hold:
+            self._coordination.forget(project)
+            self._step("forgotten")
+            self._place.delete(self._place.names(folder_of(project)))
+            hold.check()
+            LocalCopy(self.folder, project).remove()
+
+    def close(self) -> None:
+        """Check in what this process still has, and free it; then close the place. The first error is raised in the
+        end."""
+        with ExitStack() as last:
+            last.callback(self._place.close)
+            for opened in list(self._open.values()):
+                last.callback(self._leave, opened, finish=True, failed=False)
+
+    def _newest(self, project: str) -> WorkingVersion:
+        newest = self._coordination.working(project)
+        if newest is None:
+            raise NotLoadedYet(path=Path(folder_of(project)))
+        return newest
+
+    def _enter(self, project: str, run_id: str) -> _Open:
+        with self._lock:
+            opened = self._open.get(project)
+            if opened is not None and opened.run_id == run_id:
+                self._check_held(opened)
+                opened.depth += 1
+                return opened
+            with ExitStack() as locks:
+                # The first keeps out a process of this machine whose hold was lost and that has not noticed.
+                locks.enter_context(project_locked(self.folder, project))
+                hold = locks.enter_context(self._coordination.hold_project(project, run_id))
+                self._step("held")
+                copy = LocalCopy(self.folder, project)
+                version = check_out(copy, self._place, self._coordination.working(project), self._step)
+                unchanged = copy.facts() if copy.is_clean(version) else None
+                copy.save(version, clean=False)
+                self._step("checked out")
+                opened = _Open(run_id, hold, copy, version, unchanged, locks.pop_all())
+            self._open[project] = opened
+            return opened
+
+    def _check_held(self, opened: _Open) -> None:
+        """Continue a project that was kept between two blocks of a run; if the hold was lost, give it up."""
+        try:
+            opened.hold.check()
+        except HoldLost:
+            self._open.pop(opened.copy.project)
+            with opened.locks:
+                opened.copy.save(DISCARDED, clean=False)
+            raise
+
+    def _leave(self, opened: _Open, *, finish: bool, failed: bool) -> None:
+        with self._lock:
+            opened.depth -= 1
+            if opened.depth > 0 or not finish:
+                return
+            self._open.pop(opened.copy.project, None)
+        # Freed last, whatever happens.
+        with opened.locks:
+            try:
+                self._finish(opened)
+            except WarehouseError as problem:
+                if not failed:
+                    raise
+                # The error that ended the block is the one to show.
+                log.warning("%s", describe(problem))
+
+    def _finish(self, opened: _Open) -> None:
+        copy = opened.copy
+        try:
+            opened.hold.check()
+            if not copy.exists():
+                return
+            facts = copy.facts()
+            if facts is None or facts != opened.unchanged:
+                copy.check_whole()
+                self._check_in(opened, copy.path, self._status(copy.project, copy.path))
+            copy.save(opened.version, clean=True)
+            self._step("saved")
+        except WarehouseDamaged:
+            # A first load that died while it made the file is begun again by the next.
+            copy.save(DISCARDED if opened.version else 0, clean=False)
+            raise
+        except (HoldLost, Superseded):
+            copy.save(DISCARDED, clean=False)
+            raise
+
+    def _check_in(self, opened: _Open, file: Path, status: Mapping[str, object] | None) -> None:
+        """Make a file the newest version of the project, then remove the versions that nobody needs any more."""
+        project, digest = opened.copy.project, digest_of(file)
+        name = version_name(project, opened.version + 1, digest.sha256, secrets.token_hex(4))
+        self._step("digest")
+        recorded = self._place.put(file, name, digest)
+        self._step("put")
+        opened.hold.check()
+        opened.version = self._coordination.check_in(
+            project,
+            after=opened.version,
+            object=recorded,
+            sha256=digest.sha256,
+            size=digest.size,
+            run_id=opened.run_id,
+            status=status,
+        )
+        self._step("checked in")
+        opened.copy.save(opened.version, clean=False)
+        self._clean_up(project, opened.version, recorded)
+
+    def _clean_up(self, project: str, version: int, recorded: str) -> None:
+        try:
+            names = self._place.names(folder_of(project))
+            self._place.delete(superseded(names, version=version, recorded=recorded))
+        except SharedPlaceUnusable as problem:
+            log.warning("%s: old versions could not be removed; the next load tries again. %s", project, problem)
