@@ -15,7 +15,7 @@ import duckdb
 import tenacity
 
 from pipelines.errors import WarehouseDamaged
-from pipelines.warehouse.database.file_errors import is_locked, unusable
+from pipelines.warehouse.database.file_errors import is_locked, is_short_of_memory, unusable
 from pipelines.warehouse.database.memory import allow, enough
 from pipelines.warehouse.database.quoting import identifier, literal
 from pipelines.warehouse.sql import statements
@@ -49,7 +49,6 @@ Connection = duckdb.DuckDBPyConnection
 Attach = Callable[[Connection], Sequence[str]]
 # For other packages, which do not import duckdb themselves.
 DatabaseError = duckdb.Error
-OutOfMemory = duckdb.OutOfMemoryException
 CatalogError = duckdb.CatalogException
 # Raised when a file that is read has rows that do not fit.
 UNREADABLE_ROWS = (duckdb.InvalidInputException, duckdb.ConversionException)
@@ -140,10 +139,9 @@ def open_writer(
                 folders += published(connection)
             harden(connection, folders, readable)
             yield connection
-        except duckdb.OutOfMemoryException as problem:
-            raise unusable(path, problem, enough=enough(connection)) from None
         except (duckdb.Error, OSError) as problem:
-            raise unusable(path, problem) from None
+            short = is_short_of_memory(problem)
+            raise unusable(path, problem, enough=enough(connection) if short else None) from None
         finally:
             connection.close()
             _remove_spill(path)

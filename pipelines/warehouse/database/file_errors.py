@@ -68,6 +68,12 @@ def is_locked(problem: BaseException) -> bool:
     return isinstance(problem, duckdb.IOException) and "onflicting lock" in str(problem)
 
 
+def is_short_of_memory(problem: BaseException) -> bool:
+    """Whether DuckDB may use no more memory; where it notices only while it commits, the error is of another class."""
+    at_commit = isinstance(problem, duckdb.TransactionException) and "could not allocate" in str(problem)
+    return at_commit or isinstance(problem, duckdb.OutOfMemoryException)
+
+
 def unusable(path: Path, problem: BaseException, *, enough: str | None = None) -> WarehouseError:
     """The error to raise when a file of the warehouse could not be opened, read or written.
 
@@ -83,9 +89,9 @@ def unusable(path: Path, problem: BaseException, *, enough: str | None = None) -
         return WarehouseBusy(path=path)
     if any(words in text for words in _DAMAGE):
         return WarehouseDamaged(path=path, found=_damage(text))
-    if isinstance(problem, duckdb.OutOfMemoryException) and "disk" not in text:
+    if is_short_of_memory(problem) and "disk" not in text:
         return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=memory_remedy(enough))
-    if isinstance(problem, (duckdb.IOException, duckdb.OutOfMemoryException)):
+    if isinstance(problem, duckdb.IOException) or is_short_of_memory(problem):
         return WarehouseUnreadable(path=path, reason=reason_of(problem), remedy=_remedy(text))
     notes = getattr(problem, "__notes__", None) or ["working with the file"]
     return UnexpectedDatabaseError(path=path, doing=notes[0], kind=type(problem).__name__)
@@ -115,7 +121,7 @@ def reason_of(problem: BaseException) -> str:
         return problem.strerror or type(problem).__name__
     if any(words in str(problem).lower() for words in _DAMAGE):
         return f"it is damaged: {_damage(str(problem).lower())}"
-    if isinstance(problem, (duckdb.IOException, duckdb.OutOfMemoryException)):
+    if isinstance(problem, duckdb.IOException) or is_short_of_memory(problem):
         return str(problem).splitlines()[0].rstrip(".")
     # Other errors may quote the value they are about.
     return f"DuckDB reported {type(problem).__name__}"

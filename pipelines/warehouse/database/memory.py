@@ -19,12 +19,27 @@ from pipelines.warehouse.sql import statements
 USUAL = 256_000_000
 # What publishing a file of many small tables takes, whose blocks would all be kept for later otherwise.
 SMALL_TABLES = 128_000_000
-# What a column takes while present rows are compared with new ones and written: ten vectors of 2,048 texts, 16 bytes
-# each. Measured for tables of 2,000 to 18,000 columns: six when they are filled first, eight later.
-A_COLUMN = 10 * 2048 * 16
-# What each column of a project takes until the transaction that wrote to it ends, and for how many USUAL is enough.
-WRITTEN = 24_000
-FEW = 1_200
+# A vector of 2,048 texts, 16 bytes each.
+_VECTOR = 2048 * 16
+
+
+class Costs(NamedTuple):
+    """What columns take, in bytes."""
+
+    column: int
+    """A column of the widest table, while present rows are compared with new ones and written."""
+    written: int
+    """Each column of a project, until the transaction that wrote to it ends, of those that are not few."""
+    few: int
+    """For how many columns of a project USUAL is enough."""
+
+
+# Measured for tables of 2,000 to 18,000 columns: six vectors when they are filled first, eight later.
+_COSTS = Costs(10 * _VECTOR, 24_000, 1_200)
+# DuckDB 1.5 keeps seven vectors of each column that was written: 250 MB for 10 instruments of 100 columns, 925 for 40.
+# Committing changes to a table takes three blocks of 256 KiB a column: 425 MB for 600 columns, 1,200 for 1,700.
+_COSTS_OF_1_5 = Costs(25 * _VECTOR, 240_000, 600)
+COSTS = _COSTS_OF_1_5 if duckdb.__version__.startswith("1.") else _COSTS
 
 _UNITS = {"bytes": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
@@ -42,7 +57,7 @@ _NONE = Width()
 
 def needed(width: Width, usual: int = USUAL) -> int:
     """How many bytes a database with such tables needs; `usual` is what it may have in any case."""
-    return max(usual, width.widest * A_COLUMN) + max(0, width.together - FEW) * WRITTEN
+    return max(usual, width.widest * COSTS.column) + max(0, width.together - COSTS.few) * COSTS.written
 
 
 def allow(

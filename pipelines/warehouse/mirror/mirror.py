@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from pipelines.warehouse.database.connection import Connection, DatabaseError, OutOfMemory, transaction
-from pipelines.warehouse.database.file_errors import doing, unusable
+from pipelines.warehouse.database.connection import Connection, DatabaseError, transaction
+from pipelines.warehouse.database.file_errors import doing, is_short_of_memory, unusable
 from pipelines.warehouse.database.memory import Width, allow, enough, limit_of, needed
 from pipelines.warehouse.mirror.audit_log import AuditLog
 from pipelines.warehouse.mirror.known_structure import KnownStructure, save_known_structure
@@ -60,7 +60,7 @@ class Mirror:
 
     def explained(self, problem: BaseException) -> BaseException:
         """A database error as one of ours, in words that quote no data; any other error as it is."""
-        if isinstance(problem, OutOfMemory):
+        if is_short_of_memory(problem):
             return unusable(self.path, problem, enough=enough(self.connection, self.width))
         return unusable(self.path, problem) if isinstance(problem, DatabaseError) else problem
 

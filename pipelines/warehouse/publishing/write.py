@@ -12,7 +12,6 @@ from pipelines.warehouse.database.connection import (
     SMALL_BLOCK_SIZE,
     Connection,
     DatabaseError,
-    OutOfMemory,
     attach_to_read,
     attach_to_write,
     block_size_of,
@@ -23,7 +22,7 @@ from pipelines.warehouse.database.connection import (
     transaction,
     unoptimized,
 )
-from pipelines.warehouse.database.file_errors import is_locked, memory_remedy, reason_of, unusable
+from pipelines.warehouse.database.file_errors import is_locked, is_short_of_memory, memory_remedy, reason_of, unusable
 from pipelines.warehouse.database.memory import SMALL_TABLES, USUAL, Width, allow, enough
 from pipelines.warehouse.database.quoting import identifier, literal
 from pipelines.warehouse.folder import WarehouseFolder
@@ -112,7 +111,9 @@ def _open(
             with unoptimized(connection):
                 prepare(connection, copied=written.copied is not None)
         yield connection
-    except OutOfMemory as problem:
+    except DatabaseError as problem:
+        if not is_short_of_memory(problem):
+            raise
         raise unusable(folder.database, problem, enough=enough(connection)) from None
     finally:
         connection.close()
@@ -151,7 +152,7 @@ def _write(connection: Connection, source: MirrorSource, written: Written) -> No
     except (DatabaseError, ForeignMirror, NotProven) as problem:
         written.proofs.pop(project, None)
         written.failed[project] = str(problem) if isinstance(problem, NotProven | ForeignMirror) else reason_of(problem)
-        if isinstance(problem, OutOfMemory):
+        if is_short_of_memory(problem):
             written.failed[project] += f". {memory_remedy(enough(connection)).rstrip('.')}"
 
 

@@ -248,6 +248,7 @@ def test_an_unforeseen_error_of_duckdb_tells_what_was_done_and_no_cause(tmp_path
         (duckdb.IOException('IO Error: Could not write file "a": No space left on device'), "Make room"),
         (duckdb.IOException('IO Error: Cannot open file "a": Permission denied'), "the user who owns the warehouse"),
         (duckdb.OutOfMemoryException("Out of Memory Error: could not allocate block of size 2 MB"), "memory_limit"),
+        (duckdb.TransactionException("Failed to commit: could not allocate block of size 2 MB"), "memory_limit"),
     ],
     ids=lambda value: str(value)[:40],
 )
