@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from pipelines.errors import LakeUnusable, WarehouseError
-from pipelines.warehouse.database.connection import DatabaseError, OutOfMemory
-from pipelines.warehouse.database.file_errors import reason_of
+from pipelines.warehouse.database.connection import DatabaseError
+from pipelines.warehouse.database.file_errors import is_short_of_memory, reason_of
 
 # What a reason may say, where the error has these words.
 _KNOWN = (
@@ -56,11 +56,11 @@ def reason(problem: BaseException) -> str:
     """What went wrong, in words that quote no data."""
     if not isinstance(problem, DatabaseError):
         return reason_of(problem)
+    if is_short_of_memory(problem):
+        return "memory_limit is too small for it"
     for pattern, words in _KNOWN:
         if re.search(pattern, str(problem), re.IGNORECASE):
             return words
-    if isinstance(problem, OutOfMemory):
-        return "memory_limit is too small for it"
     return f"DuckDB reported {type(problem).__name__}"
 
 

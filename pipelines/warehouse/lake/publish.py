@@ -24,14 +24,13 @@ from pipelines.errors import ForeignMirror, NotProven, WarehouseBusy, WarehouseE
 from pipelines.warehouse.database.connection import (
     Connection,
     DatabaseError,
-    OutOfMemory,
     attach_to_read,
     open_reader,
     private_files,
     transaction,
 )
 from pipelines.warehouse.database.dialect import LAKE
-from pipelines.warehouse.database.file_errors import memory_remedy
+from pipelines.warehouse.database.file_errors import is_short_of_memory, memory_remedy
 from pipelines.warehouse.database.memory import allow, enough
 from pipelines.warehouse.database.quoting import identifier
 from pipelines.warehouse.database.rows import one
@@ -204,7 +203,9 @@ class LakePublisher:
 
         try:
             return self._trying(once)
-        except OutOfMemory as problem:
+        except DatabaseError as problem:
+            if not is_short_of_memory(problem):
+                raise
             remedy = memory_remedy(enough(self._opened(), source.width)).rstrip(".")
             raise WarehouseError(f"{reason(problem)}. {remedy}") from None
 
