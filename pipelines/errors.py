@@ -15,10 +15,8 @@ REDCap's own failures are redcap_source.errors. The tree:
     │   └── WarehouseDamaged   it is no longer a complete database
     ├── UnexpectedDatabaseError  DuckDB reported an error that this program does not know
     ├── ExtensionUnusable      an extension of DuckDB is not installed, or is for another version
-    ├── UnknownCopy            a project's mirror on this machine was not checked out of the shared place
-    ├── SharedPlaceUnusable    the place that all machines share cannot be read or written
-    │   ├── ObjectMissing      what should be there is not
-    │   └── ObjectDamaged      it is there, and is not what was written
+    ├── UnknownCopy            a mirror on this machine was not checked out of the shared place (pipelines.store_errors)
+    ├── SharedPlaceUnusable    the place that all machines share cannot be read or written (the same module)
     ├── LakeUnusable           the published DuckLake cannot be reached, read or written
     ├── NotLoadedYet           nothing has been published
     │   └── NothingInLake      nothing has been published into the DuckLake
@@ -202,42 +200,6 @@ class ExtensionUnusable(WarehouseError):
             f"{found}. Nothing was changed. Run `pip install 'redcap-warehouse[{extra}]'`, which installs the "
             "extension and the version of DuckDB that it fits."
         )
-
-
-class UnknownCopy(WarehouseError):
-    """A project's mirror on this machine was not checked out of the shared place, so nobody knows what it holds."""
-
-    def __init__(self, *, project: str, path: Path) -> None:
-        super().__init__(
-            f"{project}: {path} was not checked out of the store, most likely because this folder held a warehouse in "
-            "files before. It was not changed, and nothing was loaded. Take it into the store with "
-            "`redcap-warehouse move-store`, or move it out of the folder to load from the store's newest version."
-        )
-
-
-class SharedPlaceUnusable(WarehouseError):
-    """The place that all machines share cannot be read or written."""
-
-    def __init__(self, *, place: str, reason: str, remedy: str) -> None:
-        super().__init__(f"{place} cannot be used: {reason}. What was there before is unchanged. {remedy}")
-
-
-class ObjectMissing(SharedPlaceUnusable):
-    """A file is not in the shared place."""
-
-    def __init__(self, *, place: str) -> None:
-        super().__init__(
-            place=place,
-            reason="it is not there",
-            remedy="Check that the place exists; restore it from a backup if it was deleted.",
-        )
-
-
-class ObjectDamaged(SharedPlaceUnusable):
-    """A file in the shared place is not what was written there."""
-
-    def __init__(self, *, place: str, found: str) -> None:
-        super().__init__(place=place, reason=found, remedy="Restore it from a backup.")
 
 
 class LakeUnusable(WarehouseError):

@@ -16,6 +16,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 # Package or module -> the packages and modules it may import, besides what lies inside itself. The longest name counts.
 GROUND = (
     "pipelines.errors",
+    "pipelines.store_errors",
     "pipelines.wording",
     "pipelines.project_names",
     "pipelines.interrupts",
@@ -46,6 +47,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "pipelines.sharing": (),
     "pipelines.named_statements": (),
     "pipelines.errors": ("pipelines.interrupts", "pipelines.wording", R),
+    "pipelines.store_errors": ("pipelines.errors",),
     "pipelines.config": GROUND,
     "pipelines.coordination": ("pipelines.errors", "pipelines.wording", "pipelines.named_statements"),
     WAREHOUSE: (),

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -136,6 +136,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass  # noqa: N815
+
+    def handle(self) -> None:
+        """Answer until the client ends the connection, or is killed while it is answered."""
+        with suppress(ConnectionError):
+            super().handle()
 
     def log_message(self, *arguments: object) -> None:
         """Says nothing."""

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 import duckdb
 import tenacity
 
-from pipelines.errors import ConfigError, ObjectMissing, SharedPlaceUnusable
+from pipelines.errors import ConfigError
+from pipelines.store_errors import ObjectMissing, SharedPlaceUnusable
 from pipelines.warehouse.database.connection import Connection, connect
 from pipelines.warehouse.database.extensions import load_extension
 from pipelines.warehouse.database.quoting import literal

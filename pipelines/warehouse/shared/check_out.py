@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.coordination import WorkingVersion
-from pipelines.errors import ObjectMissing, UnknownCopy, WarehouseDamaged
+from pipelines.errors import WarehouseDamaged
+from pipelines.store_errors import ObjectMissing, UnknownCopy
 from pipelines.warehouse.shared.digest import Digest
 from pipelines.warehouse.shared.local_copy import DISCARDED, LocalCopy
 from pipelines.warehouse.shared.place import SharedPlace

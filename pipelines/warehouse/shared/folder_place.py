@@ -6,7 +6,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from pipelines.errors import ObjectDamaged, ObjectMissing, SharedPlaceUnusable
+from pipelines.store_errors import ObjectDamaged, ObjectMissing, SharedPlaceUnusable
 from pipelines.warehouse.database.connection import private_files, private_folder, sync_to_disk
 from pipelines.warehouse.database.file_errors import reason_of
 from pipelines.warehouse.shared.digest import Digest, copied, new_file

@@ -27,6 +27,7 @@ from pipelines.warehouse.database.connection import (
 from pipelines.warehouse.database.file_errors import unusable
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.shared.digest import Digest, digest_of
+from pipelines.warehouse.shared.names import on_its_way
 
 # The version of a copy whose content must not be used: it is checked out again.
 DISCARDED = -1
@@ -133,7 +134,7 @@ class LocalCopy:
             with suppress(FileNotFoundError):
                 if time.time() - leftover.stat().st_mtime > LONGEST_READING:
                     leftover.unlink()
-        return self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.incoming")
+        return on_its_way(self.path, secrets.token_hex(4))
 
     def replace(self, incoming: Path) -> None:
         """Put a downloaded file in the place of the copy, whose content is to be discarded."""

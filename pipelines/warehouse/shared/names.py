@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 KEPT_VERSIONS = 3
 _VERSION = re.compile(r"(\d{8,})-[0-9a-f]{16}-[0-9a-f]{8}\.duckdb")
@@ -39,6 +40,16 @@ def parts_of(recorded: str) -> list[str]:
         return [recorded]
     count, name = int(found[1]), recorded[: found.start()]
     return [f"{name}.{number:0{len(str(count))}d}of{count}" for number in range(1, count + 1)]
+
+
+def on_its_way(local: Path, random: str, kind: str = "incoming") -> Path:
+    """A hidden name beside a local file, for what is on its way to or from the shared place.
+
+    Files of the kind `incoming` belong to who holds the project, and the next holder removes them; those of the kind
+    `reading` belong to readers. What is on its way for such a file is of its kind.
+    """
+    hidden = local.name.startswith(".")
+    return local.with_name(f"{'' if hidden else '.'}{local.name}.{random}{local.suffix if hidden else f'.{kind}'}")
 
 
 def superseded(names: Iterable[str], *, version: int, recorded: str, kept: int = KEPT_VERSIONS) -> list[str]:

@@ -42,10 +42,10 @@ class SharedPlace(Protocol):
         """Close connections to the place, if there are any."""
 
 
-def open_place(data: str, *, scratch: Path, environment: Mapping[str, str] | None = None) -> SharedPlace:
+def open_place(data: str, *, environment: Mapping[str, str] | None = None) -> SharedPlace:
     """The place that `store.data` of projects.yaml names: an s3:// URL or a folder.
 
-    `scratch` is a local folder for parts of large files on their way.
+    Keys for S3 are in the `environment`, that of this process by default.
     """
     if data.startswith("s3://"):
         # With DuckDB, which a folder does not need.
@@ -58,8 +58,7 @@ def open_place(data: str, *, scratch: Path, environment: Mapping[str, str] | Non
                 where="projects.yaml, store.data",
                 remedy="Give s3://bucket or s3://bucket/prefix, without any of * ? [ ] { } \\.",
             )
-        storage = ObjectStorage(data, s3_settings(os.environ if environment is None else environment))
-        return S3Place(storage, scratch)
+        return S3Place(ObjectStorage(data, s3_settings(os.environ if environment is None else environment)))
     from pipelines.warehouse.shared.folder_place import FolderPlace
 
     return FolderPlace(Path(data))

@@ -17,21 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.coordination import Coordination, HeldProject, WorkingVersion
-from pipelines.errors import (
-    HoldLost,
-    NotLoadedYet,
-    SharedPlaceUnusable,
-    Superseded,
-    WarehouseDamaged,
-    WarehouseError,
-    describe,
-)
+from pipelines.errors import HoldLost, NotLoadedYet, Superseded, WarehouseDamaged, WarehouseError, describe
+from pipelines.store_errors import SharedPlaceUnusable
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.locks import project_locked
 from pipelines.warehouse.shared.check_out import Step, check_out, download, no_step
 from pipelines.warehouse.shared.digest import digest_of
 from pipelines.warehouse.shared.local_copy import DISCARDED, Facts, LocalCopy
-from pipelines.warehouse.shared.names import folder_of, superseded, version_name
+from pipelines.warehouse.shared.names import folder_of, on_its_way, superseded, version_name
 from pipelines.warehouse.shared.place import SharedPlace
 
 log = logging.getLogger(__name__)
@@ -122,7 +115,7 @@ class WorkingCopies:
         if copy.is_clean(newest.version):
             yield copy.path
             return
-        reading = copy.path.with_name(f".{copy.path.name}.{secrets.token_hex(4)}.reading")
+        reading = on_its_way(copy.path, secrets.token_hex(4), "reading")
         try:
             download(self._place, newest, reading, self._newest)
             yield reading

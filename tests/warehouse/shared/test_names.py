@@ -1,6 +1,8 @@
 """Names in the shared place: parts, and which files nobody needs any more."""
 
-from pipelines.warehouse.shared.names import in_parts, parts_of, superseded, version_name
+from pathlib import Path
+
+from pipelines.warehouse.shared.names import in_parts, on_its_way, parts_of, superseded, version_name
 
 
 def name(version: int, random: str = "00000000", project: str = "study") -> str:
@@ -16,6 +18,14 @@ def test_parts_are_listed_in_the_order_in_which_they_make_the_file():
     assert parts_of(in_parts("a.duckdb", 2)) == ["a.duckdb.1of2", "a.duckdb.2of2"]
     parts = parts_of(in_parts("a.duckdb", 12))
     assert parts == sorted(parts) and parts[0] == "a.duckdb.01of12" and len(parts) == 12
+
+
+def test_what_is_on_its_way_is_hidden_and_says_whether_a_reader_or_the_holder_removes_it():
+    mirror = Path("work/study.duckdb")
+    incoming, reading = on_its_way(mirror, "1"), on_its_way(mirror, "2", "reading")
+    assert (incoming.name, reading.name) == (".study.duckdb.1.incoming", ".study.duckdb.2.reading")
+    assert on_its_way(incoming, "3").name == ".study.duckdb.1.incoming.3.incoming"
+    assert on_its_way(reading, "3").name == ".study.duckdb.2.reading.3.reading"
 
 
 def test_three_versions_are_kept_and_attempts_that_were_not_recorded_are_not():

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import ConfigError, ObjectDamaged, ObjectMissing, SharedPlaceUnusable
+from pipelines.errors import ConfigError
+from pipelines.store_errors import ObjectDamaged, ObjectMissing, SharedPlaceUnusable
 from pipelines.warehouse.database.object_storage import ObjectStorage, s3_settings
 from pipelines.warehouse.shared.digest import Digest, digest_of
 from pipelines.warehouse.shared.folder_place import FolderPlace
@@ -23,10 +24,10 @@ def never(seconds: float) -> None:
     """Waits for nothing."""
 
 
-def s3_place(server: S3Server, folder: Path, *, url: str = "", part: int = 1 << 20, patience: float = 60) -> S3Place:
+def s3_place(server: S3Server, *, url: str = "", part: int = 1 << 20, patience: float = 60) -> S3Place:
     url = url or f"{server.bucket(f'bucket-{secrets.token_hex(4)}')}/redcap"
     storage = ObjectStorage(url, s3_settings(server.environment), patience=patience, sleep=never)
-    return S3Place(storage, folder / "scratch", part=part)
+    return S3Place(storage, part=part)
 
 
 @pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.lake)])
@@ -35,7 +36,7 @@ def place(request, tmp_path) -> SharedPlace:
     if request.param == "folder":
         yield FolderPlace(tmp_path / "shared")
         return
-    found = s3_place(request.getfixturevalue("s3"), tmp_path)
+    found = s3_place(request.getfixturevalue("s3"))
     yield found
     found.close()
 
@@ -113,7 +114,7 @@ def test_a_folder_that_is_none_is_reported_with_the_systems_reason(tmp_path, loc
 
 @pytest.mark.lake
 def test_a_large_file_is_several_objects_that_make_the_file_when_put_together(s3, local, tmp_path):
-    place = s3_place(s3, tmp_path, part=100_001)
+    place = s3_place(s3, part=100_001)
     digest = digest_of(local)
     recorded = place.put(local, NAME, digest)
     assert recorded == f"{NAME}.of3"
@@ -129,7 +130,7 @@ def test_a_large_file_is_several_objects_that_make_the_file_when_put_together(s3
 
 @pytest.mark.lake
 def test_a_while_of_500s_is_waited_for(way, local, tmp_path):
-    place = s3_place(way.through, tmp_path)
+    place = s3_place(way.through)
     left = {"PUT": 7, "GET": 7}
 
     def refuse(method: str, path: str) -> int | None:
@@ -148,7 +149,7 @@ def test_a_while_of_500s_is_waited_for(way, local, tmp_path):
 
 @pytest.mark.lake
 def test_500s_that_do_not_end_are_a_clear_error_without_the_keys(way, local, tmp_path):
-    place = s3_place(way.through, tmp_path, patience=0)
+    place = s3_place(way.through, patience=0)
     digest = digest_of(local)
     place.put(local, NAME, digest)
     way.refuse = lambda method, path: 500
@@ -165,7 +166,7 @@ def test_500s_that_do_not_end_are_a_clear_error_without_the_keys(way, local, tmp
 
 @pytest.mark.lake
 def test_a_refused_key_is_a_clear_error_at_once_and_shows_no_key(way, local, tmp_path):
-    place = s3_place(way.through, tmp_path)
+    place = s3_place(way.through)
     way.refuse = lambda method, path: 403
     with pytest.raises(SharedPlaceUnusable, match=r"refused the request \(HTTP 403\).*AWS_ variables") as refused:
         place.put(local, NAME, digest_of(local))
@@ -176,7 +177,7 @@ def test_a_refused_key_is_a_clear_error_at_once_and_shows_no_key(way, local, tmp
 
 @pytest.mark.lake
 def test_an_object_shorter_than_what_was_sent_is_not_reported_as_written(way, local, tmp_path):
-    place = s3_place(way.through, tmp_path)
+    place = s3_place(way.through)
     digest = digest_of(local)
     # The server says it has them, and keeps nothing.
     way.refuse = lambda method, path: 200 if method == "PUT" or "uploadId" in path else None
@@ -192,11 +193,11 @@ def assert_no_keys(refused: pytest.ExceptionInfo) -> None:
 
 def test_the_kind_of_place_follows_from_the_configuration(tmp_path):
     environment = S3Server(1).environment
-    assert isinstance(open_place(str(tmp_path), scratch=tmp_path), FolderPlace)
-    assert isinstance(open_place("s3://bucket/redcap", scratch=tmp_path, environment=environment), S3Place)
+    assert isinstance(open_place(str(tmp_path)), FolderPlace)
+    assert isinstance(open_place("s3://bucket/redcap", environment=environment), S3Place)
     for wrong in ("s3://", "s3:///redcap", "s3://bucket/*"):
         with pytest.raises(ConfigError, match=r"store\.data"):
-            open_place(wrong, scratch=tmp_path, environment=environment)
+            open_place(wrong, environment=environment)
 
 
 def test_a_digest_is_the_size_and_the_sha256_of_the_content(local):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.coordination import Coordination
-from pipelines.errors import HoldLost, NotLoadedYet, ProjectHeld, SharedPlaceUnusable, Superseded, UnknownCopy
+from pipelines.errors import HoldLost, NotLoadedYet, ProjectHeld, Superseded
+from pipelines.store_errors import SharedPlaceUnusable, UnknownCopy
 from pipelines.warehouse.database.connection import open_reader, open_writer
 from pipelines.warehouse.shared.folder_place import FolderPlace
 from pipelines.warehouse.shared.working_copies import WorkingCopies
