@@ -5,9 +5,15 @@ BIN    := $(VENV)/bin
 # pip cannot check whether an environment matches a lock file, so a stamp file records it.
 RUN_STAMP := $(VENV)/.installed-run
 DEV_STAMP := $(VENV)/.installed-dev
+# The DuckDB that has the lake's extensions; programs that find it first run on it instead of the environment's own.
+LAKE := $(VENV)/lake
+LAKE_STAMP := $(VENV)/.installed-lake
+TESTS := $(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not daemon and not fuzz and not lake"
+LAKE_TESTS := PYTHONPATH=$(LAKE) $(BIN)/python -m pytest -n 2 --dist worksteal \
+	-m "lake and not browser and not daemon and not fuzz"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick test-daemon test-browser dev bench check fix fuzz mutation lock clean
+.PHONY: help demo test test-lake quick test-daemon test-browser dev bench check fix fuzz mutation lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -18,8 +24,11 @@ demo: $(RUN_STAMP)  ## load three simulated studies into warehouse/warehouse.duc
 dev: $(RUN_STAMP)  ## open the Dagster UI over the demo's studies, with the REDCap simulator
 	@$(BIN)/python -m pipelines.demo
 
-test: $(DEV_STAMP)  ## run the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not daemon and not fuzz"
+test: $(DEV_STAMP) $(LAKE_STAMP)  ## run the whole test suite: first all but the lake, then the lake
+	@failed=0; $(TESTS) || failed=1; $(LAKE_TESTS) || failed=1; exit $$failed
+
+test-lake: $(DEV_STAMP) $(LAKE_STAMP)  ## test the lake, which needs another DuckDB, with a PostgreSQL and an S3 server of its own
+	$(LAKE_TESTS)
 
 quick: $(DEV_STAMP)  ## run the tests that need no server and no DuckDB file, for use while editing
 	$(BIN)/python -m pytest -q -n 2 --quick -m "not browser and not daemon and not fuzz"
@@ -48,11 +57,19 @@ fuzz: $(DEV_STAMP)  ## run the property tests for long (FUZZ_EXAMPLES=N, default
 mutation: $(DEV_STAMP)  ## change single expressions in the modules that protect data, and list the changes that no test detects (MUTANTS=N, SEED=N)
 	$(BIN)/python -m tests.mutation.run --mutants $${MUTANTS:-300} --seed $${SEED:-1}
 
+LOCK := --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-strip-extras
+# Only what differs: this file is installed over an environment of requirements.lock or requirements-dev.lock.
+define LAKE_EXTRAS
+import tomllib
+extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]
+print(*sorted({*extras["ducklake"], *extras["s3"]}), sep="\n")
+endef
+export LAKE_EXTRAS
+
 lock:  ## update the pinned dependencies (needs uv)
-	uv pip compile -q pyproject.toml --extra build --extra dev --universal --python-version 3.11 \
-	  --generate-hashes --no-annotate --no-header --no-strip-extras -o requirements-dev.lock
-	uv pip compile -q pyproject.toml --extra build -c requirements-dev.lock --universal --python-version 3.11 \
-	  --generate-hashes --no-annotate --no-header --no-strip-extras -o requirements.lock
+	uv pip compile -q pyproject.toml --extra build --extra dev $(LOCK) -o requirements-dev.lock
+	uv pip compile -q pyproject.toml --extra build -c requirements-dev.lock $(LOCK) -o requirements.lock
+	$(PYTHON) -c "$$LAKE_EXTRAS" | uv pip compile -q - --no-deps $(LOCK) -o requirements-lake.lock
 
 clean:  ## remove the environment and everything that the demo created
 	rm -rf $(VENV) demo warehouse .mypy_cache .ruff_cache .hypothesis
@@ -74,3 +91,9 @@ $(DEV_STAMP): requirements-dev.lock pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q $(VENV)/lib pipelines redcap_source || true
 	@touch $@ $(RUN_STAMP)
+
+$(LAKE_STAMP): requirements-lake.lock | $(BIN)/python
+	rm -rf $(LAKE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(LAKE) -r requirements-lake.lock
+	@$(BIN)/python -m compileall -q $(LAKE) || true
+	@touch $@

