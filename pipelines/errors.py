@@ -197,8 +197,8 @@ class ExtensionUnusable(WarehouseError):
                 f"DuckDB {running}"
             )
         super().__init__(
-            f"{found}. Nothing was changed. Run `pip install 'redcap-warehouse[{extra}]'`, which installs the "
-            "extension and the version of DuckDB that it fits."
+            f"{found}. Nothing was changed. Install the extra `{extra}` of redcap-warehouse in the environment that it "
+            "runs in: it brings the extension and the version of DuckDB that it fits."
         )
 
 

@@ -80,7 +80,7 @@ def driver() -> Any:
         raise ConfigError(
             "a store in PostgreSQL needs a library that is not installed.",
             where="projects.yaml, store",
-            remedy="Install it with `pip install 'redcap-warehouse[postgres]'`.",
+            remedy="Install the extra `postgres` of redcap-warehouse in the environment that it runs in.",
         )
     return psycopg2
 
@@ -88,9 +88,13 @@ def driver() -> Any:
 class Session:
     """One session, for one thread at a time; others wait. Every statement is a transaction of its own."""
 
-    def __init__(self, address: Address, patience: float) -> None:
-        """`patience` is how many seconds a statement is tried again while PostgreSQL does not answer."""
+    def __init__(self, address: Address, patience: float, *, options: str = "") -> None:
+        """`patience` is how many seconds a statement is tried again while PostgreSQL does not answer.
+
+        `options` are settings of the session, as PostgreSQL's command line has them.
+        """
         self.patience = patience
+        self._options = options
         self._address = address
         self._connection: psycopg2.extensions.connection | None = None
         self._process = 0
@@ -154,7 +158,7 @@ class Session:
             return self._connection
         if not reopen:
             raise SessionLost("the session has ended")
-        self._connection, self._process = _connect(self._address), os.getpid()
+        self._connection, self._process = _connect(self._address, self._options), os.getpid()
         return self._connection
 
     def _translated(self, error: Any) -> Exception:
@@ -175,12 +179,12 @@ class Session:
         return CoordinationError(kind=type(error).__name__, code=code)
 
 
-def _connect(address: Address) -> psycopg2.extensions.connection:
+def _connect(address: Address, more: str) -> psycopg2.extensions.connection:
     psycopg2 = driver()
     problem: WarehouseError | SessionLost
     try:
         options = psycopg2.extensions.parse_dsn(address.reveal()).get("options", "")
-        connection = psycopg2.connect(address.reveal(), **_CLIENT, options=f"{_SERVER} {options}".rstrip())
+        connection = psycopg2.connect(address.reveal(), **_CLIENT, options=" ".join((_SERVER, more, options)))
         connection.autocommit = True
         since, statement = _NEVER_ENDED_FOR_IDLENESS
         if connection.server_version >= since:

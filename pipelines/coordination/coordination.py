@@ -15,7 +15,7 @@ from pipelines.coordination.connection import Row, Session, Values
 from pipelines.coordination.lock_kinds import PROJECT
 from pipelines.coordination.locks import Held, HeldProject, Holder, hold_project, hold_publisher
 from pipelines.coordination.marks import Marks
-from pipelines.coordination.pace import ServerLimit
+from pipelines.coordination.pace import PACE_OPTIONS, ServerLimit
 from pipelines.coordination.runs import LostRun, RunLock, forget_run, lost_runs
 from pipelines.coordination.schema import ensure_schema
 from pipelines.coordination.sql import statements
@@ -37,7 +37,7 @@ class Coordination(Versions, Marks):
         self._patience = patience
         self._session = Session(self._address, patience)
         # Slots are locks of a session, which must not end when another statement's does.
-        self._pace_session = Session(self._address, patience)
+        self._pace_session = Session(self._address, patience, options=PACE_OPTIONS)
         self._limits: dict[str, ServerLimit] = {}
         self._ready = False
         self._lock = threading.Lock()

@@ -17,6 +17,9 @@ from pipelines.coordination.lock_kinds import SLOT
 from pipelines.coordination.sql import statements
 from pipelines.errors import WarehouseError
 
+# The schedule is written for each request, and need not survive a crash of PostgreSQL: starting again takes longer than
+# what of it would be lost. So no request waits for the disk.
+PACE_OPTIONS = "-c synchronous_commit=off"
 # As in a folder: a stored schedule further ahead than this is not a queue.
 _LONGEST_QUEUE = 600.0
 _POLL_SECONDS = 0.05

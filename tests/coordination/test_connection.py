@@ -141,9 +141,19 @@ def test_what_the_url_asks_of_the_server_is_kept(database):
         assert coordination._session.run("SHOW application_name") == [("redcap-warehouse",)]
 
 
+def test_the_databases_own_defaults_neither_end_a_hold_nor_change_what_statements_see(database, postgres):
+    name = database.rpartition("/")[2]
+    ask(postgres.url, f"ALTER DATABASE {name} SET idle_session_timeout = '1h'")
+    ask(postgres.url, f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    assert ask(database, "SHOW idle_session_timeout") == [("1h",)]
+    with Coordination(database) as coordination, coordination.hold_project("alpha", "run-1") as held:
+        assert held._session.once("SHOW idle_session_timeout") == [("0",)]
+        assert held._session.once("SHOW transaction_isolation") == [("read committed",)]
+
+
 def test_a_missing_library_is_told(monkeypatch, database):
     monkeypatch.setitem(sys.modules, "psycopg2", None)
-    with pytest.raises(ConfigError, match=r"pip install 'redcap-warehouse\[postgres\]'"):
+    with pytest.raises(ConfigError, match="Install the extra `postgres`"):
         Coordination(database).unpublished()
 
 

@@ -125,16 +125,18 @@ def test_a_lock_that_was_freed_inside_the_session_is_noticed(machine):
 def test_a_forked_process_neither_holds_nor_ends_the_hold_of_its_parent(machine):
     one = machine("one")
     held = one.hold_project("alpha", "run-1")
-    child = os.fork()
-    if child == 0:
-        try:
-            held.check()
-        except HoldLost:
-            held.release()
-            os._exit(0)
-        os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    held.check()
+    for ends in (one.close, held._session.close, held.release):
+        one.unpublished()
+        child = os.fork()
+        if child == 0:
+            try:
+                ends()
+                held.check()
+            except HoldLost:
+                os._exit(0)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        held.check()
     held.release()
 
 

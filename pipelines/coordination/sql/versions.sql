@@ -21,8 +21,7 @@ ORDER BY project;
 UPDATE redcap_warehouse.projects
 SET version = version + 1, object = %(object)s, sha256 = %(sha256)s, bytes = %(bytes)s, run_id = %(run_id)s,
     checked_in_at = clock_timestamp(), loader = %(loader)s, status = coalesce(%(status)s::jsonb, status)
-WHERE project = %(project)s AND object IS DISTINCT FROM %(object)s
-  AND CASE WHEN object IS NULL THEN %(after)s = 0 ELSE version = %(after)s END
+WHERE project = %(project)s AND CASE WHEN object IS NULL THEN %(after)s = 0 ELSE version = %(after)s END
 RETURNING version;
 
 -- newest --
