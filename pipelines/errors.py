@@ -19,7 +19,6 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── SharedPlaceUnusable    the place that all machines share cannot be read or written (the same module)
     ├── LakeUnusable           the published DuckLake cannot be reached, read or written
     ├── NotLoadedYet           nothing has been published
-    │   └── NothingInLake      nothing has been published into the DuckLake
     ├── UnknownRecord          the warehouse never had the record that a person asks for
     ├── QueryRefused           DuckDB does not accept a person's query
     ├── LoadRefused            the load could destroy good data; names the option that allows it
@@ -257,15 +256,6 @@ class NotLoadedYet(WarehouseError):
 
     def __init__(self, *, path: Path | str) -> None:
         super().__init__(f"{path} does not exist yet. Run `redcap-warehouse sync` first.")
-
-
-class NothingInLake(NotLoadedYet):
-    """There is no published DuckLake."""
-
-    def __init__(self) -> None:
-        WarehouseError.__init__(
-            self, "Nothing is published in the store of projects.yaml yet. Run `redcap-warehouse sync` first."
-        )
 
 
 class UnknownRecord(WarehouseError):

@@ -201,6 +201,7 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/warehouse/store/protocol.py",
         "pipelines/warehouse/store/results.py",
     ),
+    "tests/warehouse/store/test_lake_store.py": ("pipelines/warehouse/store/published_lake.py",),
     "tests/warehouse/tables/test_row_sql.py": ("pipelines/warehouse/database/quoting.py",),
     "tests/warehouse/tables/test_types.py": ("pipelines/warehouse/tables/value_checks.py",),
     "tests/warehouse/test_forget.py": ("pipelines/cli/forget.py",),

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.warehouse.database.connection import open_reader
 from pipelines.warehouse.lake.address import Lake
 from pipelines.warehouse.lake.attach import reading
 from pipelines.warehouse.lake.publish import LakePublisher, Mirrors, Outcome
+from pipelines.warehouse.publishing.source import read_source
 from tests.support.postgres import RunningPostgres
 
 _numbers = itertools.count()
@@ -42,7 +44,12 @@ class Publishing:
     def publish(self, *projects: str, **options: object) -> Outcome:
         """Publish these projects, or all."""
         names = projects or tuple(self.mirrors)
-        return self.publisher.publish(names, Mirrors(self.to_read, lambda project: True), **options)
+        return self.publisher.publish(names, Mirrors(self.to_read, self.marked), **options)
+
+    def marked(self, project: str) -> str:
+        """The last run in the project's mirror."""
+        with open_reader(self.mirrors[project]) as connection:
+            return read_source(connection, project).runs[-1].run_id
 
     @contextmanager
     def to_read(self, project: str) -> Iterator[Path]:

@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pipelines.errors import ConfigError
 
+# What messages call it.
+PUBLISHED_LAKE = "the published DuckLake"
 # The schema of PostgreSQL that has the lake's catalog.
 METADATA_SCHEMA = "redcap_lake"
 # As in DuckDB's secrets: the parts of a connection that are never in a statement.

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipelines.errors import LakeUnusable, NothingInLake
+from pipelines.errors import LakeUnusable, NotLoadedYet, WarehouseError
 from pipelines.warehouse.database.connection import (
     CatalogError,
     Connection,
@@ -29,7 +29,7 @@ from pipelines.warehouse.database.dialect import LAKE
 from pipelines.warehouse.database.extensions import load_extension
 from pipelines.warehouse.database.quoting import identifier, literal
 from pipelines.warehouse.database.rows import count
-from pipelines.warehouse.lake.address import METADATA_SCHEMA, Lake
+from pipelines.warehouse.lake.address import METADATA_SCHEMA, PUBLISHED_LAKE, Lake
 from pipelines.warehouse.lake.failures import lake_unusable
 from pipelines.warehouse.manifest import VERSION
 from pipelines.warehouse.publishing.first_load import define_changes
@@ -38,25 +38,36 @@ from pipelines.warehouse.sql import statements
 
 # The name of the lake's catalog in every connection, the same as that of the published file.
 NAME = "warehouse"
-# The catalog's own tables, in the same connection.
-METADATA = f"__ducklake_metadata_{NAME}"
 _SECRET = "catalog"  # noqa: S105 - the name of a secret
 # How often a request to a bucket is repeated. DuckDB's own three times end after half a second.
 HTTP_RETRIES = 6
 
 
+def attach_beside(connection: Connection, lake: Lake, name: str) -> list[str]:
+    """Attach the lake read-only under a name, beside what is open; returns what SQL must be able to read afterwards.
+
+    To be called before the connection is hardened.
+    """
+    try:
+        _attach(connection, lake, name, write=False)
+    except DatabaseError as problem:
+        raise _unreadable(problem) from None
+    return [lake.data_path]
+
+
 @contextmanager
 def reading(lake: Lake, *, memory_limit: str | None = None) -> Iterator[Connection]:
-    """A read-only connection to what is published; raises NothingInLake where nothing is yet."""
+    """A read-only connection to what is published; raises NotLoadedYet where nothing is yet."""
     connection = connect()
     try:
         try:
-            _attach(connection, lake, write=False, memory_limit=memory_limit)
+            if memory_limit is not None:
+                connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+            _attach(connection, lake, NAME, write=False)
+            _use_alone(connection)
             harden(connection, [lake.data_path])
         except DatabaseError as problem:
-            if "creating a new DuckLake is explicitly disabled" in str(problem):
-                raise NothingInLake from None
-            raise lake_unusable(problem, "attaching it") from None
+            raise _unreadable(problem) from None
         yield connection
     finally:
         connection.close()
@@ -76,7 +87,12 @@ def attach_to_publish(
             if not lake.in_bucket:
                 # DuckDB may make folders only inside those that it is allowed to write.
                 private_folder(Path(lake.data))
-            _attach(connection, lake, write=True, memory_limit=memory_limit)
+            _attach(connection, lake, NAME, write=True)
+            _use_alone(connection)
+            # A second thread costs a third more CPU time on tables of this size.
+            connection.execute("SET threads = 1")
+            if memory_limit is not None:
+                connection.execute(f"SET memory_limit = {literal(memory_limit)}")
             connection.execute(f"SET temp_directory = {literal(str(private_folder(spill)))}")
             connection.execute("SET preserve_insertion_order = false")
             may_be_unoptimized(connection, "memory_limit")
@@ -91,11 +107,13 @@ def attach_to_publish(
     return connection
 
 
-def _attach(connection: Connection, lake: Lake, *, write: bool, memory_limit: str | None) -> None:
-    """Attach the lake as the current and only catalog."""
-    connection.execute("SET threads = 1" if write else "SET threads = 2")
-    if memory_limit is not None:
-        connection.execute(f"SET memory_limit = {literal(memory_limit)}")
+def _unreadable(problem: DatabaseError) -> WarehouseError:
+    if "creating a new DuckLake is explicitly disabled" in str(problem):
+        return NotLoadedYet(path=PUBLISHED_LAKE)
+    return lake_unusable(problem, "attaching it")
+
+
+def _attach(connection: Connection, lake: Lake, name: str, *, write: bool) -> None:
     if lake.in_bucket:
         from pipelines.warehouse.database.object_storage import s3_settings, use_s3
 
@@ -104,14 +122,18 @@ def _attach(connection: Connection, lake: Lake, *, write: bool, memory_limit: st
     load_extension(connection, "postgres_scanner")
     load_extension(connection, "ducklake")
     secret = lake.secret
-    given = ", ".join(f"{'DATABASE' if name == 'dbname' else name.upper()} ${name}" for name in secret)
+    given = ", ".join(f"{'DATABASE' if part == 'dbname' else part.upper()} ${part}" for part in secret)
     connection.execute(f"CREATE SECRET {_SECRET} (TYPE postgres, {given})", secret)
     options = [f"METADATA_SCHEMA {literal(METADATA_SCHEMA)}", f"META_SECRET {literal(_SECRET)}"]
     options.append(f"DATA_PATH {literal(lake.data_path)}")
     # Rows in PostgreSQL instead of files would need a table there for each table here, which every attaching reads.
     options.append("DATA_INLINING_ROW_LIMIT 0" if write else "READ_ONLY")
     path = literal(f"ducklake:postgres:{lake.options}")
-    connection.execute(f"ATTACH {path} AS {identifier(NAME)} ({', '.join(options)})")
+    connection.execute(f"ATTACH {path} AS {identifier(name)} ({', '.join(options)})")
+
+
+def _use_alone(connection: Connection) -> None:
+    """Let the lake be the current catalog, and the only one."""
     connection.execute(f"USE {identifier(NAME)}")
     # A project may be called `memory`.
     connection.execute("DETACH memory")

@@ -24,3 +24,17 @@ def hide_extremes() -> str:
         f"WHERE min_value IS NOT NULL AND (table_id, column_id) IN "
         f"(SELECT (table_id, column_id) FROM {columns} WHERE column_type = 'varchar')"
     )
+
+
+def size_of_data() -> str:
+    """How many bytes the data files have that any snapshot reads."""
+    return f"SELECT coalesce(sum(file_size_bytes), 0) FROM {qualified(METADATA, METADATA_SCHEMA, 'ducklake_data_file')}"
+
+
+def schemas_of() -> str:
+    """Which of the schemas $names there are; DuckDB's own list of them takes long."""
+    schemas = qualified(METADATA, METADATA_SCHEMA, "ducklake_schema")
+    return (
+        f"SELECT schema_name FROM {schemas} WHERE end_snapshot IS NULL "
+        "AND list_contains($names::VARCHAR[], schema_name) ORDER BY schema_name"
+    )

@@ -78,8 +78,10 @@ class Mirrors:
 
     to_read: Callable[[str], AbstractContextManager[Path]]
     """The path of a copy of the newest version of a project's mirror."""
-    is_marked: Callable[[str], bool]
-    """Whether the project's last load waits to be published."""
+    marked: Callable[[str], str | None]
+    """The run of the project that waits to be published, if one does."""
+    check: Callable[[], object] = bool
+    """Called before each commit; raises an error if this is no longer the only publisher."""
 
 
 class LakePublisher:
@@ -160,9 +162,13 @@ class LakePublisher:
             with mirrors.to_read(project) as path:
                 with open_reader(path) as connection:
                     source = read_source(connection, project, published=None if anew else before.projects.get(project))
-                sort_source(found, source, before, is_marked=mirrors.is_marked(project), anew=anew)
+                run = mirrors.marked(project)
+                if run is not None and not source.has_run(run):
+                    # The load has ended, and its mirror is not in the shared place yet.
+                    raise WarehouseBusy(path=path)
+                sort_source(found, source, before, is_marked=run is not None, anew=anew)
                 if found.sources:
-                    entry = self._write(source, path, anew=anew)
+                    entry = self._write(source, path, mirrors.check, anew=anew)
                     if entry is None:
                         outcome.waiting[project] = LOADING
                     else:
@@ -180,7 +186,9 @@ class LakePublisher:
         outcome.failed |= found.failed
         outcome.waiting |= found.waiting
 
-    def _write(self, source: MirrorSource, path: Path, *, anew: bool) -> PublishedProject | None:
+    def _write(
+        self, source: MirrorSource, path: Path, check: Callable[[], object], *, anew: bool
+    ) -> PublishedProject | None:
         """Write a project; None if its mirror has changed since it was read."""
         publication = uuid.uuid4().hex
         written: list[PublishedProject] = []
@@ -196,10 +204,10 @@ class LakePublisher:
                     return None
                 allow(connection, self._memory_limit, source.width, others=False)
                 try:
-                    return self._write_attached(connection, source, publication, written, anew=anew)
+                    return _write_project(connection, source, publication, written, check, anew=anew)
                 except NotProven:
                     # What was carried over may be wrong; everything of the project is written again.
-                    return self._write_attached(connection, source, publication, written, anew=True)
+                    return _write_project(connection, source, publication, written, check, anew=True)
 
         try:
             return self._trying(once)
@@ -208,27 +216,6 @@ class LakePublisher:
                 raise
             remedy = memory_remedy(enough(self._opened(), source.width)).rstrip(".")
             raise WarehouseError(f"{reason(problem)}. {remedy}") from None
-
-    def _write_attached(
-        self,
-        connection: Connection,
-        source: MirrorSource,
-        publication: str,
-        written: list[PublishedProject],
-        *,
-        anew: bool,
-    ) -> PublishedProject:
-        publisher = ProjectPublisher(connection, source, catalog_of(source.project), anew=anew, dialect=LAKE)
-        with transaction(connection):
-            proof = publisher.publish()
-            publisher.write_comments()
-            define_changes(connection, LAKE)
-            entry = entry_of(source, proof, datetime.now(UTC).isoformat(timespec="seconds"))
-            _save(connection, {source.project: entry}, publication)
-            if publisher.discarded:
-                connection.execute(statements("lake")["save_removal"])
-            written.append(entry)
-        return entry
 
     def _note_unchanged(self, outcome: Outcome, before: Publication) -> None:
         """Note the runs that changed nothing."""
@@ -276,6 +263,30 @@ class LakePublisher:
             reraise=True,
         )
         return waiting(once)
+
+
+def _write_project(
+    connection: Connection,
+    source: MirrorSource,
+    publication: str,
+    written: list[PublishedProject],
+    check: Callable[[], object],
+    *,
+    anew: bool,
+) -> PublishedProject:
+    """Write a project whose mirror is attached, in one transaction; `written` is told before the commit."""
+    publisher = ProjectPublisher(connection, source, catalog_of(source.project), anew=anew, dialect=LAKE)
+    with transaction(connection):
+        proof = publisher.publish()
+        publisher.write_comments()
+        define_changes(connection, LAKE)
+        entry = entry_of(source, proof, datetime.now(UTC).isoformat(timespec="seconds"))
+        _save(connection, {source.project: entry}, publication)
+        if publisher.discarded:
+            connection.execute(statements("lake")["save_removal"])
+        written.append(entry)
+        check()
+    return entry
 
 
 def read_manifest(connection: Connection) -> Publication:

@@ -10,7 +10,7 @@ from pipelines.warehouse.database.connection import Connection, transaction
 from pipelines.warehouse.database.dialect import LAKE
 from pipelines.warehouse.database.rows import count
 from pipelines.warehouse.lake import lake_sql
-from pipelines.warehouse.publishing.copy_sql import delete_rows_of_project, drop_schema
+from pipelines.warehouse.publishing.copy_sql import count_rows_of_project, delete_rows_of_project, drop_schema
 from pipelines.warehouse.publishing.first_load import define_changes
 from pipelines.warehouse.publishing.project import APPENDED, BOOKKEEPING, REPLACED, SCHEMAS, WRITEBACK
 from pipelines.warehouse.sql import statements
@@ -47,3 +47,14 @@ def finish(connection: Connection) -> None:
     connection.execute(sql["clean_up_all"])
     connection.execute(lake_sql.hide_extremes())
     connection.execute(sql["delete_removals"])
+
+
+def traces_of(connection: Connection, project: str) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The project's schemas, and how many rows it has in each table that all projects share."""
+    names = {"names": [project + ending for ending in SCHEMAS]}
+    schemas = tuple(name for (name,) in connection.execute(lake_sql.schemas_of(), names).fetchall())
+    rows = {}
+    for schema, table in SHARED:
+        if found := count(connection, count_rows_of_project(schema, table), {"project": project}):
+            rows[f"{schema}.{table}"] = found
+    return schemas, rows

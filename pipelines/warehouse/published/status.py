@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.errors import NotLoadedYet, WarehouseBusy, WarehouseDamaged, WarehouseError
@@ -109,6 +110,13 @@ def _status(folder: WarehouseFolder, project: str, published: _Published, opened
     if found is None:
         return published.status(project) or ProjectStatus(project)
     return found
+
+
+def status_in(path: Path, project: str) -> ProjectStatus | None:
+    """The status of a project according to its mirror; None if nothing was loaded into it."""
+    with open_reader(path) as connection:
+        found = _read(connection, project)
+    return found if isinstance(found, ProjectStatus) else None
 
 
 def _read(mirror: Connection, project: str) -> ProjectStatus | str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import LakeUnusable, NothingInLake
+from pipelines.errors import LakeUnusable, NotLoadedYet
 from pipelines.warehouse.database.connection import DatabaseError, private_files
 from pipelines.warehouse.lake.address import Lake
 from pipelines.warehouse.lake.attach import attach_to_publish, reading
@@ -48,7 +48,7 @@ def test_what_is_wrong_with_the_catalog_is_told_without_its_password(guarded, ca
         replace(guarded, catalog=guarded.catalog.replace(f":{port}/", ":1/")), caplog, capfd
     )
     # The right password, and a user who may not make anything.
-    assert "Run `redcap-warehouse sync`" in refused(guarded, caplog, capfd, NothingInLake)
+    assert "Run `redcap-warehouse sync`" in refused(guarded, caplog, capfd, NotLoadedYet)
     with pytest.raises(LakeUnusable, match="refuses this user the right") as problem:
         attach_to_publish(guarded, readable=(), spill=Path(guarded.data).parent / "spill")
     assert not any(secret in repr(problem.value) for secret in SHOWN)

@@ -1,0 +1,164 @@
+"""The published DuckLake as a part of a store. Every method is described in protocol.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from pipelines.errors import NotAllPublished, NotLoadedYet
+from pipelines.warehouse.lake.address import PUBLISHED_LAKE, Lake
+from pipelines.warehouse.manifest import PublishedProject
+from pipelines.warehouse.store.results import Condition, Published, PublishedState
+
+if TYPE_CHECKING:
+    from pipelines.coordination import Coordination
+    from pipelines.warehouse.database.connection import Connection
+    from pipelines.warehouse.folder import WarehouseFolder
+    from pipelines.warehouse.lake.publish import LakePublisher, Outcome
+    from pipelines.warehouse.shared.working_copies import WorkingCopies
+
+ASKED = "that was requested"
+
+
+class PublishedLake:
+    """The published DuckLake; what is published of each project is copied to PostgreSQL, where it is read cheaply."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        folder: WarehouseFolder,
+        coordination: Coordination,
+        copies: WorkingCopies,
+        configured: Collection[str] | None,
+        memory_limit: str | None,
+    ) -> None:
+        self._lake = lake
+        self._folder = folder
+        self._coordination = coordination
+        self._copies = copies
+        self._configured = configured
+        self._memory_limit = memory_limit
+        self._publisher: LakePublisher | None = None
+
+    @property
+    def name(self) -> str:
+        """There is only one in a store."""
+        return PUBLISHED_LAKE
+
+    @property
+    def place(self) -> str:
+        """Where its data are; its catalog's URL holds a password."""
+        return self._lake.data_path
+
+    def exists(self) -> bool:
+        """Whether anything is published."""
+        return bool(self.last())
+
+    @contextmanager
+    def open(self) -> Iterator[Connection]:
+        """Attached under the name `warehouse`."""
+        from pipelines.warehouse.lake.attach import reading
+
+        with reading(self._lake, memory_limit=self._memory_limit) as connection:
+            yield connection
+
+    def attach(self, connection: Connection) -> Sequence[str]:
+        """The folder or URL of its data."""
+        from pipelines.warehouse.database.connection import PUBLISHED
+        from pipelines.warehouse.lake.attach import attach_beside
+
+        return attach_beside(connection, self._lake, PUBLISHED)
+
+    def last(self) -> Mapping[str, PublishedProject]:
+        """The copy in PostgreSQL: attaching the lake takes a second with a hundred projects."""
+        found = self._coordination.all_working()
+        return {name: PublishedProject(**row.published) for name, row in found.items() if row.published}
+
+    def projects(self) -> frozenset[str]:
+        """Those of that copy."""
+        return frozenset(self.last())
+
+    def source(self, project: str) -> str | None:
+        """By that copy."""
+        entry = self.last().get(project)
+        return None if entry is None else entry.identity
+
+    def condition(self) -> Condition:
+        """DuckLake's data are never changed in their place, and its catalog only in transactions."""
+        return Condition(PublishedState.AS_PUBLISHED if self.exists() else PublishedState.NEVER)
+
+    def size(self) -> int:
+        """The bytes of the data files that are in use, earlier snapshots included."""
+        from pipelines.warehouse.database.rows import count
+        from pipelines.warehouse.lake import lake_sql
+
+        with self.open() as connection:
+            return count(connection, lake_sql.size_of_data())
+
+    def publish(self, *, rebuild: bool = False) -> Published:
+        """One transaction a project; the publisher's lock is held all the while."""
+        if not (rebuild or self._waiting()):
+            return Published()
+        self._folder.make()
+        with self._coordination.publisher() as held:
+            waiting = self._waiting()
+            if not (rebuild or waiting):
+                return Published()
+            outcome = self._publish(waiting, rebuild=rebuild, check=held.check)
+        done = Published(
+            projects=tuple(outcome.done),
+            failed=outcome.failed,
+            rebuilt=ASKED if rebuild else None,
+            written=bool(outcome.written),
+        )
+        if outcome.failed:
+            raise NotAllPublished(published=done.projects, failed=done.failed)
+        return done
+
+    def _waiting(self) -> dict[str, str]:
+        found = self._coordination.unpublished()
+        return {name: run for name, run in found.items() if self._configured is None or name in self._configured}
+
+    def _publish(self, waiting: Mapping[str, str], *, rebuild: bool, check: Callable[[], object]) -> Outcome:
+        from pipelines.warehouse.lake.publish import Mirrors
+
+        versions = {name: row.version for name, row in self._coordination.all_working().items()}
+        known = {name: entry.run for name, entry in self.last().items()}
+        mirrors = Mirrors(self._copies.to_read, lambda name: self._coordination.unpublished().get(name), check)
+        outcome = self._opened().publish(waiting, mirrors, lost=known, anew=rebuild)
+        for project, entry in outcome.done.items():
+            run = waiting.get(project, entry.run)
+            self._coordination.mark_published(project, run, versions.get(project, 0), asdict(entry))
+        return outcome
+
+    def forget(self, project: str) -> None:
+        """Remove the project from the lake, and every earlier snapshot with it."""
+        with self._coordination.publisher():
+            self._opened().forget(project)
+
+    def traces(self, project: str) -> tuple[tuple[str, ...], dict[str, int]]:
+        """The project's schemas, and how many rows it has in each table that all projects share."""
+        from pipelines.warehouse.lake.removal import traces_of
+
+        try:
+            with self.open() as connection:
+                return traces_of(connection, project)
+        except NotLoadedYet:
+            return (), {}
+
+    def close(self) -> None:
+        """Close the publisher's connection, if there is one."""
+        if self._publisher is not None:
+            self._publisher.close()
+
+    def _opened(self) -> LakePublisher:
+        if self._publisher is None:
+            from pipelines.warehouse.lake.publish import LakePublisher
+
+            work = self._folder.work
+            self._publisher = LakePublisher(
+                self._lake, (work,), work / "publish.spill", memory_limit=self._memory_limit
+            )
+        return self._publisher

@@ -1,0 +1,64 @@
+"""Two machines and one lake: what readers find is what a warehouse in files has, whichever machine loaded it."""
+
+import pytest
+
+from pipelines.errors import NotLoadedYet, ProjectHeld, UnknownRecord
+from pipelines.warehouse.published.record_history import record_history
+from tests.support.lake import everything_in
+from tests.support.lake_machines import machines_of
+from tests.support.load_site import site
+from tests.support.postgres import RunningPostgres
+from tests.support.published import everything
+
+__all__ = ["site"]
+
+pytestmark = pytest.mark.lake
+OF_TODAY = ("study.", "study_raw.", "study_labels.")
+
+
+@pytest.fixture
+def machines(site, postgres: RunningPostgres, tmp_path):
+    with machines_of(site, postgres.new_database(f"store_{tmp_path.name}"), tmp_path / "shared") as machines:
+        yield machines
+
+
+def of_today(found):
+    return {
+        name: ([column[:2] for column in columns], rows)
+        for name, (columns, rows) in found.items()
+        if name.startswith(OF_TODAY)
+    }
+
+
+def test_two_nights_on_two_machines_give_what_a_new_warehouse_in_files_gives(machines, site):
+    study = site.study("repeating", records=5)
+    one, two = machines.store("one"), machines.store("two")
+    with pytest.raises(NotLoadedYet):
+        one.statuses(["study"])
+    assert machines.night("one").complete
+    assert not one.marks.waiting() and one.published.projects() == {"study"}
+    record, *others = dict.fromkeys(row[study.project.dictionary.record_id] for row in site.exported())
+    field = next(f.field_name for f in study.project.dictionary.fields[1:] if f.field_type == "notes")
+    study.save(record, {field: "changed"})
+    study.delete(others[0])
+    report = machines.night("two")
+    assert report.complete and report.mode == "incremental", "it continues what the other machine loaded"
+    site.night()
+    assert of_today(everything_in(machines.lake)) == of_today(everything(site.warehouse.database))
+    [status] = one.statuses(["study"])
+    assert (status.last_outcome, status.records) == ("ok", len(others)) and not status.waiting and not status.loading
+    assert [change.change for change in record_history(two, "study", others[0]).changes][-1] == "delete"
+    with pytest.raises(UnknownRecord):
+        record_history(one, "study", "nobody")
+
+    with one.mirrors.working("study", "other"), pytest.raises(ProjectHeld):
+        machines.load("two")
+
+    two.published.publish(rebuild=True)
+    assert of_today(everything_in(machines.lake)) == of_today(everything(site.warehouse.database))
+    traces = two.forget("study")
+    assert traces.schemas and traces.rows["redcap.records"] and traces.files
+    assert not one.find_traces("study") and not one.published.exists()
+    assert list((machines.site.folder / "shared" / "mirrors").rglob("*.duckdb")) == []
+    assert machines.night("one").mode == "full", "it can be loaded again"
+    assert one.published.projects() == {"study"}
