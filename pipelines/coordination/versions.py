@@ -6,6 +6,7 @@ Not here: the objects themselves, and copies on this machine.
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -111,8 +112,12 @@ class Versions(UsesSession):
 
 
 def as_json(value: Mapping[str, object] | None) -> str | None:
-    """The mapping as JSON; times in ISO form."""
-    return None if value is None else json.dumps(dict(value), default=_plain)
+    """The mapping as JSON; times in ISO form. What PostgreSQL cannot keep, NUL and half a character, becomes a mark."""
+    if value is None:
+        return None
+    text = json.dumps(dict(value), default=_plain, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
+    # An escaped backslash before u0000 is no NUL.
+    return re.sub(r"(\\\\)|\\u0000", lambda found: found[1] or "\N{REPLACEMENT CHARACTER}", text)
 
 
 def _plain(value: object) -> object:

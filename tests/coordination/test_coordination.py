@@ -29,6 +29,12 @@ def test_a_version_that_was_checked_in_is_what_other_machines_continue(machine):
     assert two.all_working() == {"alpha": one.working("alpha")}
 
 
+def test_a_status_with_characters_that_postgresql_cannot_keep_stops_no_check_in(machine):
+    one = machine()
+    check_in(one, 0, status={"message": "a\0b\ud800c \\u0000 é", "not_readable": ("x\0",)})
+    assert one.working("alpha").status == {"message": "a\ufffdb?c \\u0000 é", "not_readable": ["x\ufffd"]}
+
+
 def test_a_version_that_is_no_longer_the_newest_is_refused(machine):
     one, two = machine("one"), machine("two")
     check_in(one, 0)

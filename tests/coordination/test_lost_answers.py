@@ -161,9 +161,9 @@ def tell(seed: int, steps: int, database: str) -> None:
         story.end()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_whatever_the_order_no_check_in_is_lost_or_made_twice(seed, database):
-    tell(seed, 60, database)
+    tell(seed, 50, database)
 
 
 @pytest.mark.fuzz
