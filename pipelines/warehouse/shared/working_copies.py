@@ -141,6 +141,12 @@ class WorkingCopies:
             hold.check()
             LocalCopy(self.folder, project).remove()
 
+    def end_run(self, run_id: str) -> None:
+        """Check in and free what `finish=False` has kept for further blocks of the run: there will be none."""
+        for opened in list(self._open.values()):
+            if opened.run_id == run_id and opened.depth == 0:
+                self._leave(opened, finish=True, failed=True)
+
     def close(self) -> None:
         """Check in what this process still has, and free it; then close the place. The first error is raised in the
         end."""

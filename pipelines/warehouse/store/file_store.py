@@ -176,6 +176,9 @@ class MirrorFiles:
         with project_locked(self._folder, project):
             yield self._folder.mirror(project)
 
+    def end_run(self, run_id: str) -> None:
+        """Nothing is held between two blocks."""
+
     def keep(self, project: str, connection: Connection) -> None:
         """The file is where it stays; DuckDB has written what was committed to the disk."""
 

@@ -162,6 +162,10 @@ class SharedMirrors:
         with self._copies.working(project, run_id, finish=not goes_on) as path:
             yield path
 
+    def end_run(self, run_id: str) -> None:
+        """Checked in and freed."""
+        self._copies.end_run(run_id)
+
     def keep(self, project: str, connection: Connection) -> None:
         """Checked in while it is open."""
         connection.execute("CHECKPOINT")

@@ -94,6 +94,9 @@ class MirrorStore(Protocol):
         block; a store of files locks each time. An error that leaves the block ends the load all the same.
         """
 
+    def end_run(self, run_id: str) -> None:
+        """The run has ended: if `goes_on` still holds a project for it, that is stored and free."""
+
     def keep(self, project: str, connection: Connection) -> None:
         """Make what the mirror holds now safe outside this machine; only inside `working`.
 

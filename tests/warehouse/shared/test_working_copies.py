@@ -140,6 +140,23 @@ def test_an_error_in_a_later_block_checks_in_and_frees_the_project(machine):
     assert newest(one) == [1, 2]
 
 
+def test_a_run_that_ends_between_two_blocks_checks_in_what_was_kept_for_it_and_nothing_else(machine):
+    one, two = machine("one"), machine("two")
+    with one.working("study", "run", finish=False) as mirror:
+        add(mirror, 1)
+    with one.working("other", "another run", finish=False) as mirror:
+        add(mirror, 1)
+    with one.working("third", "run") as mirror:
+        one.end_run("run")
+        with pytest.raises(ProjectHeld), two.working("third", "run 2"):
+            pass
+    load(two, 2)
+    assert newest(one) == [1, 2]
+    with pytest.raises(ProjectHeld), two.working("other", "run 2"):
+        pass
+    one.end_run("run")
+
+
 def test_closing_checks_in_what_was_kept(machine):
     one, two = machine("one"), machine("two")
     with one.working("study", "run", finish=False) as mirror:
