@@ -22,10 +22,12 @@ from pipelines.config.schema import (
     ProjectsFile,
     PublishedEntry,
     ServerEntry,
+    StoreEntry,
     TokenEntry,
     WritebackEntry,
 )
 from pipelines.config.settings import Config, InstrumentSelection, ProjectConfig, ServerConfig, WritebackConfig
+from pipelines.config.store import CatalogSource, StoreConfig
 from pipelines.config.tokens import TokenSource
 from pipelines.config.values import is_loopback
 from pipelines.config.yaml_reader import VARIABLE, Document, parse, read_file_text
@@ -73,6 +75,7 @@ def _config(file: ProjectsFile, shown: Path, document: Document) -> Config:
         servers=servers,
         projects=projects,
         published=_sharing(file.published),
+        store=_store(file.store, path.parent, f"{shown} line {document.line(('store', 'catalog'))}"),
     )
 
 
@@ -115,6 +118,14 @@ def _project(name: str, entry: ProjectEntry, *, server: ServerConfig, token: Tok
 
 def _sharing(entry: PublishedEntry | None) -> Sharing:
     return PRIVATE if entry is None else Sharing(int(entry.mode, 8), entry.group)
+
+
+def _store(entry: StoreEntry | None, folder: Path, where: str) -> StoreConfig | None:
+    if entry is None:
+        return None
+    # DuckDB is given the path as it is, so that it must not change with the current folder.
+    data = entry.data if entry.data.startswith("s3://") else os.path.normpath(_beside(folder, entry.data))
+    return StoreConfig(CatalogSource(entry.catalog.env, where), data.rstrip("/") or "/")
 
 
 def _selection(entry: Narrowing | None) -> InstrumentSelection | None:

@@ -20,6 +20,7 @@ from pipelines.config.schema import (
     PublishedEntry,
     Section,
     ServerEntry,
+    StoreEntry,
     TokenEntry,
     WritebackEntry,
 )
@@ -64,6 +65,12 @@ def _reference_problems(content: object) -> Iterator[Problem]:
     if published.get("group") and isinstance(mode, str) and re.fullmatch("0[0-7]0[0-7]", mode):
         sentence = 'has no effect, because the mode does not let a group read. Add mode: "0640", or remove the group.'
         yield Problem(("published", "group"), sentence)
+    if isinstance(content, dict) and "store" in content and content["store"] is None:
+        # Files on this machine are what nobody meant who wrote the key.
+        yield Problem(("store",), f"is empty. {_EXAMPLES['store']}")
+    if published and _section(content, "store"):
+        sentence = "has no effect on a store: who may read it is decided by the roles of its database and the rights to"
+        yield Problem(("published",), f"{sentence} its data. Remove published.")
 
 
 def _section(content: object, name: str) -> dict[str, object]:
@@ -82,6 +89,8 @@ def _explained(error: ErrorDetails) -> Problem:
     match error["type"]:
         case "refused":
             return Problem(key, limits["sentence"])
+        case "missing" if key == ("store", "catalog", "env"):
+            return Problem(key[:2], _CATALOG)
         case "missing":
             return Problem(key, f"is missing. {_EXAMPLES.get(key[-1], '')}".strip())
         case "extra_forbidden":
@@ -108,13 +117,24 @@ def _explained(error: ErrorDetails) -> Problem:
             return Problem(key, "must be a list, such as [demographics, visits].")
         case "model_type" | "dict_type" if key and key[-1] == "token":
             return Problem(key, f"does not say where the token is. {NEVER_HERE}")
+        case "model_type" | "dict_type" if key == ("store", "catalog"):
+            return Problem(key, _CATALOG)
         case "model_type" | "dict_type":
             return Problem(key, f"must hold keys with values. {_EXAMPLES.get(key[-1] if key else '', '')}".strip())
         case other:
             return Problem(key, f"is not accepted ({other}).")
 
 
+_CATALOG = (
+    "does not name an environment variable. The URL of the catalog holds a password, which is never in this file. "
+    "Write it like {env: WAREHOUSE_CATALOG}, and set the variable."
+)
+
+
 _EXAMPLES = {
+    "store": "Write it like {catalog: {env: WAREHOUSE_CATALOG}, data: s3://bucket/redcap}.",
+    "catalog": "Write it like {env: WAREHOUSE_CATALOG}.",
+    "data": "Write it like s3://bucket/redcap, or the path of a folder that all machines share.",
     "servers": "For instance: servers: {campus: {url: https://redcap.example.edu/api/}}",
     "projects": "For instance: projects: {heart_study: {token: {env: REDCAP_TOKEN_HEART}}}",
     "url": "Write it like https://redcap.example.edu/api/.",
@@ -136,6 +156,8 @@ def _unknown_key(key: Key) -> Problem:
     known = _known_keys(tuple(around))
     if around and around[-1] == "token":
         return Problem(tuple(around), f"has an unknown key. It takes one of {list_names(known)}.")
+    if tuple(around) == ("store", "catalog"):
+        return Problem(tuple(around), _CATALOG)
     near = did_you_mean(name, known)
     elsewhere = next((place for place, model in _PLACES.items() if not near and name in model.model_fields), "")
     if elsewhere:
@@ -151,6 +173,7 @@ _PLACES: dict[str, type[Section]] = {
     "under include or exclude": Narrowing,
     "under writeback": WritebackEntry,
     "under published": PublishedEntry,
+    "under store": StoreEntry,
 }
 
 
@@ -159,6 +182,8 @@ def _known_keys(around: Key) -> Iterable[str]:
     match around:
         case ("published",):
             model = PublishedEntry
+        case ("store",):
+            model = StoreEntry
         case ("servers", _):
             model = ServerEntry
         case ("projects", _):
@@ -186,6 +211,9 @@ def _dotted(key: Key) -> str:
     if key[2:3] == ("token",) and not TokenEntry.model_fields.keys() >= set(key[3:]):
         # The key in place of `env` may be the secret itself.
         key = key[:3]
+    if key[:2] == ("store", "catalog"):
+        # So may a key beside `env`.
+        key = key[: 3 if key[2:] == ("env",) else 2]
     return ".".join(show_name(part) for part in key) or "the file"
 
 

@@ -17,7 +17,9 @@ from pipelines.config.values import (
     Mode,
     Text,
     TimeZone,
+    catalog_variable,
     check_url,
+    data_place,
     group_name,
     keyring_entry,
     project_name,
@@ -137,6 +139,24 @@ class PublishedEntry(Section):
     )
 
 
+class CatalogEntry(Section):
+    """Where the URL of the store's catalog is; the URL itself, which holds a password, is never in this file."""
+
+    env: Annotated[Text, AfterValidator(catalog_variable)] = Field(
+        description="Name of the environment variable that holds it: postgresql://user:password@host/database."
+    )
+
+
+class StoreEntry(Section):
+    """A store that several machines share, in place of files on this one."""
+
+    catalog: CatalogEntry = Field(description="Where the URL of a PostgreSQL database is: {env: …}.")
+    data: Annotated[Text, AfterValidator(data_place)] = Field(
+        description="Where the data are: s3://bucket/prefix, or a folder that all machines share.",
+        examples=["s3://bucket/redcap"],
+    )
+
+
 class ProjectsFile(Section):
     """Configuration of REDCap Warehouse: projects.yaml."""
 
@@ -160,6 +180,9 @@ class ProjectsFile(Section):
     )
     published: PublishedEntry | None = Field(
         default=None, description="Who may read warehouse.duckdb; only its owner without it."
+    )
+    store: StoreEntry | None = Field(
+        default=None, description="A store that several machines share; files on this machine without it."
     )
     servers: dict[Annotated[str, AfterValidator(server_name)], ServerEntry] = Field(
         min_length=1, description="The REDCap servers, by a name of your choice."

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipelines.config.names import did_you_mean, show_name
+from pipelines.config.store import StoreConfig
 from pipelines.config.tokens import TokenSource
 from pipelines.errors import ConfigError
 from pipelines.sharing import PRIVATE, Sharing
@@ -85,6 +86,8 @@ class Config:
     projects: Mapping[str, ProjectConfig]
     published: Sharing = PRIVATE
     """Who may read the published file."""
+    store: StoreConfig | None = None
+    """The store that several machines share; None for files on this machine."""
 
     def project(self, name: str) -> ProjectConfig:
         """The project of that name; ConfigError, which lists all names, if there is none."""

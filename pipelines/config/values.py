@@ -103,6 +103,31 @@ def variable(text: str) -> str:
     return text
 
 
+def catalog_variable(text: str) -> str:
+    """The name of the environment variable with the URL of the store's catalog."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        raise refused_value("is not the name of an environment variable.", "Write it like {env: WAREHOUSE_CATALOG}.")
+    return text
+
+
+def data_place(text: str) -> str:
+    """s3://bucket or s3://bucket/prefix, or the path of a folder."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    if scheme != "s3":
+        raise refused_value("is neither a folder nor s3://….", "Write it like s3://bucket/redcap or /srv/redcap.")
+    bucket, _, prefix = rest.partition("/")
+    if "@" in bucket:
+        raise refused_value(
+            "has a user name or password in it.", "Remove it; the keys are in AWS_ACCESS_KEY_ID and the like."
+        )
+    is_bucket = re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket)
+    if not is_bucket or re.search(r"[?#*\s\\]|//|(^|/)\.\.?(/|$)", prefix):
+        raise refused_value("does not name a bucket and a prefix.", "Write it like s3://bucket/redcap.")
+    return text
+
+
 def keyring_entry(text: str) -> str:
     """service/user, both not blank."""
     service, _, user = text.rpartition("/")

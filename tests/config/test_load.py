@@ -17,7 +17,16 @@ from keyring.backends import fail
 
 from pipelines.config import schema
 from pipelines.config.load import load_config
-from pipelines.config.schema import ProjectEntry, ProjectsFile, PublishedEntry, ServerEntry, TokenEntry, WritebackEntry
+from pipelines.config.schema import (
+    CatalogEntry,
+    ProjectEntry,
+    ProjectsFile,
+    PublishedEntry,
+    ServerEntry,
+    StoreEntry,
+    TokenEntry,
+    WritebackEntry,
+)
 from pipelines.config.settings import WritebackConfig
 from pipelines.errors import ConfigError
 from pipelines.sharing import PRIVATE, Sharing
@@ -171,7 +180,7 @@ def test_the_examples_of_the_howto_work(load, example):
 def test_the_howto_names_every_key_and_its_default():
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (.*?) \|$", DOC.read_text(encoding="utf-8"), flags=re.MULTILINE))
     durations = {"full_refresh_every": "7 days", "max_age": "36 hours"}
-    for model in (ProjectsFile, PublishedEntry, ServerEntry, ProjectEntry, WritebackEntry):
+    for model in (ProjectsFile, PublishedEntry, StoreEntry, ServerEntry, ProjectEntry, WritebackEntry):
         for key, field in model.model_fields.items():
             assert key in rows, f"{key} is not in {DOC.name}"
             default = durations.get(key, field.default)
@@ -728,6 +737,8 @@ def test_the_shipped_schema_is_up_to_date():
         project("files: none", name="Heart"),
         "published: {mode: '0660'}\n" + SHORTEST,
         "published: {mode: 640}\n" + SHORTEST,
+        "store: {data: /srv/redcap}\n" + SHORTEST,
+        "store: {catalog: postgresql://host/db, data: /srv/redcap}\n" + SHORTEST,
     ],
 )
 def test_the_schema_marks_mistakes_in_an_editor(text):
@@ -736,7 +747,7 @@ def test_the_schema_marks_mistakes_in_an_editor(text):
 
 
 def test_the_schema_describes_every_key():
-    for model in (ProjectsFile, PublishedEntry, ServerEntry, ProjectEntry, TokenEntry):
+    for model in (ProjectsFile, PublishedEntry, StoreEntry, CatalogEntry, ServerEntry, ProjectEntry, TokenEntry):
         assert all(field.description for field in model.model_fields.values())
 
 
