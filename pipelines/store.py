@@ -14,8 +14,22 @@ if TYPE_CHECKING:
 def open_store(config: Config) -> Store:
     """The store that projects.yaml describes; close it when it is no longer needed.
 
-    Opening it connects to nothing, and creates nothing.
+    Opening it connects to nothing, and creates nothing. Raises ConfigError if what the store needs is not installed, or
+    if the URL of its catalog is not where the file says.
     """
+    if config.store is not None:
+        from pipelines.warehouse.database.extensions import check_extras
+
+        check_extras(in_bucket=config.store.in_bucket)
+        from pipelines.warehouse.store.lake_store import LakeStore
+
+        return LakeStore(
+            WarehouseFolder(config.warehouse),
+            catalog=config.store.catalog.read(),
+            data=config.store.data,
+            memory_limit=config.memory_limit,
+            configured=config.projects,
+        )
     from pipelines.warehouse.store.file_store import FileStore
 
     return FileStore(

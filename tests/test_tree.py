@@ -196,7 +196,6 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/warehouse/staging/split_json.py",
     ),
     "tests/warehouse/store/test_file_store.py": (
-        "pipelines/store.py",
         "pipelines/warehouse/store/hash_key_file.py",
         "pipelines/warehouse/store/protocol.py",
         "pipelines/warehouse/store/results.py",

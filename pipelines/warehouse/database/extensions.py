@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.errors import ExtensionUnusable
+from pipelines.errors import ConfigError, ExtensionUnusable
 from pipelines.warehouse.database.quoting import literal
 
 # The packages that carry DuckDB's extensions: the community's, and DuckDB's own for 2.0 and later.
@@ -38,6 +38,24 @@ def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
             name=name, extra=EXTRAS.get(name, "ducklake"), running=duckdb.__version__, installed=others
         )
     connection.execute(f"LOAD {literal(str(file))}")
+
+
+def check_extras(*, in_bucket: bool) -> None:
+    """Raise ConfigError, before anything is opened, if what a store of several machines needs is not installed."""
+    extensions = [name for name, extra in EXTRAS.items() if in_bucket or extra != "s3"]
+    missing = [f"DuckDB's extension {name}" for name in extensions if find_extension(name) is None]
+    if importlib.util.find_spec("psycopg2") is None:
+        missing.append("the package psycopg2")
+    if not missing:
+        return
+    extras = "extras `ducklake` and `s3`" if in_bucket else "extra `ducklake`"
+    raise ConfigError(
+        f"this store needs what is not installed for DuckDB {duckdb.__version__}, which runs: {', '.join(missing)}. "
+        "Nothing was opened.",
+        where="projects.yaml, store",
+        remedy=f"Install the {extras} of redcap-warehouse in the environment that it runs in; the version of DuckDB "
+        "that fits comes with them.",
+    )
 
 
 def _installed(name: str) -> list[Path]:

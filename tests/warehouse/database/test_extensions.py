@@ -6,8 +6,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.errors import ExtensionUnusable
-from pipelines.warehouse.database.extensions import find_extension, load_extension
+from pipelines.errors import ConfigError, ExtensionUnusable
+from pipelines.warehouse.database.extensions import EXTRAS, check_extras, find_extension, load_extension
 
 
 @pytest.fixture
@@ -44,3 +44,27 @@ def test_an_extension_for_another_duckdb_is_not_loaded_and_both_versions_are_nam
     with duckdb.connect() as connection, pytest.raises(ExtensionUnusable) as refused:
         load_extension(connection, "invented")
     assert "1.2.3" in str(refused.value) and duckdb.__version__ in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("in_bucket", "extras"), [(False, "extra `ducklake` of"), (True, "extras `ducklake` and `s3`")]
+)
+def test_what_a_store_lacks_is_told_at_once_with_the_extras_and_the_running_duckdb(
+    packages, monkeypatch, in_bucket, extras
+):
+    for name in EXTRAS:
+        # Before those that may be installed: packages without a file for the running version.
+        installed(packages, f"duckdb_extension_{name}", "1.2.3", name)
+    monkeypatch.setattr(duckdb, "__version__", "9.9.9")
+    with pytest.raises(ConfigError) as refused:
+        check_extras(in_bucket=in_bucket)
+    told = str(refused.value)
+    assert extras in told and "DuckDB 9.9.9" in told
+    assert ("httpfs" in told) == in_bucket
+    assert "ducklake, DuckDB's extension postgres_scanner" in told
+
+
+def test_a_store_in_a_folder_needs_no_extension_for_buckets(packages):
+    for name in ("ducklake", "postgres_scanner"):
+        installed(packages, f"duckdb_extension_{name}", duckdb.__version__, name)
+    check_extras(in_bucket=False)
