@@ -35,7 +35,13 @@ DISCARDED = -1
 LONGEST_READING = 86_400.0
 # Copies in a process of its own: closing a file ends all locks that this process has on it, and DuckDB's lock is what
 # keeps readers away from a mirror that is open. With Python's start it takes 0.05 s for 100 MB.
-_COPY = "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"
+_COPY = """
+import shutil, sys
+try:
+    shutil.copyfile(sys.argv[1], sys.argv[2])
+except OSError as problem:
+    sys.exit(problem.errno or 5)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +113,14 @@ class LocalCopy:
 
     def is_clean(self, version: int) -> bool:
         """Whether the copy is a version, unchanged, by what was saved and by the file's facts."""
-        known = self.known()
-        return known is not None and known.clean and known.version == version and known.facts == self.facts()
+        known, facts = self.known(), self.facts()
+        return (
+            known is not None
+            and known.clean
+            and known.version == version
+            and facts is not None
+            and (known.facts == facts)
+        )
 
     def holds(self, digest: Digest) -> bool:
         """Whether the copy has this content."""
@@ -164,6 +176,6 @@ class LocalCopy:
             check=False,
         )
         if done.returncode:
-            raise unusable(target, OSError("it could not be copied"))
+            raise unusable(target, OSError(done.returncode, os.strerror(done.returncode)))
         if before is None or self.facts() != before:
             raise WarehouseDamaged(path=target, found="the mirror was changed while it was copied")

@@ -231,6 +231,7 @@ class WorkingCopies:
     def _check_in(self, opened: _Open, file: Path, status: Mapping[str, object] | None) -> None:
         """Make a file the newest version of the project, then remove the versions that nobody needs any more."""
         project, digest = opened.copy.project, digest_of(file)
+        names = _names_of_versions(self._place, project, opened.version)
         name = version_name(project, opened.version + 1, digest.sha256, secrets.token_hex(4))
         self._step("digest")
         recorded = self._place.put(file, name, digest)
@@ -247,11 +248,20 @@ class WorkingCopies:
         )
         self._step("checked in")
         opened.copy.save(opened.version, clean=False)
-        self._clean_up(project, opened.version, recorded)
-
-    def _clean_up(self, project: str, version: int, recorded: str) -> None:
         try:
-            names = self._place.names(folder_of(project))
-            self._place.delete(superseded(names, version=version, recorded=recorded))
+            self._place.delete(superseded(names, version=opened.version, recorded=recorded))
         except SharedPlaceUnusable as problem:
             log.warning("%s: old versions could not be removed; the next load tries again. %s", project, problem)
+
+
+def _names_of_versions(place: SharedPlace, project: str, version: int) -> list[str]:
+    """The files of the project's versions; there are some if a version was checked in."""
+    names = place.names(folder := folder_of(project))
+    if version and not names:
+        # A drive that is not mounted is an empty folder: what is written there, no other machine finds.
+        raise SharedPlaceUnusable(
+            place=f"the shared place's {folder}",
+            reason=f"it is empty, and version {version} was checked in there",
+            remedy="Make sure that the drive is mounted and that store.data names the right place.",
+        )
+    return names

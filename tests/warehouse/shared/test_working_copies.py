@@ -177,6 +177,19 @@ def test_while_the_shared_place_fails_the_work_stays_here_and_is_checked_in_late
     assert newest(two) == [1, 2, 3]
 
 
+def test_into_a_drive_that_is_not_mounted_nothing_is_checked_in(machine, tmp_path):
+    one, two = machine("one"), machine("two")
+    load(one, 1)
+    (tmp_path / "shared").rename(tmp_path / "unmounted")
+    (tmp_path / "shared").mkdir()
+    with pytest.raises(SharedPlaceUnusable, match="drive is mounted"):
+        load(one, 2)
+    (tmp_path / "shared").rmdir()
+    (tmp_path / "unmounted").rename(tmp_path / "shared")
+    load(one, 3)
+    assert newest(two) == [1, 2, 3]
+
+
 def test_work_that_was_not_checked_in_is_discarded_if_another_machine_went_on(machine, place):
     one, two = machine("one", place=place), machine("two")
     load(one, 1)
@@ -244,6 +257,12 @@ def test_a_process_that_ends_between_check_in_and_its_own_note_downloads_nothing
     one = machine("one", place=place)
     load(one, 2)
     assert (newest(one), place.gets) == ([1, 2], 0)
+
+
+def test_a_mirror_that_cannot_be_copied_while_it_is_open_is_reported_with_the_systems_reason(machine):
+    one = machine("one")
+    with pytest.raises(Exception, match="No such file"), one.working("study", "run"):
+        one.check_in_now("study")
 
 
 def test_a_mirror_is_checked_in_while_it_is_open_and_stays_locked_against_readers(machine, place):
