@@ -4,7 +4,6 @@ import pytest
 
 from pipelines.fleet.loads import load_projects
 from pipelines.sync.reports import LoadOptions, Progress
-from pipelines.warehouse.publishing.publish import publish
 from tests.fleet.conftest import explained
 from tests.support.export_oracle import expected, published
 
@@ -43,7 +42,7 @@ def test_every_project_is_loaded_however_many_are_at_once(several, jobs):
     ended, noted = load(several, jobs)
     assert sorted(one.project for one in ended) == sorted(several.handles)
     assert {one.report.outcome for one in ended} == {"ok"}
-    publish(several.warehouse)
+    several.publish()
     for name, handle in several.handles.items():
         assert published(several, name) == expected(several.simulator.url, handle.token)
         assert noted[name].records == 5

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from pipelines.config.load import load_config
@@ -119,8 +118,8 @@ class Site:
         return report
 
     def rows(self, query: str) -> list[tuple]:
-        """A query of the published warehouse, as any reader would ask it."""
-        with duckdb.connect(str(self.warehouse.database), read_only=True) as connection:
+        """A query of the published warehouse, as the store opens it."""
+        with self.store as store, store.published.open() as connection:
             return connection.execute(query).fetchall()
 
     def exported(self, name: str = "study", **parameters: object) -> list[dict[str, str]]:

@@ -3,7 +3,6 @@
 import pytest
 
 from pipelines.sync.load import load_project
-from pipelines.warehouse.publishing.publish import publish
 from redcap_source import errors
 from tests.simulator.grids import classic
 from tests.support.load_site import still
@@ -37,7 +36,7 @@ def test_a_night_without_half_characters_says_nothing_of_them(site):
 
 
 def _ledger(site):
-    publish(site.warehouse)
+    site.publish()
     return site.rows("SELECT message FROM redcap.sync_runs")
 
 

@@ -5,7 +5,6 @@ from itertools import pairwise
 import pytest
 
 from pipelines.errors import LoadRefused, NotAllPublished
-from pipelines.warehouse.publishing.publish import publish
 from redcap_source.errors import RedcapError
 from redcap_source.simulator import Simulator
 from tests.support.export_oracle import expected
@@ -345,7 +344,7 @@ def test_a_project_that_cannot_be_published_does_not_hold_the_others_back(site):
     site.load("bad")
     site.warehouse.mirror("bad").write_bytes(b"no database at all" * 1000)
     with pytest.raises(NotAllPublished, match=r"bad: .*The others are published: good"):
-        publish(site.warehouse)
+        site.publish()
     assert whole(site, "good")
     assert site.rows("SELECT count(*) FROM bad_raw.enrolment") == before
     assert site.warehouse.unpublished().keys() == {"bad"}

@@ -15,7 +15,6 @@ from pipelines.warehouse.manifest import manifest_path
 from pipelines.warehouse.mirror.identity import refusal
 from pipelines.warehouse.mirror.open import open_mirror
 from pipelines.warehouse.published.status import statuses
-from pipelines.warehouse.publishing.publish import publish
 from redcap_source.simulator import Simulator
 from tests.support.load_site import Site
 
@@ -169,7 +168,7 @@ def test_a_mirror_of_another_warehouse_replaces_nothing(site, tmp_path):
     shutil.copy(elsewhere.warehouse.mirror("study"), site.warehouse.mirror("study"))
     site.load()
     with pytest.raises(NotAllPublished, match="not the one it was published from"):
-        publish(site.warehouse)
+        site.publish()
     assert site.rows(CHANGED) == [("Neuland",)]
 
 
@@ -181,7 +180,7 @@ def test_a_mirror_that_was_begun_again_elsewhere_replaces_nothing_here(site, tmp
     shutil.copy(elsewhere.warehouse.mirror("study"), site.warehouse.mirror("study"))
     site.load()
     with pytest.raises(NotAllPublished, match="not the one it was published from"):
-        publish(site.warehouse)
+        site.publish()
     assert site.rows(CHANGED) == [("Neuland",)]
 
 

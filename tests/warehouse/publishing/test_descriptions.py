@@ -10,7 +10,6 @@ from pipelines.warehouse.database.compaction import compact
 from pipelines.warehouse.database.connection import connect
 from pipelines.warehouse.publishing.first_load import define_changes
 from pipelines.warehouse.publishing.new_file import prepare
-from pipelines.warehouse.publishing.publish import publish
 from pipelines.warehouse.sql import statements
 from pipelines.warehouse.tables.layout import make_layout
 from pipelines.warehouse.tables.views import publication
@@ -76,7 +75,7 @@ def test_a_copied_mirror_a_continued_file_and_one_made_anew_describe_everything(
         "WHERE schema_name = 'study' AND table_name = 'intake' AND column_name IN ('height', 'extra')"
     )
     assert dict(labels) == {"height": "Height today", "extra": "extra"}
-    publish(published.warehouse, rebuild=True)
+    published.publish(rebuild=True)
     assert undescribed(published) == []
 
 

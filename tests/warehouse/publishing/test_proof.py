@@ -8,7 +8,6 @@ import duckdb
 import pytest
 
 from pipelines.warehouse.manifest import last_published
-from pipelines.warehouse.publishing.publish import publish
 from pipelines.warehouse.tables.layout import rows_now, rows_past
 from tests.support.load_site import Site
 from tests.support.published import adopt, everything, shown_anew
@@ -42,7 +41,7 @@ def change(site: Site, value: str, *, full: bool = False) -> None:
 def test_after_a_small_change_every_row_is_counted(published, tmp_path, statement):
     alter(published, statement)
     change(published, f"Zahlstadt {len(statement)}")
-    done = publish(published.warehouse)
+    done = published.publish()
     assert (done.projects, done.rebuilt) == (("study",), None)
     entry = last_published(published.warehouse).projects["study"]
     # It was written again as a whole, and compared so.
@@ -60,14 +59,14 @@ ALTERED = {
 def test_after_a_full_refresh_every_value_is_compared(published, tmp_path, how):
     alter(published, ALTERED[how])
     change(published, f"Vollstadt {len(how)}", full=True)
-    assert publish(published.warehouse).projects == ("study",)
+    assert published.publish().projects == ("study",)
     assert last_published(published.warehouse).projects["study"].whole
     assert everything(published.warehouse.database) == shown_anew(published.warehouse, tmp_path, "study", "small")
 
 
 def test_after_a_small_change_what_did_not_change_is_not_compared(published):
     change(published, "Kleinstadt")
-    publish(published.warehouse)
+    published.publish()
     entry = last_published(published.warehouse).projects["study"]
     assert (entry.whole, entry.instruments, entry.rows, entry.compared) == (False, 1, 2, 1)
     small = last_published(published.warehouse).projects["small"]

@@ -15,7 +15,7 @@ from pipelines.warehouse.manifest import Shape, manifest_path
 from pipelines.warehouse.publishing import first_load, new_file
 from pipelines.warehouse.publishing.candidates import release
 from pipelines.warehouse.publishing.new_file import block_size_for
-from pipelines.warehouse.publishing.publish import BLOCKS, publish
+from pipelines.warehouse.publishing.publish import BLOCKS
 from pipelines.warehouse.tables.layout import rows_now
 from redcap_source.simulator import Simulator
 from tests.support.load_site import Site
@@ -83,38 +83,42 @@ def in_a_new_warehouse(site: Site, *projects: str) -> WarehouseFolder:
 
 def test_a_copied_project_shows_what_a_written_one_shows(loaded):
     folder = in_a_new_warehouse(loaded, "small")
-    publish(folder)
+    loaded.publish()
     copied = shown(folder, "small")
     assert copied["small.intake"][1]
     assert copied["small_history.intake"][1]
-    publish(in_a_new_warehouse(loaded, "small", "other"))
+    in_a_new_warehouse(loaded, "small", "other")
+    loaded.publish()
     assert shown(folder, "small") == copied
 
 
 def test_what_was_replaced_before_the_first_publish_is_in_no_hole_of_it(loaded):
     [(record,)] = in_mirror(loaded, "SELECT record FROM redcap.record_changes WHERE new_value = 'Neuland' LIMIT 1")
-    publish(in_a_new_warehouse(loaded, "study"))
+    in_a_new_warehouse(loaded, "study")
+    loaded.publish()
     # Written afresh, not copied: readers find both versions, and nothing of the file is free.
     assert len(loaded.rows(f"SELECT * FROM study_history.enrolment WHERE record_id = '{record}'")) == 2
     assert loaded.rows("SELECT free_blocks FROM pragma_database_size()") == [(0,)]
 
 
 def test_nothing_of_the_next_load_s_state_is_published(loaded):
-    publish(in_a_new_warehouse(loaded, "study", "other"))
+    in_a_new_warehouse(loaded, "study", "other")
+    loaded.publish()
     schemas = {name for (name,) in loaded.rows("SELECT schema_name FROM duckdb_schemas() WHERE NOT internal")}
     assert "state" not in schemas
     assert {"study:now", "other:now", "_publish", "redcap"} <= schemas
 
 
 def test_first_rows_are_told_alike_wherever_they_are_read(loaded, monkeypatch):
-    publish(in_a_new_warehouse(loaded, "study", "other"))
+    in_a_new_warehouse(loaded, "study", "other")
+    loaded.publish()
     told = loaded.rows("SELECT * FROM redcap.record_changes ORDER BY ALL")
     kept = loaded.rows("SELECT count(*) FROM _publish.first_load")
     assert len({row[0] for row in told}) == 2
     assert kept == [(0,)]
-    folder = in_a_new_warehouse(loaded, "study", "other")
+    in_a_new_warehouse(loaded, "study", "other")
     monkeypatch.setattr(first_load, "IN_PLACE", 2)
-    publish(folder)
+    loaded.publish()
     assert loaded.rows("SELECT * FROM redcap.record_changes ORDER BY ALL") == told
     assert loaded.rows("SELECT count(*) FROM _publish.first_load") != kept
 
@@ -122,8 +126,9 @@ def test_first_rows_are_told_alike_wherever_they_are_read(loaded, monkeypatch):
 def test_the_others_are_published_where_the_copied_project_cannot_be(loaded):
     with duckdb.connect(str(loaded.warehouse.mirror("other"))) as connection:
         connection.execute(f"DROP TABLE {rows_now('other', 'ecg')}")
+    in_a_new_warehouse(loaded, "study", "other")
     with pytest.raises(NotAllPublished, match=r"other: .*The others are published: study"):
-        publish(in_a_new_warehouse(loaded, "study", "other"))
+        loaded.publish()
     assert loaded.rows("SELECT DISTINCT project FROM redcap.records") == [("study",)]
     assert loaded.rows("SELECT count(*) FROM study_raw.enrolment") == [(11,)]
     schemas = {name for (name,) in loaded.rows("SELECT schema_name FROM duckdb_schemas()")}
@@ -138,7 +143,7 @@ def test_a_mirror_that_is_broken_is_told_and_one_that_is_being_loaded_waits(load
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other_process:
         assert other_process.stdout.readline() == b"held\n"
         with pytest.raises(NotAllPublished, match=r"other: .*The others are published: study\.") as raised:
-            publish(folder)
+            loaded.publish()
         other_process.stdin.close()
     assert "small" not in str(raised.value)
     assert folder.unpublished().keys() == {"small", "other"}
@@ -147,8 +152,9 @@ def test_a_mirror_that_is_broken_is_told_and_one_that_is_being_loaded_waits(load
 def test_what_a_mirror_of_another_version_holds_is_not_published(loaded):
     with duckdb.connect(str(loaded.warehouse.mirror("study"))) as connection:
         connection.execute("UPDATE state.identity SET format = 1")
+    in_a_new_warehouse(loaded, "study", "other")
     with pytest.raises(NotAllPublished, match="study: another version of redcap-warehouse made it"):
-        publish(in_a_new_warehouse(loaded, "study", "other"))
+        loaded.publish()
     assert loaded.warehouse.unpublished().keys() == {"study"}
 
 
@@ -160,12 +166,12 @@ def test_many_small_tables_get_small_blocks_and_a_large_one_gets_large_blocks():
 
 def test_a_file_whose_tables_have_become_many_is_made_again_with_other_blocks(loaded, monkeypatch):
     folder = in_a_new_warehouse(loaded, "small")
-    publish(folder)
+    loaded.publish()
     assert loaded.rows("SELECT block_size FROM pragma_database_size()") == [(BLOCK_SIZE,)]
     before = shown(folder, "small")
     monkeypatch.setattr(new_file, "BLOCKS_WORTH_SAVING", 0)
     release(loaded.store, "other")
-    assert publish(folder).rebuilt == BLOCKS
+    assert loaded.publish().rebuilt == BLOCKS
     assert loaded.rows("SELECT block_size FROM pragma_database_size()") == [(SMALL_BLOCK_SIZE,)]
     assert shown(folder, "small") == before
     assert loaded.rows("SELECT count(*) FROM other.ecg")[0][0] > 0
@@ -184,10 +190,10 @@ def lose_a_table(folder: WarehouseFolder) -> None:
 @pytest.mark.parametrize("damage", [lose_a_table, pytest.param(lose_the_mirror, marks=pytest.mark.fuzz)])
 def test_a_file_keeps_its_blocks_while_a_project_could_not_be_published_again(loaded, monkeypatch, damage):
     folder = in_a_new_warehouse(loaded, "small")
-    publish(folder)
+    loaded.publish()
     monkeypatch.setattr(new_file, "BLOCKS_WORTH_SAVING", 0)
     damage(folder)
     release(loaded.store, "other")
-    done = publish(folder)
+    done = loaded.publish()
     assert (done.projects, done.rebuilt) == (("other",), None)
     assert loaded.rows("SELECT count(*) FROM small.intake")[0][0] > 0
