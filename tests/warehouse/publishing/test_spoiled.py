@@ -488,8 +488,8 @@ def test_a_night_without_a_change_leaves_the_file_byte_by_byte_and_counts_as_pub
     assert (done.projects, done.written) == (("small", "study"), False)
     assert state_of(published.warehouse.database) == before
     assert published.warehouse.unpublished() == {}
-    assert all(is_published(published.warehouse, project, run) for project, run in runs.items())
-    assert not is_published(published.warehouse, "study", "another")
+    assert all(is_published(published.store, project, run) for project, run in runs.items())
+    assert not is_published(published.store, "study", "another")
 
 
 def test_a_full_refresh_that_finds_nothing_new_compares_the_bytes_of_the_file(published, tmp_path):
