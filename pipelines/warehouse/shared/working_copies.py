@@ -248,10 +248,7 @@ class WorkingCopies:
         )
         self._step("checked in")
         opened.copy.save(opened.version, clean=False)
-        try:
-            self._place.delete(superseded(names, version=opened.version, recorded=recorded))
-        except SharedPlaceUnusable as problem:
-            log.warning("%s: old versions could not be removed; the next load tries again. %s", project, problem)
+        _remove(self._place, superseded(names, version=opened.version, recorded=recorded))
 
 
 def _names_of_versions(place: SharedPlace, project: str, version: int) -> list[str]:
@@ -265,3 +262,11 @@ def _names_of_versions(place: SharedPlace, project: str, version: int) -> list[s
             remedy="Make sure that the drive is mounted and that store.data names the right place.",
         )
     return names
+
+
+def _remove(place: SharedPlace, names: list[str]) -> None:
+    """Remove files that nobody needs; what was checked in does not depend on it."""
+    try:
+        place.delete(names)
+    except SharedPlaceUnusable as problem:
+        log.warning("Old versions of a mirror could not be removed; the next load tries again. %s", problem)
