@@ -32,6 +32,8 @@ def publish(
     from pipelines.warehouse.store.results import Published
 
     with open_store(read_config(config)) as store:
+        for line in store.check():
+            complain(line)
         published = store.published
         if not store.has_begun():  # publishing would make the folder
             raise NotLoadedYet(path=published.place)

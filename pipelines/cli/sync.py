@@ -98,6 +98,9 @@ def sync(
         allow_narrower=allow_narrower,
         start_over=start_over,
     )
+    with open_store(configured) as store:
+        for line in store.check():
+            complain(line)
     result = _load(configured, chosen(configured, projects), options, jobs, quiet=as_json)
     with open_store(configured) as store:
         _publish(store.published, result)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from functools import cache
@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pipelines.coordination import Coordination, WorkingVersion
-from pipelines.errors import NotLoadedYet
+from pipelines.errors import NotLoadedYet, WarehouseError
 from pipelines.project_names import may_be_a_project
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.lake.address import PUBLISHED_LAKE, Lake
@@ -26,6 +26,7 @@ from pipelines.warehouse.shared.place import open_place
 from pipelines.warehouse.shared.working_copies import WorkingCopies
 from pipelines.warehouse.store.published_lake import PublishedLake
 from pipelines.warehouse.store.results import ProjectStatus, Traces
+from pipelines.warehouse.store.start_checks import judged
 
 if TYPE_CHECKING:
     from pipelines.warehouse.database.connection import Connection
@@ -58,6 +59,23 @@ class LakeStore:
         self.mirrors = SharedMirrors(self._coordination, self._copies, data)
         self.marks = SharedMarks(self._coordination)
         self.hash_key = SharedHashKey(self._coordination)
+
+    def check(self) -> list[str]:
+        """PostgreSQL can be written and locks hold, the clocks agree, and the place of the data can be written."""
+        refused: list[str] = []
+        warned: list[str] = []
+        try:
+            refused, warned = judged(self._coordination.checks())
+        except WarehouseError as problem:
+            refused.append(str(problem))
+        try:
+            with closing(open_place(self._lake.data)) as place:
+                place.check_writable()
+        except WarehouseError as problem:
+            refused.append(str(problem))
+        if refused:
+            raise WarehouseError("\n".join(refused))
+        return warned
 
     def has_begun(self) -> bool:
         """Whether any mirror was checked in."""

@@ -175,6 +175,12 @@ class Store(Protocol):
     def hash_key(self) -> HashKeyStore:
         """The key that identifiers are hashed with."""
 
+    def check(self) -> list[str]:
+        """Look whether loads can rely on the store, before the first one; returns what a person should know.
+
+        Raises WarehouseError, with a line for everything that is wrong and what to do about it, if they cannot.
+        """
+
     def has_begun(self) -> bool:
         """Whether anything was ever loaded into it."""
 
