@@ -147,6 +147,7 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/warehouse/database/file_errors.py",
         "pipelines/warehouse/published_file.py",
     ),
+    "tests/warehouse/lake/test_interrupted.py": ("pipelines/warehouse/lake/lost_commit.py",),
     "tests/warehouse/lake/test_removal.py": ("pipelines/warehouse/lake/lake_sql.py",),
     "tests/warehouse/mirror/test_invalid_values.py": (
         "pipelines/warehouse/tables/choice_checks.py",

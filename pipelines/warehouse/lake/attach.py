@@ -31,6 +31,7 @@ from pipelines.warehouse.database.quoting import identifier, literal
 from pipelines.warehouse.database.rows import count
 from pipelines.warehouse.lake.address import METADATA_SCHEMA, PUBLISHED_LAKE, Lake
 from pipelines.warehouse.lake.failures import lake_unusable
+from pipelines.warehouse.lake.lost_commit import take_back
 from pipelines.warehouse.manifest import VERSION
 from pipelines.warehouse.publishing.first_load import define_changes
 from pipelines.warehouse.publishing.new_file import prepare
@@ -81,6 +82,20 @@ def attach_to_publish(
     `readable` are the folders of the mirrors, `spill` is a private folder for what does not fit into memory. The caller
     is the only publisher.
     """
+    connection = _attached_to_publish(lake, readable, spill, memory_limit)
+    try:
+        if take_back(connection, lake):
+            connection.close()
+            connection = _attached_to_publish(lake, readable, spill, memory_limit)
+        with private_files():
+            _make_shared_tables(connection)
+    except BaseException as problem:
+        connection.close()
+        raise _ours(problem) from None
+    return connection
+
+
+def _attached_to_publish(lake: Lake, readable: Sequence[Path], spill: Path, memory_limit: str | None) -> Connection:
     connection = connect()
     try:
         with private_files():
@@ -97,14 +112,14 @@ def attach_to_publish(
             connection.execute("SET preserve_insertion_order = false")
             may_be_unoptimized(connection, "memory_limit")
             harden(connection, [lake.data_path, *(f"{folder}/" for folder in readable)])
-            _make_shared_tables(connection)
-    except (DatabaseError, OSError) as problem:
+    except BaseException as problem:
         connection.close()
-        raise lake_unusable(problem, "attaching it") from None
-    except BaseException:
-        connection.close()
-        raise
+        raise _ours(problem) from None
     return connection
+
+
+def _ours(problem: BaseException) -> BaseException:
+    return lake_unusable(problem, "attaching it") if isinstance(problem, DatabaseError | OSError) else problem
 
 
 def _unreadable(problem: DatabaseError) -> WarehouseError:

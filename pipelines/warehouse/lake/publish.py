@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,6 +38,7 @@ from pipelines.warehouse.lake import removal
 from pipelines.warehouse.lake.address import Lake
 from pipelines.warehouse.lake.attach import attach_to_publish
 from pipelines.warehouse.lake.failures import may_pass, reason
+from pipelines.warehouse.lake.maintenance import KEEP, LONGEST, Maintained, maintain
 from pipelines.warehouse.manifest import NO_FILE, VERSION, Publication, PublishedProject
 from pipelines.warehouse.publishing.candidates import LOADING, Candidates, sort_source, why_unreadable
 from pipelines.warehouse.publishing.first_load import define_changes
@@ -149,6 +150,10 @@ class LakePublisher:
         """Remove the project, and every snapshot in which it could be found."""
         self._trying(lambda connection: removal.remove_project(connection, project))
         self.finish_removals()
+
+    def maintain(self, keep: timedelta = KEEP, longest: timedelta = LONGEST) -> Maintained:
+        """Merge files, end old snapshots and delete what nothing needs any more; see maintenance.py."""
+        return self._trying(lambda connection: maintain(connection, keep=keep, longest=longest))
 
     def finish_removals(self) -> None:
         """Remove from earlier snapshots what was removed from the present, where that is still to be done."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipelines.coordination import Coordination
     from pipelines.warehouse.database.connection import Connection
     from pipelines.warehouse.folder import WarehouseFolder
+    from pipelines.warehouse.lake.maintenance import Maintained
     from pipelines.warehouse.lake.publish import LakePublisher, Outcome
     from pipelines.warehouse.shared.working_copies import WorkingCopies
 
@@ -137,6 +138,12 @@ class PublishedLake:
         """Remove the project from the lake, and every earlier snapshot with it."""
         with self._coordination.publisher():
             self._opened().forget(project)
+
+    def maintain(self) -> Maintained:
+        """Merge small files, end snapshots older than thirty days, and delete what nothing needs any more."""
+        self._folder.make()
+        with self._coordination.publisher():
+            return self._opened().maintain()
 
     def traces(self, project: str) -> tuple[tuple[str, ...], dict[str, int]]:
         """The project's schemas, and how many rows it has in each table that all projects share."""
