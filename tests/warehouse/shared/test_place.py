@@ -3,6 +3,7 @@
 import hashlib
 import random
 import secrets
+import time
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,30 @@ def test_a_while_of_500s_is_waited_for(way, local, tmp_path):
     place.get(NAME, tmp_path / "back", digest)
     assert (tmp_path / "back").read_bytes() == CONTENT
     assert max(left.values()) < 0
+    place.close()
+
+
+@pytest.mark.lake
+@pytest.mark.fuzz
+@pytest.mark.parametrize("seconds", [1, 10])
+def test_500s_of_some_seconds_are_waited_for_with_real_waits(way, local, tmp_path, seconds):
+    bucket = way.server.bucket(f"bucket-{secrets.token_hex(4)}")
+    storage = ObjectStorage(f"{bucket}/x", s3_settings(way.through.environment))
+    place, digest = S3Place(storage), digest_of(local)
+
+    def outage() -> None:
+        ends = time.monotonic() + seconds
+        way.refuse = lambda method, path: 500 if time.monotonic() < ends else None
+
+    outage()
+    place.put(local, NAME, digest)
+    outage()
+    place.get(NAME, tmp_path / "back", digest)
+    outage()
+    assert place.names("mirrors/study/") == [NAME]
+    outage()
+    place.delete([NAME])
+    assert place.names("mirrors/study/") == []
     place.close()
 
 
