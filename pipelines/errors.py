@@ -321,12 +321,12 @@ class HashKeyUnusable(WarehouseError):
 
 
 class LoadSuperseded(WarehouseError):
-    """The files that an interrupted load had fetched no longer exist."""
+    """The files that an interrupted load had fetched no longer exist, or are older than a newer load."""
 
     def __init__(self, *, project: str) -> None:
         super().__init__(
-            f"{project}: the files fetched by this run no longer exist, most likely because a newer load of this "
-            "project has started. Nothing was changed. Start a new run instead of continuing this one."
+            f"{project}: the files fetched by this run no longer exist or are out of date, most likely because a newer "
+            "load of this project has started. Nothing was changed. Start a new run instead of continuing this one."
         )
 
 

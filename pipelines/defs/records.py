@@ -16,7 +16,7 @@ from pipelines.sync.apply import apply as apply_fetched
 from pipelines.sync.fetch import fetch as fetch_parts
 from pipelines.sync.fetch import search_first
 from pipelines.sync.finish import finish
-from pipelines.sync.handoff import has_plan, read_fetched, resume, save_fetched, save_plan
+from pipelines.sync.handoff import check_newest, has_plan, read_fetched, resume, save_fetched, save_plan
 from pipelines.sync.plan import WorkPlan
 from pipelines.sync.recording import record_end
 from pipelines.sync.reports import LoadReport
@@ -86,6 +86,7 @@ def apply(
             context.log.info("%s fetched here, as Dagster left out their steps", counted(len(missing), "batch"))
         calls = _all_calls(plan, [*batches, *(_fetch(run, plan, batch) for batch in missing)])
         with run.mirror() as mirror:
+            check_newest(run, mirror)
             tally = apply_fetched(run, mirror, plan, read_fetched(run, _batches(plan)), keep_answers=True)
             report = finish(run, mirror, plan, tally)
             seconds = time.monotonic() - began + calls.seconds

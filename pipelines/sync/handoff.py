@@ -17,6 +17,7 @@ from pipelines.run import ProjectRun
 from pipelines.sync.plan import WorkPlan
 from pipelines.sync.reports import BatchReport, batch_report
 from pipelines.warehouse.database.connection import private_files, private_folder
+from pipelines.warehouse.mirror.mirror import Mirror
 
 PLAN = "plan.json"
 
@@ -39,6 +40,16 @@ def resume(run: ProjectRun) -> WorkPlan:
     plan = _read_plan(run)
     run.stamp = replace(run.stamp, run_id=plan.run_id, now=plan.began, baseline=plan.baseline)
     return plan
+
+
+def check_newest(run: ProjectRun, mirror: Mirror) -> None:
+    """Refuse to apply what was fetched for a plan after which another load of the project has begun.
+
+    A newer load on this machine removes the plan; one on another machine shows only in the mirror's ledger.
+    """
+    last = mirror.runs.last_load()
+    if last is None or last.run_id != run.stamp.run_id:
+        raise LoadSuperseded(project=run.project.name)
 
 
 def save_fetched(run: ProjectRun, batch: int, fetched: Iterable[Fetched]) -> BatchReport:

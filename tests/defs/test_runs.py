@@ -1,5 +1,7 @@
 """Runs that are picked apart, repeated, or cross each other: readers see whole nights, and the newest."""
 
+import shutil
+
 import pytest
 
 from pipelines.defs.structure import STRUCTURE
@@ -84,6 +86,24 @@ def test_a_failed_run_cannot_be_gone_on_with_after_a_newer_one(house):
     with house.re_execute(failed) as again:
         assert "newer load" in failures(again)[0]
     assert house.rows("SELECT outcome FROM redcap.sync_runs ORDER BY started_at") == [("failed",), ("ok",)]
+
+
+def test_a_failed_run_cannot_be_gone_on_with_after_a_newer_one_on_another_machine(house, tmp_path):
+    house.simulator.faults.add("php_warning", content="record", nth=4)
+    failed = house.run()
+    staged, first = house.folder.work / "staging" / "study", house.study.records()[0]
+    shutil.copytree(staged, tmp_path / "kept")
+    house.simulator.faults.clear()
+    house.study.save(first, {"nickname_first_name": "Zed"})
+    assert house.run().success
+    # A load on another machine brings the mirror further, and removes no file of this one.
+    shutil.rmtree(staged)
+    shutil.copytree(tmp_path / "kept", staged)
+    ledger = house.ledger()
+    with house.re_execute(failed) as again:
+        assert "newer load" in failures(again)[0]
+    assert house.ledger() == ledger
+    assert house.rows("SELECT count(*) FROM study.intake WHERE nickname_first_name = 'Zed'") == [(1,)]
 
 
 def test_a_run_that_another_version_began_is_not_continued(house):
