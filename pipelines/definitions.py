@@ -29,16 +29,19 @@ def make_definitions(config: Config) -> dg.Definitions:
     from pipelines.defs.publish_job import make_publish_job
     from pipelines.defs.resources import WarehouseResource
     from pipelines.defs.schedules import make_schedule, make_sensor
+    from pipelines.defs.shared.dead_runs import make_dead_runs
+    from pipelines.defs.shared.lake_maintenance import make_maintenance
     from pipelines.defs.writeback import make_writeback_assets
 
     job = make_job()
+    maintenance, weekly = make_maintenance(config)
     return dg.Definitions(
         assets=[*make_assets(config), *make_writeback_assets(config)],
         asset_checks=make_checks(config),
-        jobs=[job, make_writeback_job(), make_publish_job()],
-        schedules=[make_schedule(config, job)],
-        sensors=[make_sensor(config)],
+        jobs=[job, make_writeback_job(), make_publish_job(), *maintenance],
+        schedules=[make_schedule(config, job), *weekly],
+        sensors=[make_sensor(config), *make_dead_runs(config)],
         # A step in its own process takes seconds to start; runs are parallel, steps are not.
         executor=dg.in_process_executor,
-        resources={"warehouse": WarehouseResource(config_path=str(config.path))},
+        resources={"warehouse": WarehouseResource(config_path=str(config.path), shared=config.store is not None)},
     )

@@ -8,6 +8,8 @@ from pipelines.warehouse.folder import WarehouseFolder
 
 if TYPE_CHECKING:
     from pipelines.config.settings import Config
+    from pipelines.config.store import StoreConfig
+    from pipelines.coordination import Coordination
     from pipelines.warehouse.store.protocol import Store
 
 
@@ -38,3 +40,13 @@ def open_store(config: Config) -> Store:
         configured=config.projects,
         sharing=config.published,
     )
+
+
+def open_coordination(store: StoreConfig) -> Coordination:
+    """What the machines that share a store agree on, for what is asked without a store; close it afterwards.
+
+    Opening it connects to nothing.
+    """
+    from pipelines.coordination import Coordination
+
+    return Coordination(store.catalog.read())

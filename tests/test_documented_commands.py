@@ -46,6 +46,9 @@ NOT_RUN = {
     ".venv/bin/dagster dev": "runs until it is interrupted; `make test-browser` drives it in a browser",
     "dg dev": "runs until it is interrupted; tests/defs/test_assets.py loads what it loads",
     "dagster-daemon run": "runs until it is interrupted; `make test-daemon` runs it",
+    "PYTHONPATH=deploy/celery .venv/bin/celery -A dagster_celery.app worker -Q dagster -n loads@%h --concurrency 2": (
+        "runs until it is interrupted; `make test-daemon` runs it"
+    ),
     "keyring set service user": "asks for a secret and needs a person's keyring",
     "groupadd redcap-readers": "changes the machine's users",
     "usermod --append --groups redcap-readers loader": "changes the machine's users",

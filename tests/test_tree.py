@@ -60,9 +60,9 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/defs/failures.py",
         "pipelines/defs/published.py",
         "pipelines/defs/records.py",
-        "pipelines/defs/resources.py",
         "pipelines/defs/structure.py",
     ),
+    "tests/defs/shared/test_run_lock.py": ("pipelines/defs/resources.py",),
     "tests/defs/test_deploy.py": ("pipelines/definitions.py",),
     "tests/defs/test_writeback.py": (
         "pipelines/defs/example_cleaning.py",

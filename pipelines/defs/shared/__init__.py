@@ -1,0 +1,1 @@
+"""What Dagster does only where machines share the warehouse: repeat lost runs elsewhere, keep the lake small."""
