@@ -10,7 +10,7 @@ from pipelines.coordination import WorkingVersion
 from pipelines.errors import WarehouseDamaged
 from pipelines.store_errors import ObjectMissing, UnknownCopy
 from pipelines.warehouse.shared.digest import Digest
-from pipelines.warehouse.shared.local_copy import DISCARDED, LocalCopy
+from pipelines.warehouse.shared.local_copy import DISCARDED, NONE, LocalCopy, Version
 from pipelines.warehouse.shared.place import SharedPlace
 
 log = logging.getLogger(__name__)
@@ -23,20 +23,20 @@ def no_step(name: str) -> None:
     """Does nothing."""
 
 
-def check_out(copy: LocalCopy, place: SharedPlace, newest: WorkingVersion | None, step: Step = no_step) -> int:
-    """Bring the copy to the newest version unless it was made from it; returns its number, 0 for none.
+def check_out(copy: LocalCopy, place: SharedPlace, newest: WorkingVersion | None, step: Step = no_step) -> Version:
+    """Bring the copy to the newest version unless it was made from it; returns that version, NONE for none.
 
     Only while the project's lock is held. The copy is replaced after the download has been verified, and saved as one
     that must not be used before that. Raises UnknownCopy for a file of which nothing is known.
     """
-    known, version = copy.known(), newest.version if newest else 0
+    known, version = copy.known(), version_of(newest) if newest else NONE
     if copy.exists() and known is None:
         raise UnknownCopy(project=copy.project, path=copy.path)
-    if copy.exists() and known is not None and known.version == version and _may_continue(copy, version):
+    if copy.exists() and known is not None and known.made_from == version and _may_continue(copy, version):
         return version
     if newest is None:
         copy.remove()
-        return 0
+        return NONE
     digest = Digest(newest.bytes, newest.sha256)
     # A process that ended right after its check-in had no time to note it.
     if not copy.holds(digest):
@@ -54,6 +54,11 @@ def check_out(copy: LocalCopy, place: SharedPlace, newest: WorkingVersion | None
     return version
 
 
+def version_of(newest: WorkingVersion) -> Version:
+    """What coordination knows as the newest version."""
+    return Version(newest.version, newest.object)
+
+
 def download(
     place: SharedPlace, newest: WorkingVersion, target: Path, look_up: Callable[[str], WorkingVersion]
 ) -> None:
@@ -64,19 +69,19 @@ def download(
             return
         except ObjectMissing:
             again = look_up(newest.project)
-            if again.version == newest.version:
+            if version_of(again) == version_of(newest):
                 raise
             newest = again
 
 
-def _may_continue(copy: LocalCopy, version: int) -> bool:
+def _may_continue(copy: LocalCopy, version: Version) -> bool:
     """Whether a copy of the newest version is that version, or what an interrupted load of it left."""
     if copy.is_clean(version):
         return True
     known, reason = copy.known(), "was changed by something else than a load"
     if known is not None and not known.clean:
         try:
-            if version:
+            if version != NONE:
                 copy.check_whole()
             return True
         except WarehouseDamaged as problem:

@@ -15,6 +15,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pipelines.errors import WarehouseDamaged
 from pipelines.warehouse.database.connection import (
@@ -29,8 +30,20 @@ from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.shared.digest import Digest, digest_of
 from pipelines.warehouse.shared.names import on_its_way
 
+
+class Version(NamedTuple):
+    """One version of a mirror. Its number alone would not name it: after PostgreSQL was restored from a backup, numbers
+    are given a second time."""
+
+    number: int
+    recorded: str
+    """Under which name it is in the shared place."""
+
+
+# The version of a copy that was begun on this machine.
+NONE = Version(0, "")
 # The version of a copy whose content must not be used: it is checked out again.
-DISCARDED = -1
+DISCARDED = Version(-1, "")
 # Seconds after which nobody reads a downloaded file any more: its reader was killed.
 LONGEST_READING = 86_400.0
 # Copies in a process of its own: closing a file ends all locks that this process has on it, and DuckDB's lock is what
@@ -57,11 +70,16 @@ class Facts:
 class CheckedOut:
     """What is known of a copy."""
 
-    version: int
-    """The version it was made from; 0 if it was begun here, DISCARDED if it must not be used."""
+    made_from: Version
+    """The version it was made from; NONE if it was begun here, DISCARDED if it must not be used."""
     clean: bool
     """Whether it was that version, unchanged, while it had these facts."""
     facts: Facts | None = None
+
+    @property
+    def version(self) -> int:
+        """The number of that version: 0 if it was begun here, -1 if it must not be used."""
+        return self.made_from.number
 
 
 class LocalCopy:
@@ -86,16 +104,17 @@ class LocalCopy:
         try:
             found = json.loads(text)
             facts = Facts(**found["facts"]) if found["facts"] else None
-            return CheckedOut(int(found["version"]), bool(found["clean"]), facts)
+            return CheckedOut(Version(int(found["version"]), found["object"]), bool(found["clean"]), facts)
         except (ValueError, TypeError, KeyError):
             return CheckedOut(DISCARDED, clean=False)
 
-    def save(self, version: int, *, clean: bool) -> None:
+    def save(self, version: Version, *, clean: bool) -> None:
         """Save which version the copy was made from, and whether it is that version as it is now."""
-        state = CheckedOut(version, clean, self.facts() if clean else None)
+        facts = self.facts() if clean else None
+        state = {"version": version.number, "object": version.recorded, "clean": clean}
         begun = self._state.with_name(f".{self._state.name}.{secrets.token_hex(4)}")
         with private_files():
-            begun.write_text(json.dumps(asdict(state)))
+            begun.write_text(json.dumps({**state, "facts": facts and asdict(facts)}))
         sync_to_disk(begun)
         begun.replace(self._state)
         sync_to_disk(self._state.parent)
@@ -111,13 +130,13 @@ class LocalCopy:
             return None
         return Facts(found.st_size, found.st_mtime_ns, found.st_ino)
 
-    def is_clean(self, version: int) -> bool:
+    def is_clean(self, version: Version) -> bool:
         """Whether the copy is a version, unchanged, by what was saved and by the file's facts."""
         known, facts = self.known(), self.facts()
         return (
             known is not None
             and known.clean
-            and known.version == version
+            and known.made_from == version
             and facts is not None
             and (known.facts == facts)
         )

@@ -21,9 +21,9 @@ from pipelines.errors import HoldLost, NotLoadedYet, Superseded, WarehouseDamage
 from pipelines.store_errors import SharedPlaceUnusable
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.locks import project_locked
-from pipelines.warehouse.shared.check_out import Step, check_out, download, no_step
+from pipelines.warehouse.shared.check_out import Step, check_out, download, no_step, version_of
 from pipelines.warehouse.shared.digest import digest_of
-from pipelines.warehouse.shared.local_copy import DISCARDED, Facts, LocalCopy
+from pipelines.warehouse.shared.local_copy import DISCARDED, NONE, Facts, LocalCopy, Version
 from pipelines.warehouse.shared.names import folder_of, on_its_way, superseded, version_name
 from pipelines.warehouse.shared.place import SharedPlace
 
@@ -44,7 +44,7 @@ class _Open:
     run_id: str
     hold: HeldProject
     copy: LocalCopy
-    version: int
+    version: Version
     unchanged: Facts | None
     """The facts of the file while it is that version; None if it is not."""
     locks: ExitStack
@@ -112,7 +112,7 @@ class WorkingCopies:
     def to_read(self, project: str) -> Iterator[Path]:
         """The newest version, to read while a load may go on; raises NotLoadedYet if there is none."""
         newest, copy = self._newest(project), LocalCopy(self.folder, project)
-        if copy.is_clean(newest.version):
+        if copy.is_clean(version_of(newest)):
             yield copy.path
             return
         reading = on_its_way(copy.path, secrets.token_hex(4), "reading")
@@ -127,7 +127,7 @@ class WorkingCopies:
         copy = LocalCopy(self.folder, project)
         with project_locked(self.folder, project):
             if self._coordination.working(project) is None and copy.exists() and copy.known() is None:
-                copy.save(0, clean=False)
+                copy.save(NONE, clean=False)
         with self.working(project, run_id):
             pass
 
@@ -222,7 +222,7 @@ class WorkingCopies:
             self._step("saved")
         except WarehouseDamaged:
             # A first load that died while it made the file is begun again by the next.
-            copy.save(DISCARDED if opened.version else 0, clean=False)
+            copy.save(NONE if opened.version == NONE else DISCARDED, clean=False)
             raise
         except (HoldLost, Superseded):
             copy.save(DISCARDED, clean=False)
@@ -230,16 +230,16 @@ class WorkingCopies:
 
     def _check_in(self, opened: _Open, file: Path, status: Mapping[str, object] | None) -> None:
         """Make a file the newest version of the project, then remove the versions that nobody needs any more."""
-        project, digest = opened.copy.project, digest_of(file)
-        names = _names_of_versions(self._place, project, opened.version)
-        name = version_name(project, opened.version + 1, digest.sha256, secrets.token_hex(4))
+        project, digest, before = opened.copy.project, digest_of(file), opened.version.number
+        names = _names_of_versions(self._place, project, before)
+        name = version_name(project, before + 1, digest.sha256, secrets.token_hex(4))
         self._step("digest")
         recorded = self._place.put(file, name, digest)
         self._step("put")
         opened.hold.check()
-        opened.version = self._coordination.check_in(
+        number = self._coordination.check_in(
             project,
-            after=opened.version,
+            after=before,
             object=recorded,
             sha256=digest.sha256,
             size=digest.size,
@@ -247,8 +247,9 @@ class WorkingCopies:
             status=status,
         )
         self._step("checked in")
+        opened.version = Version(number, recorded)
         opened.copy.save(opened.version, clean=False)
-        _remove(self._place, superseded(names, version=opened.version, recorded=recorded))
+        _remove(self._place, superseded(names, version=number, recorded=recorded))
 
 
 def _names_of_versions(place: SharedPlace, project: str, version: int) -> list[str]:

@@ -319,6 +319,26 @@ def test_a_check_in_after_another_version_is_refused_and_the_next_load_begins_wi
     assert newest(one) == [1, 3]
 
 
+@pytest.mark.parametrize("unfinished", [False, True])
+def test_after_postgresql_was_restored_no_copy_of_a_lost_version_is_taken_for_another_of_its_number(
+    machine, database, place, unfinished
+):
+    one, two = machine("one", place=place), machine("two")
+    load(one, 1)
+    [backup] = ask(database, "SELECT version, object, sha256, bytes FROM redcap_warehouse.projects")
+    load(one, 2)
+    place.failing = unfinished
+    with suppress(SharedPlaceUnusable):
+        load(one, 3)
+    place.failing = False
+    restore = "UPDATE redcap_warehouse.projects SET version = %s, object = %s, sha256 = %s, bytes = %s"
+    ask(database, restore, *backup)
+    load(two, 4)
+    assert newest(one) == [1, 4], "and not version 2 as it was before"
+    load(one, 5)
+    assert newest(one) == newest(two) == [1, 4, 5]
+
+
 def test_a_damaged_working_copy_is_checked_out_again(machine, place, caplog):
     one = machine("one", place=place)
     load(one, 1)
