@@ -77,7 +77,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "pipelines.run": (*GROUND, "pipelines.config", "pipelines.store", WAREHOUSE),
     "pipelines.extract": (*GROUND, "pipelines.config", WAREHOUSE),
     "pipelines.sync": WORK,
-    "pipelines.fleet": (*GROUND, "pipelines.config", "pipelines.sync"),
+    "pipelines.fleet": (*GROUND, *STORE, "pipelines.config", "pipelines.store", "pipelines.run", "pipelines.sync"),
     f"{B}.decide": DECIDE,
     f"{B}.proposals": (*WORK, f"{B}.decide", f"{B}.errors", f"{B}.report"),
     f"{B}.send": (*WORK, f"{B}.decide", f"{B}.errors", f"{B}.report", f"{B}.current_values", f"{B}.exports",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipelines.config.settings import Config, ProjectConfig
     from pipelines.console.progress import ProgressBars
     from pipelines.fleet.load_one import Ended
+    from pipelines.fleet.waiting import Waiting
     from pipelines.sync.reports import LoadOptions, LoadReport, Progress
     from pipelines.warehouse.store.protocol import PublishedStore
 
@@ -81,6 +82,10 @@ def sync(
     Several projects are loaded side by side, each in a process of its own. One that fails keeps the data of its
     previous load, and the others are published all the same; the exit code is 0 only if every project was loaded
     completely.
+
+    Machines that share a store share the work, too: of the commands that run at the same time without project names,
+    each loads what no other has or had. If a load fails elsewhere, or its machine dies, the project is loaded here.
+    With project names, --full or --since, everything is loaded here.
     """
     from pipelines.store import open_store
     from pipelines.sync.reports import LoadOptions
@@ -101,7 +106,7 @@ def sync(
     with open_store(configured) as store:
         for line in store.check():
             complain(line)
-    result = _load(configured, chosen(configured, projects), options, jobs, quiet=as_json)
+    result = _load_all(configured, chosen(configured, projects), options, jobs, alone=bool(projects), quiet=as_json)
     with open_store(configured) as store:
         _publish(store.published, result)
         _report(result, store.published, as_json=as_json)
@@ -114,6 +119,8 @@ class _Result:
     """The result for each project, and for the publish (under the name `publish`)."""
 
     reports: list[LoadReport] = field(default_factory=list)
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    """Projects that another machine has loaded meanwhile, and who it was."""
     failures: dict[str, str] = field(default_factory=dict)
     published: tuple[str, ...] = ()
 
@@ -122,23 +129,44 @@ class _Result:
         return not self.failures and all(report.complete for report in self.reports)
 
 
+def _load_all(
+    config: Config,
+    projects: Sequence[ProjectConfig],
+    options: LoadOptions,
+    jobs: int | None,
+    *,
+    alone: bool,
+    quiet: bool,
+) -> _Result:
+    """Load the projects, and unless `alone` or asked to read more than usual, share the work with other machines."""
+    from pipelines.fleet.turns import usual_jobs
+    from pipelines.fleet.waiting import Waiting
+    from pipelines.store import open_store
+
+    at_once = jobs or usual_jobs(projects, os.cpu_count() or 1)
+    if alone or options.full or options.since:
+        return _load(config, projects, Waiting(projects), options, at_once, quiet=quiet)
+    with open_store(config) as store, store.rounds.joined() as began:
+        waiting = Waiting(projects, store.rounds, began)
+        return _load(config, projects, waiting, options, at_once, quiet=quiet)
+
+
 def _load(
-    config: Config, projects: Sequence[ProjectConfig], options: LoadOptions, jobs: int | None, *, quiet: bool
+    config: Config, projects: Sequence[ProjectConfig], waiting: Waiting, options: LoadOptions, jobs: int, *, quiet: bool
 ) -> _Result:
     """Load the projects; one that fails does not stop the rest. Reports are in the order of the projects."""
     from pipelines.fleet.loads import load_projects
-    from pipelines.fleet.turns import usual_jobs
 
-    at_once = jobs or usual_jobs(projects, os.cpu_count() or 1)
     ended: dict[str, Ended] = {}
     with _bars(shown=not quiet and sys.stderr.isatty()) as bars:
-        for one in load_projects(config, projects, options, jobs=at_once, explain=of_a_load, progress_of=bars.of):
+        for one in load_projects(config, waiting, options, jobs=jobs, explain=of_a_load, progress_of=bars.of):
             ended[one.project] = one
             if one.failure is not None:
                 bars.failed(one.project)
     ordered = [ended[project.name] for project in projects]
     return _Result(
         reports=[one.report for one in ordered if one.report is not None],
+        elsewhere={one.project: one.elsewhere for one in ordered if one.elsewhere is not None},
         failures={one.project: one.failure for one in ordered if one.failure is not None},
     )
 
@@ -165,8 +193,8 @@ class _NoBars:
 
 
 def _publish(published: PublishedStore, result: _Result) -> None:
-    """Publish what was loaded. Where every load failed, nothing is published."""
-    if not result.reports:
+    """Publish what was loaded, here or elsewhere. Where every load failed, nothing is published."""
+    if not result.reports and not result.elsewhere:
         return
     try:
         done = published.publish()
@@ -182,11 +210,14 @@ def _publish(published: PublishedStore, result: _Result) -> None:
 def _report(result: _Result, published: PublishedStore, *, as_json: bool) -> None:
     if as_json:
         loads = [asdict(report) for report in result.reports]
-        print_json({"loads": loads, "failures": result.failures, "published": result.published})
+        told = {"loads": loads, "elsewhere": result.elsewhere, "failures": result.failures}
+        print_json({**told, "published": result.published})
     else:
         from pipelines.console.tables import show_loads
 
         show_loads(result.reports, published.place if result.published else None)
+        for project, loader in result.elsewhere.items():
+            typer.echo(f"{project}: loaded meanwhile by {loader}.")
     for text in result.failures.values():
         complain(text)
     for report in result.reports:

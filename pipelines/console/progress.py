@@ -61,7 +61,9 @@ class ProgressBars:
         self._bars.stop()
 
     def of(self, project: str) -> Progress:
-        """A new bar, as the Progress that the project's load reports to."""
+        """A new bar, as the Progress that the project's load reports to; that of an earlier try is removed."""
+        if (earlier := self._tasks.get(project)) is not None:
+            self._bars.remove_task(earlier)
         task = self._bars.add_task(project, total=None, step="", cells=0)
         self._tasks[project] = task
         return _Bar(self._bars, task)

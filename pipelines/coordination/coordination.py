@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +17,7 @@ from pipelines.coordination.lock_kinds import PROJECT
 from pipelines.coordination.locks import Held, HeldProject, Holder, hold_project, hold_publisher
 from pipelines.coordination.marks import Marks
 from pipelines.coordination.pace import PACE_OPTIONS, ServerLimit
+from pipelines.coordination.rounds import round_of
 from pipelines.coordination.runs import LostRun, RunLock, forget_run, lost_runs
 from pipelines.coordination.schema import ensure_schema
 from pipelines.coordination.sql import statements
@@ -73,6 +75,11 @@ class Coordination(Versions, Marks):
         """Remove what is known of a lost run."""
         self._prepare()
         forget_run(self._session, run_id)
+
+    def round(self) -> AbstractContextManager[datetime]:
+        """Take part in what several machines load at the same time; since when the first of them does."""
+        self._prepare()
+        return round_of(self._own_session())
 
     def publisher(self) -> Held:
         """Wait until nobody else publishes; for a `with` block, whose `check()` tells whether it is still so."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
 
-from pipelines.config.settings import Config, ProjectConfig
+from pipelines.config.settings import Config
 from pipelines.fleet.load_one import Ended, Explain, load_one
+from pipelines.fleet.waiting import BETWEEN_LOOKS, Waiting
 from pipelines.sync.reports import LoadOptions, Progress
 
 
 def load_projects(
     config: Config,
-    projects: Sequence[ProjectConfig],
+    waiting: Waiting,
     options: LoadOptions,
     *,
     jobs: int,
@@ -24,15 +25,23 @@ def load_projects(
     A project that fails does not stop the others; `explain` makes its error a message. With one at a time, no further
     process is started.
     """
-    if min(jobs, len(projects)) <= 1:
-        for project in projects:
-            yield load_one(config, project, options, explain, progress_of(project.name))
-        return
-    # Importing what starts processes takes a load of one project a fiftieth of its time.
-    from pipelines.fleet.processes import Processes
+    if min(jobs, len(waiting)) > 1:
+        # Importing what starts processes takes a load of one project a fiftieth of its time.
+        from pipelines.fleet.processes import Processes
 
-    processes = Processes(config, options, explain, progress_of)
-    try:
-        yield from processes.run(deque(projects), min(jobs, len(projects)))
-    finally:
-        processes.end()
+        processes = Processes(config, options, explain, progress_of)
+        try:
+            yield from processes.run(waiting, jobs)
+        finally:
+            processes.end()
+        return
+    while waiting:
+        yield from waiting.loaded_elsewhere()
+        project = waiting.take([])
+        if project is None:
+            if waiting:
+                time.sleep(BETWEEN_LOOKS)
+            continue
+        ended = load_one(config, project, options, explain, progress_of(project.name), waiting.since)
+        if not waiting.waits_again(ended, project):
+            yield ended

@@ -6,17 +6,17 @@ A load is a process rather than a thread, because what makes its files private (
 from __future__ import annotations
 
 import signal
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 
 from pipelines.config.settings import Config, ProjectConfig
 from pipelines.fleet.load_one import Ended, Explain
-from pipelines.fleet.turns import next_project
+from pipelines.fleet.waiting import BETWEEN_LOOKS, Waiting
 from pipelines.fleet.worker import Step, work
 from pipelines.sync.reports import LoadOptions, Progress
 
@@ -47,12 +47,17 @@ class Processes:
         self._context: SpawnContext = get_context("spawn")
         self._workers: list[_Worker] = []
 
-    def run(self, waiting: deque[ProjectConfig], jobs: int) -> Iterator[Ended]:
+    def run(self, waiting: Waiting, jobs: int) -> Iterator[Ended]:
         """Load all that are waiting; a process that ends unexpectedly ends one load only."""
         while waiting or self._workers:
-            while waiting and len(self._workers) < jobs:
-                self._start(self._taken(waiting))
-            for connection in wait([worker.connection for worker in self._workers]):
+            if len(self._workers) < jobs:
+                yield from waiting.loaded_elsewhere()
+            while len(self._workers) < jobs and (project := waiting.take(self._loading())) is not None:
+                self._start(project, waiting.since)
+            if not self._workers and not waiting:
+                return
+            patience = BETWEEN_LOOKS if waiting and len(self._workers) < jobs else None
+            for connection in wait([worker.connection for worker in self._workers], patience):
                 worker = next(worker for worker in self._workers if worker.connection is connection)
                 try:
                     message = worker.connection.recv()
@@ -64,18 +69,19 @@ class Processes:
                 if isinstance(message, Step):
                     getattr(worker.progress, message.method)(*message.arguments)
                     continue
-                self._go_on(worker, waiting)
-                yield message
+                again = waiting.waits_again(message, worker.project)
+                ended = [*([] if again else [message]), *waiting.loaded_elsewhere()]
+                self._workers.remove(worker)
+                self._go_on(worker, waiting.take(self._loading()))
+                yield from ended
 
-    def _taken(self, waiting: deque[ProjectConfig]) -> ProjectConfig:
-        project = next_project(waiting, [worker.project for worker in self._workers])
-        waiting.remove(project)
-        return project
+    def _loading(self) -> list[ProjectConfig]:
+        return [worker.project for worker in self._workers]
 
-    def _start(self, project: ProjectConfig) -> None:
+    def _start(self, project: ProjectConfig, since: datetime | None) -> None:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=work, args=(theirs, self._config, self._options, self._explain), daemon=True
+            target=work, args=(theirs, self._config, self._options, self._explain, since), daemon=True
         )
         # If a signal comes in between, the process ends by itself: it receives no project.
         process.start()
@@ -83,18 +89,17 @@ class Processes:
         theirs.close()
         _send(ours, project)
 
-    def _go_on(self, worker: _Worker, waiting: deque[ProjectConfig]) -> None:
+    def _go_on(self, worker: _Worker, project: ProjectConfig | None) -> None:
         """Give the process another project, or let it end."""
-        self._workers.remove(worker)
-        if not waiting:
+        if project is None:
             _send(worker.connection, None)
             worker.process.join()
             worker.connection.close()
             return
-        worker.project = self._taken(waiting)
-        worker.progress = self._progress_of(worker.project.name)
+        worker.project = project
+        worker.progress = self._progress_of(project.name)
         self._workers.append(worker)
-        _send(worker.connection, worker.project)
+        _send(worker.connection, project)
 
     def _ended(self, worker: _Worker) -> Ended:
         worker.process.join()

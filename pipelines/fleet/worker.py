@@ -9,6 +9,7 @@ import gc
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from multiprocessing.connection import Connection
 
 from pipelines.config.settings import Config
@@ -46,8 +47,12 @@ class _Sender(Progress):
             self._results.send(step)
 
 
-def work(connection: Connection, config: Config, options: LoadOptions, explain: Explain) -> None:
+def work(
+    connection: Connection, config: Config, options: LoadOptions, explain: Explain, since: datetime | None = None
+) -> None:
     """Load each project that is received, until none is; the process then ends.
+
+    With `since`, one that was loaded completely since then, on another machine, is not loaded again.
 
     A signal ends it as it ends a load without other processes: the load is recorded as interrupted.
     """
@@ -59,7 +64,7 @@ def work(connection: Connection, config: Config, options: LoadOptions, explain: 
     gc.set_threshold(50_000)
     try:
         with listening():
-            _load_all(connection, config, options, explain)
+            _load_all(connection, config, options, explain, since)
     except Interrupted as signal:
         # A request may still be running in a thread, and nothing waits for it.
         os._exit(signal.exit_code)
@@ -69,6 +74,8 @@ def work(connection: Connection, config: Config, options: LoadOptions, explain: 
     os._exit(0)
 
 
-def _load_all(connection: Connection, config: Config, options: LoadOptions, explain: Explain) -> None:
+def _load_all(
+    connection: Connection, config: Config, options: LoadOptions, explain: Explain, since: datetime | None
+) -> None:
     while (project := connection.recv()) is not None:
-        connection.send(load_one(config, project, options, explain, _Sender(connection)))
+        connection.send(load_one(config, project, options, explain, _Sender(connection), since))

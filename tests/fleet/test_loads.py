@@ -3,6 +3,7 @@
 import pytest
 
 from pipelines.fleet.loads import load_projects
+from pipelines.fleet.waiting import Waiting
 from pipelines.sync.reports import LoadOptions, Progress
 from tests.fleet.conftest import explained
 from tests.support.export_oracle import expected, published
@@ -28,7 +29,7 @@ def load(site, jobs, **options):
     config = site.config
     ended = load_projects(
         config,
-        list(config.projects.values()),
+        Waiting(list(config.projects.values())),
         LoadOptions(**options),
         jobs=jobs,
         explain=explained,

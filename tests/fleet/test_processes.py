@@ -5,11 +5,11 @@ import os
 import re
 import signal
 import threading
-from collections import deque
 
 import duckdb
 
 from pipelines.fleet.processes import Processes
+from pipelines.fleet.waiting import Waiting
 from pipelines.sync.reports import LoadOptions, Progress
 from tests.fleet.conftest import explained
 from tests.fleet.test_loads import load
@@ -63,7 +63,7 @@ def test_when_the_command_ends_the_loads_are_told_to_stop_and_record_it(several)
     several.simulator.before_request(hold, nth=1, content="record")
     config = several.config
     processes = Processes(config, LoadOptions(), explained, lambda name: Progress())
-    loads = processes.run(deque([config.project("anna")]), 1)
+    loads = processes.run(Waiting([config.project("anna")]), 1)
     running = threading.Thread(target=lambda: list(loads), daemon=True)
     running.start()
     assert reached.wait(30)

@@ -170,13 +170,27 @@ def read(database: Path, query: str, values: list | None = None) -> list[tuple]:
         return connection.execute(query, values or []).fetchall()
 
 
-class Shown:
-    """The published file, opened once for many questions about one project."""
+# DuckDB lists the columns of a lake with many projects in many seconds; its catalog is asked instead.
+_CATALOG = "__ducklake_metadata_warehouse.redcap_lake"
+IN_LAKE = f"""
+SELECT table_name FROM {_CATALOG}.ducklake_table t JOIN {_CATALOG}.ducklake_schema s USING (schema_id)
+WHERE t.end_snapshot IS NULL AND s.end_snapshot IS NULL AND s.schema_name = $1
+UNION ALL
+SELECT view_name FROM {_CATALOG}.ducklake_view v JOIN {_CATALOG}.ducklake_schema s USING (schema_id)
+WHERE v.end_snapshot IS NULL AND s.end_snapshot IS NULL AND s.schema_name = $1
+"""
 
-    def __init__(self, database: Path, project: str, record_id: str) -> None:
-        self._connection = duckdb.connect(str(database), read_only=True)
+
+class Shown:
+    """What is published, opened once for many questions about one project."""
+
+    def __init__(self, published: Path | duckdb.DuckDBPyConnection, project: str, record_id: str) -> None:
+        """`published` is a file, or a connection whose catalog it is, and which is closed with this."""
+        is_file = isinstance(published, Path)
+        self._connection = duckdb.connect(str(published), read_only=True) if is_file else published
+        self._in_lake = not is_file
         self._project = project
-        self._record_id = record_id
+        self.record_id = record_id
 
     def __enter__(self) -> "Shown":
         return self
@@ -196,6 +210,9 @@ class Shown:
 
     def tables(self, suffix: str) -> list[str]:
         """The instruments that one of the project's schemas shows."""
+        if self._in_lake:
+            found = self.rows(IN_LAKE, [self._project + suffix])
+            return sorted(row["table_name"] for row in found)
         found = self.rows(
             "SELECT DISTINCT table_name FROM duckdb_columns() WHERE schema_name = ?", [self._project + suffix]
         )
@@ -234,7 +251,7 @@ class Shown:
                     n: v for n, v in row.items() if v is not None and n not in ("_valid_from", "_valid_to", "_run_id")
                 }
                 key = (
-                    cells.pop(self._record_id, ""), cells.pop(KEYS[0], ""), instrument, str(cells.pop(KEYS[2], ""))
+                    cells.pop(self.record_id, ""), cells.pop(KEYS[0], ""), instrument, str(cells.pop(KEYS[2], ""))
                 )  # fmt: skip
                 if key in state:
                     raise Disagreement(f"two rows are published for {key}")

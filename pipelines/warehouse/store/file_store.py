@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -44,6 +45,7 @@ class FileStore:
         self.mirrors = MirrorFiles(folder)
         self.marks = MarkFiles(folder)
         self.hash_key = HashKeyFile(folder.hash_key)
+        self.rounds = NoRounds()
         self._memory_limit = memory_limit
         self._sharing = sharing
 
@@ -229,3 +231,19 @@ class MarkFiles:
         except FileNotFoundError:
             # Published, or loaded again, since the marks were read.
             return time.time()
+
+
+class NoRounds:
+    """A folder is one machine's, and a command that finds a project in use says so."""
+
+    def joined(self) -> AbstractContextManager[None]:
+        """Nobody to share with."""
+        return nullcontext()
+
+    def loaded(self, since: datetime) -> Mapping[str, str]:
+        """Nothing by others."""
+        return {}
+
+    def held(self) -> Mapping[str, str]:
+        """Nothing by others."""
+        return {}

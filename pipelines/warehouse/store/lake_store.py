@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from functools import cache
@@ -59,6 +59,7 @@ class LakeStore:
         self.mirrors = SharedMirrors(self._coordination, self._copies, data)
         self.marks = SharedMarks(self._coordination)
         self.hash_key = SharedHashKey(self._coordination)
+        self.rounds = SharedRounds(self._coordination)
 
     def check(self) -> list[str]:
         """PostgreSQL can be written and locks hold, the clocks agree, and the place of the data can be written."""
@@ -250,3 +251,31 @@ class SharedHashKey:
     def make(self) -> str:
         """The first that was made holds."""
         return self._coordination.make_hash_key(secrets.token_hex(32))
+
+
+class SharedRounds:
+    """Who loads and has loaded what, by PostgreSQL and its clock."""
+
+    def __init__(self, coordination: Coordination) -> None:
+        self._coordination = coordination
+
+    def joined(self) -> AbstractContextManager[datetime]:
+        """A lock that the commands of a round have together."""
+        return self._coordination.round()
+
+    def loaded(self, since: datetime) -> Mapping[str, str]:
+        """By what was checked in; a write-back checks in a mirror as well, which is no load."""
+        return {
+            name: version.loader
+            for name, version in self._coordination.all_working().items()
+            if version.checked_in_at >= since and _is_complete_load(version)
+        }
+
+    def held(self) -> Mapping[str, str]:
+        """By the locks."""
+        return {name: holder.loader for name, holder in self._coordination.held_projects().items()}
+
+
+def _is_complete_load(version: WorkingVersion) -> bool:
+    status = version.status or {}
+    return status.get("last_run") == version.run_id and status.get("last_outcome") == "ok"

@@ -6,6 +6,7 @@ A store has parts, one for each kind of question:
     mirrors     the projects' private databases, and who may change one now
     marks       which loads wait to be published
     hash_key    the key that identifiers are hashed with
+    rounds      what machines that load at the same time know of each other's loads
 
 Whoever asks does not know whether the store is a folder of files (file_store.py) or a place that several machines
 share. What is this machine's own in every case is the store's `folder`: staging, spilled memory, this machine's copies
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -152,6 +154,22 @@ class HashKeyStore(Protocol):
         """Make a key if there is none, and return the one that there is: of several that make one, the first wins."""
 
 
+class Rounds(Protocol):
+    """Commands that load all projects at the same time, on whatever machines, and share the work."""
+
+    def joined(self) -> AbstractContextManager[datetime | None]:
+        """Take part, inside the block; since when the first of the commands does.
+
+        None for a store that is one machine's: then there is nobody to share with.
+        """
+
+    def loaded(self, since: datetime) -> Mapping[str, str]:
+        """The projects whose newest version is a load that ended completely since then, and who loaded each."""
+
+    def held(self) -> Mapping[str, str]:
+        """The projects that a run has now, on whatever machine, and who it is."""
+
+
 class Store(Protocol):
     """Where the warehouse is kept. Opening one connects to nothing; its parts connect when they are first used."""
 
@@ -174,6 +192,10 @@ class Store(Protocol):
     @property
     def hash_key(self) -> HashKeyStore:
         """The key that identifiers are hashed with."""
+
+    @property
+    def rounds(self) -> Rounds:
+        """What machines that load at the same time know of each other's loads."""
 
     def check(self) -> list[str]:
         """Look whether loads can rely on the store, before the first one; returns what a person should know.
