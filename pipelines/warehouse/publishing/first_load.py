@@ -23,7 +23,9 @@ IN_PLACE = 40
 BEHIND = "_publish.all_changes"
 
 
-def record_first_load(connection: Connection, source: MirrorSource, instruments: InstrumentPublisher) -> None:
+def record_first_load(
+    connection: Connection, source: MirrorSource, instruments: InstrumentPublisher, dialect: Dialect = FILE
+) -> None:
     """Enter the first load's rows of the instruments of which nothing was published before.
 
     Of those that are read in place, the query is renewed when the instrument has other columns or tables than before.
@@ -33,7 +35,7 @@ def record_first_load(connection: Connection, source: MirrorSource, instruments:
     renewed = [name for name in instruments.reshaped if name in before]
     if not (instruments.added or renewed):
         return
-    free = IN_PLACE - count(connection, sql["count_first_rows"]) + len(renewed)
+    free = (IN_PLACE if dialect.in_place else 0) - count(connection, sql["count_first_rows"]) + len(renewed)
     in_place: dict[str, str] = {}
     for name in (*renewed, *instruments.added):
         rows, fields = _first_rows(connection, source, instruments, name)

@@ -84,7 +84,7 @@ class ProjectPublisher:
             self._copy_shared_tables()
         self._connection.execute(copy_sql.copy_cell_changes(self._catalog))
         self._instruments.publish()
-        record_first_load(self._connection, self._source, self._instruments)
+        record_first_load(self._connection, self._source, self._instruments, self._dialect)
         if self._dialect.cheap_definitions or not self._has_rows:
             for ending in HISTORIES:
                 self._connection.execute(copy_sql.define_as_of(self._source.project + ending))
