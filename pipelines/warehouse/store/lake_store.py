@@ -193,6 +193,8 @@ class SharedMirrors:
     @contextmanager
     def to_read(self, project: str) -> Iterator[Path]:
         """The newest version that was checked in."""
+        # A machine that has loaded nothing yet has no folder.
+        self._copies.folder.make()
         with self._copies.to_read(project) as path:
             yield path
 

@@ -3,6 +3,8 @@
 import pytest
 
 from pipelines.errors import NotLoadedYet, ProjectHeld, UnknownRecord
+from pipelines.run import ProjectRun
+from pipelines.warehouse.database.connection import DatabaseError, open_reader, reading_published
 from pipelines.warehouse.published.record_history import record_history
 from tests.support.lake import everything_in
 from tests.support.lake_machines import machines_of
@@ -62,3 +64,27 @@ def test_two_nights_on_two_machines_give_what_a_new_warehouse_in_files_gives(mac
     assert list((machines.site.folder / "shared" / "mirrors").rglob("*.duckdb")) == []
     assert machines.night("one").mode == "full", "it can be loaded again"
     assert one.published.projects() == {"study"}
+
+
+def test_a_mirror_is_open_beside_what_is_published_and_is_kept_while_it_is_open(machines, site):
+    site.study(records=2)
+    machines.night("one")
+    config, store = site.config, machines.store("one")
+    [before] = [row.version for row in machines.store("two").mirrors._coordination.all_working().values()]
+    with (
+        ProjectRun(config, config.project("study"), run_id="write-back", store=store) as run,
+        run.mirror(with_published=True) as mirror,
+    ):
+        with reading_published(mirror.connection):
+            query = "SELECT count(*) FROM redcap.records"
+            assert mirror.connection.execute(query).fetchone() == (2,)
+            with pytest.raises(DatabaseError):
+                mirror.connection.execute("DELETE FROM redcap.records")
+        for refused in ("FROM read_csv('/etc/passwd')", "CREATE TABLE main.x AS FROM read_blob('/etc/hostname')"):
+            with pytest.raises(DatabaseError):
+                mirror.connection.execute(refused)
+        mirror.connection.execute("CREATE TABLE main.intended AS SELECT 1 AS one")
+        store.mirrors.keep("study", mirror.connection)
+        with machines.store("two").mirrors.to_read("study") as path, open_reader(path) as other:
+            assert other.execute("SELECT one FROM main.intended").fetchall() == [(1,)], "safe while it is open"
+    assert machines.store("two").mirrors._coordination.all_working()["study"].version > before
