@@ -5,18 +5,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 from dagster._core.storage.dagster_run import DagsterRunStatus
 from dagster._core.test_utils import create_run_for_test
 
 from pipelines.coordination import Coordination
-from pipelines.defs.shared.dead_runs import Gone, look, make_sensor
+from pipelines.defs.shared.dead_runs import CELERY_TASK, Gone, look, make_sensor
 from tests.coordination.test_locks import ENDED
 from tests.support.postgres import ask
+from tests.support.root import ROOT
 
-STARTED, FAILURE = DagsterRunStatus.STARTED, DagsterRunStatus.FAILURE
+STARTING, STARTED, FAILURE = DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.FAILURE
 
 
 @pytest.fixture
@@ -102,10 +105,10 @@ def test_the_time_begins_anew_after_a_gap_and_when_postgresql_did_not_answer(ins
 
 
 def test_what_the_sensor_remembers_is_forgotten_when_a_run_is_there_again():
-    seen = Gone.of(None, 1000).seen({"run-1": None, "run-2": None}, 1000)
-    again = Gone.of(seen.cursor(), 1010).seen({"run-1": None}, 1010)
-    later = Gone.of(again.cursor(), 1020).seen({"run-1": None, "run-2": None}, 1020)
-    assert [later.for_long(run, 1020) for run in ("run-1", "run-2")] == [True, False]
+    seen = Gone.of(None, 1000).seen(["run-1", "run-2"], 1000)
+    again = Gone.of(seen.cursor(), 1010).seen(["run-1"], 1010)
+    later = Gone.of(again.cursor(), 1020).seen(["run-1", "run-2"], 1020)
+    assert [later.for_long(run, 1020, 20) for run in ("run-1", "run-2")] == [True, False]
     assert Gone.of(later.cursor(), 900).since == {}
 
 
@@ -120,3 +123,26 @@ def test_the_sensor_looks_by_itself_and_asks_for_no_run(instance, database):
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     result = sensor.evaluate_tick(dg.build_sensor_context(instance))
     assert [result.run_requests, result.skip_message, next(made)] == [[], "There is nothing to report.", 1]
+
+
+def test_a_run_that_a_worker_took_and_never_began_is_reported_after_a_minute_and_one_that_waits_is_not(
+    tmp_path, coordination, monkeypatch
+):
+    pytest.importorskip("dagster_celery", reason="the extra `celery` is not installed")
+    settings = yaml.safe_load((ROOT / "deploy" / "dagster-celery.yaml").read_text())
+    del settings["storage"]
+    monkeypatch.setenv("DAGSTER_CELERY_BROKER", "filesystem://")
+    monkeypatch.setenv("DAGSTER_CELERY_BACKEND", f"file://{tmp_path}")
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(settings))
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        taken, waits, begun = (start(instance, status) for status in (STARTING, STARTING, STARTED))
+        for run_id in (taken, waits, begun):
+            instance.add_run_tags(run_id, {CELERY_TASK: f"task {run_id}"})
+        launcher: Any = instance.run_launcher
+        for run_id in (taken, begun):
+            launcher.celery.backend.store_result(f"task {run_id}", None, "STARTED")
+        watch(instance, coordination, 50)
+        assert instance.get_run_by_id(taken).status is STARTING
+        assert watch(instance, coordination, 60) == "1 run was reported as failed."
+        statuses = [instance.get_run_by_id(run_id).status for run_id in (taken, waits, begun)]
+        assert statuses == [FAILURE, STARTING, STARTED]
