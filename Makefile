@@ -33,7 +33,7 @@ test-lake: $(DEV_STAMP) $(LAKE_STAMP)  ## test the lake, which needs another Duc
 quick: $(DEV_STAMP)  ## run the tests that need no server and no DuckDB file, for use while editing
 	$(BIN)/python -m pytest -q -n 2 --quick -m "not browser and not daemon and not fuzz"
 
-test-daemon: $(DEV_STAMP)  ## kill runs under a real Dagster daemon
+test-daemon: $(DEV_STAMP) $(LAKE_STAMP)  ## kill runs, and a machine of two, under a real Dagster daemon
 	$(BIN)/python -m pytest tests/defs -m daemon -p no:xdist
 
 test-browser: $(DEV_STAMP)  ## test the Dagster UI in a real headless Chromium

@@ -55,11 +55,8 @@ class Coordination(Versions, Marks):
 
     def held_projects(self) -> dict[str, Holder]:
         """The projects that are held now, and by whom."""
-        return self._holders(held=True)
-
-    def unheld_runs(self) -> dict[str, Holder]:
-        """Projects whose last holder ended without releasing them, and the run that it was: killed, or cut off."""
-        return self._holders(held=False)
+        rows = self._run(statements("locks")["holders"], {"kind": PROJECT})
+        return {row[0]: Holder(*row) for row in rows}
 
     def lock_run(self, run_id: str) -> RunLock:
         """Say that a run is under way in this process, until the lock is released or the process ends."""
@@ -104,10 +101,6 @@ class Coordination(Versions, Marks):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _holders(self, *, held: bool) -> dict[str, Holder]:
-        rows = self._run(statements("locks")["holders"], {"kind": PROJECT, "held": held})
-        return {row[0]: Holder(*row) for row in rows}
 
     def _run(self, statement: str, values: Values | None = None) -> list[Row]:
         self._prepare()

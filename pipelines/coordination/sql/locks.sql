@@ -23,7 +23,7 @@ SELECT EXISTS (
 SELECT pg_advisory_unlock(%(kind)s, %(id)s);
 
 -- set_holder --
--- Written by the session that holds the project, for messages and for finding runs that ended without saying so.
+-- Written by the session that holds the project, for messages.
 UPDATE redcap_warehouse.projects
 SET holder = %(loader)s, held_run = %(run)s, held_since = clock_timestamp()
 WHERE id = %(id)s;
@@ -37,10 +37,10 @@ UPDATE redcap_warehouse.projects SET holder = NULL, held_run = NULL, held_since 
 SELECT project, holder, held_run, held_since FROM redcap_warehouse.projects WHERE id = %(id)s;
 
 -- holders --
--- Who wrote that they hold a project, and whether the lock is held.
+-- Who holds projects now. A holder that was killed has left its name, but not the lock.
 SELECT p.project, p.holder, p.held_run, p.held_since
 FROM redcap_warehouse.projects p
-WHERE p.held_run IS NOT NULL AND %(held)s = EXISTS (
+WHERE p.held_run IS NOT NULL AND EXISTS (
     SELECT FROM pg_locks l
     WHERE l.locktype = 'advisory' AND l.classid = %(kind)s::oid AND l.objid = p.id::oid AND l.objsubid = 2 AND l.granted
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
