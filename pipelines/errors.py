@@ -9,6 +9,7 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── CoordinationUnavailable  the store's PostgreSQL does not answer, or refuses
     ├── CoordinationError      it reported an error that this program does not know
     ├── HoldLost               PostgreSQL ended the session that held a lock
+    ├── MovedAway              the warehouse was moved to another place, or is being moved
     ├── Superseded             another load of the project was checked in first
     ├── NotAllPublished        some projects could not be published; the others are
     ├── WarehouseUnreadable    a DuckDB file cannot be opened or written
@@ -16,6 +17,7 @@ REDCap's own failures are redcap_source.errors. The tree:
     ├── UnexpectedDatabaseError  DuckDB reported an error that this program does not know
     ├── ExtensionUnusable      an extension of DuckDB is not installed, or is for another version
     ├── UnknownCopy            a mirror on this machine was not checked out of the shared place (pipelines.store_errors)
+    ├── MoveRefused            the warehouse cannot be moved as it is (the same module)
     ├── SharedPlaceUnusable    the place that all machines share cannot be read or written (the same module)
     ├── LakeUnusable           the published DuckLake cannot be reached, read or written
     ├── NotLoadedYet           nothing has been published
@@ -218,6 +220,26 @@ class NotProven(WarehouseError):
     def __init__(self, *, project: str, instrument: str, what: str) -> None:
         where = f"the instrument {instrument} of {project}" if instrument else project
         super().__init__(f"after publishing, the {what} of {where} differ from its mirror")
+
+
+class MovedAway(WarehouseError):
+    """The warehouse is not here any more, or is being moved."""
+
+    def __init__(self, *, what: str, done: str, place: str, since: datetime) -> None:
+        """`done` is moved out, moving in or moving out; `place` is the other place."""
+        if done == "moved out":
+            super().__init__(
+                f"the warehouse was moved from {what} to {place} on {since:%Y-%m-%d %H:%M} UTC. Nothing was changed "
+                "here. Use the projects.yaml of that place; `redcap-warehouse move-store --help` says how to move it "
+                "back."
+            )
+        else:
+            way = "into" if done == "moving in" else "out of"
+            super().__init__(
+                f"the warehouse is being moved {way} {what} since {since:%Y-%m-%d %H:%M} UTC; the other place is "
+                f"{place}. Nothing was changed. Try again when that has ended. If it was interrupted, repeat the same "
+                "`redcap-warehouse move-store`, with the same projects.yaml."
+            )
 
 
 class NotAllPublished(WarehouseError):

@@ -2,6 +2,7 @@
 
 WarehouseError
 ├── UnknownCopy            a project's mirror on this machine was not checked out of the shared place
+├── MoveRefused            it cannot be moved as it is; nothing was moved
 └── SharedPlaceUnusable    the place that all machines share cannot be read or written
     ├── ObjectMissing      what should be there is not
     └── ObjectDamaged      it is there, and is not what was written
@@ -9,6 +10,7 @@ WarehouseError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pipelines.errors import WarehouseError
@@ -23,6 +25,16 @@ class UnknownCopy(WarehouseError):
             "files before. It was not changed, and nothing was loaded. Take it into the store with "
             "`redcap-warehouse move-store`, or move it out of the folder to load from the store's newest version."
         )
+
+
+class MoveRefused(WarehouseError):
+    """The warehouse cannot be moved as it is."""
+
+    def __init__(self, *, reasons: Mapping[str, str]) -> None:
+        """`reasons` has a whole sentence for each project, or under "" one that concerns the whole."""
+        listed = " ".join(f"{project}: {reason}" if project else reason for project, reason in reasons.items())
+        super().__init__(f"the warehouse was not moved, and nothing was changed. {listed}")
+        self.reasons = dict(reasons)
 
 
 class SharedPlaceUnusable(WarehouseError):

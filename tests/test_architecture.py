@@ -74,6 +74,8 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     f"{WAREHOUSE}.store": (*MIRROR, f"{WAREHOUSE}.published", f"{WAREHOUSE}.publishing", f"{WAREHOUSE}.forget",
                           f"{WAREHOUSE}.lake", f"{WAREHOUSE}.shared", "pipelines.coordination"),
     "pipelines.store": (*GROUND, "pipelines.config", "pipelines.coordination", WAREHOUSE),
+    f"{WAREHOUSE}.moving": (*MIRROR, f"{WAREHOUSE}.mirror", f"{WAREHOUSE}.publishing", f"{WAREHOUSE}.shared",
+                           f"{WAREHOUSE}.store", "pipelines.coordination"),
     "pipelines.run": (*GROUND, "pipelines.config", "pipelines.store", WAREHOUSE),
     "pipelines.extract": (*GROUND, "pipelines.config", WAREHOUSE),
     "pipelines.sync": WORK,

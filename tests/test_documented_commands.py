@@ -66,7 +66,8 @@ def commands(page: Path) -> list[str]:
     return [re.sub(r"\s+#.*", "", line.removeprefix("$ ")).strip() for line in lines if line.startswith("$ ")]
 
 
-WITH_COMMANDS = [page for page in PAGES if commands(page)]
+MACHINES = ROOT / "docs" / "howto" / "several-machines.md"
+WITH_COMMANDS = [page for page in PAGES if commands(page) and page != MACHINES]
 CONFIGURATIONS = [
     pytest.param(text, id=f"{page.relative_to(ROOT)}-{number}")
     for page in PAGES
@@ -178,6 +179,27 @@ def test_the_commands_of_a_page_run_in_their_order(workplace, page):
         exec(workplace.here(program), found)
         assert len(found["enrolled"]) == 8
         assert stat.S_IMODE(Path("warehouse/warehouse.duckdb").stat().st_mode) == 0o640
+
+
+@pytest.mark.lake
+def test_the_commands_that_move_a_warehouse_run_in_their_order(workplace, postgres):
+    [example, *_] = [text for text in blocks(ROOT / "README.md", "yaml") if "heart_study" in text]
+    files = workplace.configuration(example)
+    Path("projects.yaml").write_text(files, encoding="utf-8")
+    workplace.type("export REDCAP_TOKEN_HEART=…")
+    workplace.type("redcap-warehouse sync")
+    os.environ["WAREHOUSE_CATALOG"] = postgres.new_database("documented")
+    store = f"\nstore: {{catalog: {{env: WAREHOUSE_CATALOG}}, data: {workplace.folder / 'shared'}}}\n"
+    Path("projects.yaml").write_text(files + store, encoding="utf-8")
+    asked = "redcap-warehouse sql --csv 'SELECT count(*) AS n FROM redcap.records'"
+    moving = [command for command in commands(MACHINES) if "move-store" in command]
+    assert len(moving) == 2
+    for command in moving:
+        assert "was moved from" in workplace.type(command)
+        if "--back" in command:
+            Path("projects.yaml").write_text(files, encoding="utf-8")
+        assert "heart_study" in workplace.type("redcap-warehouse status")
+        assert "8" in workplace.type(asked)
 
 
 def test_the_pages_with_commands_are_the_ones_we_know():

@@ -23,6 +23,7 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/warehouse/published/query.py",
         "pipelines/warehouse/published/record_history.py",
     ),
+    "tests/cli/test_move_store.py": ("pipelines/console/move_tables.py",),
     "tests/cli/test_interrupts.py": ("pipelines/interrupts.py",),
     "tests/config/test_load.py": (
         "pipelines/config/cron.py",
@@ -183,7 +184,9 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/warehouse/shared/folder_place.py",
         "pipelines/warehouse/shared/s3_place.py",
     ),
+    "tests/warehouse/moving/test_plan.py": ("pipelines/warehouse/moving/contents.py",),
     "tests/warehouse/shared/test_working_copies.py": (
+        "pipelines/warehouse/shared/adoption.py",
         "pipelines/warehouse/shared/check_out.py",
         "pipelines/warehouse/shared/local_copy.py",
     ),

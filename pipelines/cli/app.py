@@ -7,13 +7,28 @@ import typer
 
 from pipelines.cli.demo import demo
 from pipelines.cli.forget import forget
+from pipelines.cli.moving.move_store import move_store
 from pipelines.cli.publish import publish
 from pipelines.cli.queries import history, sql, status
 from pipelines.cli.simulate import simulate
 from pipelines.cli.sync import sync
 from pipelines.cli.writeback import propose, revert, withdraw, writeback
 
-COMMANDS = (sync, status, publish, history, sql, simulate, demo, propose, writeback, revert, withdraw, forget)
+COMMANDS = (
+    sync,
+    status,
+    publish,
+    history,
+    sql,
+    simulate,
+    demo,
+    propose,
+    writeback,
+    revert,
+    withdraw,
+    forget,
+    move_store,
+)
 
 app = typer.Typer(
     name="redcap-warehouse",

@@ -42,7 +42,7 @@ def show_loads(reports: Sequence[LoadReport], place: str | None) -> None:
         *("project", "load", "outcome", "records", "read", "new", "changed", "deleted", "renamed"),
         *("rows", "invalid", "requests", "MB", "seconds"),
     )
-    table = _table("Loaded", columns, right=columns[3:])
+    table = new_table("Loaded", columns, right=columns[3:])
     for r in reports:
         counts = (r.records_in_redcap, r.records_loaded, r.records_added, r.records_changed, r.records_deleted)
         table.add_row(
@@ -62,7 +62,7 @@ def show_loads(reports: Sequence[LoadReport], place: str | None) -> None:
 def show_statuses(statuses: Sequence[ProjectStatus], remarks: Sequence[str] = ()) -> None:
     """Print one line per project, and below it what needs attention, with the `remarks` on the published file."""
     columns = ("project", "last run", "last good load (UTC)", "age", "records", "rows", "changes", "invalid")
-    table = _table("Warehouse", columns, right=columns[4:])
+    table = new_table("Warehouse", columns, right=columns[4:])
     for s in statuses:
         table.add_row(
             s.project,
@@ -127,7 +127,7 @@ def show_history(history: RecordHistory, *, cells: bool) -> None:
         console.print(f"{printable(name.record)}: first seen {name.first_seen:%Y-%m-%d %H:%M}{end}{at}", markup=False)
     columns = ("found (UTC)", "changed (UTC)", "by", "origin", "event", "instrument", "#", "field", "before", "after")
     reasons = any(change.reason for change in history.changes)
-    table = _table(None, (*columns, "why") if reasons else columns)
+    table = new_table(None, (*columns, "why") if reasons else columns)
     for changes in _grouped(history.changes, cells=cells):
         first = changes[0]
         whole = len(changes) > 1
@@ -175,7 +175,7 @@ def show_answer(answer: Answer, style: str) -> None:
 
 def answer_table(console: Console, answer: Answer, title: str | None = None) -> None:
     """Print a query's answer as a table; a long one is cut off, and the last line says so."""
-    table = _table(title, answer.columns)
+    table = new_table(title, answer.columns)
     for row in answer.rows[:SHOWN_ROWS]:
         table.add_row(*(Text("" if value is None else printable(str(value))) for value in row))
     console.print(table)
@@ -190,7 +190,8 @@ def stdout() -> Console:
     return console if console.is_terminal else Console(width=WIDTH_OF_NO_TERMINAL)
 
 
-def _table(title: str | None, columns: Sequence[str], *, right: Sequence[str] = ()) -> Table:
+def new_table(title: str | None, columns: Sequence[str], *, right: Sequence[str] = ()) -> Table:
+    """An empty table; the columns named in `right` hold numbers."""
     table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(Text(column), justify="right" if column in right else "left", overflow="fold")

@@ -13,6 +13,7 @@ from typing import Self
 from pipelines.coordination.address import Address
 from pipelines.coordination.checks import Checks, check
 from pipelines.coordination.connection import Row, Session, Values
+from pipelines.coordination.location import Locations
 from pipelines.coordination.lock_kinds import PROJECT
 from pipelines.coordination.locks import Held, HeldProject, Holder, hold_project, hold_publisher
 from pipelines.coordination.marks import Marks
@@ -24,8 +25,8 @@ from pipelines.coordination.sql import statements
 from pipelines.coordination.versions import Versions
 
 
-class Coordination(Versions, Marks):
-    """Working versions, marks, locks, the pace and the hash key; for any number of threads.
+class Coordination(Versions, Marks, Locations):
+    """Working versions, marks, locks, the pace, the hash key and the location; for any number of threads.
 
     It connects when it is first asked something. While PostgreSQL does not answer, what can be asked again is, for
     `patience` seconds; then CoordinationUnavailable. The schema is made, or brought to this version's format, at the
@@ -50,8 +51,18 @@ class Coordination(Versions, Marks):
         self._pace_session.close()
 
     def hold_project(self, project: str, run_id: str) -> HeldProject:
-        """Hold the project for a run at once; ProjectHeld, which names the holder, if another does."""
-        return hold_project(self._own_session(), self._project_id(project), project, run_id, self.loader)
+        """Hold the project for a run at once; ProjectHeld, which names the holder, if another does.
+
+        Raises MovedAway if the warehouse is not, or not yet, in this store.
+        """
+        held = hold_project(self._own_session(), self._project_id(project), project, run_id, self.loader)
+        try:
+            # Only now: whoever moves the warehouse says so first, and then holds each project.
+            self._check_location()
+        except BaseException:
+            held.release()
+            raise
+        return held
 
     def held_projects(self) -> dict[str, Holder]:
         """The projects that are held now, and by whom."""

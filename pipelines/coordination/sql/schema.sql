@@ -49,3 +49,10 @@ CREATE TABLE redcap_warehouse.runs (
     since timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE TABLE redcap_warehouse.hash_key (one boolean PRIMARY KEY DEFAULT true CHECK (one), key text NOT NULL);
+
+-- step_2 --
+-- Where the warehouse is while it is moved, and after it was moved out of this store: at most one row.
+CREATE TABLE redcap_warehouse.location (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    state text NOT NULL, folder_id text NOT NULL, place text NOT NULL, since timestamptz NOT NULL
+);

@@ -181,6 +181,10 @@ class LocalCopy:
         remove_database(self.path)
         self._state.unlink(missing_ok=True)
 
+    def release(self) -> None:
+        """Forget what is known of the copy: it is the mirror of a warehouse in files from now on."""
+        self._state.unlink(missing_ok=True)
+
     def snapshot(self, target: Path) -> None:
         """Copy the mirror while this process has it open, right after a checkpoint and with no change meanwhile.
 

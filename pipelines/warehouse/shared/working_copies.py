@@ -38,7 +38,7 @@ def no_status(project: str, mirror: Path) -> None:
 
 
 @dataclass(slots=True)
-class _Open:
+class Opened:
     """A project that this process holds."""
 
     run_id: str
@@ -68,7 +68,7 @@ class WorkingCopies:
         self._coordination = coordination
         self._status = status
         self._step = step
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, Opened] = {}
         self._lock = threading.RLock()
 
     @contextmanager
@@ -122,15 +122,6 @@ class WorkingCopies:
         finally:
             reading.unlink(missing_ok=True)
 
-    def adopt(self, project: str, run_id: str) -> None:
-        """Make the mirror of a warehouse in files the project's first version; UnknownCopy if it has versions."""
-        copy = LocalCopy(self.folder, project)
-        with project_locked(self.folder, project):
-            if self._coordination.working(project) is None and copy.exists() and copy.known() is None:
-                copy.save(NONE, clean=False)
-        with self.working(project, run_id):
-            pass
-
     def forget(self, project: str, run_id: str) -> None:
         """Remove every version of the project from the shared place and from this machine; other machines discard
         their copies when they next check out."""
@@ -161,7 +152,7 @@ class WorkingCopies:
             raise NotLoadedYet(path=Path(folder_of(project)))
         return newest
 
-    def _enter(self, project: str, run_id: str) -> _Open:
+    def _enter(self, project: str, run_id: str) -> Opened:
         with self._lock:
             opened = self._open.get(project)
             if opened is not None and opened.run_id == run_id:
@@ -178,11 +169,11 @@ class WorkingCopies:
                 unchanged = copy.facts() if copy.is_clean(version) else None
                 copy.save(version, clean=False)
                 self._step("checked out")
-                opened = _Open(run_id, hold, copy, version, unchanged, locks.pop_all())
+                opened = Opened(run_id, hold, copy, version, unchanged, locks.pop_all())
             self._open[project] = opened
             return opened
 
-    def _check_held(self, opened: _Open) -> None:
+    def _check_held(self, opened: Opened) -> None:
         """Continue a project that was kept between two blocks of a run; if the hold was lost, give it up."""
         try:
             opened.hold.check()
@@ -192,7 +183,7 @@ class WorkingCopies:
                 opened.copy.save(DISCARDED, clean=False)
             raise
 
-    def _leave(self, opened: _Open, *, finish: bool, failed: bool) -> None:
+    def _leave(self, opened: Opened, *, finish: bool, failed: bool) -> None:
         with self._lock:
             opened.depth -= 1
             if opened.depth > 0 or not finish:
@@ -208,7 +199,7 @@ class WorkingCopies:
                 # The error that ended the block is the one to show.
                 log.warning("%s", describe(problem))
 
-    def _finish(self, opened: _Open) -> None:
+    def _finish(self, opened: Opened) -> None:
         copy = opened.copy
         try:
             opened.hold.check()
@@ -228,7 +219,7 @@ class WorkingCopies:
             copy.save(DISCARDED, clean=False)
             raise
 
-    def _check_in(self, opened: _Open, file: Path, status: Mapping[str, object] | None) -> None:
+    def _check_in(self, opened: Opened, file: Path, status: Mapping[str, object] | None) -> None:
         """Make a file the newest version of the project, then remove the versions that nobody needs any more."""
         project, digest, before = opened.copy.project, digest_of(file), opened.version.number
         names = _names_of_versions(self._place, project, before)

@@ -16,6 +16,7 @@ from pipelines.warehouse.locks import project_locked
 from pipelines.warehouse.manifest import PublishedProject, last_published
 from pipelines.warehouse.published_file import open_published, published_projects, published_source
 from pipelines.warehouse.store.hash_key_file import HashKeyFile
+from pipelines.warehouse.store.moved import refuse_if_moved
 
 if TYPE_CHECKING:
     from pipelines.warehouse.database.connection import Connection
@@ -81,6 +82,7 @@ class FileStore:
         """Remove it from the folder and from the published file."""
         from pipelines.warehouse.forget import forget
 
+        refuse_if_moved(self.folder)
         return forget(self.folder, project, memory_limit=self._memory_limit, sharing=self._sharing)
 
     def close(self) -> None:
@@ -160,6 +162,7 @@ class PublishedFile:
         """Replace the file by a new version, where readers would see anything new."""
         from pipelines.warehouse.publishing.publish import publish
 
+        refuse_if_moved(self._folder)
         return publish(
             self._folder,
             memory_limit=self._memory_limit,
@@ -180,6 +183,7 @@ class MirrorFiles:
         """Locked each time: where all steps of a run find the same file, a load in between is noticed by its own."""
         self._folder.make()
         with project_locked(self._folder, project):
+            refuse_if_moved(self._folder)
             yield self._folder.mirror(project)
 
     def end_run(self, run_id: str) -> None:

@@ -29,11 +29,15 @@ class HashKeyFile:
 
     def make(self) -> str:
         """Make a key, in one step and only if there is none: of several processes only one makes it."""
+        return self.keep(secrets.token_hex(32))
+
+    def keep(self, key: str) -> str:
+        """Keep this key in the same way; returns the one that there is."""
         path = self._path
         fresh = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
         with private_files():
             try:
-                fresh.write_text(secrets.token_hex(32), encoding="ascii")
+                fresh.write_text(key, encoding="ascii")
                 sync_to_disk(fresh)
                 path.hardlink_to(fresh)
                 sync_to_disk(path.parent)

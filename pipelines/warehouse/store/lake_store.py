@@ -22,6 +22,7 @@ from pipelines.errors import NotLoadedYet, WarehouseError
 from pipelines.project_names import may_be_a_project
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.lake.address import PUBLISHED_LAKE, Lake
+from pipelines.warehouse.shared.adoption import AdoptingCopies
 from pipelines.warehouse.shared.place import open_place
 from pipelines.warehouse.shared.working_copies import WorkingCopies
 from pipelines.warehouse.store.published_lake import PublishedLake
@@ -54,19 +55,21 @@ class LakeStore:
         """
         self.folder = folder
         self._lake = Lake(catalog, data)
-        self._coordination, self._copies = _of_this_process(folder, self._lake)
-        self.published = PublishedLake(self._lake, folder, self._coordination, self._copies, configured, memory_limit)
-        self.mirrors = SharedMirrors(self._coordination, self._copies, data)
-        self.marks = SharedMarks(self._coordination)
-        self.hash_key = SharedHashKey(self._coordination)
-        self.rounds = SharedRounds(self._coordination)
+        self.data = data
+        """Where its data are."""
+        self.coordination, self.copies = _of_this_process(folder, self._lake)
+        self.published = PublishedLake(self._lake, folder, self.coordination, self.copies, configured, memory_limit)
+        self.mirrors = SharedMirrors(self.coordination, self.copies, data)
+        self.marks = SharedMarks(self.coordination)
+        self.hash_key = SharedHashKey(self.coordination)
+        self.rounds = SharedRounds(self.coordination)
 
     def check(self) -> list[str]:
         """PostgreSQL can be written and locks hold, the clocks agree, and the place of the data can be written."""
         refused: list[str] = []
         warned: list[str] = []
         try:
-            refused, warned = judged(self._coordination.checks())
+            refused, warned = judged(self.coordination.checks())
         except WarehouseError as problem:
             refused.append(str(problem))
         try:
@@ -80,7 +83,7 @@ class LakeStore:
 
     def has_begun(self) -> bool:
         """Whether any mirror was checked in."""
-        return bool(self._coordination.all_working())
+        return bool(self.coordination.all_working())
 
     def rate_limiter(
         self, url: str, requests_per_minute: float | None, concurrency: int | None, sleep: Callable[[float], object]
@@ -88,13 +91,13 @@ class LakeStore:
         """A limit that all machines share that use this PostgreSQL."""
         from redcap_source import RateLimiter
 
-        shared = self._coordination.server_limit(url)
+        shared = self.coordination.server_limit(url)
         return RateLimiter(requests_per_minute, concurrency, shared=shared, name=url, sleep=sleep)
 
     def statuses(self, projects: Sequence[str], *, others: bool = False) -> list[ProjectStatus]:
         """What the check-ins said of the mirrors; no mirror is read."""
-        found, waiting = self._coordination.all_working(), self._coordination.unpublished()
-        held = self._coordination.held_projects()
+        found, waiting = self.coordination.all_working(), self.coordination.unpublished()
+        held = self.coordination.held_projects()
         known = {*found, *waiting}
         if not known:
             raise NotLoadedYet(path=PUBLISHED_LAKE)
@@ -114,9 +117,9 @@ class LakeStore:
         if not may_be_a_project(project):
             return Traces(project)
         schemas, rows = self.published.traces(project)
-        known = self._coordination.working(project)
+        known = self.coordination.working(project)
         files = (self.mirrors.place(project),) if known is not None else ()
-        recorded = project in self.published.projects() or project in self._coordination.unpublished()
+        recorded = project in self.published.projects() or project in self.coordination.unpublished()
         return Traces(project, schemas, rows, files, recorded)
 
     def forget(self, project: str) -> Traces:
@@ -124,7 +127,7 @@ class LakeStore:
         found = self.find_traces(project)
         if may_be_a_project(project):
             self.folder.make()
-            self._copies.forget(project, f"forget-{secrets.token_hex(3)}")
+            self.copies.forget(project, f"forget-{secrets.token_hex(3)}")
             self.folder.clear_staging(project)
             self.published.forget(project)
         return found
@@ -132,7 +135,7 @@ class LakeStore:
     def close(self) -> None:
         """Close connections; what a run that goes on holds is kept."""
         self.published.close()
-        self._coordination.close()
+        self.coordination.close()
 
     def __enter__(self) -> Self:
         return self
@@ -144,11 +147,11 @@ class LakeStore:
 
 
 @cache
-def _of_this_process(folder: WarehouseFolder, lake: Lake) -> tuple[Coordination, WorkingCopies]:
+def _of_this_process(folder: WarehouseFolder, lake: Lake) -> tuple[Coordination, AdoptingCopies]:
     """What all stores of one place share in this process: a run keeps its project from one step to the next."""
     coordination = Coordination(lake.catalog)
     place = open_place(lake.data)
-    return coordination, WorkingCopies(folder, place, coordination, status=_status_of_mirror)
+    return coordination, AdoptingCopies(folder, place, coordination, status=_status_of_mirror)
 
 
 def _status_of_mirror(project: str, path: Path) -> Mapping[str, object] | None:

@@ -10,8 +10,8 @@ import pytest
 
 from pipelines.coordination import Coordination
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.shared.adoption import AdoptingCopies
 from pipelines.warehouse.shared.folder_place import FolderPlace
-from pipelines.warehouse.shared.working_copies import WorkingCopies
 from tests.support.postgres import RunningPostgres
 from tests.support.s3 import S3Server, Way, running_s3, way_to
 
@@ -39,16 +39,16 @@ def database(postgres: RunningPostgres) -> str:
 
 
 @pytest.fixture
-def machine(database: str, tmp_path: Path) -> Iterator[Callable[..., WorkingCopies]]:
+def machine(database: str, tmp_path: Path) -> Iterator[Callable[..., AdoptingCopies]]:
     """Makes a machine with a folder of its own; all share one database and, if nothing else is given, one folder."""
-    made: list[tuple[WorkingCopies, Coordination]] = []
+    made: list[tuple[AdoptingCopies, Coordination]] = []
 
-    def make(name: str = "one", **options: object) -> WorkingCopies:
+    def make(name: str = "one", **options: object) -> AdoptingCopies:
         coordination = Coordination(database, loader=f"{name}:1")
         folder = WarehouseFolder(tmp_path / name)
         folder.make()
         place = options.pop("place", None) or FolderPlace(tmp_path / "shared")
-        made.append((WorkingCopies(folder, place, coordination, **options), coordination))
+        made.append((AdoptingCopies(folder, place, coordination, **options), coordination))
         return made[-1][0]
 
     yield make

@@ -399,8 +399,31 @@ def test_a_mirror_that_was_never_checked_out_is_refused_untouched_and_can_be_ado
     load(two, 3)
     assert newest(one) == [1, 3]
     (two.folder.work / "study.checkout.json").unlink()
+    two.adopt("study", "move")
+    load(one, 4)
+    assert newest(two) == [1, 3, 4], "the file that the newest version was made from is that version"
+    (two.folder.work / "study.checkout.json").unlink()
     with pytest.raises(UnknownCopy):
         two.adopt("study", "move")
+    two.adopt("study", "move", after=3)
+    assert newest(one) == [1, 3]
+
+
+def test_whatever_fails_a_mirror_that_is_adopted_stays_as_it_was(machine):
+    one = machine("one")
+    add(one.folder.mirror("study"), 1)
+
+    def lose(step):
+        if step == "put":
+            raise HoldLost(what="study")
+
+    one._step = lose
+    with pytest.raises(HoldLost):
+        one.adopt("study", "move")
+    assert values(one.folder.mirror("study")) == [1]
+    one._step = lambda step: None
+    one.adopt("study", "move")
+    assert newest(one) == [1]
 
 
 def test_three_versions_remain(machine, place):

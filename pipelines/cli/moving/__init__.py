@@ -1,0 +1,1 @@
+"""The command move-store, which moves a whole warehouse."""
