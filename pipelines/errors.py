@@ -225,13 +225,12 @@ class NotProven(WarehouseError):
 class MovedAway(WarehouseError):
     """The warehouse is not here any more, or is being moved."""
 
-    def __init__(self, *, what: str, done: str, place: str, since: datetime) -> None:
-        """`done` is moved out, moving in or moving out; `place` is the other place."""
+    def __init__(self, *, what: str, done: str, place: str, since: datetime, remedy: str) -> None:
+        """`done` is moved out, moving in or moving out; `place` is the other place, `remedy` how to use that."""
         if done == "moved out":
             super().__init__(
                 f"the warehouse was moved from {what} to {place} on {since:%Y-%m-%d %H:%M} UTC. Nothing was changed "
-                "here. Use the projects.yaml of that place; `redcap-warehouse move-store --help` says how to move it "
-                "back."
+                f"here. {remedy} `redcap-warehouse move-store --help` says how to move it back."
             )
         else:
             way = "into" if done == "moving in" else "out of"

@@ -32,11 +32,13 @@ def open_ends(config: Config) -> Iterator[Ends]:
             remedy="Nothing was moved. docs/howto/several-machines.md says how to set one up.",
         )
     from pipelines.warehouse.moving.plan import Ends
+    from pipelines.warehouse.store.moved import read_note
 
     files = open_files(config)
     # What was published of a project that is no longer in projects.yaml stays published.
     store = open_lake(config, config.store, {*config.projects, *files.published.projects()})
-    with files, store:
+    note = read_note(files.folder)
+    with files, store, store.coordination.moving(note.folder_id if note else ""):
         yield Ends(files, store)
 
 

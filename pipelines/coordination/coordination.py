@@ -58,7 +58,7 @@ class Coordination(Versions, Marks, Locations):
         held = hold_project(self._own_session(), self._project_id(project), project, run_id, self.loader)
         try:
             # Only now: whoever moves the warehouse says so first, and then holds each project.
-            self._check_location()
+            self.check_location()
         except BaseException:
             held.release()
             raise

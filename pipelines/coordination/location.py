@@ -56,13 +56,13 @@ class Locations(UsesSession):
     @contextmanager
     def moving(self, folder_id: str) -> Iterator[None]:
         """Inside, this process may hold projects while the folder of this id moves the warehouse."""
-        self._mover = folder_id
+        before, self._mover = self._mover, folder_id
         try:
             yield
         finally:
-            self._mover = None
+            self._mover = before
 
-    def _check_location(self) -> None:
+    def check_location(self) -> None:
         """MovedAway if the warehouse is not in this store, and this process does not move it."""
         found = self.location()
         if found is not None and found.folder_id != self._mover:
@@ -71,4 +71,10 @@ class Locations(UsesSession):
 
 def moved_away(location: Location) -> MovedAway:
     """The error for what needs the warehouse in this store."""
-    return MovedAway(what="the store of projects.yaml", done=location.state, place=location.place, since=location.since)
+    return MovedAway(
+        what="the store of projects.yaml",
+        done=location.state,
+        place=location.place,
+        since=location.since,
+        remedy="Load in that folder, with a projects.yaml without `store:`.",
+    )

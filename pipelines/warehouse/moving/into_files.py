@@ -61,7 +61,7 @@ def move_into_files(
         problem = some
     step("published")
     store.coordination.set_location(MOVED_OUT, note.folder_id, ends.place)
-    step("moved out")
+    step("left")
     _finish(ends, step)
     if problem is not None:
         raise problem

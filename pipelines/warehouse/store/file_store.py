@@ -51,7 +51,8 @@ class FileStore:
         self._sharing = sharing
 
     def check(self) -> list[str]:
-        """Files are checked when they are opened."""
+        """Files are checked when they are opened; here only, whether the warehouse is still in them."""
+        refuse_if_moved(self.folder)
         return []
 
     def has_begun(self) -> bool:

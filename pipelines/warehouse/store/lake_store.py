@@ -70,6 +70,8 @@ class LakeStore:
         warned: list[str] = []
         try:
             refused, warned = judged(self.coordination.checks())
+            if not refused:
+                self.coordination.check_location()
         except WarehouseError as problem:
             refused.append(str(problem))
         try:

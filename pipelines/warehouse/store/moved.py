@@ -75,4 +75,5 @@ def refuse_if_moved(folder: WarehouseFolder) -> None:
     # Seen from the folder: into the store is out of the folder.
     done = {MOVED: "moved out", MOVING_IN: "moving out", MOVING_OUT: "moving in"}[note.state]
     since = datetime.fromisoformat(note.since)
-    raise MovedAway(what=str(folder.path), done=done, place=note.store, since=since)
+    remedy = "Name that place in projects.yaml, under `store:`."
+    raise MovedAway(what=str(folder.path), done=done, place=note.store, since=since, remedy=remedy)

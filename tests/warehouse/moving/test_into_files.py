@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipelines.errors import MovedAway
+from pipelines.errors import MovedAway, WarehouseError
 from pipelines.writeback import publish_results
 from tests.support.root import ROOT
 from tests.support.writeback_site import row, values
@@ -43,8 +43,11 @@ def test_there_and_back_again_everything_is_as_it_was_and_work_goes_on_in_betwee
     moves.into_files()
     assert moves.in_files() == later
     moves.use_store()
-    with pytest.raises(MovedAway, match=r"was moved from the store of projects\.yaml to .*warehouse"):
+    told = r"was moved from the store of projects\.yaml to .*warehouse"
+    with pytest.raises(MovedAway, match=told):
         site.load()
+    with pytest.raises(WarehouseError, match=told), site.store as store:
+        store.check()
     moves.use_files()
     study.save("3", {"weight": "78.8"})
     assert site.night().mode == "incremental"

@@ -46,7 +46,7 @@ INTO = [
 ]
 BACK = [
     *("noted in the folder", "noted in the store", "key", "held", "checked out", "moved small", "moved study"),
-    *("marks", "published", "moved out", "released"),
+    *("marks", "published", "left", "released"),
 ]
 
 
@@ -72,7 +72,7 @@ def test_killed_again_and_again_and_repeated_a_move_loses_nothing_and_doubles_no
     moves.into_store()
     assert moves.in_store() == at_first
     assert not moves.marks()
-    for step in ("moved small", "published", "moved out"):
+    for step in ("moved small", "published", "left"):
         killed(moves, "back", step)
         with pytest.raises(MovedAway), site.store.mirrors.working("small", "other"):
             pass

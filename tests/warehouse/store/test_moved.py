@@ -22,6 +22,8 @@ def refuses(store: FileStore, match: str) -> None:
         store.published.publish()
     with pytest.raises(MovedAway, match=match):
         store.forget("a")
+    with pytest.raises(MovedAway, match=match):
+        store.check()  # once for a night, before its loads
 
 
 @pytest.mark.parametrize(
