@@ -64,7 +64,8 @@ def killed(moves: Moves, way: str, step: str) -> None:
 
 def test_killed_again_and_again_and_repeated_a_move_loses_nothing_and_doubles_nothing(moves, site):
     at_first = moves.in_files()
-    for step in ("checked in", "marked small", "published"):
+    site.warehouse.hash_key.write_text("a" * 64)
+    for step in ("checked in", "published"):
         killed(moves, "into", step)
         moves.use_files()
         with pytest.raises(MovedAway, match="is being moved out of"):
@@ -72,12 +73,16 @@ def test_killed_again_and_again_and_repeated_a_move_loses_nothing_and_doubles_no
     moves.into_store()
     assert moves.in_store() == at_first
     assert not moves.marks()
-    for step in ("moved small", "published", "left"):
+    with site.store as store:
+        assert store.hash_key.read() == "a" * 64
+    site.warehouse.hash_key.unlink()
+    for step in ("moved small", "left"):
         killed(moves, "back", step)
         with pytest.raises(MovedAway), site.store.mirrors.working("small", "other"):
             pass
     moves.into_files()
     assert moves.in_files() == at_first
+    assert site.warehouse.hash_key.read_text() == "a" * 64
     assert not site.publish().written, "what was published is known"
 
 
