@@ -8,12 +8,13 @@ DEV_STAMP := $(VENV)/.installed-dev
 # The DuckDB that has the lake's extensions; programs that find it first run on it instead of the environment's own.
 LAKE := $(VENV)/lake
 LAKE_STAMP := $(VENV)/.installed-lake
+STORE_STAMP := $(VENV)/.installed-store
 TESTS := $(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not daemon and not fuzz and not lake"
 LAKE_TESTS := PYTHONPATH=$(LAKE) $(BIN)/python -m pytest -n 2 --dist worksteal \
 	-m "lake and not browser and not daemon and not fuzz"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lake quick test-daemon test-browser dev bench check fix fuzz mutation lock clean
+.PHONY: help demo store test test-lake quick test-daemon test-browser dev bench check fix fuzz mutation lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -23,6 +24,8 @@ demo: $(RUN_STAMP)  ## load three simulated studies into warehouse/warehouse.duc
 
 dev: $(RUN_STAMP)  ## open the Dagster UI over the demo's studies, with the REDCap simulator
 	@$(BIN)/python -m pipelines.demo
+
+store: $(STORE_STAMP)  ## make the environment of a machine that loads into a store of several machines
 
 test: $(DEV_STAMP) $(LAKE_STAMP)  ## run the whole test suite: first all but the lake, then the lake
 	@failed=0; $(TESTS) || failed=1; $(LAKE_TESTS) || failed=1; exit $$failed
@@ -84,6 +87,12 @@ $(RUN_STAMP): requirements.lock pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q $(VENV)/lib pipelines redcap_source || true
+	@touch $@
+
+# Lays the DuckDB that has the lake's extensions over the one of requirements.lock.
+$(STORE_STAMP): requirements-lake.lock $(RUN_STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-lake.lock
+	@$(BIN)/python -m compileall -q $(VENV)/lib || true
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.lock pyproject.toml | $(BIN)/python

@@ -252,7 +252,7 @@ def test_the_readme_names_every_table_of_schema_redcap(warehouse):
 
 
 def test_the_readme_names_every_command():
-    names = {command.name or command.callback.__name__ for command in app.registered_commands}
+    names = {command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands}
     assert [name for name in names if f"`redcap-warehouse {name}" not in README] == []
 
 

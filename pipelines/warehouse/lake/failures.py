@@ -17,6 +17,12 @@ _KNOWN = (
     (r"password authentication failed", "PostgreSQL refuses the user's password"),
     (r"no password supplied", "PostgreSQL asks for a password, and the URL has none"),
     (r"no pg_hba\.conf entry", "PostgreSQL accepts no such connection from this machine (pg_hba.conf)"),
+    (
+        r"certificate verify failed|does not match host name",
+        "the certificate of PostgreSQL's server is not one that sslrootcert and the host in the URL allow",
+    ),
+    (r"root certificate file", "the file of certificate authorities for PostgreSQL (sslrootcert) does not exist"),
+    (r"server does not support SSL", "PostgreSQL offers no encryption, and the URL asks for it (sslmode)"),
     (r"could not translate host name|Name or service not known", "the host of PostgreSQL has no address"),
     (r"Connection refused", "nothing answers at the host and port of PostgreSQL"),
     (r"timeout expired|timed out", "PostgreSQL did not answer in time"),

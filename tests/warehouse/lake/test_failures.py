@@ -20,6 +20,10 @@ INSERT = "Failed to execute query \"INSERT INTO ducklake_file_column_stats VALUE
         ("HTTP GET error reading 's3://b/canary' (HTTP 403 Forbidden)", "refuses access", False),
         (f"{INSERT}ERROR: permission denied for table x", "refuses this user the right", False),
         ('Cannot write "/data/canary": No space left on device', "no room left", False),
+        ('at "host=canary": SSL error: certificate verify failed', "not one that sslrootcert", False),
+        ('server certificate for "x" does not match host name "canary"', "not one that sslrootcert", False),
+        ('root certificate file "/canary/root.crt" does not exist', "(sslrootcert) does not exist", False),
+        ('at "host=canary": server does not support SSL, but SSL was required', "offers no encryption", False),
         (f"{INSERT}something nobody has seen", "DuckDB reported IOException", False),
     ],
 )
