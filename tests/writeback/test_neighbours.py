@@ -7,7 +7,9 @@ TABLES = ("writeback.batches", "writeback.proposals", "writeback.journal", "redc
 
 
 def published(site, project):
-    return [site.rows(f"SELECT * FROM {table} WHERE project = '{project}' ORDER BY ALL") for table in TABLES]
+    asked = [f"SELECT * FROM {table} WHERE project = '{project}' ORDER BY ALL" for table in TABLES]
+    with site.store as store, store.published.open() as connection:
+        return [connection.execute(query).fetchall() for query in asked]
 
 
 def test_another_projects_batches_of_the_same_name_stay_as_they_are(site, study):
