@@ -60,7 +60,10 @@ def connect() -> Connection:
     Files are attached to it. Opening a file directly would share one instance, with its settings, with everything else
     in this process that has it open, such as a notebook.
     """
-    return duckdb.connect(config=dict(SETTINGS))
+    connection = duckdb.connect(config=dict(SETTINGS))
+    # After two seconds of a statement DuckDB would draw a bar into what a command prints, JSON included.
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import ast
 import errno
 import sqlite3
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -365,3 +366,8 @@ def test_no_connection_spills_into_the_folder_the_command_was_typed_in(tmp_path)
         assert connection.execute(setting).fetchall() == [("",)]
     with open_writer(tmp_path / "b.duckdb") as connection:
         assert connection.execute(setting).fetchall() == [(str(tmp_path / "b.duckdb.spill"),)]
+
+
+def test_a_statement_that_takes_long_draws_nothing_into_what_a_command_prints():
+    with closing(connect()) as connection:
+        assert connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (False,)
