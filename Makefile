@@ -14,7 +14,7 @@ LAKE_TESTS := PYTHONPATH=$(LAKE) $(BIN)/python -m pytest -n 2 --dist worksteal \
 	-m "lake and not browser and not daemon and not fuzz"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo store test test-lake quick test-daemon test-browser dev bench check fix fuzz mutation lock clean
+.PHONY: help demo store test test-lake quick test-daemon test-browser dev bench check fix fuzz fuzz-lake mutation lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ fix: $(DEV_STAMP)  ## fix what lint and format can fix automatically
 
 fuzz: $(DEV_STAMP)  ## run the property tests for long (FUZZ_EXAMPLES=N, default 2000)
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/python -m pytest tests -m fuzz -p no:xdist
+
+fuzz-lake: $(DEV_STAMP) $(LAKE_STAMP)  ## run the long tests of the lake: every promise of the warehouse, and 60 killed machines
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} PYTHONPATH=$(LAKE) $(BIN)/python -m pytest tests -m "lake and fuzz" -p no:xdist
 
 mutation: $(DEV_STAMP)  ## change single expressions in the modules that protect data, and list the changes that no test detects (MUTANTS=N, SEED=N)
 	$(BIN)/python -m tests.mutation.run --mutants $${MUTANTS:-300} --seed $${SEED:-1}

@@ -38,6 +38,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests of the mark `both_stores` with a warehouse in files and with a lake.
+
+    With the lake, those of `both_stores("always")` run in every run of the lake's tests, and the others in the long
+    ones; those of `both_stores("files only")`, about files that a lake has not, in none.
+    """
+    mark = metafunc.definition.get_closest_marker("both_stores")
+    if mark is not None and "files only" not in mark.args and "store_settings" in metafunc.fixturenames:
+        marks = [pytest.mark.lake, *([] if "always" in mark.args else [pytest.mark.fuzz])]
+        stores = [pytest.param("files"), pytest.param("lake", marks=marks)]
+        metafunc.parametrize("store_settings", stores, indirect=True)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests of the mark `recorded` where the recordings are absent, before any fixture looks for them."""
     if recorded_folder() is None:
@@ -86,6 +99,16 @@ def postgres(tmp_path_factory) -> Iterator[object]:
 
     with restartable_postgres(tmp_path_factory.mktemp("postgres") / "server") as server:
         yield server
+
+
+@pytest.fixture
+def store_settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The key `store` of projects.yaml, with its value, for a lake that does not exist yet; blank for files."""
+    if getattr(request, "param", "files") == "files":
+        return ""
+    from tests.support.lake import new_store
+
+    return new_store(request.getfixturevalue("postgres"), tmp_path / "shared", monkeypatch)
 
 
 @pytest.fixture

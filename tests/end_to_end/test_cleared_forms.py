@@ -9,14 +9,16 @@ from tests.support import warehouse_oracle as oracle
 from tests.support.edits import People, small_study
 from tests.support.place import NAME, Clocks, Place
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path, store_settings):
     """Three records with two forms at the start and one form later, loaded; then a day goes by."""
     clocks = Clocks(datetime(2025, 6, 10, 3, tzinfo=UTC))
     with Simulator(clock=clocks.server) as simulator:
         handle = simulator.add_project(small_study("longitudinal"), name=NAME)
-        place = Place(tmp_path, simulator, clocks)
+        place = Place(tmp_path, simulator, clocks, store_settings=store_settings)
         place.people = People(handle, simulator.url, handle.add_user("importer"))
         for number in "123":
             handle.save(number, {"word": f"word {number}", "base_complete": "2"}, "start_arm_1")

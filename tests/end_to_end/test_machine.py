@@ -19,8 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from pipelines.errors import LoadRefused
 from redcap_source.simulator import Behaviour, Simulator
-from tests.support import warehouse_oracle as oracle
 from tests.support.edits import KINDS, People, small_study
+from tests.support.lake import new_store
 from tests.support.place import NAME, Clocks, Place, check_names, check_renames
 from tests.support.warehouse_oracle import Disagreement
 
@@ -96,12 +96,17 @@ class Nights(RuleBasedStateMachine):
         )
         simulator = self.open.enter_context(Simulator(time_zone=zone, clock=clocks.server, behaviour=behaviour))
         handle = simulator.add_project(small_study(kind), name=NAME)
-        self.place = Place(folder, simulator, clocks)
+        self.place = Place(folder, simulator, clocks, store_settings=self.store_settings(folder))
+        self.open.callback(self.place.store.close)
         self.people = People(handle, simulator.url, handle.add_user("importer"))
         self.rights = dict(FULL_RIGHTS)
         self.untouched = False
         self.calm = True
         note(f"{kind} in {zone}, {behaviour}" + ", narrowly" * narrowly)
+
+    def store_settings(self, folder):
+        """The key `store` of projects.yaml: none, for a warehouse in files."""
+        return ""
 
     def teardown(self):
         """In the end nothing is in the way any more."""
@@ -110,9 +115,9 @@ class Nights(RuleBasedStateMachine):
         with self.open:
             self.change_rights(FULL_RIGHTS)
             self.quiet_night()
-            before = len(oracle.read(self.place.warehouse.database, "FROM redcap.record_changes"))
+            before = len(self.place.read("FROM redcap.record_changes"))
             report = self.place.good_night(self.people.now_known, full=True)
-            after = len(oracle.read(self.place.warehouse.database, "FROM redcap.record_changes"))
+            after = len(self.place.read("FROM redcap.record_changes"))
             if after != before or report.rows_inserted or report.rows_updated or report.rows_deleted:
                 raise Disagreement(f"reading everything again found something new: {report}")
 
@@ -329,6 +334,25 @@ SHORT = settings(
 )
 TestNights = Nights.TestCase
 TestNights.settings = SHORT
+
+
+class NightsInLake(Nights):
+    """The same with a store that several machines share."""
+
+    postgres = None
+
+    def store_settings(self, folder):
+        return new_store(self.postgres, folder / "shared", self.open.enter_context(pytest.MonkeyPatch.context()))
+
+
+@pytest.fixture(scope="class")
+def its_postgres(postgres):
+    """The server, for a class that is no fixture's to build."""
+    NightsInLake.postgres = postgres
+
+
+TestNightsInLake = pytest.mark.lake(pytest.mark.fuzz(pytest.mark.usefixtures("its_postgres")(NightsInLake.TestCase)))
+TestNightsInLake.settings = settings(SHORT, max_examples=max(1, EXAMPLES // 10), stateful_step_count=12)
 
 
 class NightsAtLength(Nights):

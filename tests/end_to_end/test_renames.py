@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from pipelines.warehouse.mirror.schema.renames import Renames, renamed_events, renamed_instruments, without_clashes
-from tests.support import warehouse_oracle as oracle
 from tests.support.begun_place import begun_place
 from tests.support.place import NAME, check_names
+
+pytestmark = pytest.mark.both_stores
 
 
 def two_nights(place):
@@ -44,9 +45,9 @@ def begun(tmp_path_factory):
 
 
 @pytest.fixture(params=["longitudinal"])
-def place(begun, tmp_path, request):
+def place(begun, tmp_path, request, store_settings):
     """A study after two nights."""
-    return begun(request.param).again(tmp_path)
+    return begun(request.param).again(tmp_path, store_settings)
 
 
 def night(place):
@@ -78,6 +79,7 @@ def renamed(place, report):
     return {(old, new) for change, _, name, old, new in drift(place, report) if change == "renamed" and name == new}
 
 
+@pytest.mark.both_stores("always")
 def test_data_and_history_follow_an_event_and_an_instrument_to_their_new_names(place):
     assert place.handle.rename_event("start_arm_1", "Baseline") == "baseline_arm_1"
     place.handle.rename_instrument("visit", "exam", "Examination")
@@ -92,8 +94,8 @@ def test_data_and_history_follow_an_event_and_an_instrument_to_their_new_names(p
     check_quiet(place, report)
     then = f"SELECT note, exam_complete FROM {NAME}_history.as_of('exam', ?) WHERE redcap_event_name = ?"
     then += " AND record_id = '1'"
-    assert oracle.read(place.warehouse.database, then, [first, "baseline_arm_1"]) == [("first note of 1", "1")]
-    assert oracle.read(place.warehouse.database, then, [first, "start_arm_1"]) == []
+    assert place.read(then, [first, "baseline_arm_1"]) == [("first note of 1", "1")]
+    assert place.read(then, [first, "start_arm_1"]) == []
     with place.shown() as shown:
         for suffix in ("", "_raw", "_labels", "_history"):
             assert shown.tables(suffix) == ["base", "diary", "exam"]

@@ -12,6 +12,8 @@ from tests.support import warehouse_oracle as oracle
 from tests.support.begun_place import begun_place
 from tests.support.place import NAME, check_renames
 
+pytestmark = pytest.mark.both_stores
+
 
 def first_night(place):
     """Ten records, all but one in a group, loaded; then a day goes by."""
@@ -32,9 +34,9 @@ def begun(tmp_path_factory):
 
 
 @pytest.fixture
-def place(begun, tmp_path):
+def place(begun, tmp_path, store_settings):
     """A study after its first night."""
-    return begun.again(tmp_path)
+    return begun.again(tmp_path, store_settings)
 
 
 # The renames of a day, and of how many of them the data does not show which record it was.
@@ -70,9 +72,7 @@ def check_told_of_ids(place, report, unexplained):
     assert (report.message or "").split(" another id")[0] == {0: "", 1: "1 record has"}.get(
         unexplained, f"{unexplained} records have"
     )
-    [[told]] = oracle.read(
-        place.warehouse.database, "SELECT message FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1"
-    )
+    [[told]] = place.read("SELECT message FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1")
     assert told == report.message
     # The log of the last hour is read again.
     place.clocks.moment += timedelta(minutes=5)
@@ -80,6 +80,7 @@ def check_told_of_ids(place, report, unexplained):
     assert audit.unexplained_ids(place.store, NAME) == 0
 
 
+@pytest.mark.both_stores("always")
 def test_a_record_takes_over_the_id_of_a_deleted_one(place):
     place.handle.delete("2")
     place.people.now_known.pop("2")
@@ -127,6 +128,7 @@ def test_a_clock_that_is_set_back_leaves_every_night_where_it_was(place):
         place.good_night(place.people.now_known)
 
 
+@pytest.mark.both_stores("files only")
 def test_what_a_killed_publish_left_does_not_stop_the_next(place):
     left = place.warehouse.path / ".publishing-1.duckdb.spill"
     left.mkdir()

@@ -7,18 +7,19 @@ import pytest
 
 from pipelines.errors import LoadRefused
 from redcap_source.simulator import Simulator
-from tests.support import warehouse_oracle as oracle
 from tests.support.edits import People, small_study
 from tests.support.place import NAME, Clocks, Place
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path, store_settings):
     """Two records with answers to a survey, one of which does not fit, and one without; loaded once."""
     clocks = Clocks(datetime(2025, 6, 10, 3, tzinfo=UTC))
     with Simulator(clock=clocks.server) as simulator:
         handle = simulator.add_project(small_study("classic"), name=NAME)
-        place = Place(tmp_path, simulator, clocks)
+        place = Place(tmp_path, simulator, clocks, store_settings=store_settings)
         place.people = People(handle, simulator.url, handle.add_user("importer"))
         for number in "123":
             handle.save(number, {"word": f"word {number}"})
@@ -55,6 +56,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.both_stores("always")
 def test_an_instrument_that_is_removed_is_gone_for_readers_and_stays_in_the_history(place):
     project = place.handle.project
     fields, labels = project.dictionary.fields, dict(project.dictionary.form_labels)
@@ -74,9 +76,8 @@ def test_an_instrument_that_is_removed_is_gone_for_readers_and_stays_in_the_hist
         assert ("removed", "instrument", "diary") in {
             (d["change"], d["kind"], d["name"]) for d in shown.redcap("dictionary_changes")
         }
-    database = place.warehouse.database
-    assert oracle.read(database, then, [place.nights[0].finished]) == [(2,)]
-    assert oracle.read(database, then, [place.nights[1].finished]) == [(0,)]
+    assert place.read(then, [place.nights[0].finished]) == [(2,)]
+    assert place.read(then, [place.nights[1].finished]) == [(0,)]
     # The night after has nothing to do, and nothing to say.
     after = night(place)
     assert (after.rows_inserted, after.rows_updated, after.rows_deleted) == (0, 0, 0)
@@ -91,8 +92,8 @@ def test_an_instrument_that_is_removed_is_gone_for_readers_and_stays_in_the_hist
             assert shown.tables(suffix) == ["base", "diary", "visit"]
         assert shown.count("", "diary") == 2
         assert shown.count("_history", "diary") == 4
-    assert oracle.read(database, then, [place.nights[2].finished]) == [(0,)]
-    assert oracle.read(database, then, [place.nights[3].finished]) == [(2,)]
+    assert place.read(then, [place.nights[2].finished]) == [(0,)]
+    assert place.read(then, [place.nights[3].finished]) == [(2,)]
 
 
 def test_a_project_whose_record_id_field_changed_is_left_alone_until_that_is_meant_or_undone(place):

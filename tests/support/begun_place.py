@@ -12,6 +12,9 @@ from redcap_source.simulator import Simulator
 from tests.support.edits import People, small_study
 from tests.support.place import NAME, Clocks, Place
 
+# A Tuesday.
+BEGIN = datetime(2025, 6, 10, 3, tzinfo=UTC)
+
 
 @dataclass
 class BegunPlace:
@@ -19,18 +22,28 @@ class BegunPlace:
 
     place: Place
     people: People
+    nights: Callable[[Place], None]
+    """What makes the past."""
     moment: datetime = field(init=False)
 
     def __post_init__(self) -> None:
         self.moment = self.place.clocks.moment
         self.place.simulator.save_state(self.place.folder / "state")
 
-    def again(self, folder: Path) -> Place:
-        """The place as it was then, in a folder of its own; what was done to it since is undone on the server."""
+    def again(self, folder: Path, store_settings: str = "") -> Place:
+        """The place as it was then, in a folder of its own; what was done to it since is undone on the server.
+
+        With another store, its past is made again.
+        """
         simulator, clocks = self.place.simulator, self.place.clocks
-        simulator.load_state(self.place.folder / "state")
+        simulator.load_state(self.place.folder / ("before" if store_settings else "state"))
         simulator.faults.clear()
         simulator.requests.clear()
+        if store_settings:
+            clocks.moment, clocks.client_off = BEGIN, timedelta(0)
+            return _with_a_past(
+                Place(folder, simulator, clocks, store_settings=store_settings), self.people.token, self.nights
+            )
         clocks.moment, clocks.client_off = self.moment, timedelta(0)
         shutil.copytree(self.place.warehouse.path, folder / "warehouse")
         place = replace(self.place, folder=folder, nights=list(self.place.nights))
@@ -44,10 +57,16 @@ class BegunPlace:
 @contextmanager
 def begun_place(folder: Path, kind: str, nights: Callable[[Place], None]) -> Iterator[BegunPlace]:
     """A place in a folder, with the people who work on it in `place.people`, and the nights that it has behind it."""
-    clocks = Clocks(datetime(2025, 6, 10, 3, tzinfo=UTC))
+    clocks = Clocks(BEGIN)
     with Simulator(clock=clocks.server) as simulator:
         handle = simulator.add_project(small_study(kind), name=NAME)
-        place = Place(folder, simulator, clocks)
-        place.people = People(handle, simulator.url, handle.add_user("importer"))
-        nights(place)
-        yield BegunPlace(place, place.people)
+        token = handle.add_user("importer")
+        simulator.save_state(folder / "before")
+        place = _with_a_past(Place(folder, simulator, clocks), token, nights)
+        yield BegunPlace(place, place.people, nights)
+
+
+def _with_a_past(place: Place, token: str, nights: Callable[[Place], None]) -> Place:
+    place.people = People(place.handle, place.simulator.url, token)
+    nights(place)
+    return place

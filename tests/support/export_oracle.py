@@ -12,8 +12,6 @@ import urllib.parse
 import urllib.request
 from collections import defaultdict
 
-import duckdb
-
 
 def ask(url, token, content, **parameters):
     """One call, its JSON body."""
@@ -62,7 +60,7 @@ def expected(url, token):
 
 def published(site, project):
     """The same, read from the published p_raw tables."""
-    with duckdb.connect(str(site.warehouse.database), read_only=True) as connection:
+    with site.store as store, store.published.open() as connection:
         return _tables(connection, f"{project}_raw")
 
 

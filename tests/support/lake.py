@@ -19,12 +19,19 @@ from pipelines.warehouse.publishing.source import read_source
 from tests.support.postgres import RunningPostgres
 
 _numbers = itertools.count()
+CATALOG = "WAREHOUSE_CATALOG"
 
 
 @pytest.fixture
 def lake(postgres: RunningPostgres, tmp_path: Path) -> Lake:
     """A lake that does not exist yet."""
     return Lake(postgres.new_database(f"lake{next(_numbers)}"), str(tmp_path / "data"))
+
+
+def new_store(postgres: RunningPostgres, data: Path, environment: pytest.MonkeyPatch) -> str:
+    """The key `store` of projects.yaml, with its value, for a lake that does not exist yet."""
+    environment.setenv(CATALOG, postgres.new_database(f"store{next(_numbers)}"))
+    return f"store: {{catalog: {{env: {CATALOG}}}, data: '{data}'}}"
 
 
 @dataclass

@@ -44,6 +44,8 @@ class Site:
     clock_off: timedelta = timedelta(0)
     """How far this computer's clock is ahead of the server's."""
     handles: dict[str, ProjectHandle] = field(default_factory=dict)
+    store_settings: str = ""
+    """The key `store` of projects.yaml, with its value; blank for a warehouse in files."""
     first_nights: "FirstNights | None" = None
     """Studies that were loaded and published once, to begin from."""
 
@@ -64,13 +66,17 @@ class Site:
     def loaded_study(self, kind: str = "classic", records: int = 12) -> ProjectHandle:
         """The same study with a night behind it, which each process makes once; the server becomes the one it is on."""
         assert self.first_nights is not None and not self.handles and not self.keys
+        if self.store_settings:
+            handle = self.study(kind, records)
+            self.night()
+            return handle
         self.simulator, template = self.first_nights.of(kind, records)
         return template.put_into(self)
 
     @property
     def path(self) -> Path:
         """projects.yaml, written anew."""
-        lines = [self.settings, f"servers: {{sim: {{url: {self.simulator.url}}}}}", "projects:"]
+        lines = [self.settings, self.store_settings, f"servers: {{sim: {{url: {self.simulator.url}}}}}", "projects:"]
         more = f", {self.keys}" if self.keys else ""
         lines += [f"  {name}: {{token: {{env: TOKEN_{name.upper()}}}{more}}}" for name in self.handles]
         path = self.folder / "projects.yaml"
@@ -197,8 +203,8 @@ class FirstNights:
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch, first_nights) -> Iterator[Site]:
+def site(tmp_path, monkeypatch, first_nights, store_settings) -> Iterator[Site]:
     with Simulator() as simulator:
-        site = Site(simulator, tmp_path, monkeypatch, first_nights=first_nights)
+        site = Site(simulator, tmp_path, monkeypatch, store_settings=store_settings, first_nights=first_nights)
         yield site
         assert not site.simulator.failures

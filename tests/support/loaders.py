@@ -22,10 +22,12 @@ from pipelines.store import open_store
 from redcap_source.simulator import ProjectHandle, Simulator
 from redcap_source.simulator.engine import Request
 from tests.support import warehouse_oracle as oracle
+from tests.support.lake import CATALOG
 from tests.support.root import ROOT
 
-CATALOG = "WAREHOUSE_CATALOG"
 T = TypeVar("T")
+# How many of the nights before are asked for.
+MANY_NIGHTS = 5
 
 
 @dataclass
@@ -61,7 +63,6 @@ def kill(process: subprocess.Popen[str]) -> None:
     for pid in (process.pid, *children):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    process.communicate()
 
 
 def _descendants(pid: int) -> list[int]:
@@ -89,6 +90,7 @@ class Loaders:
     simulator: Simulator
     catalog: str
     data: str
+    """Of the lake; blank for a warehouse in files, which one loader has."""
     environment: dict[str, str]
     """What else their processes need: the keys of S3."""
     server: str = ""
@@ -96,14 +98,19 @@ class Loaders:
     loaders: dict[str, Loader] = field(default_factory=dict)
     handles: dict[str, ProjectHandle] = field(default_factory=dict)
     nights: list[Night] = field(default_factory=list)
+    _told: dict[str, set[str]] = field(default_factory=dict)
+    _changes: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, name: str, project) -> ProjectHandle:
         """Put a project on the server and into every projects.yaml."""
         self.handles[name] = self.simulator.add_project(project, name=name)
         return self.handles[name]
 
-    def loader(self, name: str) -> Loader:
-        """A machine, made once; its projects.yaml differs from the others' in `warehouse` only."""
+    def loader(self, name: str, **other: str) -> Loader:
+        """A machine, made once; its projects.yaml differs from the others' in `warehouse` only.
+
+        `other` are variables of its environment that are not those of the others: another way to S3.
+        """
         if name not in self.loaders:
             folder = self.folder / name
             (folder / "home").mkdir(parents=True)
@@ -114,6 +121,7 @@ class Loaders:
                 **tokens,
                 CATALOG: self.catalog,
                 "HOME": str(folder / "home"),
+                **other,
             }
             self.loaders[name] = Loader(name, folder, environment)
             self.loaders[name].settings.write_text(self._settings(folder / "files"))
@@ -122,7 +130,7 @@ class Loaders:
     def _settings(self, warehouse: Path) -> str:
         lines = [
             f"warehouse: {warehouse}",
-            f"store: {{catalog: {{env: {CATALOG}}}, data: '{self.data}'}}",
+            f"store: {{catalog: {{env: {CATALOG}}}, data: '{self.data}'}}" if self.data else "",
             f"servers: {{sim: {{url: {self.simulator.url}{self.server and ', '}{self.server}}}}}",
             "projects:",
             *(f"  {name}: {{token: {{env: TOKEN_{name.upper()}}}}}" for name in self.handles),
@@ -134,7 +142,7 @@ class Loaders:
     def check(self) -> None:
         """Every project against a fresh export, against its own changes, and against the nights before."""
         with pytest.MonkeyPatch.context() as environment:
-            for key, value in next(iter(self.loaders.values())).environment.items():
+            for key, value in {**next(iter(self.loaders.values())).environment, **self.environment}.items():
                 environment.setenv(key, value)
             config = load_config(next(iter(self.loaders.values())).settings)
             with open_store(config) as store, store.published.open() as connection:
@@ -157,9 +165,15 @@ class Loaders:
         rows = [tuple(map(str, row.values())) for row in changes]
         if len(set(rows)) != len(rows):
             raise oracle.Disagreement(f"{name}: a change stands twice in record_changes")
-        for number, night in enumerate(self.nights, start=1):
+        for number, night in list(enumerate(self.nights, start=1))[-MANY_NIGHTS:]:
             found = shown.as_of(night.finished[name])
             oracle.agree(f"{name} as of night {number}", found, night.states[name])
+        # What was published before a night, no later one may change.
+        told = [row for row in changes if row["run_id"] in self._told.get(name, ())]
+        if sorted(map(repr, told)) != self._changes.get(name, []):
+            raise oracle.Disagreement(f"{name}: changes of earlier nights are not what they were")
+        self._told[name] = {row["run_id"] for row in changes}
+        self._changes[name] = sorted(map(repr, changes))
         runs = sorted(shown.redcap("sync_runs"), key=lambda run: run["started_at"])
         ids = [run["run_id"] for run in runs]
         if len(set(ids)) != len(ids) or {row["run_id"] for row in changes} - set(ids):
@@ -176,8 +190,8 @@ class Loaders:
 
 
 def loads_in(requests: list[Request]) -> Counter[str]:
-    """How often each project was loaded: its structure is asked for once a load."""
-    return Counter(request.project for request in requests if request.content == "metadata")
+    """How often each project was loaded: each load asks for REDCap's version, once."""
+    return Counter(request.project for request in requests if request.content == "version")
 
 
 def most_in_a_minute(requests: list[Request]) -> int:
@@ -200,6 +214,7 @@ def ended_in_the_end(*started: subprocess.Popen[str]) -> Iterator[None]:
         for process in started:
             if process.poll() is None:
                 kill(process)
+                process.communicate()
 
 
 def outputs(*processes: subprocess.Popen[str], seconds: float = 600) -> list[str]:

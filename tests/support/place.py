@@ -5,6 +5,8 @@ What people do to the project is edits.py's; the machine that puts it all in a r
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -84,6 +86,8 @@ class Place:
     """Under the names of now."""
     renamed: int = 0
     """How many runs that renamed something they follow."""
+    store_settings: str = ""
+    """The key `store` of projects.yaml, with its value; blank for a warehouse in files."""
     attempts: int = 0
 
     def __post_init__(self) -> None:
@@ -92,7 +96,8 @@ class Place:
         token.write_text(self.handle.token)
         self.settings = self.folder / "projects.yaml"
         self.settings.write_text(
-            f"servers: {{sim: {{url: {self.simulator.url}}}}}\nprojects:\n  {NAME}: {{token: {{file: {token}}}}}\n"
+            f"{self.store_settings}\nservers: {{sim: {{url: {self.simulator.url}}}}}\n"
+            f"projects:\n  {NAME}: {{token: {{file: {token}}}}}\n"
         )
         self.config = load_config(self.settings)
         self.warehouse = WarehouseFolder(self.folder / "warehouse")
@@ -131,20 +136,33 @@ class Place:
         """What REDCap answers now."""
         return oracle.fresh(self.simulator.url, self.handle.token)
 
-    def shown(self) -> oracle.Shown:
-        """The published file."""
-        return oracle.Shown(self.warehouse.database, NAME, self.record_id)
+    @contextmanager
+    def shown(self) -> Iterator[oracle.Shown]:
+        """What is published: the file, as any reader opens it, or the lake, as the store opens it."""
+        if not self.store_settings:
+            with oracle.Shown(self.warehouse.database, NAME, self.record_id) as shown:
+                yield shown
+            return
+        with self.store.published.open() as connection:
+            yield oracle.Shown(connection, NAME, self.record_id)
+
+    def read(self, query: str, values: list[object] | None = None) -> list[tuple]:
+        """A query of what is published."""
+        if not self.store_settings:
+            return oracle.read(self.warehouse.database, query, values)
+        with self.store.published.open() as connection:
+            return connection.execute(query, values or []).fetchall()
 
     def published(self) -> State:
         """What readers find; nothing before the first night."""
-        if not self.warehouse.database.exists():
+        if not self.store.published.exists():
             return {}
         with self.shown() as shown:
             return shown.raw()
 
     def known(self) -> frozenset[str]:
         """The records that readers find, those without a row included; none before the first night."""
-        if not self.warehouse.database.exists():
+        if not self.store.published.exists():
             return frozenset()
         with self.shown() as shown:
             rows = shown.redcap("records")
@@ -152,13 +170,13 @@ class Place:
 
     def last_outcome(self) -> str:
         """How the last load ended, as readers are told."""
-        [[outcome]] = oracle.read(
-            self.warehouse.database, "SELECT outcome FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1"
-        )
+        [[outcome]] = self.read("SELECT outcome FROM redcap.sync_runs ORDER BY started_at DESC LIMIT 1")
         return str(outcome)
 
     def published_bytes(self) -> str:
-        """A digest of the published file; blank before the first night."""
+        """What changes with anything that is published; blank before the first night."""
+        if self.store_settings:
+            return str(self.read(oracle.NEWEST_SNAPSHOT)[0][0]) if self.store.published.exists() else ""
         path = self.warehouse.database
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 

@@ -180,6 +180,8 @@ SELECT view_name FROM {_CATALOG}.ducklake_view v JOIN {_CATALOG}.ducklake_schema
 WHERE v.end_snapshot IS NULL AND s.end_snapshot IS NULL AND s.schema_name = $1
 """
 
+NEWEST_SNAPSHOT = f"SELECT max(snapshot_id) FROM {_CATALOG}.ducklake_snapshot"
+
 
 class Shown:
     """What is published, opened once for many questions about one project."""

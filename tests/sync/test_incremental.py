@@ -11,6 +11,8 @@ from tests.support.export_oracle import expected
 from tests.support.load_site import Site
 from tests.sync.test_load import published
 
+pytestmark = pytest.mark.both_stores
+
 
 def next_day(site, hours=24):
     """Let a day pass on the server, so that yesterday's log rows are out of reach."""

@@ -8,6 +8,8 @@ from pipelines.warehouse.published.status import statuses
 from redcap_source import errors
 from tests.support.export_oracle import expected, published
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.mark.parametrize(("kind", "records"), [("classic", 60), ("longitudinal", 25), ("repeating", 60)])
 def test_the_warehouse_equals_a_fresh_export(site, kind, records):
