@@ -4,9 +4,9 @@ import pytest
 
 from pipelines.errors import LoadRefused, WarehouseBusy
 from pipelines.warehouse.mirror.open import open_mirror
-from pipelines.warehouse.published.status import statuses
 from redcap_source import errors
 from tests.support.export_oracle import expected, published
+from tests.support.warehouse_oracle import NEWEST_SNAPSHOT
 
 pytestmark = pytest.mark.both_stores
 
@@ -177,6 +177,7 @@ def test_a_token_put_into_a_data_access_group_deletes_nothing(site):
     assert site.rows("SELECT count(*) FROM redcap.records WHERE deleted_at IS NOT NULL") == [(0,)]
 
 
+@pytest.mark.both_stores("files only")
 def test_one_load_of_a_project_at_a_time(site):
     site.study("classic", 4)
     config = site.config
@@ -236,16 +237,27 @@ LASTING = [
 ]
 
 
+def seen(site):
+    """What changes with anything that is published."""
+    return site.rows(NEWEST_SNAPSHOT) if site.store_settings else site.warehouse.database.read_bytes()
+
+
+def statuses(site):
+    """The status of the study."""
+    with site.store as store:
+        return store.statuses(["study"])
+
+
 def test_a_lasting_fault_is_one_error_and_leaves_yesterdays_file(site):
     handle = site.loaded_study()
-    yesterday = site.warehouse.database.read_bytes()
+    yesterday = seen(site)
     handle.save(handle.records()[0], {"town": "Neuland"})
     for fault, content in LASTING:
         site.simulator.faults.add(fault, content=content, times=None)
         with pytest.raises(errors.RedcapError) as raised:
             site.night()
         assert "study" in str(raised.value), (fault, content)
-        assert site.warehouse.database.read_bytes() == yesterday, (fault, content)
+        assert seen(site) == yesterday, (fault, content)
         site.simulator.faults.clear()
         site.simulator.faults.reset_ban()
     site.night()
@@ -269,13 +281,13 @@ def test_status_shows_the_last_run_and_the_last_good_one(site):
     site.simulator.faults.add("502", content="metadata", times=None)
     with pytest.raises(errors.ServerOverloaded):
         site.load()
-    [standing] = statuses(site.warehouse, ["study"])
+    [standing] = statuses(site)
     assert (standing.last_outcome, standing.records) == ("failed", 4)
     assert standing.last_run != good.run_id
     assert standing.last_good is not None
     site.simulator.faults.clear()
     latest = site.night()
-    [standing] = statuses(site.warehouse, ["study"])
+    [standing] = statuses(site)
     assert (standing.last_run, standing.last_outcome) == (latest.run_id, "ok")
 
 
@@ -287,6 +299,7 @@ def test_nothing_is_left_in_staging(site):
     assert [path for path in (site.warehouse.work / "staging").rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.both_stores("files only")
 def test_files_are_for_their_owner_only(site):
     site.loaded_study()
     for path in [site.warehouse.path, *site.warehouse.path.rglob("*")]:
