@@ -57,13 +57,22 @@ def last_snapshot() -> str:
 
 def files_of() -> str:
     """The paths of all files that were added by $snapshot."""
+    return _files("f.begin_snapshot = $snapshot")
+
+
+def files_before() -> str:
+    """The paths of some files that were added before $snapshot, and that it or an earlier one needs."""
+    return f"{_files('f.begin_snapshot < $snapshot')} LIMIT 100"
+
+
+def _files(condition: str) -> str:
     queries = []
     for kind in ("data_file", "delete_file"):
         table = _whole("t.path", "t.path_is_relative", _whole("s.path", "s.path_is_relative", "m.value"))
         queries.append(
             f"SELECT {_whole('f.path', 'f.path_is_relative', table)} FROM {_of(kind)} f "
             f"JOIN {_of('table')} t USING (table_id) JOIN {_of('schema')} s USING (schema_id) "
-            f"JOIN {_of('metadata')} m ON m.key = 'data_path' WHERE f.begin_snapshot = $snapshot"
+            f"JOIN {_of('metadata')} m ON m.key = 'data_path' WHERE {condition}"
         )
     return " UNION ".join(queries)
 

@@ -131,15 +131,17 @@ class LakePublisher:
     ) -> Outcome:
         """Publish these projects where readers would see anything new.
 
-        `lost` are projects that were published and that the lake may lack, with their last published run. With `anew`
-        every project in the lake is written again as well. One that fails does not hold up the others. Raises
-        LakeUnusable if nothing can be published at all.
+        `lost` are projects that were published and that the lake may lack, or have in an earlier state, with their last
+        published run. With `anew` every project in the lake is written again as well. One that fails does not hold up
+        the others. Raises LakeUnusable if nothing can be published at all.
         """
         before = self._trying(read_manifest)
         missing = {name: run for name, run in (lost or {}).items() if name not in before.projects}
         before = replace(before, left_out={**before.left_out, **missing})
+        there = before.projects
+        behind = {name for name, run in (lost or {}).items() if name in there and there[name].run != run}
         outcome = Outcome()
-        for project in sorted({*projects, *before.left_out, *(before.projects if anew else ())}):
+        for project in sorted({*projects, *behind, *before.left_out, *(before.projects if anew else ())}):
             self._publish(project, mirrors, before, outcome, anew=anew or project in before.left_out)
         self._note_unchanged(outcome, before)
         if outcome.written:

@@ -1,11 +1,13 @@
 """A publish that is cut anywhere: nothing is lost, nothing is written twice, and the others are not held up."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipelines.errors import HoldLost
+from pipelines.store_errors import SharedPlaceUnusable
 from pipelines.warehouse.lake.publish import Mirrors
 from tests.support.lake import everything_in, rows_in
 from tests.support.postgres import ask
@@ -68,6 +70,24 @@ def test_a_commit_whose_answer_is_lost_is_taken_back_and_made_again(into, postgr
     assert rows_in(direct, "SELECT count(*) FROM redcap.projects") == [(2,)]
     into.publisher._lake = direct
     assert into.publisher.entries()["study"] == outcome.written["study"]
+
+
+def test_while_a_drive_is_not_mounted_nothing_is_taken_back(into):
+    into.publish("study")
+    into.publisher.close()
+    found, data = rows_in(into.lake, SNAPSHOTS), Path(into.lake.data)
+    mounted = data.rename(data.with_name("mounted"))
+    with pytest.raises(SharedPlaceUnusable, match="files that the catalog names are not there"):
+        into.publish(anew=True)
+    shutil.rmtree(data)
+    mounted.rename(data)
+    assert rows_in(into.lake, SNAPSHOTS) == found
+    assert set(into.publish().unchanged) == {"small", "study"}
+
+
+def test_a_project_that_the_lake_has_in_another_state_than_was_published_is_looked_at(into):
+    assert not into.publish("study", lost={"small": into.marked("small")}).unchanged
+    assert set(into.publish("study", lost={"small": "a later run"}).unchanged) == {"small", "study"}
 
 
 def test_one_that_cannot_be_published_is_told_and_holds_up_no_other(into, tmp_path):
