@@ -58,6 +58,7 @@ class WarehouseResource(dg.ConfigurableResource[None]):
             if self.shared and context.run is not None and context.instance is not None:
                 with as_dagster_failure():
                     self._begin(context.instance, context.run.run_id, until_the_end)
+                    self._check(context)
             try:
                 yield self
             finally:
@@ -71,6 +72,14 @@ class WarehouseResource(dg.ConfigurableResource[None]):
             # What a run has fetched is on its machine: another one begins at the beginning.
             instance.add_run_tags(run_id, {RETRY_STRATEGY_TAG: "ALL_STEPS"})
             self._held = _Held(run_id, until_the_end)
+
+    def _check(self, context: dg.InitResourceContext) -> None:
+        """Look whether the run can rely on the store, before its first step."""
+        with self.store() as store:
+            remarks = store.check()
+        for line in remarks:
+            if context.log is not None:
+                context.log.warning(line)
 
     def config(self) -> Config:
         """projects.yaml as it is now."""

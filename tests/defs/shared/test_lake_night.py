@@ -68,3 +68,19 @@ def test_a_project_is_held_between_its_steps_and_free_when_the_load_or_a_failed_
             loaded = connection.execute("SELECT outcome FROM redcap.sync_runs ORDER BY started_at").fetchall()
             assert connection.execute("SELECT count(DISTINCT record_id) FROM study.enrolment").fetchall() == [(10,)]
         assert loaded == [("failed",), ("ok",)]
+
+
+def test_a_night_that_cannot_rely_on_the_store_fails_before_its_first_step_and_says_why(
+    shared_path, database, tmp_path, monkeypatch
+):
+    (tmp_path / "shared").write_text("not a folder")
+    config = load_config(shared_path)
+    job = make_definitions(config).resolve_job_def(NIGHTLY)
+    with dg.DagsterInstance.local_temp() as instance, Coordination(database) as coordination:
+        done = job.execute_in_process(partition_key="study", instance=instance, raise_on_error=False)
+        assert not done.success
+        assert coordination.working("study") is None
+        told = [entry.message for entry in instance.all_logs(done.run_id)]
+        steps = [event for event in done.all_events if event.event_type == dg.DagsterEventType.STEP_START]
+    assert any("shared" in message and "cannot be used" in message for message in map(str, told)), told
+    assert steps == []

@@ -34,6 +34,7 @@ def executed(path, database, *, fails: bool = False, shared: bool = True):
         return result, seen, instance.get_run_by_id(result.run_id)
 
 
+@pytest.mark.lake
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_run_is_known_while_it_is_under_way_and_no_longer(shared_path, database, fails):
     result, [(lost, known)], run = executed(shared_path, database, fails=fails)
