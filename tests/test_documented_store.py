@@ -20,7 +20,7 @@ import pytest
 
 from redcap_source.simulator import Simulator, make_study
 from tests.support.lake import everything_in, rows_in
-from tests.support.postgres import RunningPostgres, ask, program
+from tests.support.postgres import RunningPostgres, ask, program, restartable_postgres
 from tests.test_documented_commands import BIN, ROOT, Workplace, blocks, commands
 
 pytestmark = pytest.mark.lake
@@ -106,17 +106,27 @@ class Hospital:
 
 
 @pytest.fixture(scope="module")
-def hospital(postgres: RunningPostgres, tmp_path_factory) -> Iterator[Hospital]:
-    """A hospital that has done what the page says, up to the first night on one machine."""
+def hospital(tmp_path_factory) -> Iterator[Hospital]:
+    """A hospital that has done what the page says, up to the first night on one machine.
+
+    Its server is its own: a process that comes back to these tests later sets the hospital up again, from nothing.
+    """
     folder, before = tmp_path_factory.mktemp("hospital"), Path.cwd()
     for tool in ("psql", "createuser", "pg_dump"):
         program(tool)
-    address = urllib.parse.urlsplit(postgres.url)
-    with unittest.mock.patch.dict(os.environ), Simulator() as simulator:
+    with (
+        unittest.mock.patch.dict(os.environ),
+        Simulator() as simulator,
+        restartable_postgres(folder / "postgres") as postgres,
+    ):
         for name in list(os.environ):
             if name.startswith(("REDCAP_", "DAGSTER_", "PG")):
                 del os.environ[name]
-        os.environ |= {"PGHOST": "127.0.0.1", "PGPORT": str(postgres.port), "PGUSER": str(address.username)}
+        os.environ |= {
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(postgres.port),
+            "PGUSER": str(urllib.parse.urlsplit(postgres.url).username),
+        }
         os.environ |= {"PGDATABASE": "postgres", "HOME": str(folder)}
         os.environ["PATH"] = f"{Path(program('psql')).parent}:{BIN}:{os.environ['PATH']}"
         study = simulator.add_project(make_study("classic", records=8, seed=5), name="heart_study")

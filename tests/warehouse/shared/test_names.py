@@ -29,13 +29,13 @@ def test_what_is_on_its_way_is_hidden_and_says_whether_a_reader_or_the_holder_re
 
 
 def test_three_versions_are_kept_and_attempts_that_were_not_recorded_are_not():
-    recorded = name(7)
+    newest = name(7)
     there = [name(version) for version in range(1, 9)]
     attempts = [name(7, "11111111"), f"{name(7, '22222222')}.0a0a0a0a.begun", f"{name(7, '33333333')}.1of3"]
-    found = superseded([*there, *attempts, "mirrors/study/notes.txt"], version=7, recorded=recorded)
+    found = superseded([*there, *attempts, "mirrors/study/notes.txt"], version=7, recorded=newest)
     assert found == [*there[:4], *attempts]
 
 
 def test_the_parts_of_the_recorded_version_are_kept():
-    recorded = in_parts(name(3), 2)
-    assert superseded([*parts_of(recorded), name(3)], version=3, recorded=recorded) == [name(3)]
+    newest = in_parts(name(3), 2)
+    assert superseded([*parts_of(newest), name(3)], version=3, recorded=newest) == [name(3)]

@@ -52,8 +52,8 @@ def local(tmp_path) -> Path:
 
 def test_what_was_put_comes_back_and_is_listed_until_it_is_deleted(place, local, tmp_path):
     digest = digest_of(local)
-    recorded = place.put(local, NAME, digest)
-    place.get(recorded, tmp_path / "back", digest)
+    stored_as = place.put(local, NAME, digest)
+    place.get(stored_as, tmp_path / "back", digest)
     assert (tmp_path / "back").read_bytes() == CONTENT
     assert (tmp_path / "back").stat().st_mode & 0o777 == 0o600
     assert place.names("mirrors/study/") == [NAME]
@@ -117,14 +117,14 @@ def test_a_folder_that_is_none_is_reported_with_the_systems_reason(tmp_path, loc
 def test_a_large_file_is_several_objects_that_make_the_file_when_put_together(s3, local, tmp_path):
     place = s3_place(s3, part=100_001)
     digest = digest_of(local)
-    recorded = place.put(local, NAME, digest)
-    assert recorded == f"{NAME}.of3"
+    stored_as = place.put(local, NAME, digest)
+    assert stored_as == f"{NAME}.of3"
     assert place.names("mirrors/study/") == [f"{NAME}.{number}of3" for number in (1, 2, 3)]
-    place.get(recorded, tmp_path / "back", digest)
+    place.get(stored_as, tmp_path / "back", digest)
     assert (tmp_path / "back").read_bytes() == CONTENT
     place.delete([f"{NAME}.2of3"])
     with pytest.raises(ObjectMissing):
-        place.get(recorded, tmp_path / "again", digest)
+        place.get(stored_as, tmp_path / "again", digest)
     assert not (tmp_path / "again").exists()
     place.close()
 

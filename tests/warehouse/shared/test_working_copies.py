@@ -31,9 +31,9 @@ class CountingPlace(FolderPlace):
             raise SharedPlaceUnusable(place=name, reason="it fails", remedy="Wait.")
         return super().put(local, name, digest)
 
-    def get(self, recorded, local, digest):
+    def get(self, name, local, digest):
         self.gets += 1
-        super().get(recorded, local, digest)
+        super().get(name, local, digest)
 
 
 @pytest.fixture
@@ -465,10 +465,10 @@ def test_what_is_forgotten_is_gone_everywhere_and_begins_again(machine, place):
 
 def test_a_version_that_is_deleted_while_it_is_read_is_looked_up_again(machine, tmp_path):
     class Late(FolderPlace):
-        def get(self, recorded, local, digest):
-            for number in range(4 if recorded.startswith("mirrors/study/00000001") else 0):
+        def get(self, name, local, digest):
+            for number in range(4 if name.startswith("mirrors/study/00000001") else 0):
                 load(one, number)
-            super().get(recorded, local, digest)
+            super().get(name, local, digest)
 
     one, two = machine("one"), machine("two", place=Late(tmp_path / "shared"))
     load(one, 7)
