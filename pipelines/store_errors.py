@@ -2,6 +2,7 @@
 
 WarehouseError
 ├── UnknownCopy            a project's mirror on this machine was not checked out of the shared place
+├── LostVersion            the store has nothing of a project of which this machine has a version
 ├── MoveRefused            it cannot be moved as it is; nothing was moved
 └── SharedPlaceUnusable    the place that all machines share cannot be read or written
     ├── ObjectMissing      what should be there is not
@@ -24,6 +25,18 @@ class UnknownCopy(WarehouseError):
             f"{project}: {path} was not checked out of the store, most likely because this folder held a warehouse in "
             "files before. It was not changed, and nothing was loaded. Take it into the store with "
             "`redcap-warehouse move-store`, or move it out of the folder to load from the store's newest version."
+        )
+
+
+class LostVersion(WarehouseError):
+    """This machine has a version of a project's mirror, and the store has none, though nobody removed the project."""
+
+    def __init__(self, *, project: str, path: Path, version: int) -> None:
+        super().__init__(
+            f"{project}: the store's PostgreSQL has nothing of this project, and nobody removed it; this machine has "
+            f"version {version} of its mirror. So the database is another one than before, or has lost what was in it. "
+            f"{path} was kept, and nothing was loaded. Name the right database in store.catalog, or restore it from "
+            "its backup. Only if the project is to begin anew, move the file out of the folder."
         )
 
 

@@ -32,7 +32,7 @@ def publish(
     from pipelines.warehouse.store.results import Published
 
     with open_store(read_config(config)) as store:
-        for line in store.check():
+        for line in (*store.check(), *store.remove_forgotten()):
             complain(line)
         published = store.published
         if not store.has_begun():  # publishing would make the folder

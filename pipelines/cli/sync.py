@@ -104,7 +104,7 @@ def sync(
         start_over=start_over,
     )
     with open_store(configured) as store:
-        for line in store.check():
+        for line in (*store.check(), *store.remove_forgotten()):
             complain(line)
     result = _load_all(configured, chosen(configured, projects), options, jobs, alone=bool(projects), quiet=as_json)
     with open_store(configured) as store:

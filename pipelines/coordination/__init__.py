@@ -4,6 +4,16 @@ from pipelines.coordination.checks import Checks
 from pipelines.coordination.coordination import Coordination
 from pipelines.coordination.locks import Held, HeldProject, Holder
 from pipelines.coordination.runs import LostRun, RunLock
-from pipelines.coordination.versions import WorkingVersion
+from pipelines.coordination.versions import Forgotten, WorkingVersion
 
-__all__ = ["Checks", "Coordination", "Held", "HeldProject", "Holder", "LostRun", "RunLock", "WorkingVersion"]
+__all__ = [
+    "Checks",
+    "Coordination",
+    "Forgotten",
+    "Held",
+    "HeldProject",
+    "Holder",
+    "LostRun",
+    "RunLock",
+    "WorkingVersion",
+]

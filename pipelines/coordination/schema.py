@@ -7,7 +7,7 @@ from pipelines.coordination.lock_kinds import SCHEMA
 from pipelines.coordination.sql import statements
 from pipelines.errors import ConfigError
 
-FORMAT = 2
+FORMAT = 3
 """The format that this version of the program makes and reads."""
 
 

@@ -42,6 +42,16 @@ class WorkingVersion:
     published_version: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """That a project was forgotten."""
+
+    version: int
+    """Every version before this one is of what was removed."""
+    again: bool
+    """Whether a project of that name was loaded since."""
+
+
 class UsesSession(ABC):
     """What runs statements over a session whose schema was made."""
 
@@ -64,6 +74,8 @@ class UsesSession(ABC):
 
 class Versions(UsesSession):
     """Reads and replaces working versions."""
+
+    _store_id = ""
 
     def working(self, project: str) -> WorkingVersion | None:
         """The project's newest version, or None if it has none."""
@@ -109,6 +121,16 @@ class Versions(UsesSession):
     def forget(self, project: str) -> None:
         """Forget everything about the project but its name and that its old versions are no longer the newest."""
         self._run(statements("versions")["forget"], {"project": project})
+
+    def forgotten(self) -> dict[str, Forgotten]:
+        """The projects that were forgotten, those included that were loaded again since."""
+        return {project: Forgotten(*found) for project, *found in self._run(statements("versions")["forgotten"])}
+
+    def store_id(self) -> str:
+        """Which store this is, whatever its URL; a copy of a mirror says which one it was made from."""
+        if not self._store_id:
+            self._store_id = str(self._run(statements("versions")["store"])[0][0])
+        return self._store_id
 
 
 def as_json(value: Mapping[str, object] | None) -> str | None:

@@ -76,7 +76,7 @@ class WarehouseResource(dg.ConfigurableResource[None]):
     def _check(self, context: dg.InitResourceContext) -> None:
         """Look whether the run can rely on the store, before its first step."""
         with self.store() as store:
-            remarks = store.check()
+            remarks = [*store.check(), *store.remove_forgotten()]
         for line in remarks:
             if context.log is not None:
                 context.log.warning(line)

@@ -54,8 +54,16 @@ def test_sync_status_sql_record_publish_and_forget_work_on_a_lake_in_a_bucket(
     assert "3" in run("sql", "SELECT count(*) FROM redcap.records WHERE deleted_at IS NULL")
     del site.handles["study"]
     site.add("other", study.project)
+    folder = site.warehouse.work
+    for name in ("study.duckdb", "study.checkout.json"):
+        (folder / name).rename(folder / f"{name}.elsewhere")
     run("forget", "study", "--yes")
     assert "0" in run("sql", "SELECT count(*) FROM redcap.records")
+    for name in ("study.duckdb", "study.checkout.json"):
+        (folder / f"{name}.elsewhere").rename(folder / name)
+    said.append(CliRunner().invoke(app, ["publish", "--config", str(site.path)]).output)
+    assert "Removed from this machine what `forget` removed from the store: study." in said[-1]
+    assert not list(folder.glob("study.*")), "as on any other machine that had a copy"
     assert duckdb.__version__ == "1.5.5"
     for secret in (KEY_ID, SECRET, catalog, "dagster@"):
         assert not any(secret in text for text in said)

@@ -56,3 +56,10 @@ CREATE TABLE redcap_warehouse.location (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     state text NOT NULL, folder_id text NOT NULL, place text NOT NULL, since timestamptz NOT NULL
 );
+
+-- step_3 --
+-- Which versions were of what was forgotten since, and which store this is: copies on machines that are not connected
+-- when a project is forgotten are known by both.
+ALTER TABLE redcap_warehouse.projects ADD COLUMN forgotten bigint;
+CREATE TABLE redcap_warehouse.store (one boolean PRIMARY KEY DEFAULT true CHECK (one), id text NOT NULL);
+INSERT INTO redcap_warehouse.store (id) VALUES (md5(random()::text || clock_timestamp()::text));

@@ -29,8 +29,17 @@ RETURNING version;
 SELECT version, object FROM redcap_warehouse.projects WHERE project = %(project)s;
 
 -- forget --
--- The row and its number stay, so that neither an old version nor a lock can be taken for a new one.
+-- The row and its number stay, so that neither an old version nor a lock can be taken for a new one. All versions before
+-- `forgotten` are of what was removed.
 UPDATE redcap_warehouse.projects
-SET version = version + 1, object = NULL, sha256 = NULL, bytes = NULL, run_id = NULL, checked_in_at = NULL,
+SET version = version + 1, forgotten = version + 1, object = NULL, sha256 = NULL, bytes = NULL, run_id = NULL, checked_in_at = NULL,
     loader = NULL, status = NULL, waiting_run = NULL, published = NULL, published_version = NULL
 WHERE project = %(project)s;
+
+-- forgotten --
+-- The projects that were forgotten, and whether another of that name was loaded since.
+SELECT project, forgotten, object IS NOT NULL FROM redcap_warehouse.projects WHERE forgotten IS NOT NULL ORDER BY project;
+
+-- store --
+-- Which store this is.
+SELECT id FROM redcap_warehouse.store;

@@ -50,7 +50,7 @@ class Ends(NamedTuple):
 
     def copy(self, project: str) -> LocalCopy:
         """The project's mirror in the folder."""
-        return LocalCopy(self.folder, project)
+        return LocalCopy(self.folder, project, self.store.coordination.store_id())
 
 
 @dataclass(frozen=True, slots=True)

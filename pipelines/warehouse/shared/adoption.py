@@ -8,7 +8,7 @@ from pipelines.store_errors import UnknownCopy
 from pipelines.warehouse.locks import project_locked
 from pipelines.warehouse.shared.check_out import version_of
 from pipelines.warehouse.shared.digest import Digest
-from pipelines.warehouse.shared.local_copy import NONE, LocalCopy
+from pipelines.warehouse.shared.local_copy import NONE
 from pipelines.warehouse.shared.working_copies import Opened, WorkingCopies
 
 
@@ -21,7 +21,7 @@ class AdoptingCopies(WorkingCopies):
         Until it is that, nothing is noted of the file: whatever fails, it is what it was. Raises UnknownCopy if the
         store has another version than `after`, unless that is this very file.
         """
-        copy = LocalCopy(self.folder, project)
+        copy = self._copy(project)
         with ExitStack() as locks:
             locks.enter_context(project_locked(self.folder, project))
             hold = locks.enter_context(self._coordination.hold_project(project, run_id))

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from pipelines.coordination import WorkingVersion
+from pipelines.coordination import Coordination, WorkingVersion
 from pipelines.errors import WarehouseDamaged
-from pipelines.store_errors import ObjectMissing, UnknownCopy
+from pipelines.store_errors import LostVersion, ObjectMissing, UnknownCopy
 from pipelines.warehouse.shared.digest import Digest
-from pipelines.warehouse.shared.local_copy import DISCARDED, NONE, LocalCopy, Version
+from pipelines.warehouse.shared.local_copy import DISCARDED, NONE, CheckedOut, LocalCopy, Version
 from pipelines.warehouse.shared.place import SharedPlace
 
 log = logging.getLogger(__name__)
@@ -23,18 +23,22 @@ def no_step(name: str) -> None:
     """Does nothing."""
 
 
-def check_out(copy: LocalCopy, place: SharedPlace, newest: WorkingVersion | None, step: Step = no_step) -> Version:
+def check_out(copy: LocalCopy, place: SharedPlace, coordination: Coordination, step: Step = no_step) -> Version:
     """Bring the copy to the newest version unless it was made from it; returns that version, NONE for none.
 
     Only while the project's lock is held. The copy is replaced after the download has been verified, and saved as one
-    that must not be used before that. Raises UnknownCopy for a file of which nothing is known.
+    that must not be used before that. Raises UnknownCopy for a file of which nothing is known, and LostVersion for a
+    copy of a version that the store does not know.
     """
+    newest = coordination.working(copy.project)
     known, version = copy.known(), version_of(newest) if newest else NONE
     if copy.exists() and known is None:
         raise UnknownCopy(project=copy.project, path=copy.path)
     if copy.exists() and known is not None and known.made_from == version and _may_continue(copy, version):
         return version
     if newest is None:
+        if copy.exists() and known is not None and known.version > 0 and not _is_forgotten(known, coordination, copy):
+            raise LostVersion(project=copy.project, path=copy.path, version=known.version)
         copy.remove()
         return NONE
     digest = Digest(newest.bytes, newest.sha256)
@@ -52,6 +56,11 @@ def check_out(copy: LocalCopy, place: SharedPlace, newest: WorkingVersion | None
             incoming.unlink(missing_ok=True)
     copy.save(version, clean=True)
     return version
+
+
+def _is_forgotten(known: CheckedOut, coordination: Coordination, copy: LocalCopy) -> bool:
+    forgotten = coordination.forgotten().get(copy.project)
+    return forgotten is not None and known.version < forgotten.version
 
 
 def version_of(newest: WorkingVersion) -> Version:

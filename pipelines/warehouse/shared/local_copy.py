@@ -75,6 +75,8 @@ class CheckedOut:
     clean: bool
     """Whether it was that version, unchanged, while it had these facts."""
     facts: Facts | None = None
+    store: str = ""
+    """The id of the store that it belongs to; blank if that is not known."""
 
     @property
     def version(self) -> int:
@@ -85,8 +87,10 @@ class CheckedOut:
 class LocalCopy:
     """The copy of one project's mirror on this machine."""
 
-    def __init__(self, folder: WarehouseFolder, project: str) -> None:
+    def __init__(self, folder: WarehouseFolder, project: str, store: str = "") -> None:
+        """`store` is the id of the store that it is saved as a copy of."""
         self.project = project
+        self._store = store
         self.path = folder.mirror(project)
         self._wal = Path(f"{self.path}.wal")
         self._state = folder.work / f"{project}.checkout.json"
@@ -104,14 +108,15 @@ class LocalCopy:
         try:
             found = json.loads(text)
             facts = Facts(**found["facts"]) if found["facts"] else None
-            return CheckedOut(Version(int(found["version"]), found["object"]), bool(found["clean"]), facts)
+            version = Version(int(found["version"]), found["object"])
+            return CheckedOut(version, bool(found["clean"]), facts, str(found.get("store", "")))
         except (ValueError, TypeError, KeyError):
             return CheckedOut(DISCARDED, clean=False)
 
     def save(self, version: Version, *, clean: bool) -> None:
         """Save which version the copy was made from, and whether it is that version as it is now."""
         facts = self.facts() if clean else None
-        state = {"version": version.number, "object": version.recorded, "clean": clean}
+        state = {"version": version.number, "object": version.recorded, "clean": clean, "store": self._store}
         begun = self._state.with_name(f".{self._state.name}.{secrets.token_hex(4)}")
         with private_files():
             begun.write_text(json.dumps({**state, "facts": facts and asdict(facts)}))
@@ -158,13 +163,7 @@ class LocalCopy:
 
     def incoming(self) -> Path:
         """A name beside the copy for a download; what killed processes left there is removed."""
-        for leftover in self.path.parent.glob(f".{self.path.name}.*.incoming"):
-            leftover.unlink(missing_ok=True)
-        for leftover in self.path.parent.glob(f".{self.path.name}.*.reading"):
-            # Readers hold no lock.
-            with suppress(FileNotFoundError):
-                if time.time() - leftover.stat().st_mtime > LONGEST_READING:
-                    leftover.unlink()
+        self.remove_downloads(read_for=LONGEST_READING)
         return on_its_way(self.path, secrets.token_hex(4))
 
     def replace(self, incoming: Path) -> None:
@@ -174,12 +173,27 @@ class LocalCopy:
         incoming.replace(self.path)
         sync_to_disk(self.path.parent)
 
-    def remove(self) -> None:
-        """Remove the copy, and then what is known of it."""
+    def remove(self, *, read_for: float = 0.0) -> None:
+        """Remove the copy, what is on its way to it or to readers (see `remove_downloads`), and what is known of it."""
         if self.exists():
             self.save(DISCARDED, clean=False)
         remove_database(self.path)
+        self.remove_downloads(read_for=read_for)
         self._state.unlink(missing_ok=True)
+
+    def remove_downloads(self, *, read_for: float = 0.0) -> bool:
+        """Remove what is on its way to the copy, and what readers have had for so many seconds; whether there was any.
+
+        Readers hold no lock.
+        """
+        removed = False
+        for kind, longest in (("incoming", 0.0), ("reading", read_for)):
+            for leftover in self.path.parent.glob(f".{self.path.name}.*.{kind}"):
+                with suppress(FileNotFoundError):
+                    if not longest or time.time() - leftover.stat().st_mtime > longest:
+                        leftover.unlink()
+                        removed = True
+        return removed
 
     def release(self) -> None:
         """Forget what is known of the copy: it is the mirror of a warehouse in files from now on."""

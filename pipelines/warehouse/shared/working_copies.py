@@ -123,14 +123,14 @@ class WorkingCopies:
             reading.unlink(missing_ok=True)
 
     def forget(self, project: str, run_id: str) -> None:
-        """Remove every version of the project from the shared place and from this machine; other machines discard
-        their copies when they next check out."""
+        """Remove every version of the project from the shared place and from this machine; other machines remove
+        their copies when they next begin something (forgotten.py)."""
         with project_locked(self.folder, project), self._coordination.hold_project(project, run_id) as hold:
             self._coordination.forget(project)
             self._step("forgotten")
             self._place.delete(self._place.names(folder_of(project)))
             hold.check()
-            LocalCopy(self.folder, project).remove()
+            self._copy(project).remove()
 
     def end_run(self, run_id: str) -> None:
         """Check in and free what `finish=False` has kept for further blocks of the run: there will be none."""
@@ -145,6 +145,9 @@ class WorkingCopies:
             last.callback(self._place.close)
             for opened in list(self._open.values()):
                 last.callback(self._leave, opened, finish=True, failed=False)
+
+    def _copy(self, project: str) -> LocalCopy:
+        return LocalCopy(self.folder, project, self._coordination.store_id())
 
     def _newest(self, project: str) -> WorkingVersion:
         newest = self._coordination.working(project)
@@ -164,8 +167,8 @@ class WorkingCopies:
                 locks.enter_context(project_locked(self.folder, project))
                 hold = locks.enter_context(self._coordination.hold_project(project, run_id))
                 self._step("held")
-                copy = LocalCopy(self.folder, project)
-                version = check_out(copy, self._place, self._coordination.working(project), self._step)
+                copy = self._copy(project)
+                version = check_out(copy, self._place, self._coordination, self._step)
                 unchanged = copy.facts() if copy.is_clean(version) else None
                 copy.save(version, clean=False)
                 self._step("checked out")

@@ -55,6 +55,10 @@ class FileStore:
         refuse_if_moved(self.folder)
         return []
 
+    def remove_forgotten(self) -> list[str]:
+        """There is no other machine."""
+        return []
+
     def has_begun(self) -> bool:
         """Whether the folder is there."""
         return self.folder.work.exists()

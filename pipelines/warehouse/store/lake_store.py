@@ -23,6 +23,7 @@ from pipelines.project_names import may_be_a_project
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.lake.address import PUBLISHED_LAKE, Lake
 from pipelines.warehouse.shared.adoption import AdoptingCopies
+from pipelines.warehouse.shared.forgotten import copies_here, remove_forgotten
 from pipelines.warehouse.shared.place import open_place
 from pipelines.warehouse.shared.working_copies import WorkingCopies
 from pipelines.warehouse.store.published_lake import PublishedLake
@@ -83,6 +84,10 @@ class LakeStore:
             raise WarehouseError("\n".join(refused))
         return warned
 
+    def remove_forgotten(self) -> list[str]:
+        """By what PostgreSQL remembers of `forget`."""
+        return remove_forgotten(self.folder, self.coordination)
+
     def has_begun(self) -> bool:
         """Whether any mirror was checked in."""
         return bool(self.coordination.all_working())
@@ -120,7 +125,7 @@ class LakeStore:
             return Traces(project)
         schemas, rows = self.published.traces(project)
         known = self.coordination.working(project)
-        files = (self.mirrors.place(project),) if known is not None else ()
+        files = (*([self.mirrors.place(project)] if known is not None else ()), *copies_here(self.folder, project))
         recorded = project in self.published.projects() or project in self.coordination.unpublished()
         return Traces(project, schemas, rows, files, recorded)
 

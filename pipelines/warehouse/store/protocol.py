@@ -203,6 +203,12 @@ class Store(Protocol):
         Raises WarehouseError, with a line for everything that is wrong and what to do about it, if they cannot.
         """
 
+    def remove_forgotten(self) -> list[str]:
+        """Remove from this machine what another one has removed from the store; returns what a person should know.
+
+        Only after `check`. A copy that is in use, or that has work which is nowhere else, stays.
+        """
+
     def has_begun(self) -> bool:
         """Whether anything was ever loaded into it."""
 
