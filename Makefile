@@ -13,6 +13,9 @@ TESTS := $(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser and not d
 LAKE_TESTS := PYTHONPATH=$(LAKE) $(BIN)/python -m pytest -n 2 --dist worksteal \
 	-m "lake and not browser and not daemon and not fuzz"
 
+# Where Python is told to keep no bytecode, each of the hundreds of processes of a run compiles the project anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo store test test-lake quick test-daemon test-browser dev bench check fix fuzz fuzz-lake mutation lock clean
 

@@ -83,17 +83,18 @@ def workplace(tmp_path, simulated):
 
 @pytest.fixture(scope="module")
 def synced(tmp_path_factory, simulated):
-    """The same after a first `sync`; for looking at only."""
+    """The same after a first `sync`, and what that said; for looking at only."""
     folder, tokens = work_in(tmp_path_factory.mktemp("synced"), simulated)
-    assert run("sync", cwd=folder, env=tokens).returncode == 0
-    return folder
+    result = run("sync", cwd=folder, env=tokens)
+    assert result.returncode == 0, result.stderr
+    return folder, result
 
 
 @pytest.fixture
 def loaded(workplace, synced):
     """A workplace of which all projects were loaded and published."""
     folder, tokens = workplace
-    shutil.copytree(synced / "warehouse", folder / "warehouse")
+    shutil.copytree(synced[0] / "warehouse", folder / "warehouse")
     return folder, tokens
 
 
@@ -113,11 +114,9 @@ def test_the_simulator_plays_the_version_that_was_asked_for(simulated, tmp_path)
     assert refused.returncode == 1 and "'newest' is not a version of REDCap" in refused.stderr
 
 
-def test_sync_status_and_sql(workplace):
-    folder, tokens = workplace
-    loaded = run("sync", cwd=folder, env=tokens)
-    assert loaded.returncode == 0, loaded.stderr
-    assert "Published" in loaded.stdout
+def test_sync_status_and_sql(synced, here):
+    folder, result = synced
+    assert "Published" in result.stdout
     stood = json.loads(run("status", "--json", cwd=folder).stdout)
     assert {s["project"]: (s["last_outcome"], s["records"]) for s in stood} == {
         "classic": ("ok", 8),
@@ -125,7 +124,7 @@ def test_sync_status_and_sql(workplace):
     }
     answer = json.loads(run("sql", "--json", "SELECT count(*) AS n FROM classic.enrolment", cwd=folder).stdout)
     assert answer == [{"n": 8}]
-    assert run("sql", "--csv", "SELECT 1 AS one", cwd=folder).stdout == "one\n1\n"
+    assert here("sql", "--csv", "SELECT 1 AS one", cwd=folder).stdout == "one\n1\n"
     assert (
         "sql>"
         in subprocess.run(
@@ -139,9 +138,10 @@ def test_sync_status_and_sql(workplace):
     )
 
 
-def test_a_project_that_fails_does_not_hold_the_others_back(workplace):
+def test_a_project_that_fails_does_not_hold_the_others_back(workplace, here):
     folder, tokens = workplace
-    result = run("sync", "--json", cwd=folder, env={**tokens, "TOKEN_CLASSIC": "0" * 32})
+    # One after the other; the next test loads them side by side.
+    result = here("sync", "--jobs", "1", "--json", cwd=folder, env={**tokens, "TOKEN_CLASSIC": "0" * 32})
     assert result.returncode == 1
     told = json.loads(result.stdout)
     assert told["published"] == ["repeating"]
@@ -305,39 +305,49 @@ def test_an_unknown_project_is_named_with_those_there_are(workplace, here):
     assert "Did you mean classic?" in result.stderr
 
 
+READER = """
+import sys, duckdb
+for query in sys.stdin:
+    try:
+        with duckdb.connect(sys.argv[1], read_only=True) as connection:
+            print(connection.execute(query).fetchall(), flush=True)
+    except Exception as error:
+        print(repr(error), flush=True)
+"""
+
+
 def test_readers_in_another_process_never_see_an_error_or_half_a_load(loaded):
     folder, tokens = loaded
-    database = str(folder / "warehouse" / "warehouse.duckdb")
-    whole = {("classic", 8), ("repeating", 8)}
-    stop, seen, failures = threading.Event(), [], []
+    query = (
+        "SELECT 'classic', count(*) FROM classic.enrolment "
+        "UNION ALL SELECT 'repeating', count(*) FROM repeating.intake ORDER BY ALL"
+    )
+    stop, seen = threading.Event(), []
+    command = [sys.executable, "-c", READER, str(folder / "warehouse" / "warehouse.duckdb")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
 
-    def read():
-        query = (
-            "SELECT 'classic', count(*) FROM classic.enrolment "
-            "UNION ALL SELECT 'repeating', count(*) FROM repeating.intake ORDER BY ALL"
-        )
-        reader = (
-            f"import duckdb; c = duckdb.connect({database!r}, read_only=True); print(c.execute({query!r}).fetchall())"
-        )
-        while not stop.is_set():
-            result = subprocess.run([sys.executable, "-c", reader], capture_output=True, text=True)
-            (seen if result.returncode == 0 else failures).append(result.stdout or result.stderr)
+        def read():
+            # Some twenty times a second: often while one load is published.
+            while not stop.wait(0.05):
+                print(query, file=reader.stdin, flush=True)
+                seen.append(reader.stdout.readline())
 
-    thread = threading.Thread(target=read)
-    thread.start()
-    for _ in range(2):
-        assert run("sync", cwd=folder, env=tokens).returncode == 0
-    stop.set()
-    thread.join()
-    assert failures == []
+        thread = threading.Thread(target=read)
+        thread.start()
+        try:
+            for _ in range(2):
+                assert run("sync", cwd=folder, env=tokens).returncode == 0
+        finally:
+            stop.set()
+            thread.join()
+            reader.stdin.close()
     assert len(seen) > 3
-    assert set(seen) == {str(sorted(whole)) + "\n"}
+    assert set(seen) == {str([("classic", 8), ("repeating", 8)]) + "\n"}
 
 
-def test_no_token_and_no_value_is_left_outside_the_warehouses_tables(workplace):
-    folder, tokens = workplace
-    for env in ({}, {"TOKEN_REPEATING": "0" * 32}):
-        result = run("sync", cwd=folder, env={**tokens, **env})
+def test_no_token_and_no_value_is_left_outside_the_warehouses_tables(loaded, synced):
+    folder, tokens = loaded
+    for result in (synced[1], run("sync", cwd=folder, env={**tokens, "TOKEN_REPEATING": "0" * 32})):
         with duckdb.connect(str(folder / "warehouse" / "warehouse.duckdb"), read_only=True) as connection:
             names = {name for (name,) in connection.execute("SELECT last_name FROM classic.enrolment").fetchall()}
         for text in (result.stdout, result.stderr):
