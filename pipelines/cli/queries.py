@@ -71,12 +71,12 @@ def sql(
     from pipelines.console.sql_shell import sql_shell
     from pipelines.console.tables import show_answer
     from pipelines.store import open_store
-    from pipelines.warehouse.published.query import query
+    from pipelines.warehouse.published.query import ask
 
     with open_store(read_config(config)) as store:
         if statement is None:
             sql_shell(store.published)
             return
         with store.published.open() as connection:
-            answer = query(connection, statement)
+            answer = ask(store.published, connection, statement)
     show_answer(answer, "json" if as_json else "csv" if csv else "table")

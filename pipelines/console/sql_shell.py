@@ -10,14 +10,14 @@ from pipelines.wording import printable
 
 def sql_shell(published: PublishedStore) -> None:
     """Read queries, each ended by a semicolon, until the input ends or the user leaves."""
-    from pipelines.warehouse.published.query import query
+    from pipelines.warehouse.published.query import ask
 
     console = stdout()
     with published.open() as connection:
         console.print(f"{published.place} (read-only). End a query with ; and leave with Ctrl-D.", soft_wrap=True)
         while (statement := _statement()) is not None:
             try:
-                answer_table(console, query(connection, statement))
+                answer_table(console, ask(published, connection, statement))
             except QueryRefused as problem:
                 console.print(printable(str(problem)), style="red", markup=False)
 

@@ -45,6 +45,10 @@ def test_sync_status_sql_record_publish_and_forget_work_on_a_lake_in_a_bucket(
     [status] = json.loads(run("status", "--json"))
     assert status["last_outcome"] == "ok" and status["records"] == 4 and not status["waiting"]
     assert "4" in run("sql", "SELECT count(*) FROM redcap.records")
+    beside = CliRunner().invoke(
+        app, ["sql", f"FROM read_blob('{bucket}/warehouse/mirrors/**')", "--config", str(site.path)]
+    )
+    assert beside.exit_code == 1 and "only the published tables" in str(beside.exception)
     first = next(iter(site.exported()))[study.project.dictionary.record_id]
     assert "insert" in run("history", "study", first)
     study.delete(first)

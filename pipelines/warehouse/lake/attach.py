@@ -1,8 +1,8 @@
 """Opens a DuckLake with DuckDB: attached under the name `warehouse`, which is the current catalog, and hardened.
 
 DuckLake keeps no password and needs no further file, so that nothing but its data, and the mirrors that are published,
-can be reached from SQL afterwards. One thing stays open, as far as the rights of the user in the URL go: the catalog's
-own database, by DuckDB's function `postgres_query`.
+can be reached from SQL afterwards. Two things stay open to our own SQL: the folder of the data, mirrors included, and
+the catalog's own database, with the rights of the user in the URL. SQL of a person is checked (allowed_queries.py).
 """
 
 from __future__ import annotations

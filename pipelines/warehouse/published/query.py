@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines.errors import QueryRefused
 from pipelines.warehouse.database.connection import Connection, DatabaseError
-from pipelines.warehouse.store.protocol import Store
+from pipelines.warehouse.store.protocol import PublishedStore, Store
 from pipelines.wording import counted
 
 
@@ -33,8 +33,14 @@ class Answer:
         return f"Answer({counted(len(self.rows), 'row')}, {counted(len(self.columns), 'column')})"
 
 
+def ask(published: PublishedStore, connection: Connection, statement: str) -> Answer:
+    """The answer to a query that a person has typed, over a connection to what is published; QueryRefused as below."""
+    published.check_query(connection, statement)
+    return query(connection, statement)
+
+
 def query(connection: Connection, statement: str) -> Answer:
-    """The answer to a person's query; raises QueryRefused with DuckDB's message where DuckDB refuses it."""
+    """The answer to a query; raises QueryRefused with DuckDB's message where DuckDB refuses it."""
     try:
         connection.execute(statement)
         columns = tuple(column[0] for column in connection.description or ())

@@ -83,3 +83,7 @@ CALL ducklake_rewrite_data_files('warehouse', delete_threshold => 0);
 -- expire_all --
 -- Only what is there now can be read.
 CALL ducklake_expire_snapshots('warehouse', older_than => now());
+
+-- understood --
+-- A query as DuckDB understands it, as JSON; an error if it is anything but SELECT.
+SELECT json_serialize_sql($query::VARCHAR);

@@ -133,6 +133,9 @@ class PublishedFile:
         with open_published(self._folder) as connection:
             yield connection
 
+    def check_query(self, connection: Connection, text: str) -> None:
+        """Nothing else can be reached from a connection to the file."""
+
     def attach(self, connection: Connection) -> Sequence[str]:
         """An attached file can be read without being listed."""
         from pipelines.warehouse.database.connection import attach_published

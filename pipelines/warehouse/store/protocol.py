@@ -51,6 +51,9 @@ class PublishedStore(Protocol):
         Raises NotLoadedYet if nothing was published, and WarehouseUnreadable if it cannot be read.
         """
 
+    def check_query(self, connection: Connection, text: str) -> None:
+        """Raise QueryRefused for SQL of a person that does more than read what is published; before it is executed."""
+
     def attach(self, connection: Connection) -> Sequence[str]:
         """Attach it read-only, under the name `connection.PUBLISHED`, to a connection to a mirror.
 

@@ -65,6 +65,12 @@ class PublishedLake:
         with reading(self._lake, memory_limit=self._memory_limit) as connection:
             yield connection
 
+    def check_query(self, connection: Connection, text: str) -> None:
+        """Only queries of the lake's tables."""
+        from pipelines.warehouse.lake.allowed_queries import check_allowed
+
+        check_allowed(connection, text)
+
     def attach(self, connection: Connection) -> Sequence[str]:
         """The folder or URL of its data."""
         from pipelines.warehouse.database.connection import PUBLISHED
