@@ -45,16 +45,18 @@ def finish(connection: Connection) -> None:
     connection.execute(sql["rewrite_all"])
     connection.execute(sql["expire_all"])
     connection.execute(sql["clean_up_all"])
+    # Publishers that died have written rows, too, which no snapshot has.
+    connection.execute(sql["delete_all_orphans"])
     connection.execute(lake_sql.hide_extremes())
     connection.execute(sql["delete_removals"])
 
 
-def traces_of(connection: Connection, project: str) -> tuple[tuple[str, ...], dict[str, int]]:
-    """The project's schemas, and how many rows it has in each table that all projects share."""
+def traces_of(connection: Connection, project: str) -> tuple[tuple[str, ...], dict[str, int], bool]:
+    """The project's schemas, its rows in each table that all projects share, and whether `finish` is due."""
     names = {"names": [project + ending for ending in SCHEMAS]}
     schemas = tuple(name for (name,) in connection.execute(lake_sql.schemas_of(), names).fetchall())
     rows = {}
     for schema, table in SHARED:
         if found := count(connection, count_rows_of_project(schema, table), {"project": project}):
             rows[f"{schema}.{table}"] = found
-    return schemas, rows
+    return schemas, rows, count(connection, statements("lake")["removals"]) > 0

@@ -60,6 +60,10 @@ CALL ducklake_cleanup_old_files('warehouse', cleanup_all => true);
 -- Files that a publisher wrote that died are deleted, if they are older than this time.
 CALL ducklake_delete_orphaned_files('warehouse', older_than => $before::TIMESTAMPTZ);
 
+-- delete_all_orphans --
+-- Files that a publisher wrote that died are deleted, however young they are. Nobody else publishes now.
+CALL ducklake_delete_orphaned_files('warehouse', cleanup_all => true);
+
 -- snapshots --
 -- How many snapshots there are.
 SELECT count(*) FROM ducklake_snapshots('warehouse');

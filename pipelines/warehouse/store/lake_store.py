@@ -123,10 +123,13 @@ class LakeStore:
         """What the lake, PostgreSQL and the shared place have of it."""
         if not may_be_a_project(project):
             return Traces(project)
-        schemas, rows = self.published.traces(project)
+        schemas, rows, unfinished = self.published.traces(project)
         known = self.coordination.working(project)
         files = (*([self.mirrors.place(project)] if known is not None else ()), *copies_here(self.folder, project))
         recorded = project in self.published.projects() or project in self.coordination.unpublished()
+        if unfinished and not recorded:
+            # The same command, interrupted, has left it in earlier snapshots.
+            recorded = project in self.coordination.forgotten()
         return Traces(project, schemas, rows, files, recorded)
 
     def forget(self, project: str) -> Traces:

@@ -151,15 +151,16 @@ class PublishedLake:
         with self._coordination.publisher():
             return self._opened().maintain()
 
-    def traces(self, project: str) -> tuple[tuple[str, ...], dict[str, int]]:
-        """The project's schemas, and how many rows it has in each table that all projects share."""
+    def traces(self, project: str) -> tuple[tuple[str, ...], dict[str, int], bool]:
+        """The project's schemas, how many rows it has in each table that all projects share, and whether a removal was
+        not finished."""
         from pipelines.warehouse.lake.removal import traces_of
 
         try:
             with self.open() as connection:
                 return traces_of(connection, project)
         except NotLoadedYet:
-            return (), {}
+            return (), {}, False
 
     def close(self) -> None:
         """Close the publisher's connection, if there is one."""

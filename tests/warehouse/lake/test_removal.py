@@ -5,8 +5,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.warehouse.lake.attach import attach_to_publish
-from pipelines.warehouse.lake.removal import remove_project
+from pipelines.warehouse.lake.attach import attach_to_publish, reading
+from pipelines.warehouse.lake.removal import remove_project, traces_of
 from tests.support.lake import everything_in, rows_in
 from tests.support.postgres import ask
 from tests.support.published import of_projects
@@ -39,8 +39,17 @@ def both(published_once, publishing):
 
 def test_a_forgotten_project_is_nowhere_and_the_others_are_as_they_were(both):
     before = everything_in(both.lake)
+    data = Path(both.lake.data)
+    [written] = (data / "study" / "base").glob("*.parquet")
+    for folder in ("study/base", "redcap/records"):
+        # As a publisher leaves it that dies before its commit.
+        (data / folder / "ducklake-dead.parquet").write_bytes(written.read_bytes())
+    mirror = data / "mirrors" / "small" / "00000001.duckdb"
+    mirror.parent.mkdir(parents=True)
+    mirror.touch()
     assert traces(both.lake, "Town 3") and traces(both.lake, "study")
     both.publisher.forget("study")
+    assert mirror.exists()
     assert traces(both.lake, "Town 3") == []
     assert traces(both.lake, "study") == []
     found = everything_in(both.lake)
@@ -59,5 +68,7 @@ def test_a_removal_that_was_interrupted_is_finished_by_the_next_publish(both):
     with attach_to_publish(both.lake, readable=(), spill=folder / "spill") as connection:
         remove_project(connection, "study")
     assert traces(both.lake, "Town 3"), "an earlier snapshot has it"
+    with reading(both.lake) as connection:
+        assert traces_of(connection, "study") == ((), {}, True), "so that the same command finishes it, too"
     assert both.publish("small", anew=True).written
     assert traces(both.lake, "Town 3") == []

@@ -1,5 +1,6 @@
 """Two machines and one lake: what readers find is what a warehouse in files has, whichever machine loaded it."""
 
+import duckdb
 import pytest
 
 from pipelines.errors import NotLoadedYet, ProjectHeld, UnknownRecord
@@ -24,6 +25,14 @@ def machines(site, postgres: RunningPostgres, tmp_path):
         yield machines
 
 
+def holds(folder, word: str) -> bool:
+    """Whether a word is in any file of a folder; in Parquet files, values are compressed."""
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    with duckdb.connect() as connection:
+        rows = [connection.read_parquet(str(path)).fetchall() for path in found if path.suffix == ".parquet"]
+    return word in repr(rows) or any(word.encode() in path.read_bytes() for path in found)
+
+
 def of_today(found):
     return {
         name: ([column[:2] for column in columns], rows)
@@ -41,7 +50,7 @@ def test_two_nights_on_two_machines_give_what_a_new_warehouse_in_files_gives(mac
     assert not one.marks.waiting() and one.published.projects() == {"study"}
     record, *others = dict.fromkeys(row[study.project.dictionary.record_id] for row in site.exported())
     field = next(f.field_name for f in study.project.dictionary.fields[1:] if f.field_type == "notes")
-    study.save(record, {field: "changed"})
+    study.save(record, {field: "canary-of-a-participant"})
     study.delete(others[0])
     report = machines.night("two")
     assert report.complete and report.mode == "incremental", "it continues what the other machine loaded"
@@ -58,8 +67,13 @@ def test_two_nights_on_two_machines_give_what_a_new_warehouse_in_files_gives(mac
 
     two.published.publish(rebuild=True)
     assert of_today(everything_in(machines.lake)) == of_today(everything(site.warehouse.database))
+    places = [machines.site.folder / name for name in ("one", "two", "shared")]
+    assert all(holds(folder, "canary-of-a-participant") for folder in places)
     traces = two.forget("study")
     assert traces.schemas and traces.rows["redcap.records"] and traces.files
+    assert [folder.name for folder in places if holds(folder, "canary-of-a-participant")] == ["one"]
+    assert one.remove_forgotten() == ["Removed from this machine what `forget` removed from the store: study."]
+    assert not any(holds(folder, "canary-of-a-participant") for folder in places)
     assert not one.find_traces("study") and not one.published.exists()
     assert list((machines.site.folder / "shared" / "mirrors").rglob("*.duckdb")) == []
     assert machines.night("one").mode == "full", "it can be loaded again"
