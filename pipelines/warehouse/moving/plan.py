@@ -12,7 +12,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipelines.coordination import WorkingVersion
+from pipelines.coordination import Forgotten, WorkingVersion
 from pipelines.coordination.location import MOVED_OUT, Location, moved_away
 from pipelines.errors import WarehouseBusy, WarehouseError
 from pipelines.store_errors import MoveRefused
@@ -237,12 +237,9 @@ def plan_into_files(ends: Ends) -> Plan:
         found.refused[project] = f"it is in use by {holder.loader} (run {holder.run}). Try again when that has ended."
     for version in versions.values():
         _sort_for_files(ends, version, found)
+    forgotten = ends.store.coordination.forgotten()
     for project in sorted(projects_in(ends.folder) - versions.keys()):
-        known = ends.copy(project).known()
-        state = FORGOTTEN if known is not None and known.version != 0 else THERE
-        remark = "" if state == THERE else "it is no longer in the store"
-        size = ends.folder.mirror(project).stat().st_size
-        found.projects.append(PlannedProject(project, state, size, remark=remark))
+        _sort_what_is_here_alone(ends, project, forgotten.get(project), found)
     if found.refused:
         raise MoveRefused(reasons=found.refused)
     return Plan(tuple(found.projects), finished=False)
@@ -264,6 +261,23 @@ def _sort_for_files(ends: Ends, version: WorkingVersion, found: _Findings) -> No
             found.refused[project] = str(problem)
             return
     found.projects.append(planned)
+
+
+def _sort_what_is_here_alone(ends: Ends, project: str, forgotten: Forgotten | None, found: _Findings) -> None:
+    """A copy in the folder, of a project that the store has not: removed only if the store says that it was."""
+    copy = ends.copy(project)
+    known, size = copy.known(), copy.path.stat().st_size
+    if known is None or known.version == 0:
+        found.projects.append(PlannedProject(project, THERE, size))
+    elif forgotten is not None and known.version < forgotten.version:
+        found.projects.append(PlannedProject(project, FORGOTTEN, size, remark="it is no longer in the store"))
+    else:
+        found.refused[project] = (
+            "the store has nothing of this project, and nobody removed it; this machine has a version of its mirror. "
+            f"So the database has lost what was in it, or is another one. {copy.path} was kept. Name the right "
+            "database in store.catalog, or restore it from its backup; or remove the project with "
+            f"`redcap-warehouse forget {project}`."
+        )
 
 
 def _run(version: WorkingVersion | None) -> str:

@@ -130,7 +130,9 @@ class WorkingCopies:
             self._step("forgotten")
             self._place.delete(self._place.names(folder_of(project)))
             hold.check()
-            self._copy(project).remove()
+            # The mirror of a warehouse in files, of which the store knows nothing, is not the store's to remove.
+            if (copy := self._copy(project)).known() is not None:
+                copy.remove()
 
     def end_run(self, run_id: str) -> None:
         """Check in and free what `finish=False` has kept for further blocks of the run: there will be none."""

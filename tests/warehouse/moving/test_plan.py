@@ -16,6 +16,7 @@ from pipelines.warehouse.manifest import manifest_path
 from pipelines.warehouse.moving.plan import BEGUN, FORGOTTEN, LATER_THERE, TO_MOVE
 from pipelines.warehouse.store.moved import read_note
 from tests.support.moves import moves
+from tests.support.postgres import ask
 from tests.support.published import published, published_once
 
 __all__ = ["moves", "published", "published_once"]
@@ -110,6 +111,16 @@ def test_what_was_forgotten_in_the_files_meanwhile_is_removed_from_the_store(mov
     assert states(moves.plan()) == {"study": TO_MOVE, "small": FORGOTTEN}
     moves.into_store()
     assert not any(name.startswith("small") for name in moves.in_store())
+
+
+def test_a_copy_is_removed_when_moving_back_only_if_the_store_says_that_its_project_was_forgotten(moves, site):
+    moves.into_store()
+    ask(moves.catalog, "UPDATE redcap_warehouse.projects SET object = NULL WHERE project = 'small'")
+    refused(moves, "small: the store has nothing of this project, and nobody removed it", back=True)
+    assert site.warehouse.mirror("small").exists()
+    with site.store as store:
+        store.coordination.forget("small")
+    assert states(moves.plan(back=True)) == {"study": TO_MOVE, "small": FORGOTTEN}
 
 
 def test_what_cannot_be_published_is_told_and_the_store_knows_of_it(moves, site):

@@ -111,6 +111,13 @@ def test_a_mirror_of_a_warehouse_in_files_stays(forgotten):
     assert copies_here(forgotten.folder, "study") == []
 
 
+def test_a_mirror_of_a_warehouse_in_files_stays_where_the_stores_project_of_that_name_is_forgotten(forgotten, machine):
+    load(machine("two"), "again")
+    (forgotten.folder.work / "study.checkout.json").unlink()
+    forgotten.forget("study", "forget")
+    assert "study.duckdb" in traces(forgotten)
+
+
 def test_a_store_that_looks_new_is_an_error_and_removes_nothing(machine, database):
     one = machine("one")
     load(one)
