@@ -53,7 +53,6 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/coordination/marks.py",
         "pipelines/coordination/versions.py",
     ),
-    "tests/coordination/test_locks.py": ("pipelines/coordination/lock_kinds.py",),
     "tests/coordination/test_schema.py": ("pipelines/named_statements.py",),
     "tests/defs/test_assets.py": (
         "pipelines/defs/asset_specs.py",
@@ -149,6 +148,14 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
         "pipelines/warehouse/published_file.py",
     ),
     "tests/warehouse/lake/test_interrupted.py": ("pipelines/warehouse/lake/lost_commit.py",),
+    "tests/warehouse/lake/test_lake_damage.py": (
+        "pipelines/coordination/lake.py",
+        "pipelines/warehouse/lake/commits.py",
+        "pipelines/warehouse/lake/files.py",
+        "pipelines/warehouse/lake/publisher_connection.py",
+        "pipelines/warehouse/store/lake_damage.py",
+        "pipelines/warehouse/store/lake_watch.py",
+    ),
     "tests/warehouse/lake/test_removal.py": ("pipelines/warehouse/lake/lake_sql.py",),
     "tests/warehouse/mirror/test_invalid_values.py": (
         "pipelines/warehouse/tables/choice_checks.py",

@@ -2,6 +2,7 @@
 
 from pipelines.coordination.checks import Checks
 from pipelines.coordination.coordination import Coordination
+from pipelines.coordination.lake import LakeCatalog, LakeRecord
 from pipelines.coordination.locks import Held, HeldProject, Holder
 from pipelines.coordination.runs import LostRun, RunLock
 from pipelines.coordination.versions import Forgotten, WorkingVersion
@@ -13,6 +14,8 @@ __all__ = [
     "Held",
     "HeldProject",
     "Holder",
+    "LakeCatalog",
+    "LakeRecord",
     "LostRun",
     "RunLock",
     "WorkingVersion",

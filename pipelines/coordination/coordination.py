@@ -13,9 +13,9 @@ from typing import Self
 from pipelines.coordination.address import Address
 from pipelines.coordination.checks import Checks, check
 from pipelines.coordination.connection import Row, Session, Values
+from pipelines.coordination.lake import LakeRecords
 from pipelines.coordination.location import Locations
-from pipelines.coordination.lock_kinds import PROJECT
-from pipelines.coordination.locks import Held, HeldProject, Holder, hold_project, hold_publisher
+from pipelines.coordination.locks import PROJECT, Held, HeldProject, Holder, hold_project, hold_publisher
 from pipelines.coordination.marks import Marks
 from pipelines.coordination.pace import PACE_OPTIONS, ServerLimit
 from pipelines.coordination.rounds import round_of
@@ -25,8 +25,8 @@ from pipelines.coordination.sql import statements
 from pipelines.coordination.versions import Versions
 
 
-class Coordination(Versions, Marks, Locations):
-    """Working versions, marks, locks, the pace, the hash key and the location; for any number of threads.
+class Coordination(Versions, Marks, Locations, LakeRecords):
+    """Working versions, marks, locks, the pace, the hash key, the location and the lake; for any number of threads.
 
     It connects when it is first asked something. While PostgreSQL does not answer, what can be asked again is, for
     `patience` seconds; then CoordinationUnavailable. The schema is made, or brought to this version's format, at the

@@ -11,9 +11,17 @@ from types import TracebackType
 from typing import Self
 
 from pipelines.coordination.connection import LockNotFree, Session, SessionLost
-from pipelines.coordination.lock_kinds import PROJECT, PUBLISHER
 from pipelines.coordination.sql import statements
 from pipelines.errors import HoldLost, ProjectHeld, WarehouseError
+
+# The first number of every advisory lock, which keeps kinds of locks apart; the second is the id of a row. Any program
+# that uses the same database could use the same numbers, so these are unlikely ones.
+SCHEMA = 1_919_247_361
+PUBLISHER = SCHEMA + 1
+PROJECT = SCHEMA + 2
+SLOT = SCHEMA + 3
+RUN = SCHEMA + 4
+ROUND = SCHEMA + 5
 
 
 @dataclass(frozen=True, slots=True)

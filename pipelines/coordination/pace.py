@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipelines.coordination.connection import Session, SessionLost
-from pipelines.coordination.lock_kinds import SLOT
+from pipelines.coordination.locks import SLOT
 from pipelines.coordination.sql import statements
 from pipelines.errors import WarehouseError
 

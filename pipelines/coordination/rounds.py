@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from pipelines.coordination.connection import Session
-from pipelines.coordination.lock_kinds import ROUND
+from pipelines.coordination.locks import ROUND
 from pipelines.coordination.sql import statements
 
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from pipelines.coordination.connection import Session, SessionLost
-from pipelines.coordination.lock_kinds import RUN
+from pipelines.coordination.locks import RUN
 from pipelines.coordination.sql import statements
 from pipelines.errors import WarehouseError
 

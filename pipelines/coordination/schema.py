@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pipelines.coordination.connection import Session
-from pipelines.coordination.lock_kinds import SCHEMA
+from pipelines.coordination.locks import SCHEMA
 from pipelines.coordination.sql import statements
 from pipelines.errors import ConfigError
 
-FORMAT = 3
+FORMAT = 4
 """The format that this version of the program makes and reads."""
 
 

@@ -63,3 +63,13 @@ CREATE TABLE redcap_warehouse.location (
 ALTER TABLE redcap_warehouse.projects ADD COLUMN forgotten bigint;
 CREATE TABLE redcap_warehouse.store (one boolean PRIMARY KEY DEFAULT true CHECK (one), id text NOT NULL);
 INSERT INTO redcap_warehouse.store (id) VALUES (md5(random()::text || clock_timestamp()::text));
+
+-- step_4 --
+-- What the published lake was when it was published into last. Blank digests are of what is to be made again.
+CREATE TABLE redcap_warehouse.lake (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    -- Every snapshot that a publisher makes has this in `commit_extra_info`.
+    token text NOT NULL,
+    identity text, snapshot bigint, shared_structure text, shared_rows text
+);
+ALTER TABLE redcap_warehouse.projects ADD COLUMN lake_part text;

@@ -33,7 +33,8 @@ SELECT version, object FROM redcap_warehouse.projects WHERE project = %(project)
 -- `forgotten` are of what was removed.
 UPDATE redcap_warehouse.projects
 SET version = version + 1, forgotten = version + 1, object = NULL, sha256 = NULL, bytes = NULL, run_id = NULL, checked_in_at = NULL,
-    loader = NULL, status = NULL, waiting_run = NULL, published = NULL, published_version = NULL
+    loader = NULL, status = NULL, waiting_run = NULL, published = NULL, published_version = NULL,
+    lake_part = NULL
 WHERE project = %(project)s;
 
 -- forgotten --

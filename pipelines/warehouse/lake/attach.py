@@ -22,7 +22,6 @@ from pipelines.warehouse.database.connection import (
     may_be_unoptimized,
     private_files,
     private_folder,
-    transaction,
     unoptimized,
 )
 from pipelines.warehouse.database.dialect import LAKE
@@ -30,6 +29,7 @@ from pipelines.warehouse.database.extensions import load_extension
 from pipelines.warehouse.database.quoting import identifier, literal
 from pipelines.warehouse.database.rows import count
 from pipelines.warehouse.lake.address import METADATA_SCHEMA, PUBLISHED_LAKE, Lake
+from pipelines.warehouse.lake.commits import committed_as
 from pipelines.warehouse.lake.failures import lake_unusable
 from pipelines.warehouse.lake.lost_commit import take_back
 from pipelines.warehouse.manifest import VERSION
@@ -75,20 +75,26 @@ def reading(lake: Lake, *, memory_limit: str | None = None) -> Iterator[Connecti
 
 
 def attach_to_publish(
-    lake: Lake, *, readable: Sequence[Path], spill: Path, memory_limit: str | None = None
+    lake: Lake,
+    *,
+    readable: Sequence[Path],
+    spill: Path,
+    memory_limit: str | None = None,
+    token: str | None = None,
+    settled: int | None = None,
 ) -> Connection:
     """A connection that may write; the lake is made where there is none. Close it in the end.
 
     `readable` are the folders of the mirrors, `spill` is a private folder for what does not fit into memory. The caller
-    is the only publisher.
+    is the only publisher, whose commits have this `token`; `settled` is the last snapshot that is known to be complete.
     """
     connection = _attached_to_publish(lake, readable, spill, memory_limit)
     try:
-        if take_back(connection, lake):
+        if take_back(connection, lake, settled):
             connection.close()
             connection = _attached_to_publish(lake, readable, spill, memory_limit)
         with private_files():
-            _make_shared_tables(connection)
+            _make_shared_tables(connection, token)
     except BaseException as problem:
         connection.close()
         raise _ours(problem) from None
@@ -154,17 +160,23 @@ def _use_alone(connection: Connection) -> None:
     connection.execute("DETACH memory")
 
 
-def _make_shared_tables(connection: Connection) -> None:
-    """Create what all projects share, in a new lake or one of an earlier version, in one transaction."""
-    sql = statements("lake")
+def _make_shared_tables(connection: Connection, token: str | None) -> None:
+    """Create what all projects share, in a new lake or one of an earlier version."""
     found = 0
     with suppress(CatalogError):
-        found = count(connection, sql["version"])
+        found = count(connection, statements("lake")["version"])
     if found > VERSION:
         raise LakeUnusable(doing="reading it", reason="a newer version of redcap-warehouse publishes into it")
-    if found == VERSION:
-        return
-    with transaction(connection), unoptimized(connection):
+    if found != VERSION:
+        make_shared_tables(connection, token)
+
+
+def make_shared_tables(connection: Connection, token: str | None, *, anew: bool = False) -> None:
+    """Create what all projects share, where it is not there, in one transaction; with `anew` instead of what is."""
+    sql = statements("lake")
+    with committed_as(connection, token), unoptimized(connection):
+        if anew:
+            connection.execute(sql["drop_shared"])
         prepare(connection, copied=False, dialect=LAKE)
         connection.execute(sql["create_manifest"])
         define_changes(connection, LAKE)

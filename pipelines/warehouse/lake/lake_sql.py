@@ -65,12 +65,23 @@ def files_before() -> str:
     return f"{_files('f.begin_snapshot < $snapshot')} LIMIT 100"
 
 
-def _files(condition: str) -> str:
+def files_of_schemas() -> str:
+    """The data files of today of $schemas: the schema, its folder, the path and the bytes of each."""
+    folder = _whole("s.path", "s.path_is_relative", "m.value")
+    return _files(
+        "f.end_snapshot IS NULL AND t.end_snapshot IS NULL AND list_contains($schemas::VARCHAR[], s.schema_name)",
+        f"s.schema_name, {folder}",
+        "f.file_size_bytes",
+    )
+
+
+def _files(condition: str, *more: str) -> str:
+    before, after = (f"{more[0]}, ", f", {more[1]}") if more else ("", "")
     queries = []
     for kind in ("data_file", "delete_file"):
         table = _whole("t.path", "t.path_is_relative", _whole("s.path", "s.path_is_relative", "m.value"))
         queries.append(
-            f"SELECT {_whole('f.path', 'f.path_is_relative', table)} FROM {_of(kind)} f "
+            f"SELECT {before}{_whole('f.path', 'f.path_is_relative', table)}{after} FROM {_of(kind)} f "
             f"JOIN {_of('table')} t USING (table_id) JOIN {_of('schema')} s USING (schema_id) "
             f"JOIN {_of('metadata')} m ON m.key = 'data_path' WHERE {condition}"
         )

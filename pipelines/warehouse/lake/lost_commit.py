@@ -22,13 +22,14 @@ from pipelines.warehouse.lake.address import Lake
 log = logging.getLogger("redcap_warehouse")
 
 
-def take_back(connection: Connection, lake: Lake) -> bool:
+def take_back(connection: Connection, lake: Lake, settled: int | None = None) -> bool:
     """Take the last commit back if files of it are missing; returns whether that was so.
 
-    The caller is the only publisher, and attaches the lake anew afterwards: what the connection knows of it is wrong.
+    Not one that is `settled`: the answer to it, or to a later one, did arrive. The caller is the only publisher, and
+    attaches the lake anew afterwards: what the connection knows of it is wrong.
     """
     row = one(connection, lake_sql.last_snapshot())
-    if row is None:
+    if row is None or (settled is not None and row[0] <= settled):
         return False
     files = connection.execute(lake_sql.files_of(), {"snapshot": row[0]}).fetchall()
     if all(_exists(connection, lake, path) for (path,) in files):

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.database.rows import count
 from pipelines.warehouse.lake import lake_sql
+from pipelines.warehouse.lake.commits import committed_as
 from pipelines.warehouse.sql import statements
 
 # How long what was replaced can still be read.
@@ -41,6 +42,7 @@ def maintain(
     keep: timedelta = KEEP,
     longest: timedelta = LONGEST,
     now: Callable[[], datetime] | None = None,
+    token: str | None = None,
 ) -> Maintained:
     """Maintain the lake that is attached for writing; the caller is the only publisher.
 
@@ -48,8 +50,9 @@ def maintain(
     """
     sql, moment = statements("lake"), now() if now else datetime.now(UTC)
     snapshots, files = count(connection, sql["snapshots"]), count(connection, lake_sql.data_files())
-    connection.execute(sql["rewrite"])
-    connection.execute(sql["merge"])
+    for name in ("rewrite", "merge"):
+        with committed_as(connection, token):
+            connection.execute(sql[name])
     connection.execute(sql["expire"], {"before": moment - keep})
     before = {"before": moment - longest}
     deleted = len(connection.execute(sql["clean_up"], before).fetchall())

@@ -9,16 +9,12 @@ definition makes every other connection read the whole catalog again.
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
-
-import tenacity
 
 from pipelines.errors import ForeignMirror, NotProven, WarehouseBusy, WarehouseError
 from pipelines.warehouse.database.connection import (
@@ -26,8 +22,6 @@ from pipelines.warehouse.database.connection import (
     DatabaseError,
     attach_to_read,
     open_reader,
-    private_files,
-    transaction,
 )
 from pipelines.warehouse.database.dialect import LAKE
 from pipelines.warehouse.database.file_errors import is_short_of_memory, memory_remedy
@@ -35,10 +29,10 @@ from pipelines.warehouse.database.memory import allow, enough
 from pipelines.warehouse.database.quoting import identifier
 from pipelines.warehouse.database.rows import one
 from pipelines.warehouse.lake import removal
-from pipelines.warehouse.lake.address import Lake
-from pipelines.warehouse.lake.attach import attach_to_publish
-from pipelines.warehouse.lake.failures import may_pass, reason
+from pipelines.warehouse.lake.commits import committed_as
+from pipelines.warehouse.lake.failures import reason
 from pipelines.warehouse.lake.maintenance import KEEP, LONGEST, Maintained, maintain
+from pipelines.warehouse.lake.publisher_connection import PublisherConnection
 from pipelines.warehouse.manifest import NO_FILE, VERSION, Publication, PublishedProject
 from pipelines.warehouse.publishing.candidates import LOADING, Candidates, sort_source, why_unreadable
 from pipelines.warehouse.publishing.first_load import define_changes
@@ -47,11 +41,6 @@ from pipelines.warehouse.publishing.project import ProjectPublisher
 from pipelines.warehouse.publishing.publish import entry_of
 from pipelines.warehouse.publishing.source import MirrorSource, read_source
 from pipelines.warehouse.sql import statements
-
-# How long a project is tried again, in seconds, after errors that may pass.
-PATIENCE = 60.0
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -85,37 +74,11 @@ class Mirrors:
     """Called before each commit; raises an error if this is no longer the only publisher."""
 
 
-class LakePublisher:
+class LakePublisher(PublisherConnection):
     """Publishes into one lake; only one at a time may be used, on whatever machine.
 
     Keeps its connection from one publish to the next: attaching a lake of a hundred projects takes a second.
     """
-
-    def __init__(
-        self,
-        lake: Lake,
-        readable: tuple[Path, ...],
-        spill: Path,
-        *,
-        memory_limit: str | None = None,
-        patience: float = PATIENCE,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """`readable` are the folders in which mirrors will lie, `spill` is a private folder for what exceeds memory."""
-        self._lake = lake
-        self._readable = readable
-        self._spill = spill
-        self._memory_limit = memory_limit
-        self._patience = patience
-        self._sleep = sleep
-        self._connection: Connection | None = None
-
-    def close(self) -> None:
-        """Close the connection; the next call opens another."""
-        if self._connection is not None:
-            connection, self._connection = self._connection, None
-            with suppress(DatabaseError):
-                connection.close()
 
     def entries(self) -> dict[str, PublishedProject]:
         """What is published of each project, as the lake itself has it."""
@@ -126,23 +89,23 @@ class LakePublisher:
         projects: Collection[str],
         mirrors: Mirrors,
         *,
-        lost: Mapping[str, str] | None = None,
+        again: Mapping[str, PublishedProject] | None = None,
+        trusted: Collection[str] | None = None,
         anew: bool = False,
     ) -> Outcome:
         """Publish these projects where readers would see anything new.
 
-        `lost` are projects that were published and that the lake may lack, or have in an earlier state, with their last
-        published run. With `anew` every project in the lake is written again as well. One that fails does not hold up
-        the others. Raises LakeUnusable if nothing can be published at all.
+        Projects of `again` are written again as a whole, whatever the lake has of them, with what is known to have been
+        published; and so are those that are not `trusted`, where these are given. With `anew` every project in the lake
+        is. One that fails does not hold up the others. Raises LakeUnusable if nothing can be published at all.
         """
         before = self._trying(read_manifest)
-        missing = {name: run for name, run in (lost or {}).items() if name not in before.projects}
-        before = replace(before, left_out={**before.left_out, **missing})
-        there = before.projects
-        behind = {name for name, run in (lost or {}).items() if name in there and there[name].run != run}
+        doubted = [] if trusted is None else [name for name in projects if name not in trusted]
+        whole = {*self._present(doubted, before), *(again or ()), *before.left_out, *(before.projects if anew else ())}
+        before = replace(before, projects={**before.projects, **(again or {})})
         outcome = Outcome()
-        for project in sorted({*projects, *behind, *before.left_out, *(before.projects if anew else ())}):
-            self._publish(project, mirrors, before, outcome, anew=anew or project in before.left_out)
+        for project in sorted({*projects, *whole}):
+            self._publish(project, mirrors, before, outcome, anew=project in whole)
         self._note_unchanged(outcome, before)
         if outcome.written:
             self.finish_removals()
@@ -150,16 +113,23 @@ class LakePublisher:
 
     def forget(self, project: str) -> None:
         """Remove the project, and every snapshot in which it could be found."""
-        self._trying(lambda connection: removal.remove_project(connection, project))
+        self._trying(lambda connection: removal.remove_project(connection, project, self._token))
         self.finish_removals()
 
     def maintain(self, keep: timedelta = KEEP, longest: timedelta = LONGEST) -> Maintained:
         """Merge files, end old snapshots and delete what nothing needs any more; see maintenance.py."""
-        return self._trying(lambda connection: maintain(connection, keep=keep, longest=longest))
+        return self._trying(lambda connection: maintain(connection, keep=keep, longest=longest, token=self._token))
 
     def finish_removals(self) -> None:
         """Remove from earlier snapshots what was removed from the present, where that is still to be done."""
-        self._trying(removal.finish)
+        self._trying(lambda connection: removal.finish(connection, self._token))
+
+    def _present(self, projects: list[str], before: Publication) -> set[str]:
+        """The projects of these of which there is anything in the lake."""
+        if not projects:
+            return set()
+        there = self._trying(lambda connection: removal.schemas_of(connection, projects))
+        return {name for name in projects if name in before.projects or name in there}
 
     # -- one project ---------------------------------------------------------------------------------------
 
@@ -211,10 +181,10 @@ class LakePublisher:
                     return None
                 allow(connection, self._memory_limit, source.width, others=False)
                 try:
-                    return _write_project(connection, source, publication, written, check, anew=anew)
+                    return self._write_once(connection, source, publication, written, check, anew=anew)
                 except NotProven:
                     # What was carried over may be wrong; everything of the project is written again.
-                    return _write_project(connection, source, publication, written, check, anew=True)
+                    return self._write_once(connection, source, publication, written, check, anew=True)
 
         try:
             return self._trying(once)
@@ -224,6 +194,30 @@ class LakePublisher:
             remedy = memory_remedy(enough(self._opened(), source.width)).rstrip(".")
             raise WarehouseError(f"{reason(problem)}. {remedy}") from None
 
+    def _write_once(
+        self,
+        connection: Connection,
+        source: MirrorSource,
+        publication: str,
+        written: list[PublishedProject],
+        check: Callable[[], object],
+        *,
+        anew: bool,
+    ) -> PublishedProject:
+        """Write a project whose mirror is attached, in one transaction; `written` is told before the commit."""
+        publisher = ProjectPublisher(connection, source, catalog_of(source.project), anew=anew, dialect=LAKE)
+        with committed_as(connection, self._token):
+            proof = publisher.publish()
+            publisher.write_comments()
+            define_changes(connection, LAKE)
+            entry = entry_of(source, proof, datetime.now(UTC).isoformat(timespec="seconds"))
+            _save(connection, {source.project: entry}, publication)
+            if publisher.discarded:
+                connection.execute(statements("lake")["save_removal"])
+            written.append(entry)
+            check()
+        return entry
+
     def _note_unchanged(self, outcome: Outcome, before: Publication) -> None:
         """Note the runs that changed nothing."""
         noted = {name: entry for name, entry in outcome.unchanged.items() if entry != before.projects[name]}
@@ -231,7 +225,7 @@ class LakePublisher:
             return
 
         def note(connection: Connection) -> None:
-            with transaction(connection):
+            with committed_as(connection, self._token):
                 _save(connection, noted, uuid.uuid4().hex)
 
         try:
@@ -240,60 +234,6 @@ class LakePublisher:
             for project in noted:
                 del outcome.unchanged[project]
                 outcome.failed[project] = reason(problem)
-
-    # -- the connection ------------------------------------------------------------------------------------
-
-    def _opened(self) -> Connection:
-        if self._connection is None:
-            self._connection = attach_to_publish(
-                self._lake, readable=self._readable, spill=self._spill, memory_limit=self._memory_limit
-            )
-        return self._connection
-
-    def _trying(self, work: Callable[[Connection], T]) -> T:
-        """Do something with the connection; after an error that may pass again, on a new one."""
-
-        def once() -> T:
-            try:
-                with private_files():
-                    return work(self._opened())
-            except DatabaseError:
-                # After an error of a commit it may no longer know what is in the lake.
-                self.close()
-                raise
-
-        waiting = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(may_pass),
-            wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
-            stop=tenacity.stop_after_delay(self._patience),
-            sleep=self._sleep,
-            reraise=True,
-        )
-        return waiting(once)
-
-
-def _write_project(
-    connection: Connection,
-    source: MirrorSource,
-    publication: str,
-    written: list[PublishedProject],
-    check: Callable[[], object],
-    *,
-    anew: bool,
-) -> PublishedProject:
-    """Write a project whose mirror is attached, in one transaction; `written` is told before the commit."""
-    publisher = ProjectPublisher(connection, source, catalog_of(source.project), anew=anew, dialect=LAKE)
-    with transaction(connection):
-        proof = publisher.publish()
-        publisher.write_comments()
-        define_changes(connection, LAKE)
-        entry = entry_of(source, proof, datetime.now(UTC).isoformat(timespec="seconds"))
-        _save(connection, {source.project: entry}, publication)
-        if publisher.discarded:
-            connection.execute(statements("lake")["save_removal"])
-        written.append(entry)
-        check()
-    return entry
 
 
 def read_manifest(connection: Connection) -> Publication:

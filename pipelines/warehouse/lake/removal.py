@@ -6,11 +6,19 @@ afterwards, those of other projects included.
 
 from __future__ import annotations
 
-from pipelines.warehouse.database.connection import Connection, transaction
+from collections.abc import Collection
+
+from pipelines.warehouse.database.connection import Connection
 from pipelines.warehouse.database.dialect import LAKE
 from pipelines.warehouse.database.rows import count
 from pipelines.warehouse.lake import lake_sql
-from pipelines.warehouse.publishing.copy_sql import count_rows_of_project, delete_rows_of_project, drop_schema
+from pipelines.warehouse.lake.commits import committed_as
+from pipelines.warehouse.publishing.copy_sql import (
+    count_rows_of_project,
+    delete_rows_of_others,
+    delete_rows_of_project,
+    drop_schema,
+)
 from pipelines.warehouse.publishing.first_load import define_changes
 from pipelines.warehouse.publishing.project import APPENDED, BOOKKEEPING, REPLACED, SCHEMAS, WRITEBACK
 from pipelines.warehouse.sql import statements
@@ -23,9 +31,9 @@ SHARED = (
 )
 
 
-def remove_project(connection: Connection, project: str) -> None:
+def remove_project(connection: Connection, project: str, token: str | None = None) -> None:
     """Remove a project from the present, and note that `finish` is to be called."""
-    with transaction(connection):
+    with committed_as(connection, token):
         for ending in SCHEMAS:
             connection.execute(drop_schema(project + ending))
         for schema, table in SHARED:
@@ -34,7 +42,14 @@ def remove_project(connection: Connection, project: str) -> None:
         connection.execute(statements("lake")["save_removal"])
 
 
-def finish(connection: Connection) -> None:
+def remove_strays(connection: Connection, projects: Collection[str], token: str | None = None) -> None:
+    """Remove the rows of other projects than these from what all share."""
+    with committed_as(connection, token):
+        for schema, table in SHARED:
+            connection.execute(delete_rows_of_others(schema, table), {"projects": sorted(projects)})
+
+
+def finish(connection: Connection, token: str | None = None) -> None:
     """Remove every earlier snapshot and its files, where anything was removed since that was done last.
 
     It can be interrupted and repeated.
@@ -42,13 +57,22 @@ def finish(connection: Connection) -> None:
     sql = statements("lake")
     if not count(connection, sql["removals"]):
         return
-    connection.execute(sql["rewrite_all"])
+    with committed_as(connection, token):
+        connection.execute(sql["rewrite_all"])
     connection.execute(sql["expire_all"])
     connection.execute(sql["clean_up_all"])
     # Publishers that died have written rows, too, which no snapshot has.
     connection.execute(sql["delete_all_orphans"])
     connection.execute(lake_sql.hide_extremes())
-    connection.execute(sql["delete_removals"])
+    with committed_as(connection, token):
+        connection.execute(sql["delete_removals"])
+
+
+def schemas_of(connection: Connection, projects: Collection[str]) -> set[str]:
+    """The projects of these that have schemas of their own."""
+    names = {project + ending: project for project in projects for ending in SCHEMAS}
+    found = connection.execute(lake_sql.schemas_of(), {"names": list(names)}).fetchall()
+    return {names[name] for (name,) in found}
 
 
 def traces_of(connection: Connection, project: str) -> tuple[tuple[str, ...], dict[str, int], bool]:

@@ -56,6 +56,14 @@ def delete_rows_of_project(schema: str, table: str) -> str:
     return f"DELETE FROM {qualified(schema, table)} WHERE project = $project"
 
 
+def delete_rows_of_others(schema: str, table: str) -> str:
+    """Delete the rows of other projects than $projects from a shared table."""
+    return (
+        f"DELETE FROM {qualified(schema, table)} "
+        "WHERE project IS NULL OR NOT list_contains($projects::VARCHAR[], project)"
+    )
+
+
 def copy_table(source: str, schema: str, table: str) -> str:
     """Insert all rows the mirror has of a shared table."""
     return f"INSERT INTO {qualified(schema, table)} BY NAME SELECT * FROM {source}.{qualified(schema, table)}"

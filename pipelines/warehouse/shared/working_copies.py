@@ -122,6 +122,12 @@ class WorkingCopies:
         finally:
             reading.unlink(missing_ok=True)
 
+    def check_there(self) -> None:
+        """SharedPlaceUnusable if versions were checked in and none of any project is in the shared place."""
+        known = self._coordination.all_working()
+        if known and not any(self._place.names(folder_of(project)) for project in known):
+            raise _not_there("mirrors", "versions were")
+
     def forget(self, project: str, run_id: str) -> None:
         """Remove every version of the project from the shared place and from this machine; other machines remove
         their copies when they next begin something (forgotten.py)."""
@@ -253,12 +259,16 @@ def _names_of_versions(place: SharedPlace, project: str, version: int) -> list[s
     names = place.names(folder := folder_of(project))
     if version and not names:
         # A drive that is not mounted is an empty folder: what is written there, no other machine finds.
-        raise SharedPlaceUnusable(
-            place=f"the shared place's {folder}",
-            reason=f"it is empty, and version {version} was checked in there",
-            remedy="Make sure that the drive is mounted and that store.data names the right place.",
-        )
+        raise _not_there(folder, f"version {version} was")
     return names
+
+
+def _not_there(folder: str, what: str) -> SharedPlaceUnusable:
+    return SharedPlaceUnusable(
+        place=f"the shared place's {folder}",
+        reason=f"it is empty, and {what} checked in there",
+        remedy="Make sure that the drive is mounted and that store.data names the right place.",
+    )
 
 
 def _remove(place: SharedPlace, names: list[str]) -> None:

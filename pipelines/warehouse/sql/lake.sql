@@ -7,6 +7,16 @@ CREATE TABLE IF NOT EXISTS _publish.version (number INTEGER);
 -- A row for each transaction that removed what must not remain in earlier snapshots, until they have been removed.
 CREATE TABLE IF NOT EXISTS _publish.removals (removed_at TIMESTAMP);
 
+-- sign --
+-- The snapshot that this transaction makes is a publisher's.
+CALL warehouse.set_commit_message('redcap-warehouse', 'published', extra_info => $token);
+
+-- drop_shared --
+-- Nothing of what all projects share remains; it is created again next.
+DROP SCHEMA IF EXISTS redcap CASCADE;
+DROP SCHEMA IF EXISTS writeback CASCADE;
+DROP SCHEMA IF EXISTS _publish CASCADE;
+
 -- version --
 -- The version of what is published.
 SELECT max(number) FROM _publish.version;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 from pipelines.errors import NotAllPublished, NotLoadedYet
 from pipelines.warehouse.lake.address import PUBLISHED_LAKE, Lake
 from pipelines.warehouse.manifest import PublishedProject
+from pipelines.warehouse.store.lake_damage import GONE, Damage
+from pipelines.warehouse.store.lake_watch import LakeWatch
 from pipelines.warehouse.store.results import Condition, Published, PublishedState
 
 if TYPE_CHECKING:
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from pipelines.warehouse.lake.maintenance import Maintained
     from pipelines.warehouse.lake.publish import LakePublisher, Outcome
     from pipelines.warehouse.shared.working_copies import WorkingCopies
+
+log = logging.getLogger("redcap_warehouse")
 
 ASKED = "that was requested"
 
@@ -41,6 +46,7 @@ class PublishedLake:
         self._copies = copies
         self._configured = configured
         self._memory_limit = memory_limit
+        self._watch = LakeWatch(coordination, copies)
         self._publisher: LakePublisher | None = None
 
     @property
@@ -93,8 +99,16 @@ class PublishedLake:
         return None if entry is None else entry.identity
 
     def condition(self) -> Condition:
-        """DuckLake's data are never changed in their place, and its catalog only in transactions."""
-        return Condition(PublishedState.AS_PUBLISHED if self.exists() else PublishedState.NEVER)
+        """By the catalog, which is compared with the record of what was published; no data file is looked at."""
+        damage = self._watch.look()
+        if damage.why is None:
+            return Condition(PublishedState.AS_PUBLISHED if self.exists() else PublishedState.NEVER)
+        remark = (
+            f"{PUBLISHED_LAKE} is not what was published last: {damage.why}. Run `redcap-warehouse publish`, which "
+            "publishes again from the projects' mirrors what differs."
+        )
+        state = PublishedState.MISSING if damage.why == GONE else PublishedState.CHANGED
+        return Condition(state, damage.why, remarks=(remark,))
 
     def size(self) -> int:
         """The bytes of the data files that are in use, earlier snapshots included."""
@@ -106,50 +120,65 @@ class PublishedLake:
 
     def publish(self, *, rebuild: bool = False) -> Published:
         """One transaction a project; the publisher's lock is held all the while."""
-        if not (rebuild or self._waiting()):
+        if not self._is_due(rebuild):
             return Published()
         self._folder.make()
         with self._coordination.publisher() as held:
-            waiting = self._waiting()
-            if not (rebuild or waiting):
+            if not self._is_due(rebuild):
                 return Published()
-            outcome = self._publish(waiting, rebuild=rebuild, check=held.check)
-        done = Published(
-            projects=tuple(outcome.done),
-            failed=outcome.failed,
-            rebuilt=ASKED if rebuild else None,
-            written=bool(outcome.written),
-        )
+            waiting = self._waiting()
+            damage, outcome = self._publish(waiting, rebuild=rebuild, check=held.check)
+        done = _published(damage, outcome, rebuild=rebuild)
         if outcome.failed:
-            raise NotAllPublished(published=done.projects, failed=done.failed)
+            raise NotAllPublished(published=done.projects, failed=done.failed, left_out=done.left_out)
         return done
+
+    def _is_due(self, rebuild: bool) -> bool:
+        return rebuild or bool(self._waiting()) or self._watch.look().why is not None
 
     def _waiting(self) -> dict[str, str]:
         found = self._coordination.unpublished()
         return {name: run for name, run in found.items() if self._configured is None or name in self._configured}
 
-    def _publish(self, waiting: Mapping[str, str], *, rebuild: bool, check: Callable[[], object]) -> Outcome:
+    def _publish(
+        self, waiting: Mapping[str, str], *, rebuild: bool, check: Callable[[], object]
+    ) -> tuple[Damage, Outcome]:
         from pipelines.warehouse.lake.publish import Mirrors
 
         versions = {name: row.version for name, row in self._coordination.all_working().items()}
-        known = {name: entry.run for name, entry in self.last().items()}
+        known, publisher = self.last(), self._opened()
+        damage = self._watch.begin(publisher, files_of={*waiting, *(known if rebuild else ())})
+        if damage.tables:
+            publisher.make_shared_tables_again()
+        elif damage.rows or rebuild:
+            publisher.remove_strays({*known, *versions})
         mirrors = Mirrors(self._copies.to_read, lambda name: self._coordination.unpublished().get(name), check)
-        outcome = self._opened().publish(waiting, mirrors, lost=known, anew=rebuild)
+        again = {name: entry for name, entry in known.items() if rebuild or name in damage.again}
+        outcome = publisher.publish(waiting, mirrors, again=again, trusted=damage.trusted, anew=rebuild)
         for project, entry in outcome.done.items():
             run = waiting.get(project, entry.run)
             self._coordination.mark_published(project, run, versions.get(project, 0), asdict(entry))
-        return outcome
+        self._watch.end(damage, written=outcome.written, repaired=True)
+        return damage, outcome
 
     def forget(self, project: str) -> None:
         """Remove the project from the lake, and every earlier snapshot with it."""
-        with self._coordination.publisher():
-            self._opened().forget(project)
+        with self._coordination.publisher(), self._changing() as publisher:
+            publisher.forget(project)
 
     def maintain(self) -> Maintained:
         """Merge small files, end snapshots older than thirty days, and delete what nothing needs any more."""
         self._folder.make()
-        with self._coordination.publisher():
-            return self._opened().maintain()
+        with self._coordination.publisher(), self._changing() as publisher:
+            return publisher.maintain()
+
+    @contextmanager
+    def _changing(self) -> Iterator[LakePublisher]:
+        """The publisher, to change something else than what is published; what is wrong is not forgotten thereby."""
+        publisher = self._opened()
+        damage = self._watch.begin(publisher)
+        yield publisher
+        self._watch.end(damage)
 
     def traces(self, project: str) -> tuple[tuple[str, ...], dict[str, int], bool]:
         """The project's schemas, how many rows it has in each table that all projects share, and whether a removal was
@@ -176,3 +205,18 @@ class PublishedLake:
                 self._lake, (work,), work / "publish.spill", memory_limit=self._memory_limit
             )
         return self._publisher
+
+
+def _published(damage: Damage, outcome: Outcome, *, rebuild: bool) -> Published:
+    """What a publish did; says what it made again, and why."""
+    left_out = {name: why for name, why in outcome.waiting.items() if name in damage.again}
+    for why in dict.fromkeys(damage.again.values()):
+        again = [name for name, reason in damage.again.items() if reason == why and name in outcome.written]
+        if again:
+            log.warning("%s: %s published again as a whole, because %s.", PUBLISHED_LAKE, _were(again), why)
+    rebuilt = ASKED if rebuild else damage.why if damage.tables or damage.why == GONE else None
+    return Published(tuple(outcome.done), outcome.failed, left_out, rebuilt, written=bool(outcome.written))
+
+
+def _were(projects: list[str]) -> str:
+    return f"{', '.join(projects)} {'was' if len(projects) == 1 else 'were'}"
