@@ -18,6 +18,8 @@ from tests.support.recordings import REASON, recorded_folder
 IN_MEMORY = Path("/dev/shm")
 # Several times what the tests of two processes hold at once.
 MUCH = 3 << 30
+# A test module without these words has no test of the lake; to import all of them takes as long as ten tests.
+MARKS_OF_THE_LAKE = ("mark.lake", "mark.both_stores")
 
 
 def pytest_configure() -> None:
@@ -32,10 +34,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out what is not quick, without importing it, where only quick tests are wanted."""
-    if config.getoption("--quick") and collection_path.name.startswith("test_") and collection_path.suffix == ".py":
-        return not is_quick(collection_path) or None
-    return None
+    """Leave out, without importing it, what is not quick or not of the lake, where only such tests are wanted."""
+    if not (collection_path.name.startswith("test_") and collection_path.suffix == ".py"):
+        return None
+    wanted = str(config.getoption("markexpr")).split()
+    of_the_lake = wanted[:1] == ["lake"] and "or" not in wanted
+    if of_the_lake and not any(mark in collection_path.read_text("utf-8") for mark in MARKS_OF_THE_LAKE):
+        return True
+    return (config.getoption("--quick") and not is_quick(collection_path)) or None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -99,6 +105,24 @@ def postgres(tmp_path_factory) -> Iterator[object]:
 
     with restartable_postgres(tmp_path_factory.mktemp("postgres") / "server") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[object]:
+    """An S3 server, started once; each test makes a bucket of its own (tests.support.s3)."""
+    from tests.support.s3 import running_s3
+
+    with running_s3() as server:
+        yield server
+
+
+@pytest.fixture
+def way(s3) -> Iterator[object]:
+    """A way to the S3 server on which requests can be refused."""
+    from tests.support.s3 import way_to
+
+    with way_to(s3) as proxy:
+        yield proxy
 
 
 @pytest.fixture

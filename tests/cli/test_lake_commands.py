@@ -10,7 +10,7 @@ from pipelines.cli.app import app
 from pipelines.cli.main import command  # noqa: F401 - it registers the commands
 from tests.support.load_site import site
 from tests.support.postgres import RunningPostgres
-from tests.support.s3 import KEY_ID, SECRET, running_s3
+from tests.support.s3 import KEY_ID, SECRET
 
 __all__ = ["site"]
 
@@ -18,12 +18,11 @@ pytestmark = pytest.mark.lake
 
 
 @pytest.fixture
-def bucket(monkeypatch):
+def bucket(s3, monkeypatch):
     """A bucket that this process has the keys of."""
-    with running_s3() as server:
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
-        yield server.bucket("redcap")
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3.bucket("commands")
 
 
 def test_sync_status_sql_record_publish_and_forget_work_on_a_lake_in_a_bucket(

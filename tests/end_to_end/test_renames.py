@@ -79,7 +79,6 @@ def renamed(place, report):
     return {(old, new) for change, _, name, old, new in drift(place, report) if change == "renamed" and name == new}
 
 
-@pytest.mark.both_stores("always")
 def test_data_and_history_follow_an_event_and_an_instrument_to_their_new_names(place):
     assert place.handle.rename_event("start_arm_1", "Baseline") == "baseline_arm_1"
     place.handle.rename_instrument("visit", "exam", "Examination")

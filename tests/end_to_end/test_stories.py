@@ -80,7 +80,6 @@ def check_told_of_ids(place, report, unexplained):
     assert audit.unexplained_ids(place.store, NAME) == 0
 
 
-@pytest.mark.both_stores("always")
 def test_a_record_takes_over_the_id_of_a_deleted_one(place):
     place.handle.delete("2")
     place.people.now_known.pop("2")

@@ -19,12 +19,12 @@ def on_disk(lake) -> set[Path]:
 
 
 def test_nights_are_merged_old_snapshots_end_and_files_of_the_dead_are_deleted(site, publishing):
-    study = site.study(records=4)
+    study = site.study(records=2)
     note = next(f.field_name for f in study.project.dictionary.fields[1:] if f.field_type == "notes")
     site.load()
     into = publishing(study=site.warehouse.mirror("study"))
     into.publish()
-    for night in range(3):
+    for night in range(2):
         study.save("1", {note: f"night {night}"})
         site.load()
         into.publish()

@@ -1,4 +1,4 @@
-"""What the tests of shared places have in common: an S3 server, a database of a PostgreSQL, and machines."""
+"""What the tests of shared places have in common: a database of a PostgreSQL, and machines."""
 
 from __future__ import annotations
 
@@ -13,23 +13,8 @@ from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.shared.adoption import AdoptingCopies
 from pipelines.warehouse.shared.folder_place import FolderPlace
 from tests.support.postgres import RunningPostgres
-from tests.support.s3 import S3Server, Way, running_s3, way_to
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[S3Server]:
-    """One server for all tests; each makes a bucket of its own."""
-    with running_s3() as server:
-        yield server
-
-
-@pytest.fixture
-def way(s3: S3Server) -> Iterator[Way]:
-    """A way to the server on which requests can be refused."""
-    with way_to(s3) as proxy:
-        yield proxy
 
 
 @pytest.fixture

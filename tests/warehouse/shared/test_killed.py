@@ -190,7 +190,7 @@ def test_killed_at_a_random_time(in_a_folder, seed):
 @pytest.mark.lake
 @pytest.mark.parametrize(
     "request_number",
-    [pytest.param(n, marks=[] if n in (3, 7) else pytest.mark.fuzz) for n in range(1, 25)],
+    [pytest.param(n, marks=[] if n == 7 else pytest.mark.fuzz) for n in range(1, 25)],
 )
 def test_killed_at_a_request_to_s3(in_s3, way, request_number):
     process = in_s3.start(3)
