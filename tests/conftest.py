@@ -18,7 +18,7 @@ from tests.support.recordings import REASON, recorded_folder
 IN_MEMORY = Path("/dev/shm")
 # Several times what the tests of two processes hold at once.
 MUCH = 3 << 30
-# A test module without these words has no test of the lake; to import all of them takes as long as ten tests.
+# A test module without these words has no test of the lake (see pytest_collection_modifyitems).
 MARKS_OF_THE_LAKE = ("mark.lake", "mark.both_stores")
 
 
@@ -39,7 +39,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     wanted = str(config.getoption("markexpr")).split()
     of_the_lake = wanted[:1] == ["lake"] and "or" not in wanted
-    if of_the_lake and not any(mark in collection_path.read_text("utf-8") for mark in MARKS_OF_THE_LAKE):
+    if of_the_lake and not names_the_lake(collection_path):
         return True
     return (config.getoption("--quick") and not is_quick(collection_path)) or None
 
@@ -58,7 +58,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests of the mark `recorded` where the recordings are absent, before any fixture looks for them."""
+    """Skip the tests of the mark `recorded` where the recordings are absent, before any fixture looks for them.
+
+    A test of the lake that a run of the lake would leave out, because its module does not name the mark, is an error.
+    """
     if recorded_folder() is None:
         for item in items:
             if item.get_closest_marker("recorded"):
@@ -66,6 +69,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if (lake := [item for item in items if item.get_closest_marker("lake")]) and not has_extensions():
         for item in lake:
             item.add_marker(pytest.mark.skip(reason="DuckDB's extensions are not installed (.venv/lake)"), append=False)
+    for path in {item.path for item in lake}:
+        if not names_the_lake(path):
+            raise pytest.UsageError(f"{path} has tests of the lake, and none of {MARKS_OF_THE_LAKE} is written in it.")
+
+
+def names_the_lake(path: Path) -> bool:
+    """Whether a test module may have tests of the lake."""
+    return any(mark in path.read_text("utf-8") for mark in MARKS_OF_THE_LAKE)
 
 
 def has_extensions() -> bool:

@@ -90,7 +90,7 @@ def a_night(loaders, *options):
 
 @pytest.mark.parametrize(
     ("projects", "nights", "jobs"),
-    [(4, 2, 1), pytest.param(40, 3, 2, marks=[pytest.mark.fuzz])],
+    [pytest.param(4, 2, 1, marks=[pytest.mark.fuzz]), pytest.param(40, 3, 2, marks=[pytest.mark.fuzz])],
     ids=["4 projects", "40 projects"],
 )
 def test_two_machines_load_every_project_once_a_night_and_the_lake_is_what_redcap_has(loaders, projects, nights, jobs):

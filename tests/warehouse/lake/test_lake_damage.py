@@ -54,22 +54,24 @@ def begun(published_once, postgres: RunningPostgres, tmp_path_factory):
     folder = WarehouseFolder(tmp_path_factory.mktemp("begun") / "one")
     folder.make()
     data = folder.path.parent / "shared"
-    catalog = postgres.new_database("damage_begun")
+    # A process that comes back to these tests later makes it again.
+    template = f"damage_begun{next(_numbers)}"
+    catalog = postgres.new_database(template)
     with LakeStore(folder, catalog=catalog, data=str(data)) as store:
         for project in PROJECTS:
             shutil.copyfile(published_once.warehouse.mirror(project), folder.mirror(project))
             store.copies.adopt(project, "adopted")
             release(store, project)
             store.published.publish()
-    return data, everything_in(Lake(catalog, str(data)))
+    return template, data, everything_in(Lake(catalog, str(data)))
 
 
 @pytest.fixture
 def damaged(begun, postgres: RunningPostgres, tmp_path):
     """A copy of it, for one test."""
-    data, wanted = begun
+    template, data, wanted = begun
     name = f"damage{next(_numbers)}"
-    ask(postgres.url, f"CREATE DATABASE {name} TEMPLATE damage_begun")
+    ask(postgres.url, f"CREATE DATABASE {name} TEMPLATE {template}")
     lake = Lake(postgres.of_database(name), str(tmp_path / "shared"))
     shutil.copytree(data, lake.data)
     ask(lake.catalog, MOVE, lake.data_path)
@@ -136,7 +138,15 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("damage", "which", "why"), CASES, ids=[case[0].__name__ for case in CASES])
+@pytest.mark.parametrize(
+    ("damage", "which", "why"),
+    # The others are in the long runs.
+    [
+        pytest.param(*case, marks=[] if case[0] in (drop_catalog, roll_back, delete_rows) else pytest.mark.fuzz)
+        for case in CASES
+    ],
+    ids=[case[0].__name__ for case in CASES],
+)
 def test_what_is_not_as_published_is_published_again(
     damaged: Damaged, caplog, damage: Callable[[Damaged], None], which: str, why: str
 ):
@@ -153,9 +163,14 @@ def test_what_is_not_as_published_is_published_again(
 
 
 @pytest.mark.parametrize(
-    ("pattern", "which"), [("study/base/*.parquet", "study was"), ("redcap/records/*.parquet", BOTH)]
+    ("pattern", "which", "is_cut"),
+    [
+        pytest.param("study/base/*.parquet", "study was", True, id="a table is cut"),
+        pytest.param("redcap/records/*.parquet", BOTH, False, id="a shared table is missing"),
+        pytest.param("study/base/*.parquet", "study was", False, marks=pytest.mark.fuzz, id="a table is missing"),
+        pytest.param("redcap/records/*.parquet", BOTH, True, marks=pytest.mark.fuzz, id="a shared table is cut"),
+    ],
 )
-@pytest.mark.parametrize("is_cut", [False, True], ids=["missing", "cut"])
 def test_a_publish_of_a_project_finds_data_files_that_are_not_as_written(
     damaged: Damaged, caplog, pattern: str, which: str, is_cut: bool
 ):
@@ -168,6 +183,7 @@ def test_a_publish_of_a_project_finds_data_files_that_are_not_as_written(
     assert everything_in(damaged.lake) == damaged.wanted
 
 
+@pytest.mark.fuzz
 def test_a_rebuild_finds_the_missing_files_of_every_project_also_when_all_are_gone(damaged: Damaged):
     for file in damaged.files("*/*/*.parquet"):
         file.unlink()
@@ -176,7 +192,7 @@ def test_a_rebuild_finds_the_missing_files_of_every_project_also_when_all_are_go
     assert everything_in(damaged.lake) == damaged.wanted
 
 
-@pytest.mark.parametrize("damage", [drop_catalog, delete_rows])
+@pytest.mark.parametrize("damage", [drop_catalog, pytest.param(delete_rows, marks=pytest.mark.fuzz)])
 def test_while_the_drive_is_not_mounted_nothing_is_made_again(damaged: Damaged, damage: Callable[[Damaged], None]):
     damage(damaged)
     data = Path(damaged.lake.data)
@@ -207,6 +223,7 @@ def test_a_lake_as_published_costs_four_statements_and_is_not_attached(damaged: 
     assert damaged.store.published._publisher is None
 
 
+@pytest.mark.fuzz
 def test_maintenance_and_forgetting_are_no_damage_and_hide_none(damaged: Damaged):
     damaged.store.published.maintain()
     assert damaged.store.published.condition().reason is None

@@ -14,6 +14,7 @@ from tests.support.writeback_site import row, values
 pytestmark = pytest.mark.lake
 
 
+@pytest.mark.fuzz
 def test_there_and_back_again_everything_is_as_it_was_and_work_goes_on_in_between(moves, site, study):
     site.propose([row("1", "weight", "91.5"), row("2", "weight", "92.5")])
     outcome = site.apply()

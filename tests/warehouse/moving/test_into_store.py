@@ -62,6 +62,7 @@ def killed(moves: Moves, way: str, step: str) -> None:
     assert subprocess.run(words, env=dict(os.environ), check=False).returncode == -signal.SIGKILL
 
 
+@pytest.mark.fuzz
 def test_killed_again_and_again_and_repeated_a_move_loses_nothing_and_doubles_nothing(moves, site):
     at_first = moves.in_files()
     site.warehouse.hash_key.write_text("a" * 64)

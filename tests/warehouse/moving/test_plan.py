@@ -73,6 +73,7 @@ def test_what_is_in_the_way_is_refused_before_anything_is_changed(moves, site):
     refused(moves, "would have two hashes")
 
 
+@pytest.mark.fuzz
 def test_a_project_that_the_store_has_is_moved_only_if_one_of_the_two_contains_the_other(moves, site, tmp_path):
     shutil.copytree(site.warehouse.path, tmp_path / "older")
     site.handles["small"].save("1", {"town": "Neustadt"})
@@ -123,6 +124,7 @@ def test_a_copy_is_removed_when_moving_back_only_if_the_store_says_that_its_proj
     assert states(moves.plan(back=True)) == {"study": TO_MOVE, "small": FORGOTTEN}
 
 
+@pytest.mark.fuzz
 def test_what_cannot_be_published_is_told_and_the_store_knows_of_it(moves, site):
     with site.store as store, store.mirrors.working("small", "other"):
         store.marks.unmark("small")

@@ -41,6 +41,7 @@ def of_today(found):
     }
 
 
+@pytest.mark.fuzz
 def test_two_nights_on_two_machines_give_what_a_new_warehouse_in_files_gives(machines, site):
     study = site.study("repeating", records=3)
     one, two = machines.store("one"), machines.store("two")
