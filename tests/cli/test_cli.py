@@ -353,7 +353,7 @@ def test_no_token_and_no_value_is_left_outside_the_warehouses_tables(loaded, syn
         for text in (result.stdout, result.stderr):
             assert CANARY_TOKEN not in text
             assert not [name for name in names if name and name in text]
-    for path in folder.rglob("*"):
+    for path in (*synced[0].rglob("*"), *folder.rglob("*")):
         if path.is_file():
             content = path.read_bytes()
             assert CANARY_TOKEN.encode() not in content, path
