@@ -129,8 +129,7 @@ class WorkingCopies:
             raise _not_there("mirrors", "versions were")
 
     def forget(self, project: str, run_id: str) -> None:
-        """Remove every version of the project from the shared place and from this machine; other machines remove
-        their copies when they next begin something (forgotten.py)."""
+        """Remove every version from the shared place and this machine; others follow (forgotten.py)."""
         with project_locked(self.folder, project), self._coordination.hold_project(project, run_id) as hold:
             self._coordination.forget(project)
             self._step("forgotten")

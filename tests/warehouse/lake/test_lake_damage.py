@@ -53,7 +53,7 @@ def begun(published_once, postgres: RunningPostgres, tmp_path_factory):
     """The database and the data of that store, and what readers find: made once from the mirrors of two studies."""
     folder = WarehouseFolder(tmp_path_factory.mktemp("begun") / "one")
     folder.make()
-    data = folder.path.parent / "shared"
+    data = folder.path.with_name("shared")
     # A process that comes back to these tests later makes it again.
     template = f"damage_begun{next(_numbers)}"
     catalog = postgres.new_database(template)
