@@ -1,4 +1,4 @@
-"""Commits of a publisher: each says so, so that a snapshot of somebody else can be told from it."""
+"""Marks the commits of a publisher, so that its snapshots can be distinguished from those of anybody else."""
 
 from __future__ import annotations
 

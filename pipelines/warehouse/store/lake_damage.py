@@ -1,7 +1,7 @@
 """Whether the published lake is what was published into it last, and what is to be made again where it is not. Pure.
 
-Nothing that is found in the lake is trusted before it is compared with the record that PostgreSQL keeps of it. Reading
-both is coordination's business (pipelines.coordination.lake), and making again is the publisher's.
+Compares what the lake's catalog says now with the record that PostgreSQL keeps of what was published. Not here: reading
+both (pipelines.coordination.lake), and repairing the lake (lake_watch.py, published_lake.py).
 """
 
 from __future__ import annotations
