@@ -204,7 +204,7 @@ class LakePublisher(PublisherConnection):
         *,
         anew: bool,
     ) -> PublishedProject:
-        """Write a project whose mirror is attached, in one transaction; its entry is added to `written` before the commit."""
+        """Write a project whose mirror is attached, in one transaction; its entry joins `written` before the commit."""
         publisher = ProjectPublisher(connection, source, catalog_of(source.project), anew=anew, dialect=LAKE)
         with committed_as(connection, self._token):
             proof = publisher.publish()
