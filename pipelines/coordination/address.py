@@ -41,8 +41,12 @@ class Address:
         return self._url
 
     def shown(self, message: str) -> str:
-        """A message of the driver or the server on one line, or a sentence in its place if it quotes a secret."""
-        text = " ".join(message.split())
+        """A message of the driver or the server on one line, or a sentence in its place if it quotes a secret.
+
+        Each line tells of another try. The questions that the driver adds to them are left out.
+        """
+        lines = (" ".join(line.split()) for line in message.splitlines())
+        text = "; ".join(dict.fromkeys(line.rstrip(".") for line in lines if line and not line.endswith("?")))
         return HIDDEN if any(secret in text for secret in self._secrets) else text
 
     def __repr__(self) -> str:

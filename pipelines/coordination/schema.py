@@ -7,7 +7,7 @@ from pipelines.coordination.locks import SCHEMA
 from pipelines.coordination.sql import statements
 from pipelines.errors import ConfigError
 
-FORMAT = 4
+FORMAT = 5
 """The format that this version of the program makes and reads."""
 
 

@@ -132,6 +132,14 @@ class Versions(UsesSession):
             self._store_id = str(self._run(statements("versions")["store"])[0][0])
         return self._store_id
 
+    def is_signed(self) -> bool:
+        """Whether the shared place got the sign of this store."""
+        return bool(self._run(statements("versions")["is_signed"])[0][0])
+
+    def sign(self) -> None:
+        """Say that it has the sign."""
+        self._run(statements("versions")["sign"])
+
 
 def as_json(value: Mapping[str, object] | None) -> str | None:
     """The mapping as JSON; times in ISO form. What PostgreSQL cannot keep, NUL and half a character, becomes a mark."""

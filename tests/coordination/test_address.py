@@ -65,7 +65,8 @@ def test_a_message_that_quotes_the_password_is_left_out(url, secrets):
     address = Address(url)
     for secret in secrets:
         assert address.shown(f"the server said {secret}!") == HIDDEN
-    assert address.shown("connection\n  refused") == "connection refused"
+    several = "at one: Connection  refused\n\tIs the server running on that host?\nat another: timeout.\n"
+    assert address.shown(several) == "at one: Connection refused; at another: timeout"
 
 
 def test_a_url_is_in_no_repr_copy_or_pickle():

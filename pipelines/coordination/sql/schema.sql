@@ -73,3 +73,7 @@ CREATE TABLE redcap_warehouse.lake (
     identity text, snapshot bigint, shared_structure text, shared_rows text
 );
 ALTER TABLE redcap_warehouse.projects ADD COLUMN lake_part text;
+
+-- step_5 --
+-- Whether the shared place has the sign of this store.
+ALTER TABLE redcap_warehouse.store ADD COLUMN signed boolean NOT NULL DEFAULT false;

@@ -44,3 +44,11 @@ SELECT project, forgotten, object IS NOT NULL FROM redcap_warehouse.projects WHE
 -- store --
 -- Which store this is.
 SELECT id FROM redcap_warehouse.store;
+
+-- is_signed --
+-- Whether the shared place has the sign of this store.
+SELECT signed FROM redcap_warehouse.store;
+
+-- sign --
+-- Say that it has.
+UPDATE redcap_warehouse.store SET signed = true WHERE NOT signed;

@@ -50,6 +50,7 @@ Attach = Callable[[Connection], Sequence[str]]
 # For other packages, which do not import duckdb themselves.
 DatabaseError = duckdb.Error
 CatalogError = duckdb.CatalogException
+ReadError = duckdb.IOException
 # Raised when a file that is read has rows that do not fit.
 UNREADABLE_ROWS = (duckdb.InvalidInputException, duckdb.ConversionException)
 

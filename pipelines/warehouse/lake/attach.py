@@ -17,6 +17,7 @@ from pipelines.warehouse.database.connection import (
     CatalogError,
     Connection,
     DatabaseError,
+    ReadError,
     connect,
     harden,
     may_be_unoptimized,
@@ -69,7 +70,10 @@ def reading(lake: Lake, *, memory_limit: str | None = None) -> Iterator[Connecti
             harden(connection, [lake.data_path])
         except DatabaseError as problem:
             raise _unreadable(problem) from None
-        yield connection
+        try:
+            yield connection
+        except ReadError as problem:
+            raise lake_unusable(problem, "reading it") from None
     finally:
         connection.close()
 

@@ -12,6 +12,7 @@ from pipelines.errors import LakeUnusable, WarehouseError
 from pipelines.warehouse.database.connection import DatabaseError
 from pipelines.warehouse.database.file_errors import is_short_of_memory, reason_of
 
+NOT_THERE = "a file of what is published is not there; `redcap-warehouse publish` makes it again"
 # What a reason may say, where the error has these words.
 _KNOWN = (
     (r"password authentication failed", "PostgreSQL refuses the user's password"),
@@ -39,6 +40,7 @@ _KNOWN = (
     (r"Transaction conflict", "another process wrote to the same tables"),
     (r"creating a new DuckLake is explicitly disabled", "there is no DuckLake yet"),
     (r"does not match existing data path", "its catalog says that the data are in another place than projects.yaml"),
+    (r"Cannot open file[^\n]*No such file|No files found that match", NOT_THERE),
     (r"No space left|Disk quota", "there is no room left on the disk"),
     (r"Permission denied", "the system refuses the rights to write or read the data"),
     (r"HTTP (?:code )?403|\b403\b|AccessDenied|InvalidAccessKey|SignatureDoesNotMatch", "the bucket refuses access"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.errors import QueryRefused
-from pipelines.warehouse.database.connection import Connection, DatabaseError
+from pipelines.warehouse.database.connection import Connection, DatabaseError, ReadError
 from pipelines.warehouse.store.protocol import PublishedStore, Store
 from pipelines.wording import counted
 
@@ -40,10 +40,15 @@ def ask(published: PublishedStore, connection: Connection, statement: str) -> An
 
 
 def query(connection: Connection, statement: str) -> Answer:
-    """The answer to a query; raises QueryRefused with DuckDB's message where DuckDB refuses it."""
+    """The answer to a query; raises QueryRefused with DuckDB's message where DuckDB refuses it.
+
+    That a file cannot be read is for the store to say, which opened the connection.
+    """
     try:
         connection.execute(statement)
         columns = tuple(column[0] for column in connection.description or ())
         return Answer(columns, connection.fetchall() if columns else [])
+    except ReadError:
+        raise
     except DatabaseError as problem:
         raise QueryRefused(str(problem)) from None

@@ -25,6 +25,7 @@ from pipelines.warehouse.lake.address import PUBLISHED_LAKE, Lake
 from pipelines.warehouse.shared.adoption import AdoptingCopies
 from pipelines.warehouse.shared.forgotten import copies_here, remove_forgotten
 from pipelines.warehouse.shared.place import open_place
+from pipelines.warehouse.shared.store_sign import FOLDER, check_sign
 from pipelines.warehouse.shared.working_copies import WorkingCopies
 from pipelines.warehouse.store.published_lake import PublishedLake
 from pipelines.warehouse.store.results import ProjectStatus, Traces
@@ -77,7 +78,12 @@ class LakeStore:
             refused.append(str(problem))
         try:
             with closing(open_place(self._lake.data)) as place:
-                place.check_writable()
+                if refused:
+                    # Without PostgreSQL, nobody knows which place it should be: nothing is made there.
+                    place.names(FOLDER)
+                else:
+                    check_sign(place, self._lake.data, self.coordination)
+                    place.check_writable()
         except WarehouseError as problem:
             refused.append(str(problem))
         if refused:

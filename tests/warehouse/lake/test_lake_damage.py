@@ -10,10 +10,12 @@ import duckdb
 import pytest
 
 from pipelines.coordination.connection import Session
+from pipelines.errors import LakeUnusable
 from pipelines.store_errors import SharedPlaceUnusable
 from pipelines.warehouse.database.extensions import load_extension
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.lake.address import Lake
+from pipelines.warehouse.published.query import ask as ask_published
 from pipelines.warehouse.publishing.candidates import release
 from pipelines.warehouse.store.lake_store import LakeStore
 from pipelines.warehouse.store.results import PublishedState
@@ -176,6 +178,13 @@ def test_a_publish_of_a_project_finds_data_files_that_are_not_as_written(
 ):
     for file in damaged.files(pattern):
         file.write_bytes(file.read_bytes()[:-9]) if is_cut else file.unlink()
+    if not is_cut:
+        table = ".".join(pattern.split("/")[:2])
+        with (
+            pytest.raises(LakeUnusable, match=r"reading it failed .* is not there; `redcap-warehouse publish` makes"),
+            damaged.store.published.open() as connection,
+        ):
+            ask_published(damaged.store.published, connection, f"FROM {table}")
     release(damaged.store, "study")
     assert not damaged.store.published.publish().failed
     [said] = [record.getMessage() for record in caplog.records]

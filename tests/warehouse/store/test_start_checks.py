@@ -59,7 +59,8 @@ def test_everything_that_is_wrong_with_a_store_is_told_at_once_and_no_password(
     (tmp_path / "file").touch()
     with LakeStore(WarehouseFolder(tmp_path / "one"), catalog=url, data=str(tmp_path / "shared")) as store:
         assert store.check() == []
-    assert not [path for path in (tmp_path / "shared").rglob("*") if path.is_file()]
+    [sign] = [path for path in (tmp_path / "shared").rglob("*") if path.is_file()]
+    assert sign.parent == tmp_path / "shared" / "_store" and sign.stat().st_mode & 0o777 == 0o600
     with LakeStore(WarehouseFolder(tmp_path / "two"), catalog=url, data=str(tmp_path / "file" / "x")) as store:
         with pytest.raises(WarehouseError, match="cannot be used") as refused:
             store.check()
