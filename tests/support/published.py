@@ -3,7 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -75,11 +75,42 @@ def published(published_once, tmp_path, monkeypatch) -> Site:
 
     What is changed in REDCap stays changed: a test changes values only, and to others than another test does.
     """
-    shutil.copytree(published_once.warehouse.path, tmp_path / "warehouse")
-    site = replace(published_once, folder=tmp_path, monkeypatch=monkeypatch, handles=dict(published_once.handles))
+    site = _copied(published_once, tmp_path, monkeypatch)
     # The copy is a file of its own, whose bytes are as published.
     assert not site.publish().written
     return site
+
+
+def _copied(site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    shutil.copytree(site.warehouse.path, folder / "warehouse")
+    return replace(site, folder=folder, monkeypatch=monkeypatch, handles=dict(site.handles))
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The published studies, of which `study` was changed and loaded since: a warehouse to copy, not to change."""
+
+    folder: WarehouseFolder
+    new: dict[str, tuple]
+    """What readers find when it is published."""
+
+    @classmethod
+    def after(cls, published_once: Site, folder: Path, town: str, *, full: bool = False) -> "Waiting":
+        """Change the town of one record, the third, and load it; the warehouse is made in this folder."""
+        site = _copied(published_once, folder, published_once.monkeypatch)
+        site.handles["study"].save("3", {"town": town})
+        site.load(full=full)
+        return cls(site.warehouse, shown_anew(site.warehouse, folder, *PROJECTS))
+
+    def put_into(self, folder: WarehouseFolder) -> None:
+        """A copy of it, which the next publish knows by its bytes, with all that waits still waiting."""
+        shutil.copytree(self.folder.path, folder.path)
+        waiting = folder.unpublished()
+        for project in waiting:
+            folder.unmark(project)
+        FileStore(folder).published.publish()
+        for project in waiting:
+            release(FileStore(folder), project)
 
 
 _TABLES = """

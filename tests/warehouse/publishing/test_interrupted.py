@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -23,7 +22,7 @@ from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.publishing.candidates import release
 from pipelines.warehouse.publishing.publish import publish
 from pipelines.warehouse.store.file_store import FileStore
-from tests.support.published import everything, shown_anew
+from tests.support.published import Waiting, everything
 
 KILLS = int(os.environ.get("CRASH_KILLS", "200"))
 PATIENCE = 60.0
@@ -59,23 +58,15 @@ class Halves:
     """A warehouse of which one state is published, and a later load waits."""
 
     folder: WarehouseFolder
-    saved: Path
+    waiting: Waiting
     earlier: Path
     """The mirror of what is published."""
     old: dict[str, tuple]
-    new: dict[str, tuple]
 
     def reset(self) -> None:
         """Everything as it was before anything was killed."""
-        shutil.rmtree(self.folder.path)
-        shutil.copytree(self.saved, self.folder.path)
-        # The copies are known by their bytes; what waits is still waiting.
-        waiting = self.folder.unpublished()
-        for project in waiting:
-            self.folder.unmark(project)
-        publish(self.folder)
-        for project in waiting:
-            release(FileStore(self.folder), project)
+        shutil.rmtree(self.folder.path, ignore_errors=True)
+        self.waiting.put_into(self.folder)
 
     def begin(self, how: str, fatal: int = 0, when: str = "") -> "subprocess.Popen[str]":
         """Let another process publish."""
@@ -85,26 +76,29 @@ class Halves:
     def check(self, *, spoiled: bool = False) -> None:
         """After a kill: readers find the old state or the new one, and the next publish ends right."""
         if not spoiled:
-            assert everything(self.folder.database) in (self.old, self.new)
+            assert everything(self.folder.database) in (self.old, self.waiting.new)
         done = publish(self.folder)
         assert done.rebuilt is None or spoiled
-        assert everything(self.folder.database) == self.new
+        assert everything(self.folder.database) == self.waiting.new
         assert self.folder.unpublished() == {}
         assert [path.name for path in self.folder.path.rglob(".publi*")] == []
         assert not publish(self.folder).written
 
 
-@pytest.fixture
-def halves(published, tmp_path, truth) -> Iterator[Halves]:
+@pytest.fixture(scope="module")
+def waiting(published_once, truth, tmp_path_factory) -> Waiting:
     """The studies, of which one has changed and was loaded."""
-    earlier = tmp_path / "earlier.duckdb"
-    shutil.copyfile(published.warehouse.mirror("study"), earlier)
-    published.handles["study"].save("3", {"town": "Halbstadt"})
-    published.load("study")
-    new = shown_anew(published.warehouse, tmp_path, "study", "small")
-    assert new != truth
-    shutil.copytree(published.warehouse.path, tmp_path / "saved")
-    yield Halves(published.warehouse, tmp_path / "saved", earlier, truth, new)
+    made = Waiting.after(published_once, tmp_path_factory.mktemp("waiting"), "Halbstadt")
+    assert made.new != truth
+    return made
+
+
+@pytest.fixture
+def halves(published_once, waiting, tmp_path, truth) -> Halves:
+    """A copy of that."""
+    made = Halves(WarehouseFolder(tmp_path / "warehouse"), waiting, published_once.warehouse.mirror("study"), truth)
+    made.reset()
+    return made
 
 
 # The manifest that names both files takes the old one's place, then the new file, then the manifest of that.
@@ -121,6 +115,7 @@ def test_killed_around_each_rename_a_publish_leaves_a_whole_file(halves, fatal, 
     halves.check()
 
 
+@pytest.mark.fuzz
 def test_killed_between_the_renames_a_rebuild_leaves_a_whole_file(halves):
     with halves.begin("rebuild", 1, "after") as process:
         assert process.wait(PATIENCE) == -signal.SIGKILL
@@ -183,20 +178,17 @@ def read_on(database: Path, told: "Queue[object]", stop: object) -> None:
 
 
 def test_a_reader_never_errs_while_files_are_published_made_again_and_compacted(halves):
-    folder, mirror = halves.folder, halves.folder.mirror("study")
-    later = halves.earlier.with_name("later.duckdb")
-    shutil.copyfile(mirror, later)
+    folder, later = halves.folder, halves.waiting.folder.mirror("study")
     context = multiprocessing.get_context("spawn")
     stop, told = context.Event(), context.Queue()
     reader = context.Process(target=read_on, args=(folder.database, told, stop), daemon=True)
     reader.start()
     try:
-        for turn in range(2):
-            # A mirror from a backup: what is published of later runs is discarded, and the file is compacted.
-            for source in (later, halves.earlier):
-                shutil.copyfile(source, mirror)
-                release(FileStore(folder), "study")
-                assert publish(folder, rebuild=turn == 1).written
+        # A mirror from a backup: what is published of later runs is discarded, and the file is compacted.
+        for source, rebuild in ((later, False), (halves.earlier, False), (later, True)):
+            shutil.copyfile(source, folder.mirror("study"))
+            release(FileStore(folder), "study")
+            assert publish(folder, rebuild=rebuild).written
     finally:
         stop.set()
     found = told.get(timeout=PATIENCE)

@@ -7,25 +7,37 @@ the proof can find it.
 import duckdb
 import pytest
 
+from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.manifest import last_published
+from pipelines.warehouse.publishing.publish import publish
 from pipelines.warehouse.tables.layout import rows_now, rows_past
-from tests.support.load_site import Site
-from tests.support.published import adopt, everything, shown_anew
+from tests.support.published import Waiting, adopt, everything
 
 VERBATIM, TYPED, EARLIER = rows_now("study", "base"), "study.base", rows_past("study", "base")
 
 
-def alter(site: Site, statement: str) -> None:
+@pytest.fixture(scope="module")
+def changed(published_once, tmp_path_factory) -> Waiting:
+    """One record has changed and was loaded."""
+    return Waiting.after(published_once, tmp_path_factory.mktemp("changed"), "Zahlstadt")
+
+
+@pytest.fixture(scope="module")
+def refreshed(published_once, tmp_path_factory) -> Waiting:
+    """The same by a full refresh."""
+    return Waiting.after(published_once, tmp_path_factory.mktemp("refreshed"), "Vollstadt", full=True)
+
+
+@pytest.fixture
+def folder(tmp_path) -> WarehouseFolder:
+    return WarehouseFolder(tmp_path / "warehouse")
+
+
+def alter(folder: WarehouseFolder, statement: str) -> None:
     """Change the published file, and let the manifest take it for what was published."""
-    with duckdb.connect(str(site.warehouse.database)) as connection:
+    with duckdb.connect(str(folder.database)) as connection:
         connection.execute(statement)
-    adopt(site.warehouse)
-
-
-def change(site: Site, value: str, *, full: bool = False) -> None:
-    """Change one record, the third, and load it."""
-    site.handles["study"].save("3", {"town": value})
-    site.load(full=full)
+    adopt(folder)
 
 
 @pytest.mark.parametrize(
@@ -38,15 +50,15 @@ def change(site: Site, value: str, *, full: bool = False) -> None:
         "DELETE FROM _publish.cell_changes WHERE project = 'study'",
     ],
 )
-def test_after_a_small_change_every_row_is_counted(published, tmp_path, statement):
-    alter(published, statement)
-    change(published, f"Zahlstadt {len(statement)}")
-    done = published.publish()
+def test_after_a_small_change_every_row_is_counted(changed, folder, statement):
+    changed.put_into(folder)
+    alter(folder, statement)
+    done = publish(folder)
     assert (done.projects, done.rebuilt) == (("study",), None)
-    entry = last_published(published.warehouse).projects["study"]
+    entry = last_published(folder).projects["study"]
     # It was written again as a whole, and compared so.
     assert (entry.whole, entry.instruments, entry.rows, entry.compared) == (True, 1, 2, 1)
-    assert everything(published.warehouse.database) == shown_anew(published.warehouse, tmp_path, "study", "small")
+    assert everything(folder.database) == changed.new
 
 
 ALTERED = {
@@ -56,18 +68,18 @@ ALTERED = {
 
 
 @pytest.mark.parametrize("how", ALTERED)
-def test_after_a_full_refresh_every_value_is_compared(published, tmp_path, how):
-    alter(published, ALTERED[how])
-    change(published, f"Vollstadt {len(how)}", full=True)
-    assert published.publish().projects == ("study",)
-    assert last_published(published.warehouse).projects["study"].whole
-    assert everything(published.warehouse.database) == shown_anew(published.warehouse, tmp_path, "study", "small")
+def test_after_a_full_refresh_every_value_is_compared(refreshed, folder, how):
+    refreshed.put_into(folder)
+    alter(folder, ALTERED[how])
+    assert publish(folder).projects == ("study",)
+    assert last_published(folder).projects["study"].whole
+    assert everything(folder.database) == refreshed.new
 
 
-def test_after_a_small_change_what_did_not_change_is_not_compared(published):
-    change(published, "Kleinstadt")
-    published.publish()
-    entry = last_published(published.warehouse).projects["study"]
+def test_after_a_small_change_what_did_not_change_is_not_compared(changed, folder):
+    changed.put_into(folder)
+    publish(folder)
+    entry = last_published(folder).projects["study"]
     assert (entry.whole, entry.instruments, entry.rows, entry.compared) == (False, 1, 2, 1)
-    small = last_published(published.warehouse).projects["small"]
+    small = last_published(folder).projects["small"]
     assert (small.instruments, small.rows) == (2, 6)

@@ -17,8 +17,10 @@ from pipelines.warehouse.publishing.candidates import release
 from pipelines.warehouse.publishing.new_file import block_size_for
 from pipelines.warehouse.publishing.publish import BLOCKS
 from pipelines.warehouse.tables.layout import rows_now
-from redcap_source.simulator import Simulator
+from redcap_source.simulator import Project, Simulator
+from redcap_source.simulator.studies.grid import dictionary_from
 from tests.support.load_site import Site
+from tests.support.published import BASE, repeating
 
 
 def shown(folder: WarehouseFolder, project: str) -> dict[str, tuple]:
@@ -43,15 +45,20 @@ def loaded_once(tmp_path_factory) -> Site:
     """A study loaded twice before anything is published, and two loaded once, of which `other` is the larger."""
     with Simulator() as simulator, pytest.MonkeyPatch.context() as environment:
         site = Site(simulator, tmp_path_factory.mktemp("loaded"), environment)
-        study = site.study("classic", 12)
+        study = site.add("study", Project(dictionary=dictionary_from(BASE)))
+        for record in range(1, 13):
+            study.save(str(record), {"town": f"Town {record}", "age": "40"})
         site.load("study")
         changed, deleted, *_ = study.records()
         study.save(changed, {"town": "Neuland"})
         study.delete(deleted)
         site.load("study")
-        site.study("repeating", 6, "small")
+        small = site.add("small", repeating())
+        for record in ("1", "2"):
+            small.save(record, {"town": "Altland", "sex": "1"})
+            small.save(record, {"came_on": "2024-02-01", "tags___1": "1"}, instance=1)
         site.load("small")
-        site.study("longitudinal", 12, "other")
+        site.study("repeating", 6, "other")
         site.load("other")
         sizes = {project: site.warehouse.mirror(project).stat().st_size for project in ("small", "other")}
         assert sizes["other"] > sizes["small"]
@@ -85,11 +92,15 @@ def test_a_copied_project_shows_what_a_written_one_shows(loaded):
     folder = in_a_new_warehouse(loaded, "small")
     loaded.publish()
     copied = shown(folder, "small")
-    assert copied["small.intake"][1]
-    assert copied["small_history.intake"][1]
+    assert copied["small.visit"][1]
+    assert copied["small_history.visit"][1]
     in_a_new_warehouse(loaded, "small", "other")
     loaded.publish()
     assert shown(folder, "small") == copied
+    # Nothing of the next load's state is published with the project that was copied.
+    schemas = {name for (name,) in loaded.rows("SELECT schema_name FROM duckdb_schemas() WHERE NOT internal")}
+    assert "state" not in schemas
+    assert {"small:now", "other:now", "_publish", "redcap"} <= schemas
 
 
 def test_what_was_replaced_before_the_first_publish_is_in_no_hole_of_it(loaded):
@@ -97,26 +108,18 @@ def test_what_was_replaced_before_the_first_publish_is_in_no_hole_of_it(loaded):
     in_a_new_warehouse(loaded, "study")
     loaded.publish()
     # Written afresh, not copied: readers find both versions, and nothing of the file is free.
-    assert len(loaded.rows(f"SELECT * FROM study_history.enrolment WHERE record_id = '{record}'")) == 2
+    assert len(loaded.rows(f"SELECT * FROM study_history.base WHERE record_id = '{record}'")) == 2
     assert loaded.rows("SELECT free_blocks FROM pragma_database_size()") == [(0,)]
 
 
-def test_nothing_of_the_next_load_s_state_is_published(loaded):
-    in_a_new_warehouse(loaded, "study", "other")
-    loaded.publish()
-    schemas = {name for (name,) in loaded.rows("SELECT schema_name FROM duckdb_schemas() WHERE NOT internal")}
-    assert "state" not in schemas
-    assert {"study:now", "other:now", "_publish", "redcap"} <= schemas
-
-
 def test_first_rows_are_told_alike_wherever_they_are_read(loaded, monkeypatch):
-    in_a_new_warehouse(loaded, "study", "other")
+    in_a_new_warehouse(loaded, "study", "small")
     loaded.publish()
     told = loaded.rows("SELECT * FROM redcap.record_changes ORDER BY ALL")
     kept = loaded.rows("SELECT count(*) FROM _publish.first_load")
     assert len({row[0] for row in told}) == 2
     assert kept == [(0,)]
-    in_a_new_warehouse(loaded, "study", "other")
+    in_a_new_warehouse(loaded, "study", "small")
     monkeypatch.setattr(first_load, "IN_PLACE", 2)
     loaded.publish()
     assert loaded.rows("SELECT * FROM redcap.record_changes ORDER BY ALL") == told
@@ -125,12 +128,12 @@ def test_first_rows_are_told_alike_wherever_they_are_read(loaded, monkeypatch):
 
 def test_the_others_are_published_where_the_copied_project_cannot_be(loaded):
     with duckdb.connect(str(loaded.warehouse.mirror("other"))) as connection:
-        connection.execute(f"DROP TABLE {rows_now('other', 'ecg')}")
+        connection.execute(f"DROP TABLE {rows_now('other', 'intake')}")
     in_a_new_warehouse(loaded, "study", "other")
     with pytest.raises(NotAllPublished, match=r"other: .*The others are published: study"):
         loaded.publish()
     assert loaded.rows("SELECT DISTINCT project FROM redcap.records") == [("study",)]
-    assert loaded.rows("SELECT count(*) FROM study_raw.enrolment") == [(11,)]
+    assert loaded.rows("SELECT count(*) FROM study_raw.base") == [(11,)]
     schemas = {name for (name,) in loaded.rows("SELECT schema_name FROM duckdb_schemas()")}
     assert not {"other", "other:now", "state"} & schemas
 
@@ -152,7 +155,7 @@ def test_a_mirror_that_is_broken_is_told_and_one_that_is_being_loaded_waits(load
 def test_what_a_mirror_of_another_version_holds_is_not_published(loaded):
     with duckdb.connect(str(loaded.warehouse.mirror("study"))) as connection:
         connection.execute("UPDATE state.identity SET format = 1")
-    in_a_new_warehouse(loaded, "study", "other")
+    in_a_new_warehouse(loaded, "study", "small")
     with pytest.raises(NotAllPublished, match="study: another version of redcap-warehouse made it"):
         loaded.publish()
     assert loaded.warehouse.unpublished().keys() == {"study"}
@@ -174,7 +177,7 @@ def test_a_file_whose_tables_have_become_many_is_made_again_with_other_blocks(lo
     assert loaded.publish().rebuilt == BLOCKS
     assert loaded.rows("SELECT block_size FROM pragma_database_size()") == [(SMALL_BLOCK_SIZE,)]
     assert shown(folder, "small") == before
-    assert loaded.rows("SELECT count(*) FROM other.ecg")[0][0] > 0
+    assert loaded.rows("SELECT count(*) FROM other.intake")[0][0] > 0
 
 
 def lose_the_mirror(folder: WarehouseFolder) -> None:
@@ -184,7 +187,7 @@ def lose_the_mirror(folder: WarehouseFolder) -> None:
 def lose_a_table(folder: WarehouseFolder) -> None:
     """Noticed only when the project is written."""
     with duckdb.connect(str(folder.mirror("small"))) as connection:
-        connection.execute(f"DROP TABLE {rows_now('small', 'intake')}")
+        connection.execute(f"DROP TABLE {rows_now('small', 'visit')}")
 
 
 @pytest.mark.parametrize("damage", [lose_a_table, pytest.param(lose_the_mirror, marks=pytest.mark.fuzz)])
@@ -196,4 +199,4 @@ def test_a_file_keeps_its_blocks_while_a_project_could_not_be_published_again(lo
     release(loaded.store, "other")
     done = loaded.publish()
     assert (done.projects, done.rebuilt) == (("other",), None)
-    assert loaded.rows("SELECT count(*) FROM small.intake")[0][0] > 0
+    assert loaded.rows("SELECT count(*) FROM small.visit")[0][0] > 0
