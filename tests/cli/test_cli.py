@@ -316,6 +316,8 @@ for query in sys.stdin:
 """
 
 
+# tests/warehouse/publishing/test_interrupted.py reads while files are published, made again and compacted.
+@pytest.mark.fuzz
 def test_readers_in_another_process_never_see_an_error_or_half_a_load(loaded):
     folder, tokens = loaded
     query = (

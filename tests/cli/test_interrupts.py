@@ -53,7 +53,9 @@ def ledger(folder, project="study"):
         return connection.execute("SELECT outcome, message FROM redcap.sync_runs ORDER BY started_at").fetchall()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.fuzz), (signal.SIGTERM, 143)]
+)
 def test_an_interrupted_load_ends_at_once_with_one_line_and_the_ledger_says_so(place, number, code):
     folder, *_ = place
     # The third request for records reads the first chunk; those before it are the census.
@@ -69,14 +71,19 @@ def test_an_interrupted_load_ends_at_once_with_one_line_and_the_ledger_says_so(p
         assert [outcome for outcome, _ in ledger(folder)] == ["interrupted", "ok"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.fuzz)]
+)
 def test_loads_side_by_side_are_all_told_to_stop(place, number, code):
     folder, simulator, environment = place
     other = simulator.add_project(make_study("classic", records=20, seed=6), name="other")
     with (folder / "projects.yaml").open("a") as text:
         text.write("  other: {token: {env: OTHER}}\n")
     both = folder, simulator, {**environment, "OTHER": other.token}
-    # Each load asks for the version once, so at the second time both have begun.
+    # Each load asks for the version once, so at the second time both have begun. The first waits there for the second.
+    second = threading.Event()
+    simulator.before_request(lambda: second.wait(30), nth=1, content="version")
+    simulator.before_request(second.set, nth=2, content="version")
     returned, complaint = command(both, "sync", "--jobs", "2", at=2, send=number, content="version")
     assert (returned, len(complaint)) == (code, 1)
     assert complaint[0].startswith("redcap-warehouse: Interrupted.")

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from pipelines.cli.app import app
 from pipelines.warehouse.manifest import manifest_path
+from redcap_source.simulator import Simulator
+from tests.support.load_site import Site, Template
 
 NOTHING = {"published": [], "written": False, "rebuilt": None, "failures": {}, "left_out": {}}
 
@@ -25,6 +27,24 @@ def publish(site):
         return done.exit_code, done.stdout, done.stderr
 
     return publish
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """Two projects that were loaded and published, made once."""
+    with Simulator() as simulator, pytest.MonkeyPatch.context() as environment:
+        made = Site(simulator, tmp_path_factory.mktemp("two"), environment)
+        for name, records in (("study", 4), ("other", 3)):
+            made.study("classic", records, name)
+            made.night(name)
+        yield Template.of(made)
+
+
+@pytest.fixture
+def two(site, template):
+    """The site with these two."""
+    template.put_into(site)
+    return site
 
 
 @contextmanager
@@ -79,12 +99,9 @@ def test_a_rebuild_on_request_makes_the_file_again_although_nothing_changed(site
     assert patients(site) == [(4,)]
 
 
-def test_a_rebuild_on_request_takes_every_mirror_where_nothing_is_left_but_these(site, publish):
+def test_a_rebuild_on_request_takes_every_mirror_where_nothing_is_left_but_these(two, publish):
     """As after the mirrors were restored from a backup."""
-    site.study("classic", 4)
-    site.study("classic", 3, "other")
-    site.night("study")
-    site.night("other")
+    site = two
     site.warehouse.database.unlink()
     manifest_path(site.warehouse).unlink()
     code, printed, _ = publish("--rebuild", "--json")
@@ -109,11 +126,8 @@ def test_a_project_that_cannot_be_published_is_named_and_the_others_are_publishe
     assert (code, printed) == (1, "")
 
 
-def test_a_project_that_the_new_file_lacks_because_it_is_being_loaded_is_named(site, publish):
-    site.study("classic", 4)
-    site.study("classic", 3, "other")
-    site.night("study")
-    site.night("other")
+def test_a_project_that_the_new_file_lacks_because_it_is_being_loaded_is_named(two, publish):
+    site = two
     with being_loaded(site, "other"):
         code, printed, complaint = publish("--rebuild")
     assert (code, printed) == (1, f"Published: {site.warehouse.database} (study)\n")
@@ -136,11 +150,8 @@ def test_a_change_of_who_may_read_takes_effect_at_once(site, publish):
     assert stat.S_IMODE(site.warehouse.database.stat().st_mode) == 0o640
 
 
-def test_a_sync_that_makes_the_file_again_names_the_projects_that_it_lacks(site):
-    site.study("classic", 4)
-    site.study("classic", 3, "other")
-    site.night("study")
-    site.night("other")
+def test_a_sync_that_makes_the_file_again_names_the_projects_that_it_lacks(two):
+    site = two
     site.warehouse.database.unlink()
     with being_loaded(site, "other"):
         done = CliRunner().invoke(app, ["sync", "study", "--json", "--config", str(site.path)])

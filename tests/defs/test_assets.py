@@ -95,6 +95,8 @@ def test_structure_assets_show_their_tables_columns(night):
     assert columns[:3] == ["project", "position", "field_name"]
 
 
+# The job that publishes for a night says the same (test_publish_job.py).
+@pytest.mark.fuzz
 def test_a_record_that_cannot_be_had_is_published_without_and_fails_the_run(house):
     # The study's two records together are too much for the server, and then one of them alone, which is tried thrice.
     house.simulator.faults.add("memory", content="record", nth=4, times=4)
@@ -106,6 +108,8 @@ def test_a_record_that_cannot_be_had_is_published_without_and_fails_the_run(hous
     assert check.description == "REDCap lists 2 records, the warehouse holds 1; 1 is quarantined."
 
 
+# What loads search for is in tests/extract/test_undesignated.py.
+@pytest.mark.fuzz
 def test_what_several_batches_fetch_is_searched_for_before_and_every_request_is_counted(house, monkeypatch):
     monkeypatch.setattr("pipelines.defs.records.RECORDS_IN_BATCH", 5)
     # Cells cost so much that instruments are asked for apart.
@@ -162,7 +166,8 @@ def test_a_lasting_failure_is_one_message_that_says_what_to_do(house, monkeypatc
     assert "A retry will not help" in told
 
 
-def test_no_token_and_no_value_is_in_what_dagster_keeps(house, monkeypatch):
+def test_no_token_and_no_value_is_in_what_dagster_keeps(second_night, monkeypatch):
+    house = second_night
     canary = "Qanarienvogel"
     house.study.save(house.study.records()[0], {"nickname_first_name": canary})
     assert house.run().success
@@ -218,7 +223,7 @@ def test_batches_that_a_repeated_run_leaves_out_are_fetched_all_the_same(house, 
 # -- the location --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["", "projects: {}"])
+@pytest.mark.parametrize("text", ["projects: {}", pytest.param("", marks=pytest.mark.fuzz)])
 def test_without_a_usable_projects_yaml_the_location_says_why(tmp_path, text):
     if text:
         (tmp_path / "projects.yaml").write_text(text)

@@ -52,7 +52,8 @@ def test_a_night_of_several_projects_publishes_once_and_reports_each(house):
     assert materialized(house, house.publish()) == {}
 
 
-def test_a_project_that_another_publish_took_along_is_reported_too(house):
+def test_a_project_that_another_publish_took_along_is_reported_too(second_night):
+    house = second_night
     assert house.run("study", tags=the_night()).success
     # As if a run of the job had been killed before it could report, or a run by hand had published what waited.
     publish(house.folder)
@@ -62,8 +63,8 @@ def test_a_project_that_another_publish_took_along_is_reported_too(house):
     assert "No load waits" in look(house).skip_message
 
 
-def test_what_is_wrong_fails_the_run_and_says_all_of_it(house):
-    assert house.run("study").success
+def test_what_is_wrong_fails_the_run_and_says_all_of_it(second_night):
+    house = second_night
     with house.folder.database.open("r+b") as file:
         file.truncate(5000)
     # The study's two records together are too much for the server, and then one of them alone, which is tried thrice.
@@ -81,8 +82,8 @@ def test_what_is_wrong_fails_the_run_and_says_all_of_it(house):
     assert house.rows("SELECT count(*) FROM study.intake") == [(10,)]
 
 
-def test_a_file_that_somebody_changed_fails_the_check_which_says_what_to_do(house):
-    assert house.run("study").success
+def test_a_file_that_somebody_changed_fails_the_check_which_says_what_to_do(second_night):
+    house = second_night
     house.folder.database.write_bytes(b"something else")
     [check] = house.check("published_rows_match_the_mirror").get_asset_check_evaluations()
     assert not check.passed

@@ -59,16 +59,12 @@ def metadata(result):
     return {name: value.value for name, value in materialization.metadata.items()}
 
 
-def test_it_is_a_dry_run_unless_told(loaded):
+def test_it_is_a_dry_run_unless_told_and_then_writes_and_counts_and_shows_no_value(loaded, capfd):
     config, instance, handle, record = loaded
     result = run(config, instance)
     assert result.success
     assert (metadata(result)["dry_run"], metadata(result)["write"]) == (True, 1)
     assert town(handle, record) != CANARY
-
-
-def test_told_to_it_writes_and_counts_and_shows_no_value(loaded, capfd):
-    config, instance, handle, record = loaded
     result = run(config, instance, apply=True)
     assert result.success
     assert town(handle, record) == CANARY
@@ -101,7 +97,6 @@ def test_a_conflict_stays_and_the_check_says_so(loaded):
     assert checks == {"no_conflicts": False, "all_confirmed": True}
 
 
-def test_the_nightly_job_writes_nothing_back(loaded):
-    config, *_ = loaded
-    job = make_definitions(config).resolve_job_def("nightly_load")
+def test_the_nightly_job_writes_nothing_back(house):
+    job = make_definitions(house.config).resolve_job_def("nightly_load")
     assert not [key for key in job.asset_layer.executable_asset_keys if key == dg.AssetKey(["redcap", "writeback"])]

@@ -35,6 +35,8 @@ class House:
     config: Config
     home: Path
     instance: dg.DagsterInstance
+    first_run: str = ""
+    """The run of the night that is behind it."""
 
     @property
     def folder(self) -> WarehouseFolder:
@@ -70,15 +72,16 @@ class House:
 
     @contextmanager
     def re_execute(
-        self, run: dg.ExecuteInProcessResult, *, from_failure: bool = True, steps: Sequence[str] = ()
+        self, run: dg.ExecuteInProcessResult | str, *, from_failure: bool = True, steps: Sequence[str] = ()
     ) -> Iterator[dg.JobExecutionResult]:
         """A run done again, as the UI's button does it: what failed and what follows, some steps, or everything."""
+        run_id = run if isinstance(run, str) else run.run_id
         if steps:
-            options = dg.ReexecutionOptions(parent_run_id=run.run_id, step_selection=steps)
+            options = dg.ReexecutionOptions(parent_run_id=run_id, step_selection=steps)
         elif from_failure:
-            options = dg.ReexecutionOptions.from_failure(run.run_id, self.instance)
+            options = dg.ReexecutionOptions.from_failure(run_id, self.instance)
         else:
-            options = dg.ReexecutionOptions(parent_run_id=run.run_id)
+            options = dg.ReexecutionOptions(parent_run_id=run_id)
         job = dg.build_reconstructable_job(__name__, "job_of", (str(self.config.path),), {})
         with dg.execute_job(
             job, instance=self.instance, tags={"dagster/partition": "study"}, reexecution_options=options
@@ -173,12 +176,21 @@ def new_home(home: Path, empty: Path) -> Path:
 @contextmanager
 def open_house(folder: Path, empty: Path) -> Iterator[House]:
     """An institution in a folder, its simulator running; its Dagster begins as a copy of the empty one."""
-    with Simulator() as simulator, pytest.MonkeyPatch.context() as environment, kept_engines():
-        study = simulator.add_project(make_study("repeating", records=10, seed=3), name="study")
-        other = simulator.add_project(make_study("classic", records=2, seed=3), name="other")
+    with Simulator() as simulator:
+        simulator.add_project(make_study("repeating", records=10, seed=3), name="study")
+        simulator.add_project(make_study("classic", records=2, seed=3), name="other")
+        with _open(folder, simulator, new_home(folder / "dagster", empty)) as house:
+            yield house
+
+
+@contextmanager
+def _open(folder: Path, simulator: Simulator, home: Path) -> Iterator[House]:
+    """What is in the folder, for a simulator that has the two projects."""
+    with pytest.MonkeyPatch.context() as environment, kept_engines():
+        study = simulator.projects["study"]
         environment.setenv("TOKEN_STUDY", study.token)
-        environment.setenv("TOKEN_OTHER", other.token)
-        environment.setenv("DAGSTER_HOME", str(new_home(folder / "dagster", empty)))
+        environment.setenv("TOKEN_OTHER", simulator.projects["other"].token)
+        environment.setenv("DAGSTER_HOME", str(home))
         path = folder / "projects.yaml"
         path.write_text(
             "schedule: '15 3 * * *'\ntime_zone: Europe/Berlin\npublished: {mode: '0640'}\n"
@@ -186,14 +198,38 @@ def open_house(folder: Path, empty: Path) -> Iterator[House]:
             f"servers: {{campus: {{url: {simulator.url}, concurrency: 1}}}}\n"
             "projects:\n  study: {token: {env: TOKEN_STUDY}}\n  other: {token: {env: TOKEN_OTHER}}\n"
         )
-        with nightly_instance(folder / "dagster") as instance:
-            yield House(simulator, study, load_config(path), folder / "dagster", instance)
+        with nightly_instance(home) as instance:
+            yield House(simulator, study, load_config(path), home, instance)
 
 
 @pytest.fixture
 def house(tmp_path, tmp_path_factory):
     with open_house(tmp_path, tmp_path_factory.getbasetemp() / "dagster") as house:
         yield house
+
+
+@pytest.fixture(scope="session")
+def first_night(tmp_path_factory) -> tuple[Path, str]:
+    """A folder after the first night of the study, for copies, and the id of that run; made once a process."""
+    folder = tmp_path_factory.mktemp("first-night")
+    with open_house(folder, tmp_path_factory.getbasetemp() / "dagster") as house:
+        result = house.run()
+        assert result.success
+        house.simulator.save_state(folder / "state.json")
+    return folder, result.run_id
+
+
+@pytest.fixture
+def second_night(tmp_path, first_night) -> Iterator[House]:
+    """An institution that has the first night of the study behind it."""
+    folder, run_id = first_night
+    for name in ("dagster", "warehouse"):
+        shutil.copytree(folder / name, tmp_path / name)
+    with Simulator() as simulator:
+        simulator.load_state(folder / "state.json")
+        with _open(tmp_path, simulator, tmp_path / "dagster") as house:
+            house.first_run = run_id
+            yield house
 
 
 @dataclass
