@@ -5,7 +5,7 @@ import io
 import shutil
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -65,12 +65,24 @@ class Site:
 
     def loaded_study(self, kind: str = "classic", records: int = 12) -> ProjectHandle:
         """The same study with a night behind it, which each process makes once; the server becomes the one it is on."""
+
+        def begin(site: "Site") -> None:
+            site.study(kind, records)
+            site.night()
+
+        return self.begun(f"{kind}-{records}", begin)
+
+    def begun(self, name: str, begin: Callable[["Site"], object]) -> ProjectHandle:
+        """What `begin` makes of a site, which each process makes once and knows by this name.
+
+        The server becomes the one that the study is on. `begin` gives no keys of projects.yaml, and ends at the time
+        at which it began.
+        """
         assert self.first_nights is not None and not self.handles and not self.keys
         if self.store_settings:
-            handle = self.study(kind, records)
-            self.night()
-            return handle
-        self.simulator, template = self.first_nights.of(kind, records)
+            begin(self)
+            return self.handles["study"]
+        self.simulator, template = self.first_nights.of(name, begin)
         return template.put_into(self)
 
     @property
@@ -172,7 +184,7 @@ class FirstNights:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._running = ExitStack()
-        self._made: dict[tuple[str, int], tuple[Simulator, Template]] = {}
+        self._made: dict[str, tuple[Simulator, Template]] = {}
 
     def __enter__(self) -> "FirstNights":
         return self
@@ -180,11 +192,11 @@ class FirstNights:
     def __exit__(self, *problem: object) -> None:
         self._running.close()
 
-    def of(self, kind: str, records: int) -> tuple[Simulator, Template]:
+    def of(self, name: str, begin: Callable[[Site], object]) -> tuple[Simulator, Template]:
         """The server of that study as if it had just been started, and the study after its first night."""
-        if (kind, records) not in self._made:
-            self._made[kind, records] = self._make(kind, records)
-        simulator, template = self._made[kind, records]
+        if name not in self._made:
+            self._made[name] = self._make(name, begin)
+        simulator, template = self._made[name]
         simulator.faults.clear()
         simulator.requests.clear()
         simulator.behaviour = Behaviour()
@@ -192,13 +204,12 @@ class FirstNights:
         simulator.clock.set(utc_now())
         return simulator, template
 
-    def _make(self, kind: str, records: int) -> tuple[Simulator, Template]:
+    def _make(self, name: str, begin: Callable[[Site], object]) -> tuple[Simulator, Template]:
         simulator = self._running.enter_context(Simulator())
         with pytest.MonkeyPatch.context() as environment:
-            site = Site(simulator, self._folder / f"{kind}-{records}", environment)
+            site = Site(simulator, self._folder / name, environment)
             site.folder.mkdir()
-            site.study(kind, records)
-            site.night()
+            begin(site)
         return simulator, Template.of(site)
 
 
