@@ -111,7 +111,8 @@ def test_what_several_steps_fetch_is_searched_for_once(site):
 
 
 def test_where_few_records_changed_only_these_are_searched_and_a_value_in_them_is_not_lost(site):
-    handle = site.loaded_study("longitudinal", 60)
+    handle = site.study("longitudinal", 60)
+    site.load()
     site.simulator.clock.advance(hours=24)
     changed = handle.records()[3:11]
     for record in changed:

@@ -7,6 +7,7 @@ import pytest
 from pipelines.errors import LoadRefused, NotAllPublished
 from redcap_source.errors import RedcapError
 from redcap_source.simulator import Simulator
+from tests.support.edits import small_study
 from tests.support.export_oracle import expected
 from tests.support.load_site import Site
 from tests.sync.test_load import published
@@ -31,23 +32,45 @@ def whole(site, name="study"):
     return published(site, name) == expected(site.simulator.url, site.handles[name].token)
 
 
-def test_a_night_reads_only_what_changed(site):
-    handle = site.loaded_study("classic", 30)
+def test_a_night_reads_only_what_changed_and_tells_of_each_change(site):
+    handle = site.loaded_study("classic", 12)
     assert site.rows("SELECT mode FROM redcap.sync_runs") == [("full",)]
     next_day(site)
-    first, second, third, *_ = handle.records()
+    first, second, third, old, *_ = handle.records()
     handle.save(first, {"town": "Neuland"})
     handle.delete(second)
     handle.save("new-1", {"town": "Erstort"})
+    # A rename keeps the history.
+    handle.rename(old, "moved-1")
+    handle.save("moved-1", {"town": "Neuland"})
     report = site.night()
     assert report.mode == "incremental"
-    assert (report.records_loaded, report.records_added, report.records_changed, report.records_deleted) == (2, 1, 1, 1)
+    assert (report.records_added, report.records_renamed, report.records_deleted) == (1, 1, 1)
+    assert (report.records_loaded, report.records_changed) == (3, 2)
     assert whole(site)
     assert third in handle.records()
+    told = changes(site, report)
+    assert [(field, new, how) for record, field, _, new, how in told if record == first] == [
+        ("town", "Neuland", "update")
+    ]
+    assert ("new-1", "town", None, "Erstort", "insert") in told
+    assert ("moved-1", "record_id", old, "moved-1", "rename") in told
+    assert [field for record, field, _, _, how in told if record == "moved-1" and how != "rename"] == ["town"]
+    assert site.rows(f"SELECT renamed_to FROM redcap.records WHERE record = '{old}'") == [("moved-1",)]
+    assert site.rows("SELECT record FROM redcap.records WHERE deleted_at IS NOT NULL AND renamed_to IS NULL") == [
+        (second,)
+    ]
+    # Changes say who made them where the log does.
+    made = site.rows(
+        f"SELECT field, changed_by, changed_at FROM redcap.record_changes WHERE run_id = '{report.run_id}' "
+        f"AND record = '{first}'"
+    )
+    assert [(field, bool(by), bool(at)) for field, by, at in made] == [("town", True, True)]
+    assert site.rows(f"SELECT count(*) > 0 FROM redcap.audit_log WHERE record = '{first}'") == [(True,)]
 
 
 def test_a_night_without_changes_asks_little_and_writes_nothing(site):
-    site.loaded_study("longitudinal", 12)
+    site.loaded_study("classic", 12)
     next_day(site)
     report = site.night()
     assert report.mode == "incremental"
@@ -58,10 +81,10 @@ def test_a_night_without_changes_asks_little_and_writes_nothing(site):
 
 
 def test_what_is_entered_while_a_load_runs_comes_the_next_night(site):
-    handle = site.study("classic", 30)
+    handle = site.study("classic", 12)
     record = handle.records()[2]
     site.simulator.before_request(lambda: handle.save(record, {"town": "Unterwegs"}), content="record", nth=4)
-    site.night()
+    site.load()
     report = site.night()
     assert report.mode == "incremental"
     assert whole(site)
@@ -82,10 +105,10 @@ def test_the_servers_wall_clock_is_learned(tmp_path, monkeypatch, zone):
 
 
 def check_the_wall_clock_is_learned(site):
-    handle = site.study("classic", 30)
-    site.night()
+    handle = site.study("classic", 12)
+    site.load()
     next_day(site)
-    site.night()
+    site.load()
     next_day(site)
     handle.save(handle.records()[4], {"town": "Neuland"})
     report = site.night()
@@ -93,61 +116,23 @@ def check_the_wall_clock_is_learned(site):
     assert whole(site)
 
 
-def test_without_the_log_the_dates_and_the_census_find_what_changed(site):
-    handle = site.study("classic", 30)
+def test_without_the_log_the_dates_the_census_and_the_data_find_what_changed(site):
+    handle = site.study("classic", 12)
     handle.set_rights(logging=0)
-    site.night()
+    site.load()
     next_day(site, 48)
-    first, second, *_ = handle.records()
+    first, second, third, *_ = handle.records()
     handle.save(first, {"town": "Neuland"})
     handle.delete(second)
+    handle.rename(third, "moved-1")
     report = site.night()
-    assert (report.mode, report.records_changed, report.records_deleted) == ("incremental", 1, 1)
+    assert (report.mode, report.records_changed) == ("incremental", 2)
+    assert (report.records_renamed, report.records_deleted) == (1, 1)
     assert whole(site)
     assert "log" in site.rows("SELECT not_readable FROM redcap.projects")[0][0]
 
 
-def test_changes_say_who_made_them_where_the_log_does(site):
-    handle = site.loaded_study("classic", 30)
-    next_day(site)
-    record = handle.records()[0]
-    handle.save(record, {"town": "Neuland"})
-    report = site.night()
-    found = site.rows(
-        f"SELECT field, changed_by, changed_at FROM redcap.record_changes WHERE run_id = '{report.run_id}'"
-    )
-    assert [(field, bool(by), bool(at)) for field, by, at in found] == [("town", True, True)]
-    assert site.rows("SELECT count(*) > 0 FROM redcap.audit_log WHERE record = '" + record + "'") == [(True,)]
-
-
-def test_a_rename_keeps_the_history(site):
-    handle = site.loaded_study("classic", 30)
-    next_day(site)
-    old = handle.records()[0]
-    handle.rename(old, "moved-1")
-    handle.save("moved-1", {"town": "Neuland"})
-    report = site.night()
-    assert (report.records_renamed, report.records_deleted) == (1, 0)
-    assert ("moved-1", "study_id", old, "moved-1", "rename") in [
-        (record, "study_id", before, after, change) for record, _, before, after, change in changes(site, report)
-    ]
-    assert [field for _, field, _, _, change in changes(site, report) if change != "rename"] == ["town"]
-    assert site.rows(f"SELECT renamed_to FROM redcap.records WHERE record = '{old}'") == [("moved-1",)]
-    assert whole(site)
-
-
-def test_a_renamed_record_is_known_by_its_data_where_the_log_is_closed(site):
-    handle = site.study("classic", 30)
-    handle.set_rights(logging=0)
-    site.night()
-    next_day(site)
-    handle.rename(handle.records()[0], "moved-1")
-    report = site.night()
-    assert (report.records_renamed, report.records_deleted) == (1, 0)
-    assert whole(site)
-
-
-def test_history_shows_any_night(site):
+def test_history_shows_any_night_and_the_weekly_refresh_reads_everything(site):
     handle = site.loaded_study("classic", 12)
     record = handle.records()[0]
     [(town, run)] = site.rows(
@@ -155,10 +140,13 @@ def test_history_shows_any_night(site):
     )
     assert town
     towns = [(town, run)]
-    for town in ("Zweitort", "Drittort"):
-        next_day(site)
+    # Weekly, everything is read.
+    for town, days, mode in (("Zweitort", 7, "full"), ("Drittort", 1, "incremental")):
+        next_day(site, days * 24)
         handle.save(record, {"town": town})
-        towns.append((town, site.night().run_id))
+        report = site.night()
+        assert report.mode == mode
+        towns.append((town, report.run_id))
     instrument = site.rows("SELECT form_name FROM redcap.data_dictionary WHERE field_name = 'town'")[0][0]
     id_field = site.rows("SELECT record_id_field FROM redcap.projects")[0][0]
     for town, run in towns:
@@ -169,31 +157,29 @@ def test_history_shows_any_night(site):
         assert found == [(town,)]
 
 
-def test_a_new_field_is_read_for_every_record_and_nothing_else_is(site):
-    handle = site.loaded_study("classic", 30)
-    next_day(site)
-    instrument = site.rows("SELECT instrument_name FROM redcap.instruments ORDER BY position")[0][0]
-    handle.add_field({"field_name": "brand_new", "form_name": instrument, "field_type": "text", "field_label": "New"})
-    handle.save(handle.records()[3], {"brand_new": "here"})
-    report = site.night()
-    assert report.mode == "incremental"
-    assert report.records_loaded == 1
-    assert report.requests < 30
-    assert whole(site)
-
-
-def test_what_a_removed_field_held_stays_in_the_history(site):
-    handle = site.loaded_study("classic", 30)
+def test_a_new_field_is_read_and_what_a_removed_one_held_stays_in_the_history(site):
+    handle = site.loaded_study("classic", 12)
     record = handle.records()[0]
     [(town,)] = site.rows(f"SELECT town FROM study_raw.enrolment WHERE record_id = '{record}'")
     assert town
     next_day(site)
+    new = {"field_name": "brand_new", "form_name": "enrolment", "field_type": "text", "field_label": "New"}
+    handle.add_field(new)
+    handle.save(handle.records()[3], {"brand_new": "here"})
     handle.remove_field("town")
     report = site.night()
+    assert report.mode == "incremental"
+    # It is read for every record, and nothing else is.
+    assert report.records_loaded == 1
+    assert report.requests < 30
     assert whole(site)
     assert (record, "town", town, None, "delete") in changes(site, report)
-    instrument = site.rows("SELECT DISTINCT instrument FROM redcap.record_changes WHERE field = 'town'")[0][0]
-    assert (town,) in site.rows(f"SELECT town FROM study_history.{instrument} WHERE _valid_to IS NOT NULL")
+    assert (town,) in site.rows("SELECT town FROM study_history.enrolment WHERE _valid_to IS NOT NULL")
+    drift = site.rows("SELECT change, kind, name FROM redcap.dictionary_changes ORDER BY ALL")
+    assert drift == [("added", "field", "brand_new"), ("removed", "field", "town")]
+    columns = {name for (name,) in site.rows("SELECT column_name FROM duckdb_columns() WHERE schema_name = 'study'")}
+    assert "brand_new" in columns
+    assert "town" not in columns
 
 
 def test_a_row_that_held_only_a_removed_field_goes_with_it(site):
@@ -201,7 +187,7 @@ def test_a_row_that_held_only_a_removed_field_goes_with_it(site):
     handle.save("99", {"town": "Altort"})
     # Until the record is not looked at any more.
     for _ in range(2):
-        site.night()
+        site.load()
         next_day(site)
     [(instrument,)] = site.rows("SELECT form_name FROM redcap.data_dictionary WHERE field_name = 'town'")
     handle.remove_field("town")
@@ -214,8 +200,9 @@ def test_a_row_that_held_only_a_removed_field_goes_with_it(site):
 
 
 def test_a_load_that_died_goes_on_where_it_stopped(site, monkeypatch):
-    handle = site.study("classic", 400)
+    handle = site.study("classic", 60)
     monkeypatch.setattr("pipelines.sync.apply.BATCH_BYTES", 1)
+    monkeypatch.setattr("pipelines.extract.speed.answer_sizes.FIRST_CHUNK_CELLS", 500)
     site.simulator.faults.add("reset", content="record", nth=5, times=50)
     with pytest.raises(RedcapError):
         site.night()
@@ -225,31 +212,12 @@ def test_a_load_that_died_goes_on_where_it_stopped(site, monkeypatch):
     assert whole(site)
 
 
-def test_the_weekly_refresh_reads_everything(site):
-    site.loaded_study("classic", 30)
-    next_day(site, 24 * 7)
-    assert site.night().mode == "full"
-    next_day(site)
-    assert site.night().mode == "incremental"
-
-
-def test_a_suddenly_smaller_project_is_refused(site):
-    handle = site.loaded_study("classic", 30)
-    for record in handle.records()[:23]:
-        handle.delete(record)
-    with pytest.raises(LoadRefused, match="--allow-deletions"):
-        site.night()
-    report = site.night(allow_deletions=True)
-    assert report.records_deleted == 23
-    assert whole(site)
-
-
 def test_a_mirror_that_has_grown_is_compacted(site, monkeypatch):
     monkeypatch.setattr("pipelines.warehouse.database.compaction.EVERY_LOAD", 0)
     monkeypatch.setattr("pipelines.warehouse.database.compaction.GROWN", 1.05)
-    handle = site.loaded_study("classic", 30)
+    handle = site.loaded_study("classic", 12)
     files = []
-    for turn in range(3):
+    for turn in range(2):
         for record in handle.records()[turn::2]:
             handle.save(record, {"town": f"Ort {turn} " + "x" * 2000})
         site.night()
@@ -265,7 +233,7 @@ def test_quiet_nights_of_a_small_project_do_not_compact_its_mirror(site):
     site.study("classic", 4)
     files = []
     for _ in range(4):
-        site.night()
+        site.load()
         files.append(site.warehouse.mirror("study").stat())
     assert len({file.st_ino for file in files}) == 1
     assert files[-1].st_size < 2 * files[0].st_size
@@ -273,30 +241,27 @@ def test_quiet_nights_of_a_small_project_do_not_compact_its_mirror(site):
 
 def test_a_large_longitudinal_project_is_counted_by_a_few_events(site, monkeypatch):
     monkeypatch.setattr("pipelines.warehouse.staging.census.MANY_ROWS", 10)
-    handle = site.loaded_study("longitudinal", 12)
-    assert handle.project.is_longitudinal
-    asked = []
-    for turn in range(3):
-        next_day(site)
-        first, second, third, *_ = handle.records()
-        site.simulator.requests.clear()
-        match turn:
-            case 0:
-                handle.delete(first)
-            case 1:
-                # It has rows in no event that the short census asks for.
-                handle.save("only-late", {"vital_signs_date": "2025-01-01"}, event="visit_7_arm_1")
-            case 2:
-                handle.assign_dag(second, "elsewhere")
-                handle.rename(third, "moved-1")
-        report = site.night()
-        assert report.mode == "incremental"
-        assert report.records_in_redcap == len(handle.records())
-        asked.append(report)
+    monkeypatch.setattr("pipelines.warehouse.staging.census.ROWS_PER_RECORD", 2)
+    handle = site.add("study", small_study("longitudinal"))
+    for number in map(str, range(1, 13)):
+        handle.save(number, {"word": f"word {number}"}, "start_arm_1")
+        handle.save(number, {"note": f"note of {number}"}, "later_arm_1")
+    handle.add_dag("elsewhere")
+    # Long after what was entered, so that it is not read again.
+    next_day(site)
+    site.load()
+    next_day(site)
+    first, second, third, *_ = handle.records()
+    handle.delete(first)
+    # It has rows in no event that the short census asks for.
+    handle.save("only-late", {"note": "the first"}, event="later_arm_1")
+    handle.assign_dag(second, "elsewhere")
+    handle.rename(third, "moved-1")
+    report = site.night()
+    assert report.mode == "incremental"
+    assert (report.records_in_redcap, report.records_deleted) == (len(handle.records()), 1)
+    assert (report.records_loaded, report.records_renamed) == (3, 1)
     assert whole(site)
-    # The last night looks back an hour before the one before, and reads that one's record again.
-    assert [report.records_loaded for report in asked] == [0, 1, 3]
-    assert asked[2].records_renamed == 1
 
 
 def test_a_census_that_lost_records_deletes_none(site):
@@ -331,7 +296,7 @@ def test_a_token_put_into_a_group_deletes_nothing(site):
     handle.add_dag("south")
     for record in handle.records()[:-1]:
         handle.assign_dag(record, "south")
-    site.night()
+    site.load()
     handle.set_rights(dag="south")
     with pytest.raises(LoadRefused, match="data access group"):
         site.night()
@@ -343,36 +308,35 @@ def test_a_token_put_into_a_group_deletes_nothing(site):
 @pytest.mark.both_stores("files only")
 def test_a_project_that_cannot_be_published_does_not_hold_the_others_back(site):
     for name in ("good", "bad"):
-        site.study("classic", 6, name)
-        site.night(name)
-    before = site.rows("SELECT count(*) FROM bad_raw.enrolment")
-    handle = site.handles["good"]
-    handle.save(handle.records()[0], {"town": "Neuland"})
+        site.add(name, small_study("classic")).save("1", {"word": "old"})
+        site.load(name)
+    site.publish()
+    before = site.rows("SELECT count(*) FROM bad_raw.base")
+    site.handles["good"].save("1", {"word": "new"})
     site.load("good")
     site.load("bad")
     site.warehouse.mirror("bad").write_bytes(b"no database at all" * 1000)
     with pytest.raises(NotAllPublished, match=r"bad: .*The others are published: good"):
         site.publish()
     assert whole(site, "good")
-    assert site.rows("SELECT count(*) FROM bad_raw.enrolment") == before
+    assert site.rows("SELECT count(*) FROM bad_raw.base") == before
     assert site.warehouse.unpublished().keys() == {"bad"}
 
 
 def test_a_server_that_keeps_losing_records_deletes_none(site):
-    site.loaded_study("classic", 30)
+    site.loaded_study("classic", 12)
     next_day(site)
     site.simulator.faults.add("drop_records", content="record", times=None, every=3)
     report = site.night()
-    assert (report.records_deleted, report.records_in_redcap) == (0, 30)
+    assert (report.records_deleted, report.records_in_redcap) == (0, 12)
     site.simulator.faults.clear()
-    site.night()
     assert whole(site)
 
 
 def test_a_server_whose_clock_was_set_back_is_read_whole(site):
     handle = site.loaded_study("classic", 12)
     next_day(site)
-    site.night()
+    site.load()
     next_day(site, -24)
     handle.save(handle.records()[0], {"town": "Neuland"})
     assert site.night().mode == "full"
@@ -384,7 +348,7 @@ def test_an_instrument_that_the_token_may_not_export_at_all_is_read_again_like_o
     handle.set_rights(forms_export=1)
     user = handle.project.users[handle.project.api_user]
     user.forms_export[handle.project.dictionary.forms[1]] = 0
-    site.night()
+    site.load()
     next_day(site)
     handle.save(handle.records()[0], {"town": "Neuland"})
     assert site.night(full=True).records_changed == 1
