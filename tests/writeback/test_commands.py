@@ -62,42 +62,35 @@ def test_from_a_file_to_redcap_and_back(site, study, command, tmp_path):
     assert site.rows("SELECT weight FROM study.examination WHERE record_id = '1'") == [(80.0,)]
 
 
-def test_json_tells_counts_and_reasons_and_no_values(site, study, command, tmp_path):
+def test_conflicts_and_refusals_are_told_with_an_exit_code_and_without_values(site, study, command, tmp_path):
     rows = [row("1", "weight", "60.5"), row("2", "weight", "canary-new"), row("", "weight", "canary-new")]
+    rows += [row("3", "weight", "62.5"), row("4", "weight", "63.5")]
     proposed = command("propose", "study", write_csv(tmp_path / "c.csv", rows), "--batch", "b", "--json")
     assert proposed.exit_code == 1
     document = json.loads(proposed.stdout)
-    assert (document["accepted"], document["refused"]) == (2, [{"row": 3, "why": "it names no record"}])
-    planned = json.loads(command("writeback", "study", "--json").stdout)
-    assert (planned["applied"], planned["published"], planned["counts"]["write"]) == (False, True, 1)
-    applied = command("writeback", "study", "--apply", "--json")
-    assert applied.exit_code == 1
-    document = json.loads(applied.stdout)
-    assert (document["confirmed"], document["counts"]["invalid"]) == (1, 1)
-    assert document["counts"]["reasons"] == {"does not follow the field's validation": 1}
-    assert "canary" not in proposed.output + applied.output
-
-
-def test_conflicts_end_with_an_exit_code_a_cron_job_notices(site, study, command, tmp_path):
-    command("propose", "study", write_csv(tmp_path / "c.csv", [row("1", "weight", "60.5")]))
-    study.save("1", {"weight": "99.9"})
-    assert command("writeback", "study").exit_code == 0
-    applied = command("writeback", "study", "--apply")
-    assert applied.exit_code == 1
-    assert "1 conflict" in applied.output
-    assert "REDCap holds another value than was seen" in applied.output
-
-
-def test_a_refusal_is_an_expected_error_with_what_to_do(site, study, command, tmp_path):
-    rows = [row(str(n), "weight", "60.5") for n in (1, 2, 3)]
-    command("propose", "study", write_csv(tmp_path / "c.csv", rows))
-    planned = command("writeback", "study", "--max-cells", 2)
+    assert (document["accepted"], document["refused"]) == (4, [{"row": 3, "why": "it names no record"}])
+    study.save("4", {"weight": "99.9"})
+    # A refusal is an expected error with what to do.
+    planned = command("writeback", "study", "--max-cells", 1)
     assert planned.exit_code == 0
     assert "--apply would be refused." in planned.output
-    refused = command("writeback", "study", "--max-cells", 2, "--apply")
+    refused = command("writeback", "study", "--max-cells", 1, "--apply")
     assert refused.exit_code == 1
     assert isinstance(refused.exception, WritebackRefused)
     assert isinstance(command("writeback", "study", "--batch", "no").exception, WarehouseError)
+    planned = json.loads(command("writeback", "study", "--json").stdout)
+    assert (planned["applied"], planned["published"], planned["counts"]["write"]) == (False, True, 2)
+    applied = command("writeback", "study", "--apply", "--json")
+    assert applied.exit_code == 1
+    document = json.loads(applied.stdout)
+    assert (document["confirmed"], document["counts"]["invalid"], document["counts"]["conflict"]) == (2, 1, 1)
+    assert document["counts"]["reasons"]["does not follow the field's validation"] == 1
+    # The conflict stays one; a cron job notices the exit code.
+    again = command("writeback", "study", "--apply")
+    assert again.exit_code == 1
+    assert "1 conflict" in again.output
+    assert "REDCap holds another value than was seen" in again.output
+    assert "canary" not in proposed.output + applied.output + again.output
 
 
 def test_a_load_that_is_held_back_is_not_published_by_a_write_back(site, study, command, tmp_path):
@@ -116,7 +109,6 @@ def test_values_and_token_are_nowhere_but_in_the_tables(site, study, command, tm
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr("pipelines.writeback.send.sender.FIRST_WAIT", 0.01)
     study.save("canary-record", {"remarks": "canary-seen", "weight": "80.0"})
-    site.night()
     rows = [
         row("canary-record", "remarks", "canary-new", seen_value="canary-seen", reason="canary-reason"),
         row("canary-record", "weight", "canary-bad", seen_value="canary-seen", reason="canary-reason"),
@@ -130,8 +122,7 @@ def test_values_and_token_are_nowhere_but_in_the_tables(site, study, command, tm
     site.simulator.faults.add("502", content="record", action="import", times=None)
     outputs += [command("writeback", "study"), command("writeback", "study", "--apply")]
     site.simulator.faults.clear()
-    outputs += [command("writeback", "study", "--apply"), command("writeback", "study", "--apply", "--json")]
-    outputs += [command("revert", "study", "b"), command("revert", "study", "b", "--apply")]
+    outputs += [command("writeback", "study", "--apply"), command("revert", "study", "b", "--apply", "--json")]
     told = caplog.text + "".join(output.output + repr(output.exception) for output in outputs)
     problem = outputs[2].exception
     while problem is not None:

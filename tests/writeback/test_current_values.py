@@ -3,10 +3,11 @@
 import pytest
 
 from pipelines.errors import VerificationFailed, WarehouseError
-from pipelines.writeback import WritebackRefused
+from pipelines.writeback import WritebackRefused, withdraw
 from tests.support.writeback_site import row
 
 
+@pytest.mark.fuzz
 def test_records_that_an_answer_lacks_are_asked_for_again_and_written(site, study):
     site.propose([row(record, "remarks", f"new {record}") for record in study.records()])
     site.simulator.faults.add("drop_records", content="record", action="export", every=2)
@@ -74,16 +75,19 @@ def test_a_cell_whose_field_is_gone_before_it_could_be_looked_at_is_not_confirme
     site.propose([row("1", "weight", "60.5"), row("1", "remarks", "new")])
     with pytest.raises(KeyboardInterrupt):
         site.apply(step=dies("read back"))
+    with pytest.raises(WritebackRefused, match="has been sent already"):
+        withdraw(site.config, site.project(), "b", ())
     study.remove_field("remarks")
     # The warehouse knows the field yet, so the record waits for the next load; what became of the cells does not.
     outcome = site.apply()
     assert (outcome.settled, outcome.confirmed, outcome.not_confirmed) == (2, 1, 1)
     assert outcome.messages == {"the project has no such field any more": 1}
     assert (outcome.rows_changed, site.changes()) == (0, [])
-    site.night()
+    site.load()
     assert [change[4] for change in site.changes() if change[1] == "weight"] == ["writeback"]
 
 
+@pytest.mark.fuzz
 def test_a_batch_is_stopped_where_it_cannot_be_read_back_and_is_settled_by_the_next_run(site, study):
     site.propose([row("1", "weight", "60.5")])
     site.simulator.faults.add("502", content="record", action="export", nth=3, times=None)
@@ -93,10 +97,3 @@ def test_a_batch_is_stopped_where_it_cannot_be_read_back_and_is_settled_by_the_n
     assert site.plan().unsettled == 1
     assert site.apply().settled == 1
     assert study.value("1", "weight") == "60.5"
-
-
-def test_a_plan_that_is_refused_ends_no_proposal(site, study):
-    site.propose([row("1", "weight", "60.5"), row("2", "weight", "no number"), row("3", "weight", "70.0")])
-    with pytest.raises(WritebackRefused, match="--max-cells"):
-        site.apply(max_cells=1)
-    assert site.work("SELECT DISTINCT status FROM writeback.proposals") == [("open",)]

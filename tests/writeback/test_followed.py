@@ -26,6 +26,9 @@ def test_a_form_that_was_opened_and_a_calculated_field_that_moved_are_told_as_th
     site.propose([row("1", "weight", "60.5", reason="typo"), row("77", "town", "Vienna")], author="rw")
     site.propose([row("77", "weight", "70.0")], batch="c", author="xy")
     site.apply(new_records=True)
+    # The record is made, in REDCap and in the warehouse.
+    assert study.value("77", "town") == "Vienna"
+    assert ("77",) in site.work("SELECT record FROM redcap.records")
     found = told(site, "1", "77")
     assert {change[3] for change in found} == {"writeback"}
     assert ("1", "bmi", "20.9", "writeback", "rw", "followed from batch b") in found
@@ -39,7 +42,7 @@ def test_a_form_that_was_opened_and_a_calculated_field_that_moved_are_told_as_th
     assert ("1", "bmi", "20.9", "writeback", "rw", "followed from batch b") in told(site, "1")
     assert ("1", "bmi", "27.7", "writeback", "reverter", "followed from batch revert b") in told(site, "1")
     known = len(site.changes())
-    site.night()
+    site.load()
     assert len(site.changes()) == known
 
 
@@ -77,7 +80,7 @@ def test_the_night_after_a_run_that_died_tells_what_followed_as_well(site, study
     with pytest.raises(KeyboardInterrupt):
         site.apply(new_records=True, step=step)
     study.save("78", {"remarks": "a person's"})
-    site.night()
+    site.load()
     origins = {change[:2]: change[3:] for change in told(site, "1", "77", "78")}
     ours = ("writeback", "rw", "followed from batch b")
     assert origins["1", "bmi"] == origins["77", "examination_complete"] == origins["77", "complaints___1"] == ours

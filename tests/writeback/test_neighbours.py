@@ -19,7 +19,7 @@ def test_another_projects_batches_of_the_same_name_stay_as_they_are(site, study)
     assert [len(rows) for rows in before[:2]] == [1, 2]
     site.propose([row("1", "weight", "60.5"), row("2", "weight", "61.5")], author="rw")
     site.apply()
-    publish_results(site.config, site.project(), site.revert())
+    site.revert()
     site.propose([row("3", "weight", "62.5")])
     publish_results(site.config, site.project(), withdraw(site.config, site.project(), "b"))
     assert published(site, "neighbour") == before
@@ -38,7 +38,9 @@ def test_each_batch_is_counted_by_itself(site, study):
     site.propose([row("2", "weight", "61.5"), row("3", "weight", "62.5"), row("4", "remarks", "remark 4")], batch="c")
     site.propose([row("4", "weight", "63.5")], batch="d")
     withdraw(site.config, site.project(), "d")
-    site.apply(batch="b")
+    assert site.apply(batch="b").confirmed == 2
+    # Only the batch that was named.
+    assert study.value("2", "weight") == "81.0"
     site.apply(batch="c")
     assert site.work(
         "SELECT batch, proposals, open, confirmed, already_there, conflicts, invalid, followed, applied_at IS NULL "

@@ -20,74 +20,53 @@ def take_back(site, batch="b", records=(), **more):
 # --- Withdrawn ---
 
 
-def test_a_batch_is_withdrawn_and_is_not_sent(site, study):
-    site.propose([row("1", "weight", "60.5"), row("2", "weight", "61.5")])
-    site.propose([row("3", "weight", "62.5")], batch="c")
-    site.plan()
+def test_a_batch_is_withdrawn_and_is_not_sent_and_what_it_contradicted_is(site, study):
+    mine, others = [("1", "60.5"), ("2", "61.5")], [("3", "62.5"), ("1", "63.5")]
+    site.propose([row(record, "weight", new) for record, new in mine])
+    site.propose([row(record, "weight", new) for record, new in others], batch="c")
+    assert site.plan().counts.invalid == 2
     done = take_back(site, author="rw")
     assert (done.withdrawn, done.sent, done.ended) == (2, 0, 0)
     assert publish_results(site.config, site.project(), done)
     # It is kept, and readers see it.
     kept = site.kept("proposals", "record, status, decision, decision_reason")
-    assert kept == [
-        ("1", "withdrawn", "write", "withdrawn by rw"),
+    assert kept[:3] == [
+        ("1", "withdrawn", "invalid", "withdrawn by rw"),
         ("2", "withdrawn", "write", "withdrawn by rw"),
         ("3", "open", "write", None),
     ]
-    assert site.kept("batches", "batch, proposals, open") == [("b", 2, 0), ("c", 1, 1)]
-    assert site.apply().sent == 1
-    assert (study.value("1", "weight"), study.value("3", "weight")) == ("80.0", "62.5")
+    assert site.kept("batches", "batch, proposals, open") == [("b", 2, 0), ("c", 2, 2)]
+    assert site.apply().sent == 2
+    assert [study.value(record, "weight") for record in "123"] == ["63.5", "81.0", "62.5"]
 
 
-def test_one_record_is_withdrawn_and_the_others_of_its_batch_are_sent(site, study):
-    site.propose([row(record, "weight", "60.5") for record in ("1", "2", "3")])
-    assert take_back(site, records=["2", "3"]).withdrawn == 2
-    assert site.work(STATUSES) == [("1", "open"), ("2", "withdrawn"), ("3", "withdrawn")]
-    assert site.apply().confirmed == 1
-    assert study.value("2", "weight") == "81.0"
-    # Withdrawn is no verdict about the value: it may be proposed again.
-    site.propose([row("2", "weight", "60.5")])
-    assert site.apply().confirmed == 1
-
-
-def test_what_was_sent_cannot_be_withdrawn(site, study):
-    site.propose([row("1", "weight", "60.5")])
-    site.apply()
-    with pytest.raises(WritebackRefused, match=r"what was sent cannot be withdrawn.*revert study \"b\""):
-        take_back(site)
-    site.propose([row("2", "weight", "61.5")])
-    done = take_back(site)
-    assert (done.withdrawn, done.sent) == (1, 1)
-    assert site.work(STATUSES) == [("1", "confirmed"), ("2", "withdrawn")]
-    with pytest.raises(WritebackRefused, match="cannot be withdrawn"):
-        take_back(site, records=["1"])
-
-
-def test_what_a_run_that_died_may_have_sent_cannot_be_withdrawn(site, study):
-    site.propose([row("1", "weight", "60.5")])
-
-    def step(name):
-        if name == "read back":
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        site.apply(step=step)
-    with pytest.raises(WritebackRefused, match="has been sent already"):
-        take_back(site)
-    assert site.apply().settled == 1
-    assert site.work(STATUSES) == [("1", "confirmed")]
-
-
-def test_what_is_not_there_is_said_without_naming_records(site, study):
-    site.propose([row("1", "weight", "60.5")])
-    with pytest.raises(WritebackRefused, match=r"there is no batch c\. The latest are: b\."):
+def test_single_records_are_withdrawn_and_what_was_sent_cannot_be(site, study):
+    cells = [row(record, "weight", "60.5") for record in ("1", "2", "3")]
+    site.propose([*cells, row("4", "weight", "60.5", batch="d")])
+    with pytest.raises(WritebackRefused, match=r"there is no batch c\. The latest are: (b, d|d, b)\."):
         take_back(site, "c")
     with pytest.raises(WritebackRefused, match="b has no proposal for 1 of the 2 records that you named") as refused:
         take_back(site, records=["1", "canary-record"])
     assert "canary" not in str(refused.value)
-    assert take_back(site).withdrawn == 1
-    with pytest.raises(WritebackRefused, match="nothing is left to withdraw in the batch b: 1 proposal ended before"):
+    assert take_back(site, records=["2", "3"]).withdrawn == 2
+    assert take_back(site, "d").withdrawn == 1
+    with pytest.raises(WritebackRefused, match="nothing is left to withdraw in the batch d: 1 proposal ended before"):
+        take_back(site, "d")
+    told = site.work("SELECT record, status, decision_reason FROM writeback.proposals ORDER BY proposal")
+    # By nobody who is named.
+    assert told == [("1", "open", None), *((record, "withdrawn", "withdrawn") for record in "234")]
+    assert site.apply().confirmed == 1
+    assert study.value("2", "weight") == "81.0"
+    with pytest.raises(WritebackRefused, match=r"what was sent cannot be withdrawn.*revert study \"b\""):
         take_back(site)
+    # Withdrawn is no verdict about the value: it may be proposed again.
+    site.propose([row("2", "weight", "60.5"), row("3", "weight", "61.5")])
+    done = take_back(site, records=["3"])
+    assert (done.withdrawn, done.sent) == (1, 0)
+    with pytest.raises(WritebackRefused, match="cannot be withdrawn"):
+        take_back(site, records=["1"])
+    assert site.apply().confirmed == 1
+    assert study.value("2", "weight") == "60.5"
 
 
 def test_of_a_project_that_was_never_loaded_nothing_can_be_withdrawn(site):
@@ -97,26 +76,15 @@ def test_of_a_project_that_was_never_loaded_nothing_can_be_withdrawn(site):
     assert not site.warehouse.mirror("study").exists()
 
 
-def test_a_withdrawal_by_nobody_named_says_so_in_whole_words(site, study):
-    site.propose([row("1", "weight", "60.5")])
-    withdraw(site.config, site.project(), "b")
-    assert site.work("SELECT decision_reason FROM writeback.proposals") == [("withdrawn",)]
-
-
-def test_of_two_that_contradict_each_other_one_is_withdrawn_and_the_other_sent(site, study):
-    site.propose([row("1", "weight", "60.5")])
-    site.propose([row("1", "weight", "61.5")], batch="c")
-    assert site.plan().counts.invalid == 2
-    take_back(site, "c")
-    assert site.apply().confirmed == 1
-    assert study.value("1", "weight") == "60.5"
-
-
-def test_a_revert_is_withdrawn_like_any_other_batch(site, study):
+def test_a_revert_is_withdrawn_like_any_other_batch_and_proposed_anew_by_asking_for_it(site, study):
     site.propose([row("1", "weight", "60.5")])
     site.apply()
     site.revert(apply=False)
     assert take_back(site, "revert b").withdrawn == 1
+    # So is one that a plan found invalid.
+    site.allowed["study"] = NARROW
+    assert site.revert(apply=False).counts.invalid == 1
+    site.allowed["study"] = ""
     assert site.revert().confirmed == 1
 
 
@@ -140,34 +108,23 @@ def test_the_command_says_what_it_withdrew(site, study):
 
 def test_what_was_found_invalid_is_not_sent_when_the_rules_have_changed(site, study):
     site.allowed["study"] = NARROW
-    site.propose([row("1", "weight", "60.5"), row("2", "remarks", "new")])
-    assert (site.apply().confirmed, site.work(STATUSES)) == (1, [("1", "invalid"), ("2", "confirmed")])
-    assert site.work("SELECT open, invalid FROM writeback.batches") == [(0, 1)]
-    site.allowed["study"] = ""
-    outcome = site.apply()
-    assert (outcome.sent, outcome.counts.total, outcome.complete) == (0, 0, True)
-    site.propose([row("1", "weight", "60.5")])
-    assert site.apply().confirmed == 1
-
-
-def test_what_a_plan_found_invalid_is_told_and_ended_when_the_rules_have_changed(site, study):
-    site.allowed["study"] = NARROW
-    site.propose([row("1", "weight", "60.5")])
-    assert site.plan().counts.invalid == 1
-    assert site.work(STATUSES) == [("1", "open")]
+    cells = [row("1", "weight", "60.5"), row("2", "remarks", "new"), row("3", "weight", "62.5", batch="planned")]
+    site.propose(cells)
+    assert site.plan().counts.invalid == 2
+    assert (site.apply(batch="b").confirmed, site.work(STATUSES)) == (
+        1,
+        [("1", "invalid"), ("2", "confirmed"), ("3", "open")],
+    )
+    assert site.work("SELECT open, invalid FROM writeback.batches WHERE batch = 'b'") == [(0, 1)]
     site.allowed["study"] = ""
     again = "was invalid when it was last decided about; propose it again if it is still wanted"
     # However often it is looked at.
     assert (site.plan().counts.reasons, site.plan().counts.reasons) == ({again: 1}, {again: 1})
     outcome = site.apply()
-    assert (outcome.sent, outcome.counts.reasons, site.work(STATUSES)) == (0, {again: 1}, [("1", "invalid")])
-    assert study.value("1", "weight") == "80.0"
-
-
-def test_a_revert_that_a_plan_found_invalid_is_proposed_anew_by_asking_for_it(site, study):
+    assert (outcome.sent, outcome.counts.total, outcome.counts.reasons) == (0, 1, {again: 1})
+    assert site.work(STATUSES)[2] == ("3", "invalid")
+    assert [study.value(record, "weight") for record in "13"] == ["80.0", "82.0"]
+    outcome = site.apply()
+    assert (outcome.sent, outcome.counts.total, outcome.complete) == (0, 0, True)
     site.propose([row("1", "weight", "60.5")])
-    site.apply()
-    site.allowed["study"] = NARROW
-    assert site.revert(apply=False).counts.invalid == 1
-    site.allowed["study"] = ""
-    assert site.revert().confirmed == 1
+    assert site.apply().confirmed == 1
