@@ -1,5 +1,7 @@
 """Several projects, one after the other or side by side."""
 
+import multiprocessing
+
 import pytest
 
 from pipelines.fleet.loads import load_projects
@@ -38,36 +40,61 @@ def load(site, jobs, **options):
     return list(ended), noted
 
 
-@pytest.mark.parametrize("jobs", [1, 3])
-def test_every_project_is_loaded_however_many_are_at_once(several, jobs):
-    ended, noted = load(several, jobs)
+def failures(ended):
+    return {one.project: one.failure for one in ended if one.report is None}
+
+
+def test_every_project_is_loaded_one_at_a_time_or_side_by_side_and_one_that_fails_stops_no_other(several):
+    several.monkeypatch.setenv("TOKEN_BELLA", "0" * 32)
+    with pytest.MonkeyPatch.context() as none:
+        # One at a time they are loaded in their order by this process.
+        none.setattr("multiprocessing.get_context", None)
+        ended, noted = load(several, 1)
+    assert [one.project for one in ended] == list(several.handles)
+    assert list(failures(ended)) == ["bella"]
+    assert "rejected the token" in failures(ended)["bella"]
+    assert {one.report.outcome for one in ended if one.report} == {"ok"}
+    assert_followed(noted, "anna", "clara")
+
+    several.monkeypatch.setenv("TOKEN_BELLA", several.handles["bella"].token)
+    several.monkeypatch.setenv("TOKEN_CLARA", "0" * 32)
+    alive = []
+    for nth in (1, 2):
+        several.simulator.before_request(
+            lambda: alive.append(len(multiprocessing.active_children())), nth=nth, content="metadata"
+        )
+    ended, noted = load(several, 2, full=True)
     assert sorted(one.project for one in ended) == sorted(several.handles)
-    assert {one.report.outcome for one in ended} == {"ok"}
+    assert list(failures(ended)) == ["clara"]
+    assert "rejected the token" in failures(ended)["clara"]
+    # What was asked of a load holds in another process.
+    told = {(one.report.outcome, one.report.mode, one.report.records_loaded) for one in ended if one.report}
+    assert told == {("ok", "full", 5)}
+    assert_followed(noted, "anna", "bella")
+    # As many at once as was asked for.
+    assert (len(alive), max(alive)) == (2, 2)
+    assert not multiprocessing.active_children()
+
+    several.monkeypatch.setenv("TOKEN_CLARA", several.handles["clara"].token)
     several.publish()
     for name, handle in several.handles.items():
         assert published(several, name) == expected(several.simulator.url, handle.token)
+
+
+def assert_followed(noted, *names):
+    """The progress of these projects was told."""
+    for name in names:
         assert noted[name].records == 5
         assert noted[name].steps[0] == "structure"
         assert noted[name].steps[-1] == "finish"
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_project_that_fails_stops_no_other(several, jobs):
-    several.monkeypatch.setenv("TOKEN_BELLA", "0" * 32)
-    ended, _ = load(several, jobs)
-    failures = {one.project: one.failure for one in ended if one.report is None}
-    assert list(failures) == ["bella"]
-    assert "rejected the token" in failures["bella"]
-    assert len(ended) == 3
-
-
-def test_one_at_a_time_they_are_loaded_in_their_order_by_this_process(several):
-    several.monkeypatch.setattr("multiprocessing.get_context", None)
-    ended, _ = load(several, 1)
-    assert [one.project for one in ended] == list(several.handles)
-
-
-def test_what_was_asked_of_a_load_holds_in_another_process(several):
-    load(several, 1)
-    ended, _ = load(several, 2, full=True)
-    assert {(one.report.mode, one.report.records_loaded) for one in ended} == {("full", 5)}
+@pytest.mark.fuzz
+def test_three_projects_are_loaded_three_at_once(several):
+    ended, noted = load(several, 3)
+    assert sorted(one.project for one in ended) == sorted(several.handles)
+    assert {one.report.outcome for one in ended} == {"ok"}
+    assert_followed(noted, *several.handles)
+    several.publish()
+    for name, handle in several.handles.items():
+        assert published(several, name) == expected(several.simulator.url, handle.token)

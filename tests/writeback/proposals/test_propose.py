@@ -1,6 +1,8 @@
 """What becomes a proposal: one cell a row, edited copies of a table, files, queries and frames; row by row."""
 
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import numpy
 import pandas as pd
@@ -18,11 +20,14 @@ from pipelines.writeback import (
     propose_rows,
 )
 from redcap_source.simulator import Simulator
-from tests.support.writeback_site import WritebackSite, row, write_csv
+from tests.support.writeback_site import Template, WritebackSite, row, write_csv
 
 
-def proposals(site):
-    return site.work("SELECT record, field, seen_value, new_value, clear FROM writeback.proposals ORDER BY proposal")
+def proposals(site, batch="b"):
+    return site.work(
+        "SELECT record, field, seen_value, new_value, clear FROM writeback.proposals "
+        f"WHERE batch = '{batch}' ORDER BY proposal"
+    )
 
 
 def why(proposed):
@@ -43,22 +48,63 @@ def standing(classic, tmp_path_factory):
         yield site
 
 
+@pytest.fixture(scope="module")
+def offered(classic, tmp_path_factory):
+    """A loaded study to which tests propose, each in batches of its own, and in which nothing is written."""
+    with Simulator() as simulator, pytest.MonkeyPatch.context() as monkeypatch:
+        site = WritebackSite(simulator, tmp_path_factory.mktemp("offered"), monkeypatch)
+        classic.put_into(site)
+        yield site
+
+
+@dataclass(frozen=True)
+class Later:
+    """A study with a night more, in which people changed something; and the time and a table from before it."""
+
+    template: Template
+    before: datetime
+    examination: pd.DataFrame
+
+
+@pytest.fixture(scope="module")
+def later(classic, tmp_path_factory):
+    with Simulator() as simulator, pytest.MonkeyPatch.context() as monkeypatch:
+        site = WritebackSite(simulator, tmp_path_factory.mktemp("later"), monkeypatch)
+        study = classic.put_into(site)
+        before, examination = utc_now(), table(site, "study", "examination")
+        study.save("1", {"remarks": "changed", "town": "Spring\nfield"})
+        study.save("2", {"remarks": "changed"})
+        study.save("5", {"remarks": "remark 5", "height": "UNK", "class": "UNK", "complaints___1": "1"})
+        for name in ("north", "south"):
+            study.add_dag(name)
+        study.assign_dag("10", "north")
+        site.night()
+        return Later(Template.of(site), before, examination)
+
+
+def offer_to(site, what, **wanted):
+    """Offers a frame, a file or rows, as whoever runs it would."""
+    act = propose_frame if isinstance(what, pd.DataFrame) else propose_rows
+    act = act if not hasattr(what, "suffix") else propose_file
+    return act(site.config, site.project(), what, ProposalOptions(**{"batch": "b", **wanted}))
+
+
 @pytest.fixture
 def offer(site):
-    """Offers a frame, a file or rows, as whoever runs it would."""
+    """Offers to a study of the test's own."""
+    return partial(offer_to, site)
 
-    def offer(what, **wanted):
-        act = propose_frame if isinstance(what, pd.DataFrame) else propose_rows
-        act = act if not hasattr(what, "suffix") else propose_file
-        return act(site.config, site.project(), what, ProposalOptions(**{"batch": "b", **wanted}))
 
-    return offer
+@pytest.fixture
+def offer_only(offered, request):
+    """Offers in a batch of the test's own."""
+    return partial(offer_to, offered, batch=request.node.name)
 
 
 # --- One cell a row ---
 
 
-def test_bad_rows_are_refused_one_by_one_and_the_good_are_kept(site, study, tmp_path, offer):
+def test_bad_rows_are_refused_one_by_one_and_the_good_are_kept(offered, tmp_path, offer_only, request):
     rows = [
         row("1", "weight", "60.5", clear=""),
         row("", "weight", "60.5", clear=""),
@@ -70,7 +116,7 @@ def test_bad_rows_are_refused_one_by_one_and_the_good_are_kept(site, study, tmp_
         row("3", "weight", "x", clear="perhaps"),
         row("1", "weight", "61.5", clear=""),
     ]
-    proposed = offer(write_csv(tmp_path / "cells.csv", rows))
+    proposed = offer_only(write_csv(tmp_path / "cells.csv", rows))
     assert why(proposed) == [
         (2, "it names no record"),
         (3, "it names no field"),
@@ -80,16 +126,16 @@ def test_bad_rows_are_refused_one_by_one_and_the_good_are_kept(site, study, tmp_
         (9, "the same cell as row 1"),
     ]
     assert (proposed.rows, proposed.accepted, proposed.left) == (9, 2, 1)
-    assert proposals(site) == [
+    assert proposals(offered, request.node.name) == [
         ("1", "weight", "80.0", "60.5", False),
         ("2", "remarks", "remark 2", "", True),
     ]
 
 
-def test_rows_for_another_project_are_refused(site, study, tmp_path, offer):
+def test_rows_for_another_project_are_refused(offered, tmp_path, offer_only):
     path = tmp_path / "cells.csv"
     path.write_text("project,record,field,new_value\nstudy,1,weight,60.5\nother,2,weight,60.5\n")
-    proposed = offer(path)
+    proposed = offer_only(path)
     assert why(proposed) == [(2, "it is for another project")]
     assert proposed.accepted == 1
 
@@ -120,33 +166,32 @@ def test_two_stray_quotes_that_balance_are_invalid_in_a_field_of_one_line(site, 
     assert study.value("3", "remarks") == "two\nlines"
 
 
-def test_a_line_break_that_was_cleaned_out_of_a_field_can_be_put_back(site, study, offer):
-    study.save("1", {"town": "Spring\nfield"})
-    site.night()
+def test_a_line_break_that_was_cleaned_out_of_a_field_can_be_put_back(site, later, offer):
+    study = later.template.put_into(site)
+    assert study.value("1", "town") == "Spring\nfield"
     offer([row("1", "town", "Springfield")])
     assert site.apply().complete
+    assert study.value("1", "town") == "Springfield"
     assert site.revert().complete
     assert study.value("1", "town") == "Spring\nfield"
 
 
 @pytest.mark.parametrize("name", ["field", "field_name"])
-def test_the_field_may_be_named_as_redcap_names_it(site, study, tmp_path, offer, name):
+def test_the_field_may_be_named_as_redcap_names_it(offered, tmp_path, offer_only, name, request):
     path = tmp_path / "cells.csv"
     path.write_text(f"record,{name},new_value\n1,weight,60.5\n")
-    assert offer(path).accepted == 1
-    assert proposals(site) == [("1", "weight", "80.0", "60.5", False)]
+    assert offer_only(path).accepted == 1
+    assert proposals(offered, request.node.name) == [("1", "weight", "80.0", "60.5", False)]
 
 
 def test_what_was_seen_is_the_published_night_unless_a_row_says_it(site, study, offer):
     study.save("1", {"weight": "99.9"})
     offer([row("1", "weight", "60.5"), row("2", "weight", "60.5", seen_value="77.7"), row("4", "weight", "60.5")])
+    # A number seen in a typed table is what was published.
+    offer([row("3", "weight", "60.5", seen_value=82.0), row("2", "weight", "60.5", seen_value="81")], batch="typed")
     assert [p[2] for p in proposals(site)] == ["80.0", "77.7", None]
-
-
-def test_a_number_seen_in_a_typed_table_is_what_was_published(site, study, offer):
-    offer([row("1", "weight", "60.5", seen_value=80.0), row("2", "weight", "60.5", seen_value="81")])
-    assert [p[2] for p in proposals(site)] == ["80.0", "81.0"]
-    assert site.apply().confirmed == 2
+    assert [p[2] for p in proposals(site, "typed")] == ["82.0", "81.0"]
+    assert site.apply(batch="typed").confirmed == 2
 
 
 @pytest.mark.fuzz
@@ -161,11 +206,13 @@ def test_a_night_long_ago_can_be_what_was_seen(site, study):
     assert (outcome.confirmed, outcome.counts.conflict) == (1, 1)
 
 
-def test_rows_may_name_their_own_batch_author_and_reason(site, study):
+def test_rows_may_name_their_own_batch_author_and_reason(offered):
     rows = [row("1", "weight", "1.5", batch="x", author="a", reason="r"), row("2", "weight", "1.5")]
-    proposed = propose_rows(site.config, site.project(), rows, ProposalOptions(batch="y", author="b", reason="s"))
+    proposed = offer_to(offered, rows, batch="y", author="b", reason="s")
     assert proposed.batches == ("x", "y")
-    told = site.work("SELECT batch, author, reason FROM writeback.proposals ORDER BY proposal")
+    told = offered.work(
+        "SELECT batch, author, reason FROM writeback.proposals WHERE batch IN ('x', 'y') ORDER BY proposal"
+    )
     assert told == [("x", "a", "r"), ("y", "b", "s")]
 
 
@@ -212,37 +259,49 @@ def test_of_an_edited_copy_only_the_differing_cells_are_proposed(site, study, of
     assert site.apply().complete
 
 
-def test_an_untouched_copy_proposes_nothing_typed_or_verbatim_or_through_a_file(site, study, tmp_path, offer):
-    for schema in ("study", "study_raw"):
-        for instrument in ("examination", "measures", "identification", "enrolment"):
-            frame = table(site, schema, instrument)
-            assert offer(frame).accepted == 0
-            frame.to_csv(tmp_path / "copy.csv", index=False)
-            proposed = offer(tmp_path / "copy.csv")
-            assert (proposed.accepted, proposed.refused) == (0, ())
+INSTRUMENTS = ("examination", "measures", "identification", "enrolment")
+USUAL = [("study", "examination", "frame"), ("study_raw", "measures", "frame"), ("study_raw", "examination", "file")]
+USUAL += [("study", instrument, "file") for instrument in INSTRUMENTS]
+RARE = [
+    (schema, instrument, form)
+    for schema in ("study", "study_raw")
+    for instrument in INSTRUMENTS
+    for form in ("frame", "file")
+    if (schema, instrument, form) not in USUAL
+]
 
 
-def test_a_blank_in_a_copy_erases_only_if_that_is_asked_for_and_somebody_could_see_the_value(site, study, offer):
-    study.save("1", {"height": "UNK", "class": "UNK"})
-    site.night()
+@pytest.mark.parametrize("copies", [USUAL, pytest.param(RARE, marks=pytest.mark.fuzz)], ids=["usual", "rare"])
+def test_an_untouched_copy_proposes_nothing_typed_or_verbatim_or_through_a_file(offered, tmp_path, offer_only, copies):
+    for schema, instrument, form in copies:
+        copy = table(offered, schema, instrument)
+        if form == "file":
+            copy.to_csv(tmp_path / "copy.csv", index=False)
+            copy = tmp_path / "copy.csv"
+        proposed = offer_only(copy)
+        assert (schema, instrument, form, proposed.accepted, proposed.refused) == (schema, instrument, form, 0, ())
+
+
+def test_a_blank_in_a_copy_erases_only_if_that_is_asked_for_and_somebody_could_see_the_value(site, later, offer):
+    study = later.template.put_into(site)
     frame = table(site, "study", "examination").astype({"complaints___1": object})
     # A code that is no choice is listed as not fitting, but shown.
-    assert frame.loc[frame.record_id == "1", "class"].tolist() == ["UNK"]
-    frame.loc[frame.record_id == "1", ["remarks", "complaints___1", "class"]] = None
+    assert frame.loc[frame.record_id == "5", "class"].tolist() == ["UNK"]
+    frame.loc[frame.record_id == "5", ["remarks", "complaints___1", "class"]] = None
     # The typed table shows the missing-data code as empty; nobody has emptied it.
-    assert frame.loc[frame.record_id == "1", "height"].isna().all()
+    assert frame.loc[frame.record_id == "5", "height"].isna().all()
     proposed = offer(frame, blanks=Blanks.CLEAR)
     assert proposed.accepted == 3
     site.apply()
     emptied = ("remarks", "complaints___1", "class", "height")
-    assert [study.value("1", name) for name in emptied] == ["", "", "", "UNK"]
+    assert [study.value("5", name) for name in emptied] == ["", "", "", "UNK"]
 
 
-def test_a_copy_with_a_row_twice_or_without_an_id_keeps_the_others(site, study, offer):
+def test_a_copy_with_a_row_twice_or_without_an_id_keeps_the_others(offered, offer_only, request):
     frame = pd.DataFrame({"record_id": ["1", "1", None, "2"], "weight": [60.5, 61.5, 62.5, 63.5]})
-    proposed = offer(frame)
+    proposed = offer_only(frame)
     assert why(proposed) == [(2, "the same keys as row 1"), (3, "it names no record")]
-    assert [(p[0], p[3]) for p in proposals(site)] == [("1", "60.5"), ("2", "63.5")]
+    assert [(p[0], p[3]) for p in proposals(offered, request.node.name)] == [("1", "60.5"), ("2", "63.5")]
 
 
 def test_a_copy_of_a_repeating_table_needs_its_keys_and_makes_new_instances(site, repeating):
@@ -262,12 +321,10 @@ def test_a_copy_of_a_repeating_table_needs_its_keys_and_makes_new_instances(site
     assert outcome.complete
 
 
-def test_a_file_from_before_the_last_night_undoes_nothing(site, study, tmp_path, offer):
+def test_a_file_from_before_the_last_night_undoes_nothing(site, later, tmp_path, offer):
     """What a person changed since looks edited back in it; rows that cannot be told apart are refused."""
-    saved, copy = utc_now(), table(site, "study", "examination")
-    study.save("1", {"remarks": "changed"})
-    study.save("2", {"remarks": "changed"})
-    site.night()
+    study = later.template.put_into(site)
+    copy = later.examination.copy()
     copy.loc[copy.record_id == "2", "remarks"] = "mine"
     copy.loc[copy.record_id == "3", "remarks"] = "third"
     path = tmp_path / "copy.csv"
@@ -278,8 +335,15 @@ def test_a_file_from_before_the_last_night_undoes_nothing(site, study, tmp_path,
     assert "the copy seems to be older" in proposed.refused[1].why
     assert [p[:4] for p in proposals(site)] == [("3", "remarks", "remark 3", "third")]
     # Whoever says when it was made gets what was seen then: the changed cell is a conflict, the untouched one nothing.
-    named = offer(path, as_of=saved, batch="named")
+    named = offer(path, as_of=later.before, batch="named")
     assert (named.accepted, named.refused) == (2, ())
+    # An old value can be restored by a file that tells its age, and by a frame.
+    copy = table(site, "study", "examination")
+    copy.loc[copy.record_id == "1", "remarks"] = "remark 1"
+    copy.to_csv(path, index=False)
+    assert offer(path, batch="restored").accepted == 0
+    assert offer(path, as_of=utc_now(), batch="restored").accepted == 1
+    assert offer(copy, batch="frame").accepted == 1
     outcome = site.apply(batch="named")
     assert (outcome.counts.conflict, study.value("1", "remarks"), study.value("2", "remarks")) == (
         1,
@@ -288,23 +352,8 @@ def test_a_file_from_before_the_last_night_undoes_nothing(site, study, tmp_path,
     )
 
 
-def test_an_old_value_can_be_restored_by_a_frame_and_by_a_file_that_tells_its_age(site, study, tmp_path, offer):
-    study.save("1", {"remarks": "changed"})
-    site.night()
-    copy = table(site, "study", "examination")
-    copy.loc[copy.record_id == "1", "remarks"] = "remark 1"
-    copy.to_csv(tmp_path / "copy.csv", index=False)
-    assert offer(tmp_path / "copy.csv").accepted == 0
-    assert offer(tmp_path / "copy.csv", as_of=utc_now()).accepted == 1
-    assert offer(copy, batch="c").accepted == 1
-
-
-def test_an_edited_data_access_group_is_told_and_not_proposed(site, offer):
-    handle = site.study()
-    for name in ("north", "south"):
-        handle.add_dag(name)
-    handle.assign_dag("10", "north")
-    site.night()
+def test_an_edited_data_access_group_is_told_and_not_proposed(site, later, offer):
+    later.template.put_into(site)
     frame = table(site, "study", "examination")
     assert list(frame["redcap_data_access_group"].dropna()) == ["north"]
     proposed = offer(frame)
@@ -325,38 +374,37 @@ def table(site, schema, instrument):
         return connection.execute(f"SELECT * FROM {schema}.{instrument} ORDER BY 1").df()
 
 
-def test_a_parquet_file_and_a_frame_give_the_same_proposals(site, study, tmp_path, offer):
+def test_a_parquet_file_and_a_frame_give_the_same_proposals(offered, tmp_path):
     import duckdb
 
     query = "SELECT record_id AS record, 'weight' AS field, weight + 1 AS new_value FROM study.examination"
-    with duckdb.connect(str(site.warehouse.database), read_only=True) as connection:
+    with duckdb.connect(str(offered.warehouse.database), read_only=True) as connection:
         connection.execute(f"COPY ({query}) TO '{tmp_path / 'cells.parquet'}' (FORMAT parquet)")
         frame = connection.execute(query).df()
-    offer(tmp_path / "cells.parquet", batch="p")
-    offer(frame, batch="f")
-    told = site.work(
-        "SELECT batch, list((record, seen_value, new_value) ORDER BY record) FROM writeback.proposals GROUP BY 1"
-    )
-    assert dict(told)["p"] == dict(told)["f"]
-    assert ("1", "80.0", "81.0") in dict(told)["p"]
+    offer_to(offered, tmp_path / "cells.parquet", batch="p")
+    offer_to(offered, frame, batch="f")
+    assert sorted(proposals(offered, "p")) == sorted(proposals(offered, "f"))
+    assert ("1", "weight", "80.0", "81.0", False) in proposals(offered, "p")
 
 
-def test_a_query_over_the_published_warehouse_proposes(site, study, tmp_path, offer):
+def test_a_query_over_the_published_warehouse_proposes(offered, tmp_path):
     query = (
         "SELECT record_id AS record, 'weight' AS field, 70.5 AS new_value, 'low' AS reason "
         "FROM study.examination WHERE weight = 80"
     )
-    assert propose_query(site.config, site.project(), query, ProposalOptions(batch="b")).accepted == 1
+    asked = ProposalOptions(batch="query")
+    assert propose_query(offered.config, offered.project(), query, asked).accepted == 1
     (tmp_path / "clean.sql").write_text(query.replace("80", "81"))
-    assert offer(tmp_path / "clean.sql", batch="c").accepted == 1
-    assert [p[3] for p in proposals(site)] == ["70.5", "70.5"]
+    assert offer_to(offered, tmp_path / "clean.sql", batch="query in a file").accepted == 1
+    told = proposals(offered, "query") + proposals(offered, "query in a file")
+    assert [(p[0], p[3]) for p in told] == [("1", "70.5"), ("2", "70.5")]
     with pytest.raises(QueryRefused):
-        propose_query(site.config, site.project(), "SELECT nothing FROM nowhere")
+        propose_query(offered.config, offered.project(), "SELECT nothing FROM nowhere")
     with pytest.raises(QueryRefused):
-        propose_query(site.config, site.project(), "DELETE FROM redcap.records")
+        propose_query(offered.config, offered.project(), "DELETE FROM redcap.records")
 
 
-def test_a_frame_with_a_named_index_numpy_values_and_dates(site, study, offer):
+def test_a_frame_with_a_named_index_numpy_values_and_dates(offered, offer_only, request):
     frame = pd.DataFrame(
         {
             "record": ["1", "1", "2"],
@@ -364,12 +412,12 @@ def test_a_frame_with_a_named_index_numpy_values_and_dates(site, study, offer):
             "new_value": [numpy.float64(60.5), date(2024, 1, 5), numpy.int64(120)],
         }
     ).set_index(["record", "field"])
-    offer(frame)
-    assert [p[3] for p in proposals(site)] == ["60.5", "2024-01-05", "120"]
+    offer_only(frame)
+    assert [p[3] for p in proposals(offered, request.node.name)] == ["60.5", "2024-01-05", "120"]
 
 
-def test_a_value_without_a_spelling_refuses_its_row_and_is_not_repeated(site, study, offer):
-    proposed = offer([row("1", "weight", timedelta(days=77)), row("2", "weight", "60.5")])
+def test_a_value_without_a_spelling_refuses_its_row_and_is_not_repeated(offered, offer_only):
+    proposed = offer_only([row("1", "weight", timedelta(days=77)), row("2", "weight", "60.5")])
     assert why(proposed) == [(1, "a value has no spelling in REDCap: it is a timedelta")]
     assert proposed.accepted == 1
 
@@ -392,15 +440,15 @@ def test_a_file_that_cannot_be_read_is_refused(standing, tmp_path, name, content
         propose_file(standing.config, standing.project(), tmp_path / "missing.csv")
 
 
-def test_spreadsheets_with_semicolons_and_a_byte_order_mark_are_read(site, study, tmp_path, offer):
+def test_spreadsheets_with_semicolons_and_a_byte_order_mark_are_read(offered, tmp_path, offer_only, request):
     path = tmp_path / "cells.csv"
     path.write_bytes('\ufeffrecord;field;new_value\r\n1;remarks;"a; b"\r\n'.encode())
-    assert offer(path).accepted == 1
-    assert proposals(site)[0][3] == "a; b"
+    assert offer_only(path).accepted == 1
+    assert proposals(offered, request.node.name)[0][3] == "a; b"
 
 
 @pytest.mark.parametrize("form", ["parquet", "sql"])
-def test_a_number_of_single_precision_keeps_the_digits_it_shows(site, study, tmp_path, offer, form):
+def test_a_number_of_single_precision_keeps_the_digits_it_shows(offered, tmp_path, offer_only, form, request):
     import duckdb
 
     query = "SELECT '1' AS record, 'weight' AS field, 160.1::FLOAT AS new_value"
@@ -409,5 +457,5 @@ def test_a_number_of_single_precision_keeps_the_digits_it_shows(site, study, tmp
         duckdb.connect().execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)").close()
     else:
         path.write_text(query)
-    offer(path)
-    assert site.work("SELECT new_value FROM writeback.proposals") == [("160.1",)]
+    offer_only(path)
+    assert [p[3] for p in proposals(offered, request.node.name)] == ["160.1"]
