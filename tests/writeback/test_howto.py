@@ -16,19 +16,14 @@ def example(language: str) -> str:
     return re.findall(rf"```{language}\n(.*?)```", DOC, re.DOTALL)[0].replace("heart_study", "study")
 
 
-def test_the_query_proposes_and_its_values_arrive(site, study):
-    study.save("1", {"weight": "130.0"})
+def test_the_query_and_the_script_propose_and_their_values_arrive(site, study, monkeypatch, capsys):
+    study.save("1", {"weight": "130.0", "height": "1700.0"})
     site.night()
     expected = site.rows("SELECT count(*) FROM study.examination WHERE weight > 120")[0][0]
     proposed = propose_query(site.config, site.project(), example("sql"), ProposalOptions(batch="weights"))
     assert proposed.accepted == expected > 0
     assert site.apply().complete
     assert study.value("1", "weight") == "59.0"
-
-
-def test_the_script_runs(site, study, monkeypatch, capsys):
-    study.save("1", {"height": "1700.0"})
-    site.night()
     monkeypatch.setenv("REDCAP_WAREHOUSE_CONFIG", str(site.path))
     exec(compile(example("python"), "howto", "exec"), {})
     assert capsys.readouterr().out.endswith("True\n")
