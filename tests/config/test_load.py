@@ -764,7 +764,7 @@ def test_loading_imports_nothing_heavy(tmp_path):
 # --- Files that are meant to do harm, or look as if ---
 
 
-@pytest.mark.parametrize("levels", [6, 9])
+@pytest.mark.parametrize("levels", [pytest.param(6, marks=pytest.mark.fuzz), 9])
 def test_aliases_that_repeat_each_other_endlessly_are_refused_at_once(complaint, levels):
     # Written out, nine levels of nine are 400 million values.
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]

@@ -163,7 +163,7 @@ def look(examples: int) -> settings:
     return settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@look(80)
+@look(35)
 @given(st.data())
 def test_the_three_views_agree_after_every_step(data):
     story = Story(data.draw(st.booleans(), label="longitudinal"))

@@ -386,7 +386,7 @@ def test_a_record_whose_first_row_has_no_form_keeps_its_group_through_odm():
     assert twin.rows() == ask.rows()
 
 
-@look(60)
+@look(25)
 @given(st.data())
 def test_what_is_exported_is_what_was_imported_and_makes_an_equal_twin(data):
     story(data)

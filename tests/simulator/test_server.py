@@ -105,7 +105,7 @@ def test_nothing_is_printed(asker, capfd):
 def test_studies_are_the_same_for_the_same_seed():
     def export(kind, seed):
         with Simulator() as simulator:
-            handle = simulator.add_project(make_study(kind, records=20, seed=seed), name="s")
+            handle = simulator.add_project(make_study(kind, records=4, seed=seed), name="s")
             data = urllib.parse.urlencode({"token": handle.token, "content": "record", "format": "csv"}).encode()
             with urllib.request.urlopen(simulator.url, data) as answer:
                 return answer.read()
@@ -115,9 +115,9 @@ def test_studies_are_the_same_for_the_same_seed():
 
 
 def test_the_trial_has_the_shape_of_the_benchmark(asker):
-    body = asker("longitudinal", records=100)(content="record", format="csv")
+    body = asker("longitudinal", records=40)(content="record", format="csv")
     assert body.split("\n")[0].count(",") + 1 == 365
-    assert 17 * 100 < sum(line.count(",") >= 364 for line in body.split("\n")) <= 19 * 100 + 1
+    assert 17 * 40 < sum(line.count(",") >= 364 for line in body.split("\n")) <= 19 * 40 + 1
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.manifest import Manifest, fingerprint, last_published, save_manifest
 from pipelines.warehouse.publishing.candidates import release
 from pipelines.warehouse.store.file_store import FileStore
-from redcap_source.simulator import Project, Simulator
+from redcap_source.simulator import Project, ProjectHandle, Simulator
 from redcap_source.simulator.studies.grid import dictionary_from
 from tests.support.load_site import Site
 
@@ -37,6 +37,14 @@ def repeating() -> Project:
     project = Project(dictionary=dictionary_from(BASE + VISIT))
     project.repeating_forms = {(project.events[0].event_id, "visit"): ""}
     return project
+
+
+def add_small(site: Site, records: int, name: str = "study") -> ProjectHandle:
+    """A study of one instrument, `base`, and records numbered from 1."""
+    handle = site.add(name, Project(dictionary=dictionary_from(BASE)))
+    for record in range(1, records + 1):
+        handle.save(str(record), {"town": f"Town {record}", "age": "40"})
+    return handle
 
 
 @pytest.fixture(scope="package")

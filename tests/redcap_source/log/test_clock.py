@@ -134,7 +134,7 @@ def offset(zone: str, moment: datetime) -> timedelta:
     return found
 
 
-thorough = settings(deadline=None, database=None, max_examples=300)
+thorough = settings(deadline=None, database=None, max_examples=100)
 
 
 @thorough

@@ -3,6 +3,7 @@
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -14,6 +15,7 @@ from pipelines.warehouse.mirror.rows.hash_key import fingerprint, read_hash_key
 from pipelines.warehouse.store.file_store import FileStore
 from redcap_source.simulator import Simulator
 from tests.support.load_site import Site
+from tests.support.published import add_small
 
 HASHING = "identifiers: hash"
 
@@ -22,7 +24,7 @@ HASHING = "identifiers: hash"
 def hashed_once(tmp_path_factory):
     with Simulator() as simulator, pytest.MonkeyPatch.context() as environment:
         site = Site(simulator, tmp_path_factory.mktemp("hashed"), environment, keys=HASHING)
-        site.study("classic", 3)
+        add_small(site, 3).change_field("town", identifier="y")
         site.night()
         yield site
 
@@ -36,15 +38,22 @@ def site(hashed_once, tmp_path, monkeypatch):
 
 def test_first_loads_at_once_hash_with_one_key(tmp_path):
     loads = 4
+    with ExitStack() as opened:
+        connections = [opened.enter_context(connect()) for _ in range(loads)]
+        read_at_once(tmp_path, connections)
+
+
+def read_at_once(tmp_path, connections) -> None:
+    """Let as many loads as there are connections read the key of a new warehouse at once, many times."""
+    loads = len(connections)
     for trial in range(30):
         folder = WarehouseFolder(tmp_path / str(trial))
         folder.make()
         start = threading.Barrier(loads)
 
         def read(number: int, folder: WarehouseFolder = folder, start: threading.Barrier = start) -> str:
-            with connect() as connection:
-                start.wait(30)
-                return read_hash_key(FileStore(folder), f"study{number}", connection)
+            start.wait(30)
+            return read_hash_key(FileStore(folder), f"study{number}", connections[number])
 
         with ThreadPoolExecutor(loads) as pool:
             keys = set(pool.map(read, range(loads)))
@@ -68,7 +77,7 @@ def test_what_is_no_key_hashes_nothing(tmp_path, text):
 
 
 def test_a_key_that_is_gone_is_not_replaced_while_there_are_hashes(site):
-    before = site.rows("SELECT last_name FROM study.enrolment ORDER BY ALL")
+    before = site.rows("SELECT town FROM study.base ORDER BY ALL")
     key = site.warehouse.hash_key.read_text()
     site.warehouse.hash_key.unlink()
     with pytest.raises(HashKeyUnusable, match=r"is missing, and identifiers of study were hashed with it"):
@@ -82,7 +91,7 @@ def test_a_key_that_is_gone_is_not_replaced_while_there_are_hashes(site):
     assert not site.warehouse.hash_key.exists()
     site.warehouse.hash_key.write_text(key)
     site.night(full=True)
-    assert site.rows("SELECT last_name FROM study.enrolment ORDER BY ALL") == before
+    assert site.rows("SELECT town FROM study.base ORDER BY ALL") == before
 
 
 def test_another_key_than_the_one_of_the_hashes_is_refused(site):

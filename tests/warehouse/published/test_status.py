@@ -7,6 +7,7 @@ import pytest
 
 from pipelines.warehouse.manifest import manifest_path
 from pipelines.warehouse.published.status import statuses
+from tests.support.published import add_small
 
 HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 
@@ -29,8 +30,9 @@ def held(site):
 
 def test_the_status_is_told_whatever_became_of_the_published_file(site, held):
     for name in ("one", "two"):
-        site.study("classic", 4, name)
-        site.night(name)
+        add_small(site, 4, name)
+        site.load(name)
+    site.publish()
     site.load("two")
     right = statuses(site.warehouse, ["one", "two"])
     assert [(status.records, status.waiting) for status in right] == [(4, False), (4, True)]

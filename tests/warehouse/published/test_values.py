@@ -1,13 +1,14 @@
 """From REDCap's text to what a reader finds: values at the edges, through a real load and publish."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import duckdb
 import pytest
 
-from redcap_source.simulator import Project
+from redcap_source.simulator import Project, Simulator
 from redcap_source.simulator.state.dictionary import Dictionary, Field
 from redcap_source.simulator.state.records import Record
+from tests.support.load_site import Site
 
 FIELDS = (
     ("record_id", "text", "", ""),
@@ -52,13 +53,15 @@ def record_of(project: Project, name: str, values: dict[str, str]) -> Record:
     return Record(name, {(event.event_id, "", 0): {"record_id": name, "base_complete": "0", **values}})
 
 
-@pytest.fixture
-def loaded(site):
-    project = study(RECORDS)
-    project.set_missing_codes("-99, Refused | UNK, Unknown")
-    site.add("study", project)
-    assert site.night().invalid_values == 7
-    return site
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory) -> Iterator[Site]:
+    with Simulator() as simulator, pytest.MonkeyPatch.context() as environment:
+        site = Site(simulator, tmp_path_factory.mktemp("values"), environment)
+        project = study(RECORDS)
+        project.set_missing_codes("-99, Refused | UNK, Unknown")
+        site.add("study", project)
+        assert site.night().invalid_values == 7
+        yield site
 
 
 def test_values_at_the_edges_are_null_or_right_in_typed_tables_verbatim_in_raw_and_listed(loaded):

@@ -23,10 +23,8 @@ def test_after_a_comment_that_failed_the_connection_can_write_what_remains():
         assert "filter" not in plan.lower(), "the optimizer is still off"
 
 
-def test_views_read_their_own_file_under_whatever_name_and_beside_whatever_it_is_attached(site):
-    site.study("longitudinal", 3, "study")
-    site.night()
-    form = site.rows("SELECT instrument_name FROM redcap.instruments ORDER BY position LIMIT 1")[0][0]
+def test_views_read_their_own_file_under_whatever_name_and_beside_whatever_it_is_attached(published):
+    site, form = published, "base"
     expected = {}
     for schema in ("study_raw", "study_labels", "study_history", "study_history_raw"):
         expected[schema] = site.rows(f"SELECT * FROM {schema}.{form} ORDER BY ALL")

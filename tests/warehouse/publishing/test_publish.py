@@ -17,10 +17,9 @@ from pipelines.warehouse.publishing.candidates import release
 from pipelines.warehouse.publishing.new_file import block_size_for
 from pipelines.warehouse.publishing.publish import BLOCKS
 from pipelines.warehouse.tables.layout import rows_now
-from redcap_source.simulator import Project, Simulator
-from redcap_source.simulator.studies.grid import dictionary_from
+from redcap_source.simulator import Simulator
 from tests.support.load_site import Site
-from tests.support.published import BASE, repeating
+from tests.support.published import add_small, repeating
 
 
 def shown(folder: WarehouseFolder, project: str) -> dict[str, tuple]:
@@ -45,9 +44,7 @@ def loaded_once(tmp_path_factory) -> Site:
     """A study loaded twice before anything is published, and two loaded once, of which `other` is the larger."""
     with Simulator() as simulator, pytest.MonkeyPatch.context() as environment:
         site = Site(simulator, tmp_path_factory.mktemp("loaded"), environment)
-        study = site.add("study", Project(dictionary=dictionary_from(BASE)))
-        for record in range(1, 13):
-            study.save(str(record), {"town": f"Town {record}", "age": "40"})
+        study = add_small(site, 12)
         site.load("study")
         changed, deleted, *_ = study.records()
         study.save(changed, {"town": "Neuland"})

@@ -18,6 +18,7 @@ from pipelines.sharing import PRIVATE, Sharing
 from pipelines.warehouse.folder import WarehouseFolder
 from pipelines.warehouse.publishing.publish import publish
 from pipelines.warehouse.publishing.sharing import is_shared_so, let_readers_in, share
+from tests.support.published import add_small
 
 NOBODY = 65534
 
@@ -159,7 +160,7 @@ def modes_when_renamed():
 
 
 def test_a_published_file_has_its_mode_and_group_before_readers_see_it(site, readers):
-    site.study("classic", 4)
+    add_small(site, 4)
     site.settings = f'published: {{mode: "0640", group: {readers.gr_name}}}'
     site.load()
     with modes_when_renamed() as seen:
@@ -194,25 +195,24 @@ def test_a_folder_in_the_place_of_the_file_is_not_touched(tmp_path):
     assert mode_of(warehouse.database) == 0o755
 
 
-def test_with_a_group_that_is_not_there_nothing_is_published_and_the_load_is_kept(site):
-    site.loaded_study("classic", 4)
-    published = site.warehouse.database.read_bytes()
+def test_with_a_group_that_is_not_there_nothing_is_published_and_the_load_is_kept(published):
+    site, before = published, published.warehouse.database.read_bytes()
     site.settings = 'published: {mode: "0640", group: no-such-group}'
     site.load(full=True)
     with pytest.raises(ConfigError, match="this machine has no group no-such-group"):
         publish(site.warehouse, sharing=site.config.published)
-    assert site.warehouse.database.read_bytes() == published
+    assert site.warehouse.database.read_bytes() == before
     assert mode_of(site.warehouse.database) == 0o600
     assert site.warehouse.unpublished().keys() == {"study"}
 
 
 def test_every_command_that_publishes_gives_the_file_its_mode(site):
-    study = site.study("classic", 4)
-    site.study("classic", 3, "oldstudy")
+    add_small(site, 4)
+    add_small(site, 3, "oldstudy")
     site.settings = 'published: {mode: "0640"}'
     site.keys = "writeback: {fields: [town], max_record_share: 1}"
     corrections = site.folder / "towns.csv"
-    corrections.write_text(f"record,field,new_value\n{study.records()[0]},town,Springfield\n")
+    corrections.write_text("record,field,new_value\n1,town,Springfield\n")
     for words in (
         ("sync",),
         ("propose", "study", str(corrections)),
@@ -258,13 +258,13 @@ def open_folder():
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_member_of_the_group_can_read_the_file_and_nothing_else_and_others_nothing(site, readers, open_folder):
     site.folder = open_folder
-    site.study("classic", 4)
+    add_small(site, 4)
     site.load()
     publish(site.warehouse, sharing=Sharing(0o640, readers.gr_name))
     database, mirror = site.warehouse.database, site.warehouse.mirror("study")
     with as_a_user_in(readers.gr_gid):
         with duckdb.connect(str(database), read_only=True) as connection:
-            assert connection.execute("SELECT count(*) FROM study.enrolment").fetchall() == [(4,)]
+            assert connection.execute("SELECT count(*) FROM study.base").fetchall() == [(4,)]
         with pytest.raises(duckdb.IOException, match="Permission denied"):
             duckdb.connect(str(database))
         for forbidden in (lambda: list(database.parent.iterdir()), mirror.read_bytes, database.unlink):
@@ -274,15 +274,14 @@ def test_a_member_of_the_group_can_read_the_file_and_nothing_else_and_others_not
         database.read_bytes()
 
 
-def test_a_connection_keeps_its_night_until_every_connection_of_the_process_is_closed(site):
-    study = site.loaded_study("classic", 4)
-    count = "SELECT count(*) FROM study.enrolment"
-    path = str(site.warehouse.database)
+def test_a_connection_keeps_its_night_until_every_connection_of_the_process_is_closed(published):
+    town = "SELECT town FROM study.base WHERE record_id = '3'"
+    path = str(published.warehouse.database)
     with duckdb.connect(path, read_only=True) as first:
-        study.delete(study.records()[0])
-        site.night()
-        assert first.execute(count).fetchall() == [(4,)]
+        published.handles["study"].save("3", {"town": "Nachtstadt"})
+        published.night()
+        assert first.execute(town).fetchall() == [("Town 3",)]
         with duckdb.connect(path, read_only=True) as second:
-            assert second.execute(count).fetchall() == [(4,)]
+            assert second.execute(town).fetchall() == [("Town 3",)]
     with duckdb.connect(path, read_only=True) as next_one:
-        assert next_one.execute(count).fetchall() == [(3,)]
+        assert next_one.execute(town).fetchall() == [("Nachtstadt",)]
