@@ -326,7 +326,7 @@ class Nights(RuleBasedStateMachine):
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "30"))
 SHORT = settings(
     max_examples=1,
-    stateful_step_count=8,
+    stateful_step_count=6,
     deadline=None,
     # Making an example smaller takes longer than `make test` may; the long run does it.
     phases=(Phase.explicit, Phase.reuse, Phase.generate),

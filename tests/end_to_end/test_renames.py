@@ -102,10 +102,13 @@ def test_data_and_history_follow_an_event_and_an_instrument_to_their_new_names(p
     names = {name for change in told for name in (change["event"], change["instrument"], change["field"])}
     assert names.isdisjoint({"start_arm_1", "visit", "visit_complete"})
     assert {"baseline_arm_1", "exam", "exam_complete"} <= names
-    check_quiet(place, night(place))
 
 
-@pytest.mark.parametrize("place", ["repeating", pytest.param("classic", marks=pytest.mark.fuzz)], indirect=True)
+@pytest.mark.parametrize(
+    "place",
+    ["longitudinal", *(pytest.param(kind, marks=pytest.mark.fuzz) for kind in ("repeating", "classic"))],
+    indirect=True,
+)
 def test_the_instrument_with_the_record_id_and_a_survey_are_followed(place):
     place.handle.rename_instrument("base", "enrolment")
     place.handle.rename_instrument("diary", "daily")

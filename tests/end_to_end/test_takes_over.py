@@ -68,7 +68,7 @@ def taken(tmp_path, monkeypatch):
         yield study, tmp_path / "warehouse" / "warehouse.duckdb", run
 
 
-def test_the_next_load_goes_on_from_it(taken):
+def test_the_next_load_goes_on_from_it_and_what_it_wrote_is_undone_and_what_it_proposed_is_sent(taken):
     study, file, run = taken
     before = rows_of(file, *KEPT)
     # Without the order of rows of one minute, which are read again where two loads meet.
@@ -86,6 +86,17 @@ def test_the_next_load_goes_on_from_it(taken):
     assert ("158.0",) in answer(file, new)
     now = "SELECT study_id, height FROM asthma_raw.intake"
     assert dict(answer(file, now)) == {id: study.value(id, "height", event=event) or None for id in study.records()}
+    # What was proposed before is sent, and what was written before is undone.
+    written = answer(file, "SELECT record, before_value, new_value FROM writeback.journal ORDER BY record")
+    assert len(written) == 2
+    run("writeback", "asthma", "--batch", "waiting", "--apply")
+    (proposed,) = answer(file, "SELECT record FROM writeback.proposals WHERE batch = 'waiting'")
+    assert study.value(str(proposed[0]), "height", event=event) == "160.0"
+    assert [study.value(str(record), "height", event=event) for record, _, _ in written] == [new for *_, new in written]
+    run("revert", "asthma", "heights", "--apply")
+    assert [study.value(str(record), "height", event=event) for record, _, _ in written] == [
+        old for _, old, _ in written
+    ]
 
 
 def test_its_history_comes_from_the_mirror_where_its_published_file_is_spoiled(taken, caplog):
@@ -97,19 +108,3 @@ def test_its_history_comes_from_the_mirror_where_its_published_file_is_spoiled(t
     after = rows_of(file, *KEPT)
     assert {table: before[table] - after[table] for table in KEPT} == {table: set() for table in KEPT}
     assert answer(file, "SELECT count(*) FROM asthma_raw.intake") == [(len(study.records()),)]
-
-
-def test_what_it_wrote_is_undone_and_what_it_proposed_is_sent(taken):
-    study, file, run = taken
-    run("sync", "asthma")
-    event = study.project.events[0].unique_name
-    written = answer(file, "SELECT record, before_value, new_value FROM writeback.journal ORDER BY record")
-    assert len(written) == 2
-    run("writeback", "asthma", "--batch", "waiting", "--apply")
-    (proposed,) = answer(file, "SELECT record FROM writeback.proposals WHERE batch = 'waiting'")
-    assert study.value(str(proposed[0]), "height", event=event) == "160.0"
-    assert [study.value(str(record), "height", event=event) for record, _, _ in written] == [new for *_, new in written]
-    run("revert", "asthma", "heights", "--apply")
-    assert [study.value(str(record), "height", event=event) for record, _, _ in written] == [
-        old for _, old, _ in written
-    ]
