@@ -138,6 +138,8 @@ def the_other_goes_on(loaders: Loaders) -> float:
 ALWAYS = ("records are read", "a table is sent")
 
 
+# Of the ordinary run, tests/warehouse/shared/test_killed.py kills a machine at its steps.
+@pytest.mark.fuzz
 def test_what_a_machine_was_doing_when_it_died_the_other_does_whole(loaders, way):
     for night, kind in enumerate(ALWAYS, start=1):
         chance = random.Random(kind)

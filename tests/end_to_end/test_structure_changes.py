@@ -61,7 +61,6 @@ ANSWERS = {
 }
 
 
-@pytest.mark.both_stores("always")
 def test_an_instrument_that_is_removed_is_gone_for_readers_and_stays_in_the_history(place):
     project = place.handle.project
     fields, labels = project.dictionary.fields, dict(project.dictionary.form_labels)
