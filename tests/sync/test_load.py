@@ -57,6 +57,7 @@ def test_values_that_do_not_fit_are_null_when_typed_verbatim_when_raw_and_listed
     assert all(value == raw and typed is None for _, value, raw, typed in misfits)
 
 
+@pytest.mark.both_stores("always")
 def test_a_second_night_without_changes_writes_no_rows(site):
     site.loaded_study("repeating", 40)
     report = site.night()
