@@ -12,10 +12,18 @@ BEFORE, SINCE = (datetime(2026, 3, 10, hour, 0) for hour in (11, 13))
 DAG = "redcap_data_access_group"
 
 
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    with open_mirror(tmp_path_factory.mktemp("history") / "study.duckdb", "study") as mirror:
+        yield mirror
+
+
 @pytest.fixture
-def mirror(tmp_path):
-    with open_mirror(tmp_path / "study.duckdb", "study") as opened:
-        yield opened
+def mirror(opened):
+    """A mirror in which nothing is left of the test before."""
+    opened.connection.execute("BEGIN")
+    yield opened
+    opened.connection.execute("ROLLBACK")
 
 
 def changed(mirror, field, change="update", *, record="1", run="run2", instance=None, origin="redcap", by=None):

@@ -9,8 +9,10 @@ import pytest
 from pipelines.errors import NotLoadedYet, WarehouseBusy
 from pipelines.store import open_store
 from pipelines.warehouse.folder import WarehouseFolder
+from pipelines.warehouse.publishing.candidates import release
 from pipelines.warehouse.store.file_store import FileStore
 from pipelines.warehouse.store.results import Condition, PublishedState
+from tests.support.published import PROJECTS
 from tests.support.root import ROOT
 
 
@@ -96,8 +98,8 @@ def test_what_is_published_is_found_by_every_part_of_the_store(published):
 
 
 def test_a_publish_takes_up_only_projects_of_the_configuration(published):
-    published.load("study")
-    published.load("small")
+    for project in PROJECTS:
+        release(FileStore(published.warehouse), project)
     store = FileStore(published.warehouse, configured=["small"])
     assert store.published.publish().projects == ("small",)
     assert set(store.marks.waiting()) == {"study"}
