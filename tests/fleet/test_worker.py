@@ -29,13 +29,12 @@ def received(connection):
     return told
 
 
-def test_it_loads_one_project_after_the_other_and_ends_when_there_is_none(several):
+def test_it_loads_a_project_telling_its_steps_and_ends_when_there_is_no_other(several):
     process, connection = started(several)
-    for name in ("bella", "anna"):
-        connection.send(several.config.project(name))
-        *steps, ended = received(connection)
-        assert (ended.project, ended.report.outcome) == (name, "ok")
-        assert Step("step", ("structure",)) in steps
+    connection.send(several.config.project("bella"))
+    *steps, ended = received(connection)
+    assert (ended.project, ended.report.outcome) == ("bella", "ok")
+    assert Step("step", ("structure",)) in steps
     # Ctrl-C of a terminal reaches the group of the command, and not this process.
     assert os.getpgid(process.pid) != os.getpgid(0)
     connection.send(None)

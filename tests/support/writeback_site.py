@@ -138,7 +138,7 @@ def classic(tmp_path_factory) -> Iterator[Template]:
         for record, weight in {"1": "80.0", "2": "81.0", "3": "82.0", "4": ""}.items():
             complaints = {"complaints___1": "1", "complaints___2": "0"}
             handle.save(record, {"weight": weight, "height": "170.0", "remarks": f"remark {record}", **complaints})
-        site.night()
+        site.load()
         site.study("classic", 3, name="neighbour").save("1", {"weight": "80.0"})
         site.night("neighbour")
         site.propose([row("1", "weight", "44.4")], "neighbour", author="neighbour")

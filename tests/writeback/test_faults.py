@@ -68,6 +68,7 @@ def test_a_server_that_stays_away_leaves_the_cells_intended_and_the_next_run_fin
     assert [study.value(record, "weight") for record in "123"] == ["60.5", "60.5", "99.9"]
 
 
+@pytest.mark.fuzz
 def test_an_import_that_came_through_after_all_is_found_by_the_next_run(site, study):
     site.propose([row("1", "weight", "60.5")])
     site.simulator.faults.add("502", content="record", action="import", after_work=True)

@@ -182,7 +182,8 @@ def test_revert_of_a_batch_that_wrote_again_goes_back_to_what_it_found_then(site
     assert site.revert().sent == 0
 
 
-@pytest.mark.parametrize("at", [pytest.param("read back", marks=pytest.mark.fuzz), "account"])
+@pytest.mark.fuzz
+@pytest.mark.parametrize("at", ["read back", "account"])
 def test_revert_undoes_what_a_run_that_died_had_written(site, study, at):
     site.propose([row("1", "weight", "60.5")])
 
