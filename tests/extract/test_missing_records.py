@@ -71,7 +71,7 @@ def test_many_records_out_of_sight_in_the_middle_of_a_load_end_it(site):
     assert whole(site)
 
 
-@pytest.mark.parametrize(("logging", "outcome"), [(1, "ok"), (0, "incomplete")])
+@pytest.mark.parametrize(("logging", "outcome"), [(1, "ok"), pytest.param(0, "incomplete", marks=pytest.mark.fuzz)])
 def test_a_record_deleted_in_the_middle_of_a_load_goes_where_the_log_says_so(site, logging, outcome):
     handle = site.study("classic", 12)
     handle.set_rights(logging=logging)
@@ -105,12 +105,12 @@ def test_many_records_gone_without_a_word_of_the_log_are_refused(site):
     handle = site.loaded_study("classic", 60)
     next_day(site)
     take_away(handle, handle.records()[:MOST_ALONE])
-    assert site.night().records_deleted == MOST_ALONE
+    assert site.load().records_deleted == MOST_ALONE
     next_day(site)
     take_away(handle, handle.records()[: MOST_ALONE + 1])
     with pytest.raises(LoadRefused, match="shows no deletion"):
         site.night()
-    assert kept(site) == 40
+    assert kept(site) == 60
     assert site.night(allow_deletions=True).records_deleted == MOST_ALONE + 1
     assert whole(site)
 
