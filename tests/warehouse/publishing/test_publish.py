@@ -187,7 +187,8 @@ def lose_a_table(folder: WarehouseFolder) -> None:
         connection.execute(f"DROP TABLE {rows_now('small', 'visit')}")
 
 
-@pytest.mark.parametrize("damage", [lose_a_table, pytest.param(lose_the_mirror, marks=pytest.mark.fuzz)])
+@pytest.mark.fuzz
+@pytest.mark.parametrize("damage", [lose_a_table, lose_the_mirror])
 def test_a_file_keeps_its_blocks_while_a_project_could_not_be_published_again(loaded, monkeypatch, damage):
     folder = in_a_new_warehouse(loaded, "small")
     loaded.publish()

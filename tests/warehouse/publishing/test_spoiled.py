@@ -190,15 +190,7 @@ SPOILED: dict[str, tuple[Callable[[Site], None], str]] = {
 
 
 # The others are told and made again by the same comparison of sizes and bytes.
-OFTEN = (
-    "rows deleted",
-    "overwritten, with the time put back",
-    "empty",
-    "gone",
-    "another database",
-    "an older file",
-    "a pipe",
-)
+OFTEN = ("rows deleted", "overwritten, with the time put back", "empty", "an older file", "a pipe")
 
 
 @pytest.mark.parametrize("how", [pytest.param(how, marks=() if how in OFTEN else pytest.mark.fuzz) for how in SPOILED])
@@ -258,10 +250,16 @@ def write_without_a_checkpoint(site: Site) -> None:
     [
         copy_away_and_back,
         link_to_where_it_was_moved,
-        touch,
         let_all_read,
-        let_nobody_write,
-        pytest.param(give_away, marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")),
+        pytest.param(touch, marks=pytest.mark.fuzz),
+        pytest.param(let_nobody_write, marks=pytest.mark.fuzz),
+        pytest.param(
+            give_away,
+            marks=[
+                pytest.mark.fuzz,
+                pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away"),
+            ],
+        ),
         write_without_a_checkpoint,
     ],
 )
@@ -276,6 +274,7 @@ def test_a_file_with_the_same_bytes_is_not_made_again(published, truth, caplog, 
     assert everything(published.warehouse.database) == truth
 
 
+@pytest.mark.fuzz
 def test_the_next_change_is_published_beside_a_link_and_not_through_it(published, tmp_path):
     link_to_where_it_was_moved(published)
     before = state_of(tmp_path / "elsewhere.duckdb")
@@ -352,6 +351,7 @@ def test_what_a_reader_wrote_while_nothing_was_published_is_gone_with_the_next_p
     assert everything(published.warehouse.database) == truth
 
 
+@pytest.mark.fuzz
 def test_a_log_that_a_reader_of_the_file_before_leaves_beside_the_new_one_is_removed(published):
     change(published, "study", "Logstadt")
     with held(published.warehouse.database) as holder:

@@ -67,7 +67,7 @@ STEPS = [
     ("checked in", 2), ("saved", 1),
 ]  # fmt: skip
 # Those that differ most from each other; the others are in the long runs.
-ALWAYS = (("discarded", 1), ("put", 1), ("checked in", 1))
+ALWAYS = (("put", 1), ("checked in", 1))
 KILLED = [pytest.param(*step, marks=[] if step in ALWAYS else pytest.mark.fuzz, id=" ".join(map(str, step)))
           for step in STEPS]  # fmt: skip
 

@@ -319,7 +319,7 @@ def test_a_check_in_after_another_version_is_refused_and_the_next_load_begins_wi
     assert newest(one) == [1, 3]
 
 
-@pytest.mark.parametrize("unfinished", [False, True])
+@pytest.mark.parametrize("unfinished", [False, pytest.param(True, marks=pytest.mark.fuzz)])
 def test_after_postgresql_was_restored_no_copy_of_a_lost_version_is_taken_for_another_of_its_number(
     machine, database, place, unfinished
 ):
@@ -427,6 +427,8 @@ def test_whatever_fails_a_mirror_that_is_adopted_stays_as_it_was(machine):
     assert newest(one) == [1]
 
 
+# Of those that remain the tests of killed machines tell, too.
+@pytest.mark.fuzz
 def test_three_versions_remain(machine, place):
     one = machine("one", place=place)
     for number in range(5):
@@ -463,6 +465,7 @@ def test_what_is_forgotten_is_gone_everywhere_and_begins_again(machine, place):
     assert newest(two) == [9]
 
 
+@pytest.mark.fuzz
 def test_a_version_that_is_deleted_while_it_is_read_is_looked_up_again(machine, tmp_path):
     class Late(FolderPlace):
         def get(self, name, local, digest):
