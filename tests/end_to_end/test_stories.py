@@ -124,6 +124,7 @@ def test_a_clock_that_is_set_back_leaves_every_night_where_it_was(place):
         place.good_night(place.people.now_known)
 
 
+# What a killed publisher of a lake leaves is another folder's: tests/warehouse/lake/test_interrupted.py.
 @pytest.mark.both_stores("files only")
 def test_what_a_killed_publish_left_does_not_stop_the_next(place):
     left = place.warehouse.path / ".publishing-1.duckdb.spill"

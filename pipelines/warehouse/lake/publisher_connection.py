@@ -78,6 +78,7 @@ class PublisherConnection:
 
     def _opened(self) -> Connection:
         if self._connection is None:
+            self._remove_spilled()
             self._connection = attach_to_publish(
                 self._lake,
                 readable=self._readable,
@@ -87,6 +88,15 @@ class PublisherConnection:
                 settled=self._settled,
             )
         return self._connection
+
+    def _remove_spilled(self) -> None:
+        """Remove what a publisher that was killed had spilled: values of participants, and nobody publishes now.
+
+        The folder stays. Another process may have it open, to publish into later.
+        """
+        for left in self._spill.glob("*"):
+            with suppress(OSError):
+                left.unlink()
 
     def _trying(self, work: Callable[[Connection], T]) -> T:
         """Do something with the connection; after an error that may pass again, on a new one."""

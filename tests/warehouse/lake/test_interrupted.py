@@ -47,6 +47,15 @@ def test_a_publish_whose_connection_is_cut_is_repeated_on_a_new_one(into):
     assert rows_in(into.lake, "SELECT count(*) FROM redcap.projects") == [(2,)]
 
 
+def test_what_a_killed_publisher_had_spilled_is_removed_by_the_next(into):
+    into.publisher.close()
+    left = Path(into.lake.data).parent / "spill" / "duckdb_temp_storage_DEFAULT-0.tmp"
+    left.write_text("values of participants")
+    assert set(into.publish("small").unchanged) == {"small"}
+    assert not left.exists()
+    assert left.parent.exists(), "another process may have it open"
+
+
 def test_a_commit_whose_answer_is_lost_is_taken_back_and_made_again(into, postgres):
     [(before,)] = rows_in(into.lake, SNAPSHOTS)
     direct = into.lake
