@@ -305,6 +305,7 @@ def test_a_token_put_into_a_group_deletes_nothing(site):
     assert whole(site)
 
 
+# The file of the mirror is spoiled where it is; of a lake, tests/warehouse/lake/test_interrupted.py promises the same.
 @pytest.mark.both_stores("files only")
 def test_a_project_that_cannot_be_published_does_not_hold_the_others_back(site):
     for name in ("good", "bad"):

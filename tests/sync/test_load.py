@@ -141,17 +141,13 @@ def test_a_token_put_into_a_data_access_group_deletes_nothing(site):
     assert site.rows("SELECT count(*) FROM redcap.records WHERE deleted_at IS NOT NULL") == [(0,)]
 
 
-@pytest.mark.both_stores("files only")
 def test_one_load_of_a_project_at_a_time(site):
     site.study("classic", 4)
-    config = site.config
-    site.warehouse.make()
-    with open_mirror(site.warehouse.mirror("study"), "study"):
-        from filelock import FileLock
-
-        with FileLock(site.warehouse.project_lock("study")), pytest.raises(WarehouseBusy, match="still running"):
+    with site.store as other:
+        with other.mirrors.working("study", "other"), pytest.raises(WarehouseBusy, match="in use by another process"):
             site.load()
-    assert config.projects
+        assert not other.mirrors.exists("study")
+    assert site.load().outcome == "ok"
 
 
 # -- trouble on the way --------------------------------------------------------------------------------------
@@ -266,8 +262,10 @@ def test_nothing_is_left_in_staging(site):
     assert [path for path in (site.warehouse.work / "staging").rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.both_stores("files only")
 def test_files_are_for_their_owner_only(site):
     site.loaded_study()
-    for path in [site.warehouse.path, *site.warehouse.path.rglob("*")]:
-        assert path.stat().st_mode & 0o077 == 0, path
+    folders = [site.warehouse.path, *([site.folder / "shared"] if site.store_settings else [])]
+    for folder in folders:
+        assert any(path.is_file() for path in folder.rglob("*")), folder
+        for path in [folder, *folder.rglob("*")]:
+            assert path.stat().st_mode & 0o077 == 0, path
