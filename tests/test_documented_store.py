@@ -229,6 +229,8 @@ def test_the_statements_for_analysts_run_in_duckdb(hospital, tmp_path):
             assert seen == [(0,), (1,)], f"{table} as it was, and as it is"
 
 
+# It copies a whole PostgreSQL; test_lake_damage.py has a catalog that was restored.
+@pytest.mark.fuzz
 def test_a_backup_restored_into_another_database_and_folder_is_continued(hospital):
     hospital.machine("one")
     backup, restore = (commands(section(BACKUP, name, hospital.folder)) for name in ("Back up", "Restore"))

@@ -82,7 +82,7 @@ def test_loads_side_by_side_are_all_told_to_stop(place, number, code):
     both = folder, simulator, {**environment, "OTHER": other.token}
     # Each load asks for the version once, so at the second time both have begun. Neither has ended then: on a busy
     # computer the second process may begin seconds later.
-    simulator.latency = (0.3, 0.0)
+    simulator.latency = (0.15, 0.0)
     returned, complaint = command(both, "sync", "--jobs", "2", at=2, send=number, content="version")
     assert (returned, len(complaint)) == (code, 1)
     assert complaint[0].startswith("redcap-warehouse: Interrupted.")

@@ -125,6 +125,8 @@ def test_what_several_batches_fetch_is_searched_for_before_and_every_request_is_
     assert (handle.records()[7], stray) in house.rows("SELECT record, value FROM redcap.invalid_values")
 
 
+# tests/end_to_end/test_stories.py has what is counted here.
+@pytest.mark.fuzz
 def test_ids_that_were_exchanged_are_warned_of_by_their_number(house):
     load_project(house.config, house.config.project("other"))
     other = house.simulator.projects["other"]

@@ -3,6 +3,7 @@
 import dagster as dg
 import pytest
 
+from pipelines.config.load import load_config
 from pipelines.definitions import make_definitions
 from pipelines.defs.jobs import WRITEBACK
 from pipelines.demo.in_process import nightly_instance, run_nightly
@@ -17,27 +18,16 @@ CANARY = "Kanarienstadt"
 
 @pytest.fixture
 def loaded(tmp_path, monkeypatch):
-    """A study after its first night, with one field that may be written back, and a proposal."""
+    """A study after its first night, with one field that may be written back."""
     with Simulator() as simulator:
-        yield from night_of(Site(simulator, tmp_path, monkeypatch), tmp_path)
-
-
-def night_of(site, tmp_path):
-    handle = site.study("classic", 12)
-    path = site.path
-    path.write_text(path.read_text().replace("TOKEN_STUDY}}", "TOKEN_STUDY}, writeback: {fields: [town]}}"))
-    from pipelines.config.load import load_config
-
-    config = load_config(path)
-    with nightly_instance(tmp_path / "dagster") as instance:
-        assert run_nightly(config, "study", instance) == []
-        record = handle.records()[0]
-        rows = [{"record": record, "field": "town", "new_value": CANARY}]
-        assert (
-            propose_rows(config, config.project("study"), rows, ProposalOptions(batch="towns", author="me")).accepted
-            == 1
-        )
-        yield config, instance, handle, record
+        site = Site(simulator, tmp_path, monkeypatch)
+        handle = site.study("classic", 12)
+        path = site.path
+        path.write_text(path.read_text().replace("TOKEN_STUDY}}", "TOKEN_STUDY}, writeback: {fields: [town]}}"))
+        config = load_config(path)
+        with nightly_instance(tmp_path / "dagster") as instance:
+            assert run_nightly(config, "study", instance) == []
+            yield config, instance, handle, handle.records()[0]
 
 
 def run(config, instance, **chosen):
@@ -59,8 +49,15 @@ def metadata(result):
     return {name: value.value for name, value in materialization.metadata.items()}
 
 
-def test_it_is_a_dry_run_unless_told_and_then_writes_and_counts_and_shows_no_value(loaded, capfd):
+def propose(config, record, value):
+    options = ProposalOptions(batch=value, author="me")
+    rows = [{"record": record, "field": "town", "new_value": value}]
+    assert propose_rows(config, config.project("study"), rows, options).accepted == 1
+
+
+def test_it_is_a_dry_run_unless_told_then_writes_without_showing_a_value_and_leaves_a_conflict(loaded, capfd):
     config, instance, handle, record = loaded
+    propose(config, record, CANARY)
     result = run(config, instance)
     assert result.success
     assert (metadata(result)["dry_run"], metadata(result)["write"]) == (True, 1)
@@ -87,9 +84,8 @@ def test_it_is_a_dry_run_unless_told_and_then_writes_and_counts_and_shows_no_val
         again = query(connection, "SELECT count(*) FROM redcap.record_changes WHERE new_value = 'Kanarienstadt'")
     assert again.rows == [(1,)]
 
-
-def test_a_conflict_stays_and_the_check_says_so(loaded):
-    config, instance, handle, record = loaded
+    # A conflict stays, and the check says so.
+    propose(config, record, "Maschinenstadt")
     handle.save(record, {"town": "Menschenhand"})
     result = run(config, instance, apply=True)
     assert town(handle, record) == "Menschenhand"

@@ -41,7 +41,7 @@ LATER = timedelta(hours=2)
 PEOPLE = ("edit", "delete", "rights lost")
 KINDS = (*get_args(FaultKind), *PEOPLE)
 # What `make test` has time for; tests/sync/test_load.py has server errors, tests/extract deletions during a load.
-USUAL = ("truncate_line", "drop_records", "edit")
+USUAL = ("truncate_line", "drop_records")
 TELLS = {
     "429": "error 429", "500": "error 500", "502": "error 502", "503": "error 503", "504": "error 504",
     "reset": "the connection is reset", "truncate": "half of the body arrives",

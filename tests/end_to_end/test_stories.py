@@ -117,6 +117,8 @@ def test_a_token_put_into_a_group_deletes_nothing(place, group):
     place.good_night(place.people.now_known)
 
 
+# tests/extract/test_server_time.py sets a clock back in every run.
+@pytest.mark.fuzz
 def test_a_clock_that_is_set_back_leaves_every_night_where_it_was(place):
     for hours in (-40, 7):
         place.clocks.client_off = timedelta(hours=hours)

@@ -88,6 +88,8 @@ def test_a_record_deleted_in_the_middle_of_a_load_goes_where_the_log_says_so(sit
     assert whole(site)
 
 
+# tests/end_to_end/test_stories.py has renames between loads.
+@pytest.mark.fuzz
 def test_a_record_renamed_in_the_middle_of_a_load_is_followed_the_next_night(site):
     handle = site.loaded_study("classic", 12)
     next_day(site)

@@ -113,6 +113,8 @@ def edit(site, number, word):
     handle.save(handle.records()[number], {"town": word})
 
 
+# The rule itself is tested above, and the next test has nights without the header.
+@pytest.mark.fuzz
 def test_without_a_date_header_the_log_tells_the_time(site):
     site.study("classic", 12)
     site.simulator.faults.add("no_date", times=None)

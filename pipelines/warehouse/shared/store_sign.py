@@ -34,6 +34,8 @@ def check_sign(place: SharedPlace, data: str, coordination: Coordination) -> Non
             remedy="Make sure that the drive is mounted, and that store.data names the place that the other machines "
             "use. If the data were moved or restored, the folder `_store` belongs to them.",
         )
+    # Before anything is written: its error names the place, and not the file.
+    place.check_writable()
     with TemporaryDirectory() as folder:
         file = Path(folder, "sign")
         file.write_text("The store of a REDCap warehouse. Do not delete this file.\n")

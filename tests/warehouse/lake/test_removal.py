@@ -62,6 +62,8 @@ def test_a_forgotten_project_is_nowhere_and_the_others_are_as_they_were(both):
     assert rows_in(both.lake, "SELECT town FROM study.base WHERE record_id = '3'") == [("Town 3",)]
 
 
+# The test above removes without an interruption.
+@pytest.mark.fuzz
 def test_a_removal_that_was_interrupted_is_finished_by_the_next_publish(both):
     both.publisher.close()
     folder = Path(both.lake.data).parent

@@ -101,6 +101,8 @@ def test_a_project_that_the_store_has_is_moved_only_if_one_of_the_two_contains_t
     refused(moves, "small: the store has another mirror of this name")
 
 
+# The next test has what was forgotten in the store.
+@pytest.mark.fuzz
 def test_what_was_forgotten_in_the_files_meanwhile_is_removed_from_the_store(moves, site):
     moves.into_store()
     moves.into_files()
