@@ -49,15 +49,15 @@ def metadata(result):
     return {name: value.value for name, value in materialization.metadata.items()}
 
 
-def propose(config, record, value):
-    options = ProposalOptions(batch=value, author="me")
+def propose(config, record, value, batch):
+    options = ProposalOptions(batch=batch, author="me")
     rows = [{"record": record, "field": "town", "new_value": value}]
     assert propose_rows(config, config.project("study"), rows, options).accepted == 1
 
 
 def test_it_is_a_dry_run_unless_told_then_writes_without_showing_a_value_and_leaves_a_conflict(loaded, capfd):
     config, instance, handle, record = loaded
-    propose(config, record, CANARY)
+    propose(config, record, CANARY, "towns")
     result = run(config, instance)
     assert result.success
     assert (metadata(result)["dry_run"], metadata(result)["write"]) == (True, 1)
@@ -85,7 +85,7 @@ def test_it_is_a_dry_run_unless_told_then_writes_without_showing_a_value_and_lea
     assert again.rows == [(1,)]
 
     # A conflict stays, and the check says so.
-    propose(config, record, "Maschinenstadt")
+    propose(config, record, "Maschinenstadt", "more towns")
     handle.save(record, {"town": "Menschenhand"})
     result = run(config, instance, apply=True)
     assert town(handle, record) == "Menschenhand"
