@@ -21,6 +21,8 @@ MARKED = [path for path in MODULES if MARK.search(path.read_text(encoding="utf-8
 LOOKS = re.compile(rf"recorded_folder|{VARIABLE}|parent / \"shared\"|\brecorded\b *[/,)]")
 
 
+# The last command of .ci/run does the same.
+@pytest.mark.fuzz
 def test_without_the_recordings_each_test_that_needs_them_is_skipped_with_the_reason(tmp_path):
     report = tmp_path / "report.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-m", "recorded", f"--junit-xml={report}"]

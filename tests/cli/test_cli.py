@@ -157,6 +157,8 @@ def test_an_error_that_nobody_foresaw_is_named_by_its_kind_and_stops_one_project
     assert "ValueError" in capsys.readouterr().err
 
 
+# A rule of one line (pipelines/cli/options.py).
+@pytest.mark.fuzz
 def test_a_project_that_is_named_twice_is_loaded_once(workplace, here):
     folder, tokens = workplace
     result = here("sync", "classic", "classic", "--json", cwd=folder, env=tokens)
@@ -164,6 +166,8 @@ def test_a_project_that_is_named_twice_is_loaded_once(workplace, here):
     assert [load["project"] for load in json.loads(result.stdout)["loads"]] == ["classic"]
 
 
+# The test of a project that fails has the rule.
+@pytest.mark.fuzz
 def test_a_folder_that_is_in_a_projects_way_does_not_hold_the_others_back(workplace, here):
     folder, tokens = workplace
     staging = folder / "warehouse" / "work" / "staging"

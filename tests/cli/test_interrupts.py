@@ -97,6 +97,8 @@ def test_a_signal_while_the_structure_is_read_is_no_failure(place):
     assert [outcome for outcome, _ in ledger(folder)] == ["interrupted"]
 
 
+# A load that is interrupted ends in the same way.
+@pytest.mark.fuzz
 def test_an_interrupted_write_back_is_no_failed_one(place):
     folder, *_ = place
     assert sync(place)[0] == 0

@@ -40,6 +40,8 @@ def test_what_was_never_loaded_is_not_published(house):
     assert not house.folder.database.exists()
 
 
+# The next test does a part of a run again.
+@pytest.mark.fuzz
 def test_a_re_execution_from_failure_repeats_only_what_failed(house):
     house.simulator.faults.add("php_warning", content="record", nth=4)
     failed = house.run()

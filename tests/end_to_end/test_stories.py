@@ -150,6 +150,8 @@ def test_a_record_changes_its_id_in_the_night_in_which_a_field_moves(place, form
         check_renames(shown, *place.nights)
 
 
+# The test above moves the field.
+@pytest.mark.fuzz
 def test_a_record_changes_its_id_in_the_night_in_which_a_field_goes(place):
     place.handle.remove_field("age")
     place.people._rename("3", "30")

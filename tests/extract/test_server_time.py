@@ -174,6 +174,8 @@ def test_a_date_header_that_is_hours_ahead_loses_no_edit_and_is_told(site, loggi
     assert whole(site)
 
 
+# The rule itself is tested above.
+@pytest.mark.fuzz
 def test_a_header_and_a_computer_that_are_ahead_together_lose_no_edit(site):
     site.loaded_study("classic", 12)
     site.simulator.clock.advance(hours=24)

@@ -28,6 +28,8 @@ def test_half_characters_in_labels_and_values_stop_no_load_and_are_kept_and_told
     assert (again.rows_inserted, again.rows_updated, again.rows_deleted) == (0, 0, 0)
 
 
+# The test above has a night with them.
+@pytest.mark.fuzz
 def test_a_night_without_half_characters_says_nothing_of_them(site):
     site.loaded_study()
     assert site.rows("SELECT message FROM redcap.sync_runs") == [(None,)]

@@ -90,6 +90,8 @@ def test_what_is_entered_while_a_load_runs_comes_the_next_night(site):
     assert whole(site)
 
 
+# tests/extract/test_server_time.py has the rule.
+@pytest.mark.fuzz
 @pytest.mark.parametrize(
     "zone",
     [
@@ -229,6 +231,8 @@ def test_a_mirror_that_has_grown_is_compacted(site, monkeypatch):
     assert site.warehouse.mirror("study").stat().st_mode & 0o077 == 0
 
 
+# The test above compacts one that has grown.
+@pytest.mark.fuzz
 def test_quiet_nights_of_a_small_project_do_not_compact_its_mirror(site):
     site.study("classic", 4)
     files = []
@@ -273,6 +277,8 @@ def test_a_census_that_lost_records_deletes_none(site):
     assert whole(site)
 
 
+# tests/end_to_end/test_stories.py loses records in the answers of a whole load.
+@pytest.mark.fuzz
 @pytest.mark.parametrize(
     ("study", "lost"),
     [
@@ -306,6 +312,8 @@ def test_a_token_put_into_a_group_deletes_nothing(site):
 
 
 # The file of the mirror is spoiled where it is; of a lake, tests/warehouse/lake/test_interrupted.py promises the same.
+# tests/cli/test_publish.py has it by the command.
+@pytest.mark.fuzz
 @pytest.mark.both_stores("files only")
 def test_a_project_that_cannot_be_published_does_not_hold_the_others_back(site):
     for name in ("good", "bad"):

@@ -172,6 +172,8 @@ def test_a_change_just_before_the_last_load_is_read_once_more_and_not_again(site
     assert not reads_whole(night(site))
 
 
+# Clocks that disagree prove as little, below.
+@pytest.mark.fuzz
 def test_without_the_log_everything_is_read_as_before(site):
     handle = loaded(site, "longitudinal")
     handle.set_rights(logging=0)
@@ -199,6 +201,8 @@ def test_a_user_in_a_data_access_group_sees_too_little_of_the_log_to_prove_anyth
     assert len(asked) <= 18
 
 
+# The test of a user in a data access group has the rule.
+@pytest.mark.fuzz
 def test_a_token_that_may_not_list_users_shows_by_the_list_of_groups_that_it_is_in_none(site):
     handle = small(site)
     handle.set_rights(user_rights=0)

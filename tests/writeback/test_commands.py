@@ -28,6 +28,8 @@ def test_a_mistyped_command_is_told_once_what_was_meant(typed, meant):
     assert output.count(f"Did you mean '{meant}'?") == 1
 
 
+# tests/test_documented_commands.py types these commands in every run.
+@pytest.mark.fuzz
 def test_from_a_file_to_redcap_and_back(site, study, command, tmp_path):
     path = write_csv(tmp_path / "weights.csv", [row("1", "weight", "60.5"), row("2", "weight", "61.5")])
     proposed = command("propose", "study", path, "--batch", "weights", "--reason", "typo", "--author", "rw")

@@ -71,6 +71,8 @@ def test_where_bringing_in_fails_after_confirmed_writes_the_next_run_looks_and_b
     assert told == [("1", "writeback"), ("2", "writeback")]
 
 
+# The other tests here have cells that cannot be looked at.
+@pytest.mark.fuzz
 def test_a_cell_whose_field_is_gone_before_it_could_be_looked_at_is_not_confirmed(site, study):
     site.propose([row("1", "weight", "60.5"), row("1", "remarks", "new")])
     with pytest.raises(KeyboardInterrupt):

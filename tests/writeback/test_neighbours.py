@@ -1,5 +1,7 @@
 """What one project, batch or record goes through leaves the others as they were, and each is counted by itself."""
 
+import pytest
+
 from pipelines.writeback import publish_results, withdraw
 from tests.support.writeback_site import row, values
 
@@ -32,6 +34,8 @@ def test_another_projects_batches_of_the_same_name_stay_as_they_are(site, study)
     assert published(site, "study") == mine
 
 
+# The test above has two projects with batches.
+@pytest.mark.fuzz
 def test_each_batch_is_counted_by_itself(site, study):
     study.save("3", {"weight": "99.9"})
     site.propose([row("1", "weight", "60.5"), row("2", "remarks", "new"), row("2", "weight", "no number")])

@@ -76,6 +76,8 @@ def test_of_a_project_that_was_never_loaded_nothing_can_be_withdrawn(site):
     assert not site.warehouse.mirror("study").exists()
 
 
+# The test above withdraws a batch.
+@pytest.mark.fuzz
 def test_a_revert_is_withdrawn_like_any_other_batch_and_proposed_anew_by_asking_for_it(site, study):
     site.propose([row("1", "weight", "60.5")])
     site.apply()
@@ -106,6 +108,8 @@ def test_the_command_says_what_it_withdrew(site, study):
 # --- Invalid ---
 
 
+# The rules themselves are tested in tests/writeback/decide.
+@pytest.mark.fuzz
 def test_what_was_found_invalid_is_not_sent_when_the_rules_have_changed(site, study):
     site.allowed["study"] = NARROW
     cells = [row("1", "weight", "60.5"), row("2", "remarks", "new"), row("3", "weight", "62.5", batch="planned")]

@@ -152,6 +152,8 @@ def test_revert_restores_exactly_what_the_batch_wrote(site, study):
         site.revert("c")
 
 
+# The next test restores what a batch wrote.
+@pytest.mark.fuzz
 def test_revert_undoes_what_a_batch_has_written_since_it_was_last_looked_at(site, study):
     site.propose([row("1", "weight", "60.5")])
     site.apply()

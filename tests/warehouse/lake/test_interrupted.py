@@ -101,6 +101,8 @@ def test_a_project_of_which_the_lake_is_known_to_be_wrong_is_written_again_and_n
     assert set(into.publish(trusted=("study",)).written) == {"small"}
 
 
+# test_lake_damage.py has one whose mirror is gone.
+@pytest.mark.fuzz
 def test_one_that_cannot_be_published_is_told_and_holds_up_no_other(into, tmp_path):
     found = everything_in(into.lake)
     (tmp_path / "broken.duckdb").write_bytes(b"no database" * 9999)

@@ -143,10 +143,7 @@ CASES = [
 @pytest.mark.parametrize(
     ("damage", "which", "why"),
     # The others are in the long runs.
-    [
-        pytest.param(*case, marks=[] if case[0] in (drop_catalog, roll_back, delete_rows) else pytest.mark.fuzz)
-        for case in CASES
-    ],
+    [pytest.param(*case, marks=[] if case[0] in (drop_catalog, delete_rows) else pytest.mark.fuzz) for case in CASES],
     ids=[case[0].__name__ for case in CASES],
 )
 def test_what_is_not_as_published_is_published_again(

@@ -152,6 +152,8 @@ def test_starting_over_reads_everything_and_takes_the_place_of_what_was_publishe
     assert site.load().mode == "incremental"
 
 
+# The test above starts over without a failure.
+@pytest.mark.fuzz
 def test_one_that_started_over_and_failed_goes_on_without_being_asked_again(site):
     overwritten(site)
     site.simulator.faults.add("502", content="metadata", times=None)

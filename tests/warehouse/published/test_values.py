@@ -98,6 +98,8 @@ def test_as_of_now_shows_every_row_in_any_time_zone(loaded):
         assert counted == (len(RECORDS),)
 
 
+# The other tests here have values that come later.
+@pytest.mark.fuzz
 def test_values_that_do_not_fit_are_null_in_the_history_as_well_when_they_are_the_first(site):
     handle = site.add("study", study([{"age": "50"}]))
     history = "SELECT record_id, age, _valid_to IS NULL FROM study_history.base ORDER BY ALL"

@@ -39,6 +39,8 @@ def test_views_read_their_own_file_under_whatever_name_and_beside_whatever_it_is
             assert found.fetchall() == rows
 
 
+# test_incremental.py has the history of a field that was removed.
+@pytest.mark.fuzz
 def test_the_history_of_a_date_stays_a_date_when_the_token_no_longer_sees_the_field(site):
     handle = site.add("study", small_study("classic"))
     handle.save("1", {"came_on": "2024-01-03"})

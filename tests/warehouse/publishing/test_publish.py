@@ -123,6 +123,8 @@ def test_first_rows_are_told_alike_wherever_they_are_read(loaded, monkeypatch):
     assert loaded.rows("SELECT count(*) FROM _publish.first_load") != kept
 
 
+# tests/cli/test_publish.py has one that cannot be published.
+@pytest.mark.fuzz
 def test_the_others_are_published_where_the_copied_project_cannot_be(loaded):
     with duckdb.connect(str(loaded.warehouse.mirror("other"))) as connection:
         connection.execute(f"DROP TABLE {rows_now('other', 'intake')}")
@@ -164,6 +166,8 @@ def test_many_small_tables_get_small_blocks_and_a_large_one_gets_large_blocks():
     assert block_size_for([Shape(8, 1000)] * 99 + [Shape(8, 5_000_000)]) == BLOCK_SIZE
 
 
+# The size of blocks is a question of speed.
+@pytest.mark.fuzz
 def test_a_file_whose_tables_have_become_many_is_made_again_with_other_blocks(loaded, monkeypatch):
     folder = in_a_new_warehouse(loaded, "small")
     loaded.publish()

@@ -206,6 +206,8 @@ def test_with_a_group_that_is_not_there_nothing_is_published_and_the_load_is_kep
     assert site.warehouse.unpublished().keys() == {"study"}
 
 
+# The other tests here have one command each.
+@pytest.mark.fuzz
 def test_every_command_that_publishes_gives_the_file_its_mode(site):
     add_small(site, 4)
     add_small(site, 3, "oldstudy")

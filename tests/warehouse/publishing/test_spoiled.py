@@ -394,6 +394,8 @@ def test_mirrors_alone_are_enough_to_make_it_again(published, truth):
 # -- projects in other states --------------------------------------------------------------------------------------
 
 
+# tests/cli/test_publish.py has it by the command.
+@pytest.mark.fuzz
 def test_a_project_that_is_being_loaded_comes_back_with_the_next_publish(published, truth, caplog):
     empty(published)
     with held(published.warehouse.mirror("small")):
@@ -406,6 +408,8 @@ def test_a_project_that_is_being_loaded_comes_back_with_the_next_publish(publish
     assert everything(published.warehouse.database) == truth
 
 
+# tests/cli/test_publish.py has it by the command.
+@pytest.mark.fuzz
 def test_a_project_whose_mirror_is_damaged_is_named_and_comes_back_when_it_was_restored(published, truth, tmp_path):
     mirror = published.warehouse.mirror("small")
     shutil.copyfile(mirror, tmp_path / "backup")

@@ -87,6 +87,8 @@ def test_more_than_1200_columns_in_several_instruments_arrive_and_change_value_b
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("parts-")] == []
 
 
+# The test of 1,200 columns has several groups.
+@pytest.mark.fuzz
 def test_one_instrument_wider_than_a_group_is_compared_cell_by_cell(tmp_path):
     described = wide(forms=1, fields=WIDEST + 10)
     with open_mirror(tmp_path / "work" / "study.duckdb", "study", staging=tmp_path) as mirror:

@@ -166,6 +166,8 @@ def test_two_stray_quotes_that_balance_are_invalid_in_a_field_of_one_line(site, 
     assert study.value("3", "remarks") == "two\nlines"
 
 
+# The rules of text are tested in tests/writeback/decide.
+@pytest.mark.fuzz
 def test_a_line_break_that_was_cleaned_out_of_a_field_can_be_put_back(site, later, offer):
     study = later.template.put_into(site)
     assert study.value("1", "town") == "Spring\nfield"
