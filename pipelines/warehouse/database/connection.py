@@ -15,6 +15,7 @@ import duckdb
 import tenacity
 
 from pipelines.errors import WarehouseDamaged
+from pipelines.warehouse.database.extensions import DOWNLOAD_SETTINGS, trust_in_extensions
 from pipelines.warehouse.database.file_errors import is_locked, is_short_of_memory, unusable
 from pipelines.warehouse.database.memory import allow, enough
 from pipelines.warehouse.database.quoting import identifier, literal
@@ -30,11 +31,8 @@ ROW_GROUP_SIZE = 8192
 # Every table of a file takes at least one block. DuckDB's usual one is read fastest; with the small one eight hundred
 # tables of a few rows take 47 MB instead of 439, but large ones are written and read at half the speed.
 BLOCK_SIZE, SMALL_BLOCK_SIZE = 262_144, 32_768
-# DuckDB would download extensions by itself, for an SQLite file under one of our names or for a query that names a URL.
-# The warehouse connects to nothing but REDCap.
 SETTINGS = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
+    **DOWNLOAD_SETTINGS,
     # A database without a file would spill into the current folder. Connections that may spill set a private folder.
     "temp_directory": "",
 }
@@ -61,7 +59,7 @@ def connect() -> Connection:
     Files are attached to it. Opening a file directly would share one instance, with its settings, with everything else
     in this process that has it open, such as a notebook.
     """
-    connection = duckdb.connect(config=dict(SETTINGS))
+    connection = duckdb.connect(config={**SETTINGS, **trust_in_extensions()})
     # After two seconds of a statement DuckDB would draw a bar into what a command prints, JSON included.
     connection.execute("SET enable_progress_bar = false")
     return connection

@@ -7,6 +7,8 @@ import duckdb
 import pytest
 
 from pipelines.errors import ConfigError, ExtensionUnusable
+from pipelines.warehouse.database import extensions
+from pipelines.warehouse.database.connection import DatabaseError, connect, harden
 from pipelines.warehouse.database.extensions import EXTRAS, check_extras, find_extension, load_extension
 
 
@@ -68,3 +70,29 @@ def test_a_store_in_a_folder_needs_no_extension_for_buckets(packages):
     for name in ("ducklake", "postgres_scanner"):
         installed(packages, f"duckdb_extension_{name}", duckdb.__version__, name)
     check_extras(in_bucket=False)
+
+
+@pytest.mark.lake
+def test_a_signature_is_verified_once_a_process_and_again_for_another_file(packages, monkeypatch):
+    monkeypatch.setattr(extensions, "_SIGNED", set())
+    with connect() as first:
+        load_extension(first, "httpfs")
+        with pytest.raises(duckdb.InvalidInputException):
+            first.execute("SET allow_unsigned_extensions = true")
+    signed = find_extension("httpfs")
+    assert signed is not None and len(extensions._SIGNED) == 1
+    copy = installed(packages, "duckdb_extension_httpfs", duckdb.__version__, "httpfs")
+    content = bytearray(signed.read_bytes())
+    content[-1] ^= 1
+    copy.write_bytes(content)
+    assert find_extension("httpfs") == copy
+    with connect() as second:
+        for _ in range(2):
+            with pytest.raises(DatabaseError, match="signature"):
+                load_extension(second, "httpfs")
+        copy.write_bytes(signed.read_bytes())
+        load_extension(second, "httpfs")
+        # What a person asks for afterwards is refused, signed or not.
+        harden(second, [])
+        with pytest.raises(DatabaseError, match="disabled"):
+            second.execute(f"LOAD '{find_extension('ducklake')}'")
