@@ -82,7 +82,7 @@ def test_every_project_is_loaded_one_at_a_time_or_side_by_side_and_one_that_fail
 
 
 def assert_followed(noted, *names):
-    """The progress of these projects was told."""
+    """The command reported the progress of exactly these projects."""
     for name in names:
         assert noted[name].records == 5
         assert noted[name].steps[0] == "structure"

@@ -125,7 +125,7 @@ def unlogged(handle: ProjectHandle) -> ProjectHandle:
 
 
 def test_no_change_of_the_structure_is_missed(site):
-    """Each change is told by the log or seen in what every load reads; a night with many of them reads it all."""
+    """The log, or what every load reads, shows each change; a night with many changes reads the whole structure."""
     handle = loaded(site, "longitudinal")
     with RedcapClient(site.simulator.url, Token(handle.token)) as client:
         for what, change in LOGGED.items():

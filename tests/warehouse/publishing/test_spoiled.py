@@ -189,7 +189,7 @@ SPOILED: dict[str, tuple[Callable[[Site], None], str]] = {
 }
 
 
-# The others are told and made again by the same comparison of sizes and bytes.
+# The same comparison of sizes and bytes finds the others, which are in the long runs.
 OFTEN = ("rows deleted", "overwritten, with the time put back", "empty", "an older file", "a pipe")
 
 
