@@ -40,7 +40,7 @@ _KNOWN = (
     (r"Transaction conflict", "another process wrote to the same tables"),
     (r"creating a new DuckLake is explicitly disabled", "there is no DuckLake yet"),
     (r"does not match existing data path", "its catalog says that the data are in another place than projects.yaml"),
-    (r"Cannot open file[^\n]*No such file|No files found that match", NOT_THERE),
+    (r"Cannot open file[^\n]*\.parquet\"?: No such file|No files found that match[^\n]*\.parquet", NOT_THERE),
     (r"No space left|Disk quota", "there is no room left on the disk"),
     (r"Permission denied", "the system refuses the rights to write or read the data"),
     (r"HTTP (?:code )?403|\b403\b|AccessDenied|InvalidAccessKey|SignatureDoesNotMatch", "the bucket refuses access"),

@@ -19,6 +19,10 @@ INSERT = "Failed to execute query \"INSERT INTO ducklake_file_column_stats VALUE
         ("HTTP GET error on 'http://h/b/canary.parquet' (HTTP 500)", "error of its own", True),
         ("HTTP GET error reading 's3://b/canary' (HTTP 403 Forbidden)", "refuses access", False),
         (f"{INSERT}ERROR: permission denied for table x", "refuses this user the right", False),
+        ('Cannot open file "/data/canary/1.parquet": No such file or directory', "`redcap-warehouse publish`", False),
+        ('Cannot open file "/data/canary/1.parquet": Permission denied', "refuses the rights", False),
+        # A mirror, which no publish makes again.
+        ('Cannot open file "/work/canary.duckdb": No such file or directory', "DuckDB reported", False),
         ('Cannot write "/data/canary": No space left on device', "no room left", False),
         ('at "host=canary": SSL error: certificate verify failed', "not one that sslrootcert", False),
         ('server certificate for "x" does not match host name "canary"', "not one that sslrootcert", False),
